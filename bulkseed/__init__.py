@@ -1,0 +1,1 @@
+"""bulkseed provisions secrets in bulk into Alibaba Cloud KMS Secrets Manager."""

@@ -1,0 +1,71 @@
+"""Every exception of bulkseed, and the exit code of the command that ends with it.
+
+    BulkseedError
+    ├── UsageError            2   the call makes no sense
+    ├── ManifestError         2   a manifest that cannot be read at all
+    ├── CredentialsError      3   no usable credentials
+    ├── LedgerError           4   the ledger cannot be used
+    │   ├── LedgerBusyError       another process has it
+    │   ├── LedgerTargetError     it belongs to another target
+    │   └── LedgerDamagedError    it is not a ledger, is damaged, or is from a newer version
+    └── UnfinishedError       1   a run ended with definitions that are not settled
+
+Exceptions are for the caller's mistakes and the end of a run. What the service answers is a value
+(`bulkseed.model.Fault`, `Lost`). No exception carries manifest text or a secret value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class BulkseedError(Exception):
+    """Base of all errors; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(BulkseedError):
+    """Options or arguments that make no sense together."""
+
+    exit_code = 2
+
+
+class ManifestError(BulkseedError):
+    """A manifest that cannot be read at all."""
+
+    exit_code = 2
+
+
+class CredentialsError(BulkseedError):
+    """No usable credentials."""
+
+    exit_code = 3
+
+
+class LedgerError(BulkseedError):
+    """The ledger cannot be used: unreadable, read-only, or its disk is full."""
+
+    exit_code = 4
+
+
+class LedgerBusyError(LedgerError):
+    """Another process is writing to this ledger."""
+
+
+class LedgerTargetError(LedgerError):
+    """This ledger belongs to another target."""
+
+
+class LedgerDamagedError(LedgerError):
+    """Not a ledger, damaged, or written by a newer version."""
+
+
+class UnfinishedError(BulkseedError):
+    """A run ended with definitions that are not settled."""
+
+    def __init__(self, unsettled: Mapping[str, int], stopped_by: str | None) -> None:
+        self.unsettled = dict(unsettled)
+        self.stopped_by = stopped_by
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in unsettled.items()) or "none unsettled"
+        super().__init__(f"not finished: {counts}" + (f"; stopped by {stopped_by}" if stopped_by else ""))

@@ -1,0 +1,1 @@
+"""What happened, row by row. Floor 2."""

@@ -1,0 +1,1 @@
+"""From a ledger to numbers, plots and a page. Floor 2."""

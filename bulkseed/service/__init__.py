@@ -1,0 +1,1 @@
+"""The local KMS, for real. Floor 3."""

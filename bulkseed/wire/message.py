@@ -1,0 +1,64 @@
+"""What travels: calls before they are signed, requests and responses, and the port that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bulkseed.model import Lost
+
+Pairs = tuple[tuple[str, str], ...]
+"""Parameter names with percent-encoded values, sorted by name."""
+
+API_VERSION = "2016-01-20"
+
+
+class Lane(StrEnum):
+    """A group of actions that share one quota per account and region."""
+
+    CREATE = "create"  # CreateSecret, DeleteSecret
+    READ = "read"  # GetSecretValue, DescribeSecret
+    MANAGE = "manage"  # everything else
+
+
+@dataclass(slots=True)
+class Call:
+    """An action with its parameters, encoded once and signed anew for every attempt."""
+
+    action: str
+    query: Pairs = ()
+    form: Pairs = ()
+
+
+@dataclass(slots=True)
+class Request:
+    """A signed HTTP request. `query` is already encoded; header names are lower-case."""
+
+    method: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    path: str = "/"
+
+
+@dataclass(slots=True)
+class Response:
+    """An HTTP response. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Carries one request to the service and its answer back."""
+
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        """Send `request`; never raises for what the network or the service does.
+
+        `on_write` is called at most once, at the moment the first byte is handed to the kernel: pacing counts
+        from there. If it was not called, nothing was sent and `Lost.maybe_applied` is False.
+        """
+        ...
