@@ -1,0 +1,68 @@
+"""The two clocks of a run: one that never jumps, and the wall clock that rows and signatures need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+
+class Clock:
+    """Monotonic seconds for pacing, and wall-clock times that stay consistent with them.
+
+    `stamp` turns a monotonic time into epoch seconds by the offset at the start of the run, so that the send
+    times of a run keep their distances even when the wall clock is set while it goes on.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.monotonic = monotonic
+        self.wall = wall
+        self._offset = wall() - monotonic()
+
+    def stamp(self, monotonic: float) -> float:
+        """Return the epoch seconds of a monotonic time of this run."""
+        return monotonic + self._offset
+
+
+class ServiceTime:
+    """What replies' Date headers tell about the service's clock against ours.
+
+    `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
+    is set once. `ahead` is the least by which the service's clock is ahead of ours.
+    """
+
+    def __init__(self) -> None:
+        self.correction = 0.0
+        self.ahead: float | None = None
+        self._corrected = False
+        self._last: str | None = None
+
+    def saw(self, date: str | None, now: float) -> None:
+        """Take note of a reply's Date header that arrived at `now`, in our epoch seconds."""
+        if date is None or date == self._last:
+            return
+        self._last = date
+        seconds = _epoch(date)
+        if seconds is not None:
+            ahead = seconds - now
+            self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
+
+    def correct(self, date: str | None, now: float) -> None:
+        """Set the correction from the Date of a reply that refused our time; only the first call counts."""
+        seconds = _epoch(date) if date else None
+        if seconds is not None and not self._corrected:
+            self._corrected = True
+            self.correction = seconds - now
+
+    def ours(self, created: float) -> float:
+        """Return the latest time, by our clock, of something the service dates `created` (whole seconds)."""
+        return created + 1.0 - (self.ahead or 0.0)
+
+
+def _epoch(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,62 @@
+"""What a run has done so far, in constant memory: counters that the summary and the progress display read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from bulkseed.model import Outcome
+
+_STEPS_PER_E = 50  # a bucket is 2 % wide
+
+
+class Latencies:
+    """A histogram of latencies with buckets 2 % wide; memory does not grow with the number of requests."""
+
+    __slots__ = ("_buckets", "_max")
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self._max = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one reply."""
+        self._buckets[int(math.log(max(seconds, 1e-6) * 1e6) * _STEPS_PER_E)] += 1
+        if seconds > self._max:
+            self._max = seconds
+
+    def percentile(self, share: float) -> float | None:
+        """Return the latency in seconds that `share` of the replies did not exceed, within 2 %."""
+        rank = share * self._buckets.total()
+        seen = 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= rank:
+                return min(math.exp((bucket + 1) / _STEPS_PER_E) / 1e6, self._max)
+        return None
+
+    def as_milliseconds(self) -> dict[str, float | None]:
+        """Return p50, p90, p99 and max in milliseconds; None without replies."""
+        shares = {"p50": self.percentile(0.5), "p90": self.percentile(0.9), "p99": self.percentile(0.99)}
+        shares["max"] = self._max if self._buckets else None
+        return {name: None if value is None else round(value * 1000, 1) for name, value in shares.items()}
+
+
+class Stats:
+    """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        self.already_settled = 0
+        self.attempts = 0
+        self.throttled = 0
+        self.retried = 0
+        self.latencies = Latencies()
+        self.last_problem: str | None = None
+        self.waiting_for_service = False
+
+    @property
+    def finished(self) -> int:
+        """How many definitions have their outcome."""
+        return self.outcomes.total()

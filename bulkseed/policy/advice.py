@@ -1,0 +1,109 @@
+"""Error code → what it means and what to do next, in our words.
+
+What the service says in a message may echo a value, so rows, logs and pages carry these texts instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Advice(NamedTuple):
+    """What a code means, and what to do about it."""
+
+    meaning: str
+    action: str
+
+
+_KEY = "check ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN"
+_CLOCK = "synchronise this machine's clock (NTP), then run again"
+
+ADVICE: dict[str, Advice] = {
+    "Rejected.ResourceExist": Advice(
+        "a secret with this name exists and is not ours",
+        "choose --on-exists skip, verify or update, or another name",
+    ),
+    "Rejected.ResourceInDeleteWindow": Advice(
+        "a secret with this name is scheduled for deletion, so the name is taken but the secret is not there",
+        "run again with --on-delete-window restore, or delete it without a recovery window first",
+    ),
+    "Rejected.Throttling": Advice(
+        "the quota of requests per second was exceeded",
+        "run again; lower --qps if other programs share this account and region",
+    ),
+    "Rejected.LimitExceeded": Advice(
+        "the account's quota of secrets is full",
+        "raise the quota of the KMS instance or delete unused secrets, then run again",
+    ),
+    "Rejected.ShareQuotaExceedLimit": Advice(
+        "the shared quota of the KMS instance is full", "raise the instance's quota, then run again"
+    ),
+    "Forbidden.NoPermission": Advice(
+        "these credentials may not do this",
+        "grant kms:CreateSecret (and kms:GenerateDataKey on the encryption key), then run again",
+    ),
+    "Forbidden.ResourceNotFound": Advice(
+        "something the definition refers to does not exist",
+        "check EncryptionKeyId, DKMSInstanceId and DBInstanceId",
+    ),
+    "Forbidden.KeyNotFound": Advice("the encryption key does not exist", "check EncryptionKeyId"),
+    "Forbidden.DKMSInstanceNotFound": Advice("the KMS instance does not exist", "check DKMSInstanceId"),
+    "Forbidden.DKMSInstanceStateInvalid": Advice(
+        "the KMS instance is not in service", "check the instance in the console, then run again"
+    ),
+    "Forbidden.KmsServiceNotEnabled": Advice(
+        "KMS is not activated for this account", "activate KMS in the console, then run again"
+    ),
+    "Forbidden.InDebt": Advice("the account is in arrears", "settle the account's bill, then run again"),
+    "Forbidden.InDebtOverdue": Advice(
+        "the account is in arrears", "settle the account's bill, then run again"
+    ),
+    "Rejected.Disabled": Advice(
+        "the encryption key is disabled", "enable it or choose another EncryptionKeyId"
+    ),
+    "Rejected.PendingDeletion": Advice(
+        "the encryption key is scheduled for deletion", "choose another EncryptionKeyId"
+    ),
+    "InvalidAccessKeyId.NotFound": Advice("the access key is unknown, or its token has expired", _KEY),
+    "SignatureDoesNotMatch": Advice(
+        "our signature is not accepted: the access key secret is wrong, or a proxy rewrites requests",
+        _KEY,
+    ),
+    "IncompleteSignature": Advice("the service could not read the signature", _KEY),
+    "InvalidSecurityToken.Expired": Advice("the security token has expired", _KEY),
+    "IllegalTimestamp": Advice("the service does not accept this machine's time", _CLOCK),
+    "InvalidTimeStamp.Expired": Advice("the service does not accept this machine's time", _CLOCK),
+    "UnsupportedOperation": Advice(
+        "the service does not offer this to this account (often: no KMS instance)",
+        "buy or name a KMS instance: --set DKMSInstanceId=kst-…",
+    ),
+    "InvalidParameter": Advice(
+        "the service refused a parameter", "compare the definition with `bulkseed plan --schema`"
+    ),
+    "MissingParameter": Advice(
+        "the service misses a parameter", "compare the definition with `bulkseed plan --schema`"
+    ),
+    "InternalFailure": Advice("the service failed internally", "run again"),
+    "ServiceUnavailableTemporary": Advice("the service is temporarily unavailable", "run again"),
+    "SignatureNonceUsed": Advice("the service saw this nonce before", "run again"),
+}
+
+UNKNOWN = Advice(
+    "the service refused this with a code that bulkseed does not know",
+    "look the code up in the API Error Center",
+)
+LOST = Advice("no readable answer came back", "run again: what became of it will be found out first")
+
+
+def advice(code: str | None) -> Advice:
+    """Return what `code` means and what to do; codes of a family fall back to the family's text."""
+    if code is None:
+        return LOST
+    found = ADVICE.get(code)
+    if found is None and code.startswith("Throttling"):
+        found = ADVICE["Rejected.Throttling"]
+    if found is None and code.startswith("InvalidSecurityToken"):
+        found = ADVICE["InvalidSecurityToken.Expired"]
+    if found is None and code.startswith("Forbidden."):
+        found = ADVICE["Forbidden.NoPermission"]
+    return found or UNKNOWN

@@ -1,0 +1,274 @@
+"""One definition's way from claim to row, as a generator: it yields steps and is sent their answers.
+
+`journey` decides; the engine acts. The engine sends `None` for a `Wait` that is over, closes the generator to
+leave a definition pending, and reads the `Settled` that it returns. Rules that live here: when doubt arises,
+how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, and when attempts or budget run out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+
+from bulkseed.model import Created, Fault, Lost, Outcome
+from bulkseed.policy.backoff import RetryPolicy, delay
+from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
+
+MAX_VERSIONS = 10
+"""A standard secret keeps this many versions; one more drops the oldest (PutSecretValue page)."""
+
+
+class Step(Enum):
+    """A request to make for this definition."""
+
+    CREATE = auto()
+    READ_VERSION = auto()  # the version that the definition names
+    READ_CURRENT = auto()  # the version in force
+    COUNT_VERSIONS = auto()
+    PUT = auto()
+    RESTORE = auto()
+
+
+@dataclass(slots=True, frozen=True)
+class Wait:
+    """Do nothing for this long."""
+
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class Found:
+    """A version as read back. `created_at` is in our clock's epoch seconds, the latest it can have been."""
+
+    version_id: str
+    same_value: bool
+    created_at: float | None
+
+
+@dataclass(slots=True, frozen=True)
+class Counted:
+    """How many versions the secret has."""
+
+    versions: int
+
+
+@dataclass(slots=True, frozen=True)
+class Done:
+    """A write other than CreateSecret succeeded."""
+
+    request_id: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Settled:
+    """How a definition's journey ended. `doubt`: an attempt of ours may yet have taken effect."""
+
+    outcome: Outcome
+    code: str | None = None
+    message: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+    arn: str | None = None
+    doubt: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Aborted:
+    """The run must stop: `fault` would hit every later call. The definition stays pending."""
+
+    fault: Fault | Lost
+    doubt: bool
+
+
+Answer = Created | Found | Counted | Done | Fault | Lost
+Journey = Generator[Step | Wait, Answer | None, Settled | Aborted]
+
+
+class OnExists(StrEnum):
+    """What ``Rejected.ResourceExist`` means for a secret that is not ours."""
+
+    SKIP = "skip"
+    VERIFY = "verify"
+    UPDATE = "update"
+    FAIL = "fail"
+
+
+class OnDeleteWindow(StrEnum):
+    """What ``Rejected.ResourceInDeleteWindow`` means."""
+
+    FAIL = "fail"
+    RESTORE = "restore"
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """The user's choices for a run."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    on_exists: OnExists = OnExists.SKIP
+    on_delete_window: OnDeleteWindow = OnDeleteWindow.FAIL
+
+
+class _GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from inside a nested generator
+    def __init__(self, end: Settled | Aborted) -> None:
+        self.end = end
+
+
+class Traveller:
+    """The state of one journey: attempts made, budget used, and the doubt that they left."""
+
+    __slots__ = ("_attempts", "_claimed_at", "_first_at", "_now", "_retry", "_rng", "doubt_since")
+
+    def __init__(
+        self,
+        retry: RetryPolicy,
+        claimed_at: float,
+        doubt_since: float | None,
+        now: Callable[[], float],
+        rng: Callable[[], float],
+    ) -> None:
+        self._retry = retry
+        self._claimed_at = claimed_at
+        self._now = now
+        self._rng = rng
+        self._attempts = 0
+        self._first_at: float | None = None
+        self.doubt_since = doubt_since
+
+    def ask(self, step: Step) -> Generator[Step | Wait, Answer | None, Answer]:
+        """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED."""
+        clock_corrected = False
+        while True:
+            if self._first_at is None:
+                self._first_at = self._now()
+            answer = yield step
+            assert answer is not None  # noqa: S101  # the engine answers every step
+            self._attempts += 1
+            if not isinstance(answer, Fault | Lost):
+                return answer
+            if step is Step.CREATE and maybe_applied(answer) and self.doubt_since is None:
+                self.doubt_since = self._claimed_at
+            verdict = classify(answer)
+            if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and clock_corrected):
+                raise _GiveUp(Aborted(answer, self.in_doubt))
+            if verdict is Verdict.CLOCK:
+                clock_corrected = True
+            elif verdict in {Verdict.RETRY, Verdict.THROTTLED}:
+                yield Wait(self._pause(answer))
+            else:
+                return answer
+
+    @property
+    def in_doubt(self) -> bool:
+        """True while an attempt of ours may have created the secret without our knowing."""
+        return self.doubt_since is not None
+
+    def _pause(self, answer: Fault | Lost) -> float:
+        seconds = delay(self._retry, self._attempts, self._rng())
+        if isinstance(answer, Fault) and answer.retry_after is not None:
+            seconds = max(seconds, answer.retry_after)
+        assert self._first_at is not None  # noqa: S101  # set before the first attempt
+        used = self._now() - self._first_at
+        if self._attempts >= self._retry.max_attempts or used + seconds > self._retry.budget:
+            raise _GiveUp(_ended(Outcome.EXHAUSTED, answer, doubt=self.in_doubt))
+        return seconds
+
+
+def _ended(
+    outcome: Outcome, answer: Fault | Lost | None = None, message: str | None = None, *, doubt: bool = False
+) -> Settled:
+    if isinstance(answer, Fault):
+        return Settled(outcome, answer.code or None, message, answer.status, answer.request_id, doubt=doubt)
+    if isinstance(answer, Lost):
+        return Settled(outcome, None, message or answer.reason, doubt=doubt)
+    return Settled(outcome, message=message, doubt=doubt)
+
+
+def journey(rules: Rules, version_id: str, traveller: Traveller) -> Journey:
+    """Carry one definition through; see the module's head for the protocol."""
+    try:
+        return (yield from _create(rules, version_id, traveller))
+    except _GiveUp as given_up:
+        return given_up.end
+
+
+def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
+    answer = yield from me.ask(Step.CREATE)
+    if isinstance(answer, Created):
+        return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
+    assert isinstance(answer, Fault)  # noqa: S101  # ask() returns no Lost
+    verdict = classify(answer)
+    if verdict is Verdict.EXISTED:
+        if me.doubt_since is not None:
+            return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
+        return (yield from _exists(rules, version_id, me, answer))
+    if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
+        restored = yield from me.ask(Step.RESTORE)
+        if isinstance(restored, Fault):
+            return _ended(Outcome.REJECTED, restored, doubt=me.in_doubt)
+        return (yield from _exists(rules, version_id, me, answer))
+    return _ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
+
+
+def _probe(rules: Rules, version_id: str, me: Traveller, since: float, existed: Fault) -> Journey:
+    """An attempt of ours went unanswered and now the name is taken: is it our secret?"""
+    found = yield from me.ask(Step.READ_VERSION)
+    if isinstance(found, Found):
+        ours = found.same_value and found.version_id == version_id
+        if ours and found.created_at is not None and found.created_at >= since:
+            return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+        return (yield from _exists(rules, version_id, me, existed))
+    if isinstance(found, Fault) and found.code == "Forbidden.NoPermission":
+        message = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
+        return _ended(Outcome.EXISTING, existed, message)
+    return (yield from _exists(rules, version_id, me, existed))
+
+
+def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Journey:
+    if rules.on_exists is OnExists.SKIP:
+        return _ended(Outcome.EXISTING, existed)
+    if rules.on_exists is OnExists.FAIL:
+        return _ended(Outcome.REJECTED, existed)
+    step = Step.READ_VERSION if rules.on_exists is OnExists.VERIFY else Step.READ_CURRENT
+    found = yield from me.ask(step)
+    if isinstance(found, Fault):
+        if found.code == "Forbidden.NoPermission":
+            message = "exists and was not compared: grant kms:GetSecretValue to compare"
+            return _ended(Outcome.EXISTING, existed, message)
+        if found.code == "Forbidden.ResourceNotFound" and step is Step.READ_VERSION:
+            return _ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
+        return _ended(Outcome.REJECTED, found)
+    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
+    if found.same_value:
+        other = None if found.version_id == version_id else f"the current version is {found.version_id}"
+        return Settled(Outcome.IDENTICAL, message=other, status=200)
+    if found.version_id == version_id:
+        message = f"version {version_id} exists with another value"
+        if rules.on_exists is OnExists.UPDATE:
+            message += ", and a version's value cannot be changed: choose another VersionId"
+        return Settled(Outcome.CONFLICT, message=message, status=200)
+    return (yield from _update(version_id, me))
+
+
+def _update(version_id: str, me: Traveller) -> Journey:
+    counted = yield from me.ask(Step.COUNT_VERSIONS)
+    if isinstance(counted, Fault):
+        return _ended(Outcome.REJECTED, counted)
+    assert isinstance(counted, Counted)  # noqa: S101  # a count is answered by Counted or Fault
+    if counted.versions >= MAX_VERSIONS:
+        message = (
+            f"has {counted.versions} versions already: a new one would drop the oldest; remove one first"
+        )
+        return Settled(Outcome.CONFLICT, message=message, status=200)
+    put = yield from me.ask(Step.PUT)
+    if isinstance(put, Fault):
+        if classify(put) is Verdict.EXISTED:
+            message = (
+                f"version {version_id} exists with another value, and a version's value cannot be changed: "
+                "choose another VersionId"
+            )
+            return _ended(Outcome.CONFLICT, put, message)
+        return _ended(Outcome.REJECTED, put)
+    assert isinstance(put, Done)  # noqa: S101  # a write is answered by Done or Fault
+    return Settled(Outcome.UPDATED, status=200, request_id=put.request_id)

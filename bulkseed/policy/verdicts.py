@@ -1,0 +1,94 @@
+"""Error code → verdict. Every rule about what an answer means for a run is a row of `RULES`.
+
+First match wins; the last row always matches. Codes decide; the status only where a code is missing or
+unknown: ``Rejected.ResourceExist`` and ``Rejected.ResourceInDeleteWindow`` are both 409 and mean opposites.
+Sources: the CreateSecret page, the KMS common error list, the API gateway's lists (2024-06).
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from bulkseed.model import Fault, Lost
+
+
+class Verdict(Enum):
+    """What an answer means for the definition and for the run."""
+
+    EXISTED = auto()  # the name is taken by a secret that is there
+    IN_DELETE_WINDOW = auto()  # the name is taken by a secret that is to be deleted
+    RETRY = auto()  # this attempt failed; another may not
+    THROTTLED = auto()  # too fast; the lane slows down and the attempt is repeated
+    CLOCK = auto()  # our clock is off: correct it, retry once, then abort
+    REJECT = auto()  # refused for good, this definition only
+    ABORT = auto()  # every later call would fail too
+
+
+class Rule(NamedTuple):
+    """A code (``*`` at the end matches any rest; None any code), a status (None: any), and the verdict."""
+
+    code: str | None
+    status: range | None
+    verdict: Verdict
+
+
+_ANY_5XX = range(500, 600)
+_429 = range(429, 430)
+
+RULES: tuple[Rule, ...] = (
+    Rule("Rejected.ResourceExist", None, Verdict.EXISTED),
+    Rule("Rejected.ResourceInDeleteWindow", None, Verdict.IN_DELETE_WINDOW),
+    Rule("Rejected.Throttling", None, Verdict.THROTTLED),
+    Rule("Throttling*", None, Verdict.THROTTLED),
+    Rule("Rejected.LimitExceeded", None, Verdict.ABORT),
+    Rule("Rejected.ShareQuotaExceedLimit", None, Verdict.ABORT),
+    Rule("InvalidAccessKeyId*", None, Verdict.ABORT),
+    Rule("InvalidAccessKeySecret", None, Verdict.ABORT),
+    Rule("SignatureDoesNotMatch", None, Verdict.ABORT),
+    Rule("IncompleteSignature", None, Verdict.ABORT),
+    Rule("InvalidSecurityToken*", None, Verdict.ABORT),
+    Rule("MissingSecurityToken", None, Verdict.ABORT),
+    Rule("UnsupportedOperation", None, Verdict.ABORT),
+    Rule("InvalidAction.NotFound", None, Verdict.ABORT),
+    Rule("InvalidVersion", None, Verdict.ABORT),
+    Rule("Forbidden.AccessKey*", None, Verdict.ABORT),
+    Rule("Forbidden.KmsServiceNotEnabled", None, Verdict.ABORT),
+    Rule("Forbidden.ProhibitedByRiskControl", None, Verdict.ABORT),
+    Rule("Forbidden.InDebt*", None, Verdict.ABORT),
+    Rule("SignatureNonceUsed", None, Verdict.RETRY),
+    Rule("IllegalTimestamp", None, Verdict.CLOCK),
+    Rule("InvalidTimeStamp*", None, Verdict.CLOCK),
+    Rule("InternalFailure", None, Verdict.RETRY),
+    Rule("ServiceUnavailableTemporary", None, Verdict.RETRY),
+    Rule(None, _429, Verdict.THROTTLED),
+    Rule(None, _ANY_5XX, Verdict.RETRY),
+    Rule(None, None, Verdict.REJECT),
+)
+
+
+def _matches(rule: Rule, fault: Fault) -> bool:
+    if rule.status is not None and fault.status not in rule.status:
+        return False
+    if rule.code is None:
+        return True
+    if rule.code.endswith("*"):
+        return fault.code.startswith(rule.code[:-1])
+    return fault.code == rule.code
+
+
+def classify(answer: Fault | Lost) -> Verdict:
+    """Return the verdict on an answer that is not a success. Never raises; unknown is never success."""
+    if isinstance(answer, Lost):
+        return Verdict.ABORT if answer.fatal else Verdict.RETRY
+    return next(rule.verdict for rule in RULES if _matches(rule, answer))
+
+
+def maybe_applied(answer: Fault | Lost) -> bool:
+    """Tell whether the service may have carried the request out although it did not say so.
+
+    A 5xx can come after the commit, and an answer that is no KMS error (a proxy's page) says nothing of it.
+    """
+    if isinstance(answer, Lost):
+        return answer.maybe_applied
+    return answer.status >= 500 or not answer.code

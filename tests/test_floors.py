@@ -1,0 +1,90 @@
+"""The floors of the house: a package imports only from lower floors, and never what its floor forbids."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "bulkseed"
+FLOORS = {
+    "model": 0, "errors": 0,
+    "wire": 1, "policy": 1,
+    "manifest": 2, "ledger": 2, "report": 2,
+    "engine": 3, "service": 3,
+    "cli": 4, "__init__": 4, "__main__": 4,
+}  # fmt: skip
+FORBIDDEN = {
+    0: {"asyncio", "aiohttp", "anyio", "socket"},
+    1: {"asyncio", "aiohttp", "anyio", "time", "random", "uuid", "os", "socket", "secrets"},
+    2: {"asyncio", "aiohttp", "anyio"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """Return the top-level room that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """Return the rooms of bulkseed that a file imports."""
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("bulkseed.")}
+    return {name if name in FLOORS else "__init__" for name in names} - {room(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_imports_only_lower_floors(path: Path) -> None:
+    """A room reaches down, never up or sideways; the top floor may look around on its own floor."""
+    mine = FLOORS[room(path)]
+    wrong = {
+        other
+        for other in rooms_imported(path)
+        if FLOORS[other] > mine or (FLOORS[other] == mine and 0 < mine < 4)
+    }
+    assert not wrong, f"{path.name} (floor {mine}) imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_lower_floors_touch_no_event_loop_clock_or_socket(path: Path) -> None:
+    """What decides is pure: clocks, randomness and sockets live above."""
+    top_level = {name.split(".")[0] for name in imports(path)}
+    assert not top_level & FORBIDDEN.get(FLOORS[room(path)], set())
+
+
+def test_the_service_does_not_know_the_policy() -> None:
+    """The local KMS answers as the documents say, not as our client would like."""
+    assert not [p for p in FILES if room(p) == "service" and "policy" in rooms_imported(p)]
+
+
+def test_rooms_have_no_cycles() -> None:
+    """The rooms can be ordered."""
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        graph.setdefault(room(path), set()).update(rooms_imported(path))
+    graph.pop("__init__"), graph.pop("__main__", None)
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_every_room_is_on_the_plan() -> None:
+    """A new top-level module gets a floor."""
+    assert {room(p) for p in FILES} <= set(FLOORS)
+
+
+def test_no_file_outgrows_its_room() -> None:
+    """No file is longer than 400 lines."""
+    assert not [f"{p} has {n} lines" for p in FILES if (n := len(p.read_text().splitlines())) > 400]
