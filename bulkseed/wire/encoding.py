@@ -1,0 +1,92 @@
+"""How text travels: percent-encoding, form bodies and timestamps.
+
+Rules that live here ("Request signature" page, V3 signature page):
+
+- The unreserved characters ``A-Z a-z 0-9 - _ . ~`` stay; every other byte of the UTF-8 text becomes ``%XX``
+  with upper-case digits. A space is ``%20``, never ``+``. Senders of the vendor's SDK do put ``+`` on the
+  wire, so reading takes both.
+- Timestamps are ``yyyy-MM-ddTHH:mm:ssZ``, always UTC.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+_UNRESERVED = (string.ascii_letters + string.digits + "-_.~").encode()
+_ESCAPES = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
+_UNESCAPES = {
+    (high + low).encode(): bytes.fromhex(high + low) for high in string.hexdigits for low in string.hexdigits
+}
+_MANY = 24  # distinct characters to escape, above which one pass beats a replace for each
+
+
+def percent(text: str) -> str:
+    """Percent-encode `text` as the signatures demand.
+
+    Raises:
+        ValueError: `text` holds a lone surrogate, so it has no UTF-8 form.
+    """
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text with a lone surrogate cannot be sent") from None  # the original holds the text
+    reserved = set(raw.translate(None, _UNRESERVED))
+    if not reserved:
+        return text
+    if len(raw) != len(text) or len(reserved) > _MANY:
+        return "".join([_ESCAPES[byte] for byte in raw])
+    if 37 in reserved:  # the percent sign itself first, before others bring new ones
+        reserved.remove(37)
+        text = text.replace("%", "%25")
+    for byte in reserved:
+        text = text.replace(chr(byte), _ESCAPES[byte])
+    return text
+
+
+def pairs_to_form(pairs: Iterable[tuple[str, str]]) -> str:
+    """Join pairs whose values are percent-encoded already: ``a=b&c=d``."""
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
+    """Sort plain parameters by name (code points) and percent-encode them: ``a=b&c=d``."""
+    return "&".join([f"{percent(name)}={percent(value)}" for name, value in sorted(parameters)])
+
+
+def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
+    """Decode a form body or a query string, in the order sent; None if it is malformed or not UTF-8."""
+    try:
+        data = raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
+        pairs = []
+        for item in data.replace(b"+", b" ").split(b"&"):
+            if item:
+                name, _, value = item.partition(b"=")
+                pairs.append((_unescape(name), _unescape(value)))
+    except (UnicodeError, KeyError):
+        return None
+    return pairs
+
+
+def _unescape(raw: bytes) -> str:
+    if b"%" not in raw:
+        return raw.decode()
+    first, *rest = raw.split(b"%")
+    return (first + b"".join([_UNESCAPES[part[:2]] + part[2:] for part in rest])).decode()
+
+
+def timestamp(epoch: float) -> str:
+    """Format seconds since the epoch; the fraction is cut off."""
+    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=64)  # the requests of one second share their timestamp
+def parse_timestamp(text: str) -> float | None:
+    """Parse a timestamp into seconds since the epoch; None for any other form."""
+    try:
+        epoch = datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+    return epoch if text == timestamp(epoch) else None
