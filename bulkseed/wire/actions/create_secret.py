@@ -1,0 +1,105 @@
+"""CreateSecret (CreateSecret page, API metadata 2024-06, SDK 3.3.1): a secret and its initial version.
+
+The client's two functions are on the hot path; `Request` and `Reply` are what the service uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from bulkseed.model import Created, Fault, Lost, SecretDefinition, SecretValue
+from bulkseed.wire.actions.shape import UNREADABLE, Document, Parameters, call, named
+from bulkseed.wire.encoding import percent
+from bulkseed.wire.fault import decode_fault
+from bulkseed.wire.message import Call, Lane, Response
+
+ACTION = "CreateSecret"
+LANE = Lane.CREATE
+
+
+def encode(definition: SecretDefinition) -> Call:
+    """Return the call that creates `definition`; the value and the policy travel in the form body."""
+    d = definition
+    query: list[tuple[str, str]] = []
+    if d.dkms_instance_id is not None:
+        query.append(("DKMSInstanceId", percent(d.dkms_instance_id)))
+    if d.description is not None:
+        query.append(("Description", percent(d.description)))
+    if d.enable_automatic_rotation is not None:
+        query.append(("EnableAutomaticRotation", "true" if d.enable_automatic_rotation else "false"))
+    if d.encryption_key_id is not None:
+        query.append(("EncryptionKeyId", percent(d.encryption_key_id)))
+    if d.extended_config is not None:
+        query.append(("ExtendedConfig", percent(d.extended_config)))
+    if d.rotation_interval is not None:
+        query.append(("RotationInterval", percent(d.rotation_interval)))
+    if d.data_type is not None:
+        query.append(("SecretDataType", percent(d.data_type)))
+    query.append(("SecretName", percent(d.name)))
+    if d.secret_type is not None:
+        query.append(("SecretType", percent(d.secret_type)))
+    if d.tags is not None:
+        query.append(("Tags", percent(d.tags)))
+    query.append(("VersionId", percent(d.version_id)))
+    data = ("SecretData", percent(d.data.reveal()))
+    form = (data,) if d.policy is None else (("Policy", percent(d.policy)), data)
+    return Call(ACTION, tuple(query), form)
+
+
+def decode(response: Response) -> Created | Fault | Lost:
+    """Read the reply. A success that is truncated or names no request is Lost, never Created."""
+    if not 200 <= response.status < 300:
+        return decode_fault(response)
+    try:
+        document = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return UNREADABLE
+    if response.status != 200 or not isinstance(document, dict):
+        return UNREADABLE
+    if "Code" in document:
+        return decode_fault(response)
+    request_id, arn = document.get("RequestId"), document.get("Arn")
+    if not isinstance(request_id, str) or not (arn is None or isinstance(arn, str)):
+        return UNREADABLE
+    return Created(request_id, arn)
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """The parameters as they were sent; JSON parameters are still text."""
+
+    secret_name: str
+    version_id: str
+    secret_data: SecretValue
+    secret_data_type: str | None = None
+    secret_type: str | None = None
+    encryption_key_id: str | None = None
+    dkms_instance_id: str | None = named("DKMSInstanceId")
+    description: str | None = None
+    tags: str | None = None
+    extended_config: str | None = None
+    enable_automatic_rotation: bool | None = None
+    rotation_interval: str | None = None
+    policy: str | None = None
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """What was created, never the value."""
+
+    request_id: str
+    arn: str | None = None
+    secret_name: str | None = None
+    version_id: str | None = None
+    secret_type: str | None = None
+    dkms_instance_id: str | None = named("DKMSInstanceId")
+    automatic_rotation: str | None = None
+    extended_config: str | None = None
+    next_rotation_date: str | None = None
+    rotation_interval: str | None = None

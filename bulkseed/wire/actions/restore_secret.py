@@ -1,0 +1,30 @@
+"""RestoreSecret (API metadata 2024-06, SDK 3.3.1): takes a secret out of its delete window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.shape import Document, Parameters, call
+from bulkseed.wire.message import Call, Lane
+
+ACTION = "RestoreSecret"
+LANE = Lane.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """Which secret."""
+
+    secret_name: str
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """The secret is in force again."""
+
+    request_id: str
+    secret_name: str | None = None
