@@ -125,7 +125,7 @@ def read_claim(request: Request) -> Claim | None:
 
 
 def expected_signature(request: Request, claim: Claim, secret: bytes) -> str | None:
-    """Compute the signature that fits `request`; None if its query or the hash of its body cannot be right."""
+    """Compute the signature that fits `request`; None if its query or its body's hash cannot be right."""
     headers = request.headers
     payload_hash = sha256(request.body).hexdigest()
     parameters = parse_form(request.query)
