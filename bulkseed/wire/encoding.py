@@ -87,6 +87,6 @@ def parse_timestamp(text: str) -> float | None:
     """Parse a timestamp into seconds since the epoch; None for any other form."""
     try:
         epoch = datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        return epoch if text == timestamp(epoch) else None
+    except (ValueError, OverflowError):
         return None
-    return epoch if text == timestamp(epoch) else None
