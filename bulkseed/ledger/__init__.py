@@ -1,1 +1,23 @@
-"""What happened, row by row. Floor 2."""
+"""What happened, row by row: a SQLite file that knows what is settled, to be sent, and in doubt."""
+
+from bulkseed.ledger.entries import Admission, AttemptRecord, Claim, Settlement
+from bulkseed.ledger.ledger import Ledger
+from bulkseed.ledger.opening import open_ledger
+from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
+from bulkseed.ledger.rows import iso, row_as_dict
+
+__all__ = [
+    "Admission",
+    "Attempt",
+    "AttemptRecord",
+    "Claim",
+    "Ledger",
+    "LedgerReader",
+    "Run",
+    "Settlement",
+    "Status",
+    "iso",
+    "open_ledger",
+    "read_ledger",
+    "row_as_dict",
+]

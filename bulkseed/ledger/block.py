@@ -1,0 +1,136 @@
+"""A block of manifest entries against the rows of the ledger.
+
+The rules that live here: what is settled is left alone, a name counts once per run, the rest is claimed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from bulkseed.ledger.entries import Admission, Claim
+from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
+
+_SETTLED = frozenset(outcome.value for outcome in SETTLED)  # text: hashing an enum is slow
+_FIND = """
+SELECT d.name, d.id, version_id, outcome, manifest, line, attempts, claimed_at, doubt, owned
+FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
+_ADD = """
+INSERT INTO definitions (id, name, version_id, outcome, manifest, line, run, claimed_at, doubt)
+VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)"""
+_TAKE_UP = """
+UPDATE definitions SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
+  doubt = ? WHERE id = ?"""
+_MOVE = "UPDATE definitions SET manifest = ?, line = ? WHERE id = ?"
+_ADD_INVALID = """
+INSERT INTO invalid_lines (manifest, line, name, version_id, reasons, run) VALUES (?, ?, ?, ?, ?, ?)"""
+_COUNT = """
+UPDATE runs SET read = read + ?, known = known + ?, claimed = claimed + ?, unsent = unsent + ?,
+  invalid = invalid + ?, added = added + ?, reopened = reopened + ? WHERE id = ?"""
+
+
+class Block:
+    """Sorts entries into settled, invalid and to be taken up, then writes that down.
+
+    `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
+    it. `now` is in microseconds.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, seen: bytearray, run: int, now: int, *, claim: bool
+    ) -> None:
+        self._connection = connection
+        self._seen = seen
+        self._run = run
+        self._now = now
+        self._claim = claim
+        self._rows: dict[str, tuple[Any, ...]] = {}
+        self._known: dict[str, int] = {}
+        self._invalid: list[InvalidLine] = []
+        self._claims: list[Claim] = []
+        self._added: list[tuple[object, ...]] = []
+        self._taken_up: list[tuple[object, ...]] = []
+        self._moved: list[tuple[object, ...]] = []
+        self._reopened = 0
+
+    def admit(self, entries: Sequence[ManifestEntry]) -> Admission:
+        """Do it, inside the caller's transaction."""
+        names = [entry.name for entry in entries if isinstance(entry, SecretDefinition)]
+        self._rows = {row[0]: row for row in self._connection.execute(_FIND, (json.dumps(names),))}
+        self._sort(entries)
+        self._write(len(entries))
+        return Admission(
+            to_send=self._claims if self._claim else [],
+            settled=Counter({Outcome(text): count for text, count in self._known.items()}),
+            invalid=self._invalid,
+            unsent=0 if self._claim else len(self._claims),
+        )
+
+    def _sort(self, entries: Sequence[ManifestEntry]) -> None:
+        rows, seen, known = self._rows, self._seen, self._known
+        for entry in entries:
+            if isinstance(entry, InvalidLine):
+                self._invalid.append(entry)
+                continue
+            row = rows.get(entry.name)
+            if row is None:
+                self._add(entry)
+                continue
+            _, row_id, version_id, outcome, manifest, line, *_ = row
+            if seen[row_id]:
+                reason = f"duplicate: first seen on line {line} of {manifest}"
+                self._invalid.append(InvalidLine(entry.origin, (reason,), entry.name, entry.version_id))
+                continue
+            seen[row_id] = 1
+            origin = entry.origin
+            if line != origin.line or manifest != origin.manifest:
+                rows[entry.name] = (*row[:4], *origin, *row[6:])
+                self._moved.append((*origin, row_id))
+            if outcome not in _SETTLED:
+                self._take_up(entry, row)
+            elif version_id == entry.version_id:
+                known[outcome] = known.get(outcome, 0) + 1
+            else:
+                self._reopened += 1
+                self._take_up(entry, row)
+
+    def _add(self, entry: SecretDefinition) -> None:
+        row_id = len(self._seen)
+        self._seen.append(1)
+        self._rows[entry.name] = (entry.name, row_id, entry.version_id, None, *entry.origin)
+        claimed_at = self._now if self._claim else None
+        self._added.append(
+            (row_id, entry.name, entry.version_id, *entry.origin, self._run, claimed_at, self._claim)
+        )
+        self._claims.append(Claim(entry, row_id))
+
+    def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
+        row_id, attempts, claimed_at, doubt, owned = row[1], *row[6:]
+        since = claimed_at if doubt else None
+        if self._claim:
+            claimed_at = self._now if since is None else min(since, self._now)
+        self._taken_up.append((entry.version_id, self._run, claimed_at, self._claim or doubt, row_id))
+        self._claims.append(
+            Claim(entry, row_id, None if since is None else since / 1e6, owned == 1, attempts)
+        )
+
+    def _write(self, read: int) -> None:
+        write = self._connection.executemany
+        write(_ADD, self._added)
+        write(_TAKE_UP, self._taken_up)
+        write(_MOVE, self._moved)
+        write(_ADD_INVALID, map(self._invalid_row, self._invalid))
+        claims = len(self._claims)
+        claimed, unsent = (claims, 0) if self._claim else (0, claims)
+        known, invalid, added = sum(self._known.values()), len(self._invalid), len(self._added)
+        self._connection.execute(
+            _COUNT, (read, known, claimed, unsent, invalid, added, self._reopened, self._run)
+        )
+
+    def _invalid_row(self, entry: InvalidLine) -> tuple[object, ...]:
+        # A name that was refused may be no Unicode at all.
+        name = entry.name and entry.name.encode(errors="replace").decode()
+        return (*entry.origin, name, entry.version_id, json.dumps(entry.reasons), self._run)

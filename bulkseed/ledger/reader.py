@@ -1,0 +1,196 @@
+"""Reading a ledger: while a run writes to it, after one was killed, or from a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from bulkseed.errors import LedgerError
+from bulkseed.ledger.file import connect_read_only, in_words, is_new
+from bulkseed.model import Outcome, Row
+
+_ROWS = """
+SELECT d.name, version_id, outcome, code, message, status, request_id, arn, attempts, manifest, line,
+       first_sent_at / 1e6, settled_at / 1e6, r.run_id
+FROM definitions d JOIN runs r ON r.id = d.run"""
+_INVALID_ROWS = """
+SELECT name, version_id, reasons, manifest, line, r.run_id FROM invalid_lines JOIN runs r ON r.id = run"""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run as the ledger knows it; `ended_at` is None if it was killed or is still going."""
+
+    run_id: str
+    limits: dict[str, float]  # lane -> most attempts in any second, 0 = no ceiling
+    summary: dict[str, Any] | None
+    command: str
+    started_at: float
+    ended_at: float | None
+    pid: int
+    host: str
+    exit_code: int | None
+    stopped_by: str | None
+
+
+@dataclass(slots=True)
+class Status:
+    """A ledger at a glance."""
+
+    binding: str
+    region: str
+    created_at: str
+    writer: dict[str, Any] | None  # pid, host, since; None after an orderly end
+    runs: int
+    last_run: Run | None
+    counts: dict[Outcome, int]
+    in_doubt: int  # definitions with an attempt whose fate is not known
+
+
+class Attempt(NamedTuple):
+    """One request that was sent. Times in seconds; without a `status` no answer came."""
+
+    run_id: str
+    lane: str
+    sent_at: float
+    latency: float | None
+    status: int | None
+    code: str | None
+
+
+class LedgerReader:
+    """The reading side of a ledger. Close it, or use it in a ``with``."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Closing twice does nothing."""
+        self.connection.close()
+
+    def counts(self) -> dict[Outcome, int]:
+        """Count the rows of each outcome, the invalid lines among them."""
+        counts = dict.fromkeys(Outcome, 0)
+        for outcome, count in self._select("SELECT outcome, count(*) FROM definitions GROUP BY outcome"):
+            counts[Outcome(outcome)] = count
+        counts[Outcome.INVALID] = self._one("SELECT count(*) FROM invalid_lines")
+        return counts
+
+    def rows(self, outcomes: Collection[Outcome] | None = None) -> Iterator[Row]:
+        """Yield the rows, first the definitions in the order they were first read, then the invalid lines."""
+        query, wanted = _ROWS, ""
+        if outcomes is not None:
+            wanted = json.dumps([outcome.value for outcome in outcomes])
+            query += " WHERE outcome IN (SELECT value FROM json_each(?))"
+        for columns in self._select(query + " ORDER BY d.id", *([wanted] if wanted else [])):
+            yield _row(columns)
+        if outcomes is None or Outcome.INVALID in outcomes:
+            for columns in self._select(_INVALID_ROWS + " ORDER BY invalid_lines.rowid"):
+                yield _invalid_row(columns)
+
+    def find(self, name: str) -> Row | None:
+        """Return the row of a secret name."""
+        for columns in self._select(_ROWS + " WHERE d.name = ?", name):
+            return _row(columns)
+        return None
+
+    def runs(self) -> Iterator[Run]:
+        """Yield the runs, oldest first."""
+        for run_id, limits, summary, *rest in self._select(
+            "SELECT run_id, limits, summary, command, started_at / 1e6, ended_at / 1e6, pid, host, exit_code,"
+            " stopped_by FROM runs ORDER BY id"
+        ):
+            yield Run(run_id, json.loads(limits), summary and json.loads(summary), *rest)
+
+    def attempts(self, run_id: str | None = None) -> Iterator[Attempt]:
+        """Yield the attempts of a run, or of all, in the order they were recorded."""
+        query = (
+            "SELECT run_id, lane, sent_at / 1e6, latency / 1e6, status, code"
+            " FROM attempts JOIN runs r ON r.id = run"
+        )
+        chosen = " WHERE run_id = ?" if run_id else ""
+        for columns in self._select(
+            query + chosen + " ORDER BY attempts.rowid", *([run_id] if run_id else [])
+        ):
+            yield Attempt._make(columns)
+
+    def status(self) -> Status:
+        """Return what ``bulkseed ledger status`` shows."""
+        meta = dict(self._select("SELECT key, value FROM meta"))
+        writer = meta.get("writer")
+        last = deque(self.runs(), maxlen=1)
+        return Status(
+            binding=meta["binding"],
+            region=meta["region"],
+            created_at=meta["created_at"],
+            writer=json.loads(writer) if writer else None,
+            runs=self._one("SELECT count(*) FROM runs"),
+            last_run=last[0] if last else None,
+            counts=self.counts(),
+            in_doubt=self._one("SELECT count(*) FROM definitions WHERE doubt"),
+        )
+
+    def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        with in_words(self.path):
+            yield from self.connection.execute(query, values)
+
+    def _one(self, query: str) -> int:
+        (count,) = next(self._select(query))
+        return int(count)
+
+
+def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
+    """Open a ledger for reading only.
+
+    Raises:
+        LedgerDamagedError: it is not a ledger, is damaged, or comes from a newer version.
+        LedgerError: it is missing or cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise LedgerError(f"there is no ledger {path}")
+    with in_words(path):
+        ledger = LedgerReader(path, connect_read_only(path))
+        try:
+            new = is_new(ledger.connection, path)
+        except BaseException:
+            ledger.close()
+            raise
+    if new:
+        ledger.close()
+        raise LedgerError(f"ledger {path} is empty: nothing was recorded yet")
+    return ledger
+
+
+def _row(columns: tuple[Any, ...]) -> Row:
+    name, version_id, outcome, *rest = columns
+    return Row(name, version_id, Outcome(outcome), *rest)
+
+
+def _invalid_row(columns: tuple[Any, ...]) -> Row:
+    name, version_id, reasons, manifest, line, run_id = columns
+    return Row(
+        name,
+        version_id,
+        Outcome.INVALID,
+        message="; ".join(json.loads(reasons)),
+        manifest=manifest,
+        line=line,
+        run_id=run_id,
+    )
