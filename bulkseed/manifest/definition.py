@@ -1,0 +1,146 @@
+"""From one decoded object of any format to a `SecretDefinition`, or to an `InvalidLine` with every reason.
+
+Rules that live here: which forms a value may have in a manifest (`_to_text`), what is said about an unknown
+parameter, and which defaults are allowed. What the API accepts is decided in `bulkseed.wire.rules`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bulkseed.errors import UsageError
+from bulkseed.manifest.lines import Unreadable
+from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
+from bulkseed.wire import limits
+from bulkseed.wire.rules import CHECKS, Problem, boolean, definition_problems
+
+Defaults = tuple[tuple[str, str], ...]
+
+_KNOWN = frozenset(limits.PARAMETERS)
+_BY_LOWER_CASE = {name.lower(): name for name in limits.PARAMETERS}
+_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,40}")
+
+_JSON_FORMS = ("SecretData", "Tags", "ExtendedConfig", "Policy")
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
+_EXACT_BELOW = 2**53  # from here on a double skips integers: a JSON reader may have changed the number
+
+
+def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
+    """Return the defaults of a run, `VersionId` "v1" among them.
+
+    Raises:
+        UsageError: a name is not a parameter that may have a default, or a value is not acceptable.
+    """
+    for name, text in (defaults or {}).items():
+        if name not in _KNOWN:
+            raise UsageError(unknown(name))
+        if name == "SecretName":
+            raise UsageError("SecretName can have no default: every secret has its own")
+        if name == "SecretData" and text != limits.AUTO:
+            raise UsageError(f"SecretData can have no default but {limits.AUTO}: values belong in manifests")
+        reasons = list(CHECKS[name](text)) if text else ["is empty"]
+        if reasons:
+            raise UsageError(f"the default for {name} {'; '.join(reasons)}")
+    return tuple({"VersionId": "v1", **(defaults or {})}.items())
+
+
+def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefinition | InvalidLine:
+    """Check one object of a manifest and make a definition of it; `item` is used up."""
+    if not isinstance(item, dict):
+        reason = item.reason if isinstance(item, Unreadable) else "is not an object of parameters"
+        return InvalidLine(origin, (reason,))
+    mistyped: list[Problem] = []
+    for parameter, value in item.items():
+        if type(value) is not str and parameter in _KNOWN:
+            item[parameter], wrong = _to_text(parameter, value)
+            if wrong:
+                mistyped.append(Problem(parameter, wrong))
+    for parameter, text in defaults:
+        if not item.get(parameter):
+            item[parameter] = text
+    problems = definition_problems(item)
+    if problems or mistyped or not item.keys() <= _KNOWN:
+        return _invalid(item, origin, mistyped, problems)
+    get = item.get
+    rotation = get("EnableAutomaticRotation")
+    return SecretDefinition(
+        item["SecretName"],
+        SecretValue(item["SecretData"]),
+        item["VersionId"],
+        origin,
+        get("SecretDataType") or None,
+        get("EncryptionKeyId") or None,
+        get("DKMSInstanceId") or None,
+        get("Description") or None,
+        get("Tags") or None,
+        get("SecretType") or None,
+        get("ExtendedConfig") or None,
+        boolean(rotation) if rotation else None,
+        get("RotationInterval") or None,
+        get("Policy") or None,
+    )
+
+
+def unknown(key: object) -> str:
+    """Say that a parameter is unknown; its name is shown only when it looks like one, not like a value."""
+    if not (isinstance(key, str) and _LOOKS_LIKE_A_NAME.fullmatch(key)):
+        return "unknown parameter (not shown: it does not look like a name)"
+    meant = close_match(key)
+    return f"unknown parameter {key}" + (f": did you mean {meant}?" if meant else "")
+
+
+@functools.lru_cache(maxsize=256)
+def close_match(name: str) -> str | None:
+    """Return the parameter that somebody who wrote `name` probably meant."""
+    matches = difflib.get_close_matches(name.lower(), _BY_LOWER_CASE, n=1, cutoff=0.75)
+    return _BY_LOWER_CASE[matches[0]] if matches else None
+
+
+def _to_text(parameter: str, value: Any) -> tuple[str, str | None]:
+    """Return the API's text for a value that is not a text yet, or "" and what is wrong."""
+    if value is None:
+        return "", None
+    if parameter == "EnableAutomaticRotation":
+        return (str(value).lower(), None) if isinstance(value, bool) else ("", "must be true or false")
+    if parameter not in _JSON_FORMS:
+        return "", f"must be a text, not {_KINDS.get(type(value), 'something else')}"
+    if parameter == "Tags" and isinstance(value, dict):
+        if value.keys() == {"TagKey", "TagValue"}:
+            return "", "must be a list of such objects, or a plain mapping"
+        value = [{"TagKey": key, "TagValue": text} for key, text in value.items()]
+    try:
+        if _is_exact(value):
+            return orjson.dumps(value).decode(), None
+    except (TypeError, RecursionError):
+        return "", "is nested too deeply or has something that JSON cannot carry"
+    return "", "has a number too large to carry exactly: give it as a text"
+
+
+def _is_exact(value: object) -> bool:
+    if isinstance(value, float):
+        return -_EXACT_BELOW < value < _EXACT_BELOW
+    if isinstance(value, dict):
+        return all(map(_is_exact, value.values()))
+    return all(map(_is_exact, value)) if isinstance(value, list) else True
+
+
+def _invalid(
+    item: Mapping[Any, Any], origin: Origin, mistyped: list[Problem], problems: list[Problem]
+) -> InvalidLine:
+    reasons = [unknown(key) for key in item if key not in _KNOWN]
+    reasons += [str(problem) for problem in mistyped]
+    bad = {problem.parameter for problem in mistyped}
+    reasons += [str(problem) for problem in problems if problem.parameter not in bad]
+    bad.update(problem.parameter for problem in problems)
+    return InvalidLine(
+        origin,
+        tuple(reasons),
+        None if "SecretName" in bad else item["SecretName"],
+        None if "VersionId" in bad else item["VersionId"],
+    )

@@ -1,0 +1,156 @@
+"""Bytes of a manifest: opened, decompressed, in blocks of bounded size, with a measure of progress.
+
+Rules that live here: which suffixes mean compression (`COMPRESSIONS`), the byte order marks, and that what
+goes wrong while reading becomes `BrokenError`, in words that carry nothing of the content.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from bulkseed.errors import ManifestError
+
+BLOCK_BYTES = 256 * 1024
+
+
+class BrokenError(Exception):
+    """The rest of a manifest cannot be read; the text says why. `Manifest` turns it into an `InvalidLine`."""
+
+
+class Readable(Protocol):
+    """A file or a pipe, opened for bytes."""
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Return at most `size` bytes, none at the end."""
+        ...
+
+
+class Progress:
+    """How many bytes of a run's manifests were read so far, as they lie on disk."""
+
+    __slots__ = ("bytes_read",)
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+
+
+class _Counted:
+    """A stream that reports to `Progress` and reads what is there rather than waiting for a full block."""
+
+    def __init__(self, stream: Readable, progress: Progress) -> None:
+        self._read = getattr(stream, "read1", stream.read)
+        self._progress = progress
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            block: bytes | None = self._read(size)
+        except OSError as error:
+            raise BrokenError(f"reading failed: {error.strerror}") from None
+        if block is None:
+            raise BrokenError("reading failed: the pipe is non-blocking")
+        self._progress.bytes_read += len(block)
+        return block
+
+
+def file_blocks(path: Path, decompress: Decompressor, progress: Progress) -> Iterator[bytes]:
+    """Yield the decompressed content of a file, opened at the first block."""
+    try:
+        stream = path.open("rb", buffering=0)
+    except OSError as error:
+        raise BrokenError(f"cannot be opened: {error.strerror}") from None
+    with stream:
+        yield from _text_only(decompress(_Counted(stream, progress)))
+
+
+def stream_blocks(stream: Readable, progress: Progress) -> Iterator[bytes]:
+    """Yield the content of a stream that somebody else opened and closes."""
+    return _text_only(_plain(_Counted(stream, progress)))
+
+
+def decompressor(name: str) -> tuple[Decompressor, str]:
+    """Return how to decompress a file of this name, and the name without that suffix.
+
+    Raises:
+        ManifestError: the package that it needs is not installed.
+    """
+    for suffix, decompress in COMPRESSIONS.items():
+        if name.endswith(suffix):
+            if decompress is _zstd:
+                _import_zstandard(name)
+            return decompress, name.removesuffix(suffix)
+    return _plain, name
+
+
+def _text_only(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(blocks, b"")
+    while len(first) < len(b"\xef\xbb\xbf") and (more := next(blocks, b"")):
+        first += more
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BrokenError("is UTF-16: save it as UTF-8")
+    if text := first.removeprefix(b"\xef\xbb\xbf"):
+        yield text
+    yield from blocks
+
+
+def _plain(stream: _Counted) -> Iterator[bytes]:
+    while block := stream.read(BLOCK_BYTES):
+        yield block
+
+
+def _gzip(stream: _Counted) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=stream) as unzipped:  # type: ignore[call-overload]  # it needs no more than read()
+        while True:
+            try:
+                block = unzipped.read1(BLOCK_BYTES)
+            except EOFError:
+                broken = "the gzip data ends too early"
+                break
+            except (gzip.BadGzipFile, zlib.error):
+                broken = "the gzip data is damaged"
+                break
+            if not block:
+                return
+            yield block
+    raise BrokenError(broken)
+
+
+def _zstd(stream: _Counted) -> Iterator[bytes]:
+    import zstandard
+
+    frame = None
+    # Small pieces bound what one call can unpack. `stream_reader` takes a truncated file for a whole one.
+    while piece := stream.read(io.DEFAULT_BUFFER_SIZE):
+        while piece:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            try:
+                block = frame.decompress(piece)
+            except zstandard.ZstdError:
+                block = None
+            if block is None:
+                raise BrokenError("the zstd data is damaged")
+            if block:
+                yield block
+            piece = b""
+            if frame.eof:
+                piece, frame = frame.unused_data, None
+    if frame is not None:
+        raise BrokenError("the zstd data ends too early")
+
+
+def _import_zstandard(name: str) -> None:
+    try:
+        import zstandard  # noqa: F401  # only to know that it is there
+    except ImportError:
+        raise ManifestError(
+            f"{name}: reading .zst needs one more package: pip install 'bulkseed[zstd]'"
+        ) from None
+
+
+Decompressor = Callable[[_Counted], Iterator[bytes]]
+
+COMPRESSIONS: dict[str, Decompressor] = {".gz": _gzip, ".zst": _zstd}
