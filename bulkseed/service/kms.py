@@ -1,0 +1,149 @@
+"""The local KMS, sans-IO: a request and the time in, a response out.
+
+The order of checks lives here: form of the request, signature and nonce, action and version, quota,
+parameters, permission, handler. Which handler serves which action is the table `HANDLERS`. Nothing is on disk
+before `commit`: the shells reply only after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bulkseed.model import Fault
+from bulkseed.service import deletion, describe, secrets, versions
+from bulkseed.service.context import Context, Service
+from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions.shape import Document
+from bulkseed.wire.document import content_type, render
+from bulkseed.wire.encoding import parse_form
+from bulkseed.wire.fault import fault, invalid_parameter, respond
+from bulkseed.wire.message import API_VERSION, Request, Response
+
+BODY_LIMIT = 1 << 20
+"""Bytes of a body; the largest legal one is a value and a policy, percent-encoded: about 190 KB."""
+
+TICK = 1.0
+"""Seconds between two looks for what is due."""
+
+Handler = Callable[[Context, Any], Document | Fault]
+
+HANDLERS: dict[str, Handler] = {
+    "CreateSecret": secrets.create_secret,
+    "DeleteSecret": deletion.delete_secret,
+    "DescribeSecret": describe.describe_secret,
+    "GetKmsInstanceQuotaInfos": describe.get_kms_instance_quota_infos,
+    "GetSecretValue": secrets.get_secret_value,
+    "ListSecretVersionIds": versions.list_secret_version_ids,
+    "ListSecrets": describe.list_secrets,
+    "PutSecretValue": secrets.put_secret_value,
+    "RestoreSecret": deletion.restore_secret,
+}
+
+
+class Kms:
+    """One account's KMS in one region."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._next_tick = 0.0
+
+    @property
+    def dirty(self) -> bool:
+        """True while an answer that was given is not on disk."""
+        return self._service.store.dirty
+
+    def commit(self) -> None:
+        """Put on disk what the requests since the last commit changed."""
+        self._service.store.commit()
+
+    def rollback(self) -> None:
+        """Undo the requests since the last commit."""
+        self._service.rollback()
+
+    def close(self) -> None:
+        """Commit and release the data directory."""
+        self._service.store.close()
+
+    def tick(self, now: float) -> None:
+        """Carry out what is due at `now`: planned deletions."""
+        self._next_tick = now + TICK
+        deletion.delete_due(self._service.store, now)
+
+    def handle(self, request: Request, now: float) -> Response:
+        """Answer one request at `now` (epoch seconds)."""
+        if now >= self._next_tick:
+            self.tick(now)
+        parameters = _read_parameters(request)
+        if isinstance(parameters, Fault):
+            return self._refuse(parameters, "JSON")
+        format = parameters.get("Format", "JSON").upper()  # noqa: A001 - the parameter's name in the API
+        if format not in ("JSON", "XML"):
+            return self._refuse(invalid_parameter("Format"), "JSON")
+        answer = self._answer(request, parameters, now)
+        if isinstance(answer, Fault):
+            return self._refuse(answer, format)
+        try:
+            return Response(200, {"content-type": content_type(format)}, render(answer.encode(), format))
+        except ValueError:
+            return self._refuse(invalid_parameter("Format", "XML cannot carry this reply."), "XML")
+
+    def _answer(self, request: Request, parameters: Mapping[str, str], now: float) -> Document | Fault:
+        service = self._service
+        caller = service.authority.admit(request, parameters, now)
+        if isinstance(caller, Fault):
+            return caller
+        if caller.version != API_VERSION:
+            return fault("InvalidVersion")
+        action = ACTIONS.get(caller.action)
+        if action is None:
+            return fault("InvalidAction.NotFound")
+        if service.quota.take(action.lane, now) is not None:
+            return fault("Rejected.Throttling")
+        asked = action.request.decode(parameters)
+        if isinstance(asked, Fault):
+            return asked
+        return HANDLERS[caller.action](Context(service, caller, parameters, new_request_id(), now), asked)
+
+    def _refuse(self, refusal: Fault, format: str) -> Response:  # noqa: A002 - the parameter's name in the API
+        named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)
+        return respond(named, format)
+
+
+def body_too_large() -> Fault:
+    """Return the fault for a body over `BODY_LIMIT`, which the shells need not read to the end."""
+    return fault("ParseRequestParameterException", f"The body has more than {BODY_LIMIT} bytes.")
+
+
+def new_request_id() -> str:
+    """Return a request id in the form of a UUID."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _read_parameters(request: Request) -> dict[str, str] | Fault:
+    """Merge query and form body; a name that is given twice has no meaning that both ends agree on."""
+    if request.path != "/":
+        return fault("InvalidAction.NotFound")
+    if request.method not in ("GET", "POST"):
+        return fault("UnsupportedHTTPMethod")
+    if len(request.body) > BODY_LIMIT:
+        return body_too_large()
+    if request.body and not _is_form(request.headers.get("content-type", "")):
+        return fault(
+            "ParseRequestParameterException",
+            "The body's content type is not that of a form.",
+        )
+    query, form = parse_form(request.query), parse_form(request.body)
+    if query is None or form is None:
+        return fault("ParseRequestParameterException", "Query or body is not percent-encoded UTF-8.")
+    parameters = dict(query)
+    parameters.update(form)
+    if len(parameters) != len(query) + len(form):
+        return fault("ParseRequestParameterException", "A parameter is given twice.")
+    return parameters
+
+
+def _is_form(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"

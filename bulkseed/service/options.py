@@ -1,0 +1,34 @@
+"""What a local KMS can be told, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bulkseed.model import SecretValue
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """Options of ``bulkseed serve``; rates are requests a second, 0 = unlimited.
+
+    `data_dir` None keeps everything in memory. `access_key_secret` None: the one in the data directory,
+    generated at the first start.
+    """
+
+    data_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    region: str = "cn-hangzhou"
+    account_id: str = "1000000000000001"
+    access_key_id: str = "embedded"
+    access_key_secret: SecretValue | None = field(default=None, repr=False)
+    create_qps: float = 10
+    read_qps: float = 450
+    manage_qps: float = 40
+    secret_quota: int | None = None
+    faults: Path | None = None
+    policies: Path | None = None
+    rds: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None

@@ -1,0 +1,80 @@
+"""The tables of the service's database.
+
+`sealed` columns are AES-256-GCM: nonce, ciphertext and tag. Everything else is metadata, which the service
+does not encrypt (CreateSecret page).
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    spec TEXT NOT NULL,
+    usage TEXT NOT NULL,
+    state TEXT NOT NULL,
+    creator TEXT NOT NULL,
+    created REAL NOT NULL,
+    description TEXT,
+    instance_id TEXT,
+    tags TEXT NOT NULL,
+    delete_at REAL,
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE data_keys (
+    id INTEGER PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES keys,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX data_keys_of_key ON data_keys (key_id);
+CREATE TABLE secrets (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    stages TEXT NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    creator TEXT NOT NULL,
+    instance_id TEXT,
+    description TEXT,
+    tags TEXT NOT NULL,
+    extended_config TEXT,
+    policy TEXT,
+    delete_at REAL,
+    rotation_seconds INTEGER,
+    rotation_state TEXT NOT NULL,
+    next_rotation REAL,
+    last_rotation REAL,
+    rotating_to TEXT
+);
+CREATE INDEX secrets_to_delete ON secrets (delete_at) WHERE delete_at IS NOT NULL;
+CREATE INDEX secrets_to_rotate ON secrets (next_rotation) WHERE next_rotation IS NOT NULL;
+CREATE TABLE versions (
+    secret INTEGER NOT NULL REFERENCES secrets ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    data_type TEXT NOT NULL,
+    data_key INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    created REAL NOT NULL,
+    UNIQUE (secret, id)
+);
+"""
+
+_SECRET = (
+    *("name", "type", "key_id", "stages", "created", "updated", "creator", "instance_id", "description"),
+    *("tags", "extended_config", "policy", "delete_at", "rotation_seconds", "rotation_state"),
+    *("next_rotation", "last_rotation", "rotating_to"),
+)
+SECRET_COLUMNS = ", ".join(("id", *_SECRET))
+VERSION_COLUMNS = "secret, id, data_type, data_key, sealed, created"
+
+_MARKS = ", ".join("?" * len(_SECRET))
+_SETS = ", ".join(f"{column} = ?" for column in _SECRET)
+
+# Only the names above go into these texts, never a caller's.
+ADD_SECRET = f"INSERT INTO secrets ({', '.join(_SECRET)}) VALUES ({_MARKS})"  # noqa: S608 - see above
+SAVE_SECRET = f"UPDATE secrets SET {_SETS} WHERE id = ?"  # noqa: S608 - see above
+ADD_VERSION = f"INSERT INTO versions ({VERSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - see above
