@@ -16,43 +16,45 @@ from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable
 _INSIDE = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"{}\[\],]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
 
-_NOT_AN_ARRAY = Unreadable("is not a JSON array: for one object a line use --format jsonl")
-
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
     """Yield the items, numbered from 1."""
+    for number, item in enumerate(_cut(blocks), 1):
+        yield number, item if isinstance(item, Unreadable) else decode(item)
+
+
+def _cut(blocks: Iterable[bytes]) -> Iterator[bytes | Unreadable]:
     stream = iter(blocks)
-    rest = b""
-    while not rest and (block := next(stream, b"")):
-        rest = block.lstrip()
-    if rest[:1] != b"[":
-        yield 1, _NOT_AN_ARRAY
+    text = next(stream, b"").lstrip()
+    while not text and (block := next(stream, b"")):
+        text = block.lstrip()
+    if text[:1] != b"[":
+        yield Unreadable("is not a JSON array: for one object a line use --format jsonl")
         return
 
-    number = 0
     start = position = depth = 1  # of the item, of the search, of the brackets
+    first = True
     while depth:
-        found = (_BETWEEN if depth == 1 else _INSIDE).match(rest, position)
+        found = (_BETWEEN if depth == 1 else _INSIDE).match(text, position)
         if found is None:
-            if len(rest) - start > MAX_BYTES:
-                yield number + 1, TOO_LONG
+            block = next(stream, b"")
+            if not block or len(text) - start > MAX_BYTES:
+                if depth == 1 and not block and text[start:].strip():
+                    yield text[start:]  # complete, only the array is not
+                yield TOO_LONG if block else Unreadable("the array is cut off or has an unclosed string")
                 return
-            if not (block := next(stream, b"")):
-                yield number + 1, Unreadable("the array is cut off or has an unclosed string")
-                return
-            rest, position, start = rest[start:] + block, position - start, 0
+            text, position, start = text[start:] + block, position - start, 0
             continue
         position = found.end()
-        match rest[position - 1 : position]:
-            case b"{" | b"[":
-                depth += 1
-            case b"}" | b"]":
-                depth -= 1
-        if depth == 0 or (depth == 1 and rest[position - 1 : position] == b","):
-            item = rest[start : position - 1]
-            start = position
-            if item.strip() or depth or number:
-                number += 1
-                yield number, decode(item)
-    if rest[position - 1 : position] != b"]" or rest[position:].strip() or any(b.strip() for b in stream):
-        yield number + 1, Unreadable("the array has something after its end")
+        end = text[position - 1 : position]
+        if end in b"{[":
+            depth += 1
+        elif end in b"}]":
+            depth -= 1
+        if not depth or (depth == 1 and end == b","):
+            item, start = text[start : position - 1], position
+            if item.strip() or depth or not first:
+                yield item
+            first = False
+    if end != b"]" or text[position:].strip() or any(block.strip() for block in stream):
+        yield Unreadable("the array does not end with a single ]")
