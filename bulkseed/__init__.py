@@ -1,1 +1,95 @@
-"""bulkseed provisions secrets in bulk into Alibaba Cloud KMS Secrets Manager."""
+"""Provision secrets in bulk into Alibaba Cloud KMS Secrets Manager.
+
+The names below are the public API. They are imported on first use, so that a program which only needs one of
+them does not pay for the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bulkseed.engine.seed import seed as seed
+    from bulkseed.engine.stats import Stats as Stats
+    from bulkseed.engine.stop import Stop as Stop
+    from bulkseed.errors import BulkseedError as BulkseedError
+    from bulkseed.errors import CredentialsError as CredentialsError
+    from bulkseed.errors import LedgerBusyError as LedgerBusyError
+    from bulkseed.errors import LedgerDamagedError as LedgerDamagedError
+    from bulkseed.errors import LedgerError as LedgerError
+    from bulkseed.errors import LedgerTargetError as LedgerTargetError
+    from bulkseed.errors import ManifestError as ManifestError
+    from bulkseed.errors import UnfinishedError as UnfinishedError
+    from bulkseed.errors import UsageError as UsageError
+    from bulkseed.ledger import open_ledger as open_ledger
+    from bulkseed.ledger import read_ledger as read_ledger
+    from bulkseed.manifest import open_manifest as open_manifest
+    from bulkseed.model import Credentials as Credentials
+    from bulkseed.model import CredentialSource as CredentialSource
+    from bulkseed.model import InvalidLine as InvalidLine
+    from bulkseed.model import Origin as Origin
+    from bulkseed.model import Outcome as Outcome
+    from bulkseed.model import Row as Row
+    from bulkseed.model import SecretDefinition as SecretDefinition
+    from bulkseed.model import SecretValue as SecretValue
+    from bulkseed.model import Summary as Summary
+    from bulkseed.model import Target as Target
+    from bulkseed.policy.backoff import RetryPolicy as RetryPolicy
+    from bulkseed.policy.journey import OnDeleteWindow as OnDeleteWindow
+    from bulkseed.policy.journey import OnExists as OnExists
+    from bulkseed.policy.journey import Rules as Rules
+    from bulkseed.service.local import local_service as local_service
+
+_HOMES = {
+    "bulkseed.engine.seed": ("seed",),
+    "bulkseed.engine.stats": ("Stats",),
+    "bulkseed.engine.stop": ("Stop",),
+    "bulkseed.errors": (
+        "BulkseedError",
+        "CredentialsError",
+        "LedgerBusyError",
+        "LedgerDamagedError",
+        "LedgerError",
+        "LedgerTargetError",
+        "ManifestError",
+        "UnfinishedError",
+        "UsageError",
+    ),
+    "bulkseed.ledger": ("open_ledger", "read_ledger"),
+    "bulkseed.manifest": ("open_manifest",),
+    "bulkseed.model": (
+        "Credentials",
+        "CredentialSource",
+        "InvalidLine",
+        "Origin",
+        "Outcome",
+        "Row",
+        "SecretDefinition",
+        "SecretValue",
+        "Summary",
+        "Target",
+    ),
+    "bulkseed.policy.backoff": ("RetryPolicy",),
+    "bulkseed.policy.journey": ("OnDeleteWindow", "OnExists", "Rules"),
+    "bulkseed.service.local": ("local_service",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # one table instead of two lists that could disagree
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bulkseed")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'bulkseed' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -147,8 +147,7 @@ class Traveller:
             self._attempts += 1
             if not isinstance(answer, Fault | Lost):
                 return answer
-            if step is Step.CREATE and maybe_applied(answer) and self.doubt_since is None:
-                self.doubt_since = self._claimed_at
+            self.saw(step, answer)
             verdict = classify(answer)
             if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and clock_corrected):
                 raise _GiveUp(Aborted(answer, self.in_doubt))
@@ -158,6 +157,12 @@ class Traveller:
                 yield Wait(self._pause(answer))
             else:
                 return answer
+
+    def saw(self, step: Step, answer: Answer) -> None:
+        """Note the doubt that an answer leaves; the engine calls it for answers it does not pass on."""
+        if step is Step.CREATE and self.doubt_since is None and isinstance(answer, Fault | Lost):
+            if maybe_applied(answer):
+                self.doubt_since = self._claimed_at
 
     @property
     def in_doubt(self) -> bool:

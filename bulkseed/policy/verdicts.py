@@ -91,4 +91,4 @@ def maybe_applied(answer: Fault | Lost) -> bool:
     """
     if isinstance(answer, Lost):
         return answer.maybe_applied
-    return answer.status >= 500 or not answer.code
+    return answer.status >= 500 or answer.code.startswith("HTTP") or answer.code == "Unreadable"

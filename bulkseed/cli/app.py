@@ -1,0 +1,78 @@
+"""The command group. Commands are imported when they are called, so that ``--version`` costs nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from bulkseed.errors import BulkseedError
+
+COMMANDS = {
+    "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
+    "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
+    "plan": ("bulkseed.cli.plan", "say what apply would do; writes nothing"),
+    "serve": ("bulkseed.cli.serve", "run the local KMS"),
+}
+"""Command → the module that has it (under its own name) and what it does."""
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"bulkseed {version('bulkseed')}")
+        ctx.exit()
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+def app() -> None:
+    """Provision secrets in bulk into Alibaba Cloud KMS Secrets Manager.
+
+    Shell completion: eval "$(_BULKSEED_COMPLETE=bash_source bulkseed)" (or zsh_source, fish_source).
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit code. A user's mistake is one message, never a traceback."""
+    try:
+        result = app.main(arguments, prog_name="bulkseed", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as mistake:
+        mistake.show(sys.stderr)
+        return mistake.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BulkseedError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,81 @@
+"""``bulkseed ledger``: look into a ledger; works while a run is writing to it."""
+
+from __future__ import annotations
+
+import click
+import orjson
+
+from bulkseed.cli.options import output_option
+from bulkseed.cli.render import print_counts, print_json
+from bulkseed.model import Outcome
+
+_path = click.argument("path", metavar="LEDGER", type=click.Path(dir_okay=False))
+
+
+@click.group()
+def ledger() -> None:
+    """Look into a ledger; works while a run is writing to it."""
+
+
+@ledger.command()
+@_path
+@output_option
+def status(path: str, output: str) -> int:
+    """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
+    from bulkseed.ledger import iso, read_ledger
+
+    with read_ledger(path) as opened:
+        found = opened.status()
+    last = found.last_run
+    total = sum(found.counts.values())
+    if output == "json":
+        print_json(
+            {
+                "ledger": path,
+                "region": found.region,
+                "binding": found.binding,
+                "runs": found.runs,
+                "last_run": None
+                if last is None
+                else {
+                    "run_id": last.run_id,
+                    "command": last.command,
+                    "started_at": iso(last.started_at),
+                    "ended_at": None if last.ended_at is None else iso(last.ended_at),
+                    "exit_code": last.exit_code,
+                    "stopped_by": last.stopped_by,
+                },
+                "definitions": total,
+                "outcomes": {outcome.value: found.counts.get(outcome, 0) for outcome in Outcome},
+                "in_doubt": found.in_doubt,
+            }
+        )
+        return 0
+    click.echo(f"target: {found.binding} in {found.region}")
+    if last is not None:
+        if last.ended_at is None:
+            end = f"has not ended: process {last.pid} on {last.host} is at work, or was killed"
+        elif last.stopped_by:
+            end = f"ended {iso(last.ended_at)}, {last.stopped_by}"
+        else:
+            end = f"ended {iso(last.ended_at)}"
+        click.echo(f"runs: {found.runs:,}, the last one ({last.command}) {end}")
+    print_counts(found.counts, total)
+    if found.in_doubt:
+        click.echo(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
+    return 0
+
+
+@ledger.command()
+@_path
+@click.option(
+    "--outcome", "outcomes", multiple=True, type=click.Choice([o.value for o in Outcome]), help="Only these."
+)
+def rows(path: str, outcomes: tuple[str, ...]) -> int:
+    """Print the rows as JSON lines."""
+    from bulkseed.ledger import read_ledger, row_as_dict
+
+    with read_ledger(path) as opened:
+        for row in opened.rows([Outcome(o) for o in outcomes] if outcomes else None):
+            click.echo(orjson.dumps(row_as_dict(row)).decode())
+    return 0

@@ -1,0 +1,36 @@
+"""Logs to standard error, as text or as one JSON object a line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+import orjson
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        entry.update(getattr(record, "facts", {}))
+        return orjson.dumps(entry).decode()
+
+
+def set_up_logging(level: str, format_name: str) -> None:
+    """Send the logs of bulkseed (and of nothing else) to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _JsonFormatter()
+        if format_name == "json"
+        else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    )
+    logger = logging.getLogger("bulkseed")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(level.upper())

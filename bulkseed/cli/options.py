@@ -1,0 +1,172 @@
+"""Options that several commands share, and what follows from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bulkseed.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EMBEDDED = "embedded"
+_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".gz", ".zst"}
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def need_manifests(manifests: tuple[str, ...]) -> None:
+    """Refuse a call without a manifest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not manifests:
+        raise click.UsageError("name at least one manifest; '-' reads standard input")
+
+
+manifest_options: Callable[[F], F] = _stack(
+    click.argument("manifests", nargs=-1, metavar="MANIFEST…"),
+    click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(["jsonl", "json", "csv", "yaml"]),
+        help="The manifests' format; by default their suffix tells.",
+    ),
+    click.option(
+        "--set",
+        "defaults",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A default for a parameter that a line lacks; may be repeated.",
+    ),
+    click.option(
+        "--ledger",
+        "ledger_path",
+        type=click.Path(dir_okay=False),
+        help="The ledger's file.  [default: <first manifest's stem>.ledger.db]",
+    ),
+)
+
+target_options: Callable[[F], F] = _stack(
+    click.option(
+        "--endpoint",
+        metavar="URL|embedded",
+        help="The service; 'embedded' starts the local KMS in this process.  "
+        "[default: https://kms.<region>.aliyuncs.com]",
+    ),
+    click.option(
+        "--region",
+        metavar="ID",
+        envvar="ALIBABA_CLOUD_REGION_ID",
+        default="cn-hangzhou",
+        show_default=True,
+        help="The region of the target; ALIBABA_CLOUD_REGION_ID gives a default.",
+    ),
+    click.option("--profile", metavar="NAME", help="A profile of the vendor's provider chain."),
+    click.option(
+        "--signature",
+        type=click.Choice(["acs3", "rpc1"]),
+        default="acs3",
+        show_default=True,
+        help="How requests are signed.",
+    ),
+    click.option(
+        "--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust these certificates (PEM)."
+    ),
+    click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False),
+        default=".bulkseed",
+        show_default=True,
+        help="Where the embedded local KMS keeps its data.",
+    ),
+)
+
+output_option: Callable[[F], F] = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Text or JSON."
+)
+
+log_options: Callable[[F], F] = _stack(
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="warning",
+        show_default=True,
+        help="Logs go to standard error.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Of the logs.",
+    ),
+)
+
+
+@dataclass(slots=True, frozen=True)
+class TargetOptions:
+    """The target as given on the command line."""
+
+    endpoint: str | None
+    region: str
+    profile: str | None
+    signature: str
+    ca_file: str | None
+    data_dir: str
+
+    @property
+    def embedded(self) -> bool:
+        """True if the local KMS is to run in this process."""
+        return self.endpoint == EMBEDDED
+
+    @property
+    def url(self) -> str:
+        """The endpoint of a service that is not embedded."""
+        return self.endpoint or f"https://kms.{self.region}.aliyuncs.com"
+
+
+def ledger_path_for(manifests: tuple[str, ...], ledger: str | None) -> Path:
+    """Return the ledger's path: as given, else the first manifest's stem in the current folder."""
+    if ledger is not None:
+        return Path(ledger)
+    if manifests[0] == "-":
+        return Path("stdin.ledger.db")
+    path = Path(manifests[0])
+    while path.suffix in _SUFFIXES:
+        path = path.with_suffix("")
+    return Path(f"{path.name}.ledger.db")
+
+
+def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return ``--set NAME=VALUE`` as a mapping.
+
+    Raises:
+        UsageError: one has no ``=``.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes NAME=VALUE; {name!r} has no '='")
+        found[name] = value
+    return found
+
+
+def loop_options() -> dict[str, bool]:
+    """Return anyio's backend options: uvloop when the `fast` extra is installed."""
+    return {"use_uvloop": find_spec("uvloop") is not None and not os.environ.get("BULKSEED_NO_UVLOOP")}

@@ -1,0 +1,69 @@
+"""Summaries, plans and rows: text for people, JSON for machines, always on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import orjson
+
+from bulkseed.model import Outcome, Summary
+
+MEANINGS = {
+    Outcome.CREATED: "the service said so",
+    Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
+    Outcome.IDENTICAL: "was there before, with the same version and value",
+    Outcome.EXISTING: "was there before, not compared",
+    Outcome.UPDATED: "was there with another value; ours is now current",
+    Outcome.CONFLICT: "is there with another value",
+    Outcome.REJECTED: "refused by the service",
+    Outcome.EXHAUSTED: "attempts or budget ran out",
+    Outcome.INVALID: "bad manifest line, never sent",
+    Outcome.PENDING: "the run ended before this was finished",
+}
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    click.echo(orjson.dumps(document).decode())
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``1 h 43 min 51 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "min"), (secs, "s")]
+    return " ".join(f"{value:,} {unit}" for value, unit in parts if value) or "0 s"
+
+
+def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
+    """Print the outcomes that occurred and the identity that they add up to."""
+    for outcome in Outcome:
+        if counts.get(outcome):
+            label = f"{outcome.value}: {counts[outcome]:,}"
+            click.echo(f"{label:<22} {MEANINGS[outcome]}")
+    terms = " + ".join(f"{counts[o]:,} {o.value}" for o in Outcome if counts.get(o)) or "0"
+    click.echo(f"definitions: {total:,} = {terms}")
+
+
+def print_summary(summary: Summary) -> None:
+    """Print a run's summary for people."""
+    print_counts(summary.outcomes, summary.definitions)
+    line = f"attempts: {summary.attempts:,}"
+    if summary.attempts:
+        line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"
+    click.echo(f"{line}   in {duration(summary.elapsed_s)}")
+    if summary.attempts > 1:
+        if summary.limit_qps:
+            rate = f"rate: {summary.mean_qps:,.2f}/s of {summary.limit_qps:g}/s allowed"
+        else:
+            rate = f"rate: {summary.mean_qps:,.2f}/s, no ceiling"
+        click.echo(f"{rate}, at most {summary.max_in_one_second:,} in any second")
+        p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]
+        if p50 is not None and p99 is not None:
+            click.echo(f"latency: half within {p50:g} ms, 99 % within {p99:g} ms")
+    click.echo(f"ledger: {summary.ledger}")

@@ -1,0 +1,76 @@
+"""``bulkseed serve``: the local KMS as a process of its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from bulkseed.cli import options as o
+from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.render import print_json
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free port.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".bulkseed",
+    show_default=True,
+    help="Where everything is kept.",
+)
+@click.option("--region", default="cn-hangzhou", show_default=True, metavar="ID")
+@click.option("--account-id", default="1000000000000001", show_default=True, metavar="ID")
+@click.option(
+    "--create-qps",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Creates and deletes a second; 0: unlimited.",
+)
+@click.option("--read-qps", type=click.FloatRange(min=0), default=450.0, show_default=True)
+@click.option("--manage-qps", type=click.FloatRange(min=0), default=40.0, show_default=True)
+@click.option("--secret-quota", type=click.IntRange(min=0), help="How many secrets there may be.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faults on demand."
+)
+@click.option("--policies", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="RAM users.")
+@click.option(
+    "--rds",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Databases behind DBInstanceId, for rotation.",
+)
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@o.log_options
+def serve(log_level: str, log_format: str, **given: Any) -> int:
+    """Run the local KMS until SIGTERM or Ctrl-C.
+
+    When it is ready it prints one JSON line with its endpoint and access key id. It accepts the credentials
+    in BULKSEED_SERVE_ACCESS_KEY_ID and BULKSEED_SERVE_ACCESS_KEY_SECRET; without them the id is 'embedded'
+    and the secret is the one in DATA-DIR/access-key-secret.
+    """  # fmt: skip
+    from bulkseed.model import SecretValue
+    from bulkseed.service.local import Ready
+    from bulkseed.service.local import serve as serve_until_told
+    from bulkseed.service.options import ServiceOptions
+
+    set_up_logging(log_level, log_format)
+    secret = os.environ.get("BULKSEED_SERVE_ACCESS_KEY_SECRET")
+    options = ServiceOptions(
+        **given,
+        access_key_id=os.environ.get("BULKSEED_SERVE_ACCESS_KEY_ID") or "embedded",
+        access_key_secret=SecretValue(secret) if secret else None,
+    )
+
+    def on_ready(ready: Ready) -> None:
+        print_json(asdict(ready))
+
+    anyio.run(serve_until_told, options, on_ready, backend_options=o.loop_options())
+    return 0

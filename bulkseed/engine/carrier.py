@@ -1,0 +1,169 @@
+"""Carries one claim from its first attempt to its settlement, as its journey says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bulkseed.engine.client import Client, Errand
+from bulkseed.engine.clock import Clock
+from bulkseed.engine.health import Health
+from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.ledger import Claim, Settlement
+from bulkseed.model import Fault, InvalidLine, Outcome, Row
+from bulkseed.policy.advice import advice
+from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Step, Traveller, Wait, journey
+
+STOPPED_EARLY = 3
+"""The exit code of a run that met a wall."""
+
+
+class Carrier:
+    """What every worker of a run shares: the rules, the client, and where ends are reported."""
+
+    def __init__(
+        self,
+        run_id: str,
+        rules: Rules,
+        client: Client,
+        health: Health,
+        stop: Stop,
+        clock: Clock,
+        recorder: Recorder,
+        stats: Stats,
+        rng: Callable[[], float],
+        on_row: Callable[[Row], None] | None,
+    ) -> None:
+        self._run_id = run_id
+        self._rules = rules
+        self._client = client
+        self._health = health
+        self._stop = stop
+        self._clock = clock
+        self._recorder = recorder
+        self._stats = stats
+        self._rng = rng
+        self._on_row = on_row
+
+    async def carry(self, claim: Claim) -> None:
+        """Carry `claim` to its end, or leave it pending when the run stops.
+
+        Raises:
+            CredentialsError: the credentials have expired and no new ones can be had.
+        """
+        errand = Errand(claim)
+        started = self._clock.stamp(self._clock.monotonic())
+        traveller = Traveller(
+            self._rules.retry, started, claim.doubt_since, self._health.working_time, self._rng
+        )
+        steps = journey(self._rules, claim.definition.version_id, traveller)
+        answer: Answer | None = None
+        try:
+            while True:
+                step = steps.send(answer)
+                if isinstance(step, Wait):
+                    answer = None
+                    going_on = await self._stop.sleep(step.seconds)
+                else:
+                    answer = await self._attempt(errand, step, traveller)
+                    going_on = answer is not None
+                if not going_on:
+                    self.leave_pending(errand, in_doubt=traveller.in_doubt)
+                    return
+        except StopIteration as ended:
+            self._finish(errand, ended.value)
+
+    async def _attempt(self, errand: Errand, step: Step, traveller: Traveller) -> Answer | None:
+        """Attempt a step; during an outage again and again, without costing the definition an attempt."""
+        while True:
+            if self._health.outage and not await self._health.hold(self._stop):
+                return None
+            if errand.attempts:
+                self._stats.retried += 1
+            answer = await self._client.attempt(errand, step)
+            if answer is None:
+                return None
+            reason = self._health.answered(answer)
+            if reason is not None:
+                self._stop.request(reason, STOPPED_EARLY)
+            self._stats.waiting_for_service = self._health.outage
+            if not self._health.outage:
+                return answer
+            traveller.saw(step, answer)
+
+    def _finish(self, errand: Errand, end: Settled | Aborted) -> None:
+        if isinstance(end, Aborted):
+            self._stop.request(_wall(end), STOPPED_EARLY)
+            self.leave_pending(errand, in_doubt=end.doubt)
+            return
+        self._settle(errand, end)
+        reason = self._health.settled(end)
+        if reason is not None:
+            self._stop.request(reason, STOPPED_EARLY)
+
+    def leave_pending(self, errand: Errand, *, in_doubt: bool) -> None:
+        """Give a claim back: the next run takes it up again."""
+        self._settle(errand, Settled(Outcome.PENDING, doubt=in_doubt))
+
+    def _settle(self, errand: Errand, end: Settled) -> None:
+        self._stats.outcomes[end.outcome] += 1
+        now = self._clock.stamp(self._clock.monotonic())
+        message = end.message
+        if message is None and end.code is not None:
+            message = advice(end.code).meaning
+        self._recorder.settled(
+            Settlement(
+                errand.claim.row_id,
+                end.outcome,
+                now,
+                code=end.code,
+                message=message,
+                status=end.status,
+                request_id=end.request_id,
+                arn=end.arn,
+                doubt=end.doubt,
+            )
+        )
+        if self._on_row is not None:
+            definition = errand.claim.definition
+            self._on_row(
+                Row(
+                    name=definition.name,
+                    version_id=definition.version_id,
+                    outcome=end.outcome,
+                    code=end.code,
+                    message=message,
+                    status=end.status,
+                    request_id=end.request_id,
+                    arn=end.arn,
+                    attempts=errand.attempts,
+                    manifest=definition.origin.manifest,
+                    line=definition.origin.line,
+                    first_sent_at=errand.first_sent_at,
+                    settled_at=None if end.outcome is Outcome.PENDING else now,
+                    run_id=self._run_id,
+                )
+            )
+
+    def report_invalid(self, line: InvalidLine) -> None:
+        """Report a manifest line that is no definition; the ledger has its row already."""
+        if self._on_row is not None:
+            self._on_row(
+                Row(
+                    name=line.name,
+                    version_id=line.version_id,
+                    outcome=Outcome.INVALID,
+                    message="; ".join(line.reasons),
+                    manifest=line.origin.manifest,
+                    line=line.origin.line,
+                    run_id=self._run_id,
+                )
+            )
+
+
+def _wall(end: Aborted) -> str:
+    if isinstance(end.fault, Fault):
+        told = advice(end.fault.code)
+        return f"{end.fault.code}: {told.meaning}; {told.action}"
+    return end.fault.reason

@@ -1,0 +1,92 @@
+"""Step → how it travels: its lane, the call for a definition, and the answer in a response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bulkseed.engine.clock import ServiceTime
+from bulkseed.model import Fault, Lost, SecretDefinition
+from bulkseed.policy.journey import Answer, Counted, Done, Found, Step
+from bulkseed.wire.actions import (
+    create_secret,
+    get_secret_value,
+    list_secret_version_ids,
+    put_secret_value,
+    restore_secret,
+)
+from bulkseed.wire.encoding import parse_timestamp
+from bulkseed.wire.message import Call, Lane, Response
+
+
+class Exchange(NamedTuple):
+    """One step's lane and both directions."""
+
+    lane: Lane
+    encode: Callable[[SecretDefinition], Call]
+    decode: Callable[[Response, SecretDefinition, ServiceTime], Answer]
+
+
+def _create(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+    return create_secret.decode(response)
+
+
+def _read_version(definition: SecretDefinition) -> Call:
+    return get_secret_value.Request(definition.name, version_id=definition.version_id).encode()
+
+
+def _read_current(definition: SecretDefinition) -> Call:
+    return get_secret_value.Request(definition.name).encode()
+
+
+def _found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Answer:
+    reply = get_secret_value.Reply.read(response)
+    if isinstance(reply, Fault | Lost):
+        return reply
+    created = parse_timestamp(reply.create_time) if reply.create_time else None
+    return Found(
+        version_id=reply.version_id,
+        same_value=reply.secret_data == definition.data,
+        created_at=None if created is None else time.ours(created),
+    )
+
+
+def _count(definition: SecretDefinition) -> Call:
+    return list_secret_version_ids.Request(definition.name, include_deprecated=True).encode()
+
+
+def _counted(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+    reply = list_secret_version_ids.Reply.read(response)
+    return reply if isinstance(reply, Fault | Lost) else Counted(reply.total_count)
+
+
+def _put(definition: SecretDefinition) -> Call:
+    return put_secret_value.Request(
+        definition.name, definition.version_id, definition.data, definition.data_type
+    ).encode()
+
+
+def _put_done(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+    reply = put_secret_value.Reply.read(response)
+    return reply if isinstance(reply, Fault | Lost) else Done(reply.request_id)
+
+
+def _restore(definition: SecretDefinition) -> Call:
+    return restore_secret.Request(definition.name).encode()
+
+
+def _restored(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+    reply = restore_secret.Reply.read(response)
+    if isinstance(reply, Fault) and reply.code == "Rejected.ResourceInUse":
+        return Done(reply.request_id)  # it is not, or no longer, scheduled for deletion
+    return reply if isinstance(reply, Fault | Lost) else Done(reply.request_id)
+
+
+STEPS: dict[Step, Exchange] = {
+    Step.CREATE: Exchange(Lane.CREATE, create_secret.encode, _create),
+    Step.READ_VERSION: Exchange(Lane.READ, _read_version, _found),
+    Step.READ_CURRENT: Exchange(Lane.READ, _read_current, _found),
+    Step.COUNT_VERSIONS: Exchange(Lane.MANAGE, _count, _counted),
+    Step.PUT: Exchange(Lane.MANAGE, _put, _put_done),
+    Step.RESTORE: Exchange(Lane.MANAGE, _restore, _restored),
+}

@@ -1,0 +1,153 @@
+"""Definitions on their way to the workers: read in blocks, looked up and claimed in the ledger's thread.
+
+Workers share one intake and pull. A block's claims are on disk before the first of its definitions is
+handed out. Blocks are small where sending is slow, so that few definitions are claimed and unsent at a crash,
+and grow while everything read is settled already, so that a resume is fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from itertools import islice
+
+from bulkseed.engine.clock import Clock
+from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.stats import Stats
+from bulkseed.ledger import Admission, Claim, Ledger
+from bulkseed.model import InvalidLine, ManifestEntry, Outcome
+
+LARGEST_BLOCK = 2048
+LARGEST_BYTES = 4 << 20
+"""A block ends once its values exceed this."""
+
+
+def block_size(qps: float) -> int:
+    """Return how many definitions to claim at a time: a quarter of a second's worth, at most 256."""
+    return 256 if qps <= 0 else min(256, max(1, int(qps / 4)))
+
+
+class Intake:
+    """Hands out claims. `limit`: how many to hand out at most."""
+
+    def __init__(
+        self,
+        entries: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+        ledger: Ledger,
+        recorder: Recorder,
+        stats: Stats,
+        clock: Clock,
+        *,
+        block: int,
+        limit: int | None,
+        on_invalid: Callable[[InvalidLine], None],
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> None:
+        self._sync = iter(entries) if isinstance(entries, Iterable) else None
+        self._async = None if isinstance(entries, Iterable) else aiter(entries)
+        self._ledger = ledger
+        self._recorder = recorder
+        self._stats = stats
+        self._clock = clock
+        self._block = block
+        self._size = block
+        self._left = limit
+        self._on_invalid = on_invalid
+        self._spawn = spawn
+        self._ready: deque[Claim] = deque()
+        self._ended = False
+        self._filling = asyncio.Lock()
+        self._filling_ahead = False
+
+    async def next(self) -> Claim | None:
+        """Return the next claim, or None when there are no more."""
+        while not self._ready:
+            if self._ended:
+                return None
+            async with self._filling:
+                if not self._ready and not self._ended:
+                    await self._fill()
+        claim = self._ready.popleft()
+        if len(self._ready) < self._block // 2 and not self._ended and not self._filling_ahead:
+            self._filling_ahead = True
+            self._spawn(self._fill_ahead)
+        return claim
+
+    async def _fill_ahead(self) -> None:
+        try:
+            async with self._filling:
+                if not self._ended:
+                    await self._fill()
+        finally:
+            self._filling_ahead = False
+
+    async def _fill(self) -> None:
+        """Read and claim blocks until there is something to send."""
+        size = self._size if self._left is None else min(self._size, self._left)
+        admission = await self._admit(size, claim=True)
+        self._ready.extend(admission.to_send)
+        if admission.to_send:
+            self._size = self._block
+        else:
+            self._size = min(self._size * 2, LARGEST_BLOCK)
+        if self._left is not None:
+            self._left -= len(admission.to_send)
+            self._ended = self._ended or self._left <= 0
+
+    async def _admit(self, size: int, *, claim: bool) -> Admission:
+        if self._sync is not None:
+            entries, admission = await self._recorder.do(lambda: self._read_and_admit(size, claim=claim))
+        else:
+            entries = await self._read_async(size)
+            admission = await self._recorder.do(lambda: self._write_and_admit(entries, claim=claim))
+        stats = self._stats
+        stats.read += len(entries)
+        for outcome, count in admission.settled.items():
+            stats.outcomes[outcome] += count
+            stats.already_settled += count
+        for line in admission.invalid:
+            stats.outcomes[Outcome.INVALID] += 1
+            self._on_invalid(line)
+        return admission
+
+    def _read_and_admit(self, size: int, *, claim: bool) -> tuple[list[ManifestEntry], Admission]:
+        assert self._sync is not None  # noqa: S101  # the caller checked
+        entries: list[ManifestEntry] = []
+        weight = 0
+        for entry in islice(self._sync, size):
+            entries.append(entry)
+            if not isinstance(entry, InvalidLine):
+                weight += len(entry.data.reveal())
+                if weight > LARGEST_BYTES:
+                    break
+        else:
+            self._ended = self._ended or len(entries) < size
+        return entries, self._write_and_admit(entries, claim=claim)
+
+    async def _read_async(self, size: int) -> list[ManifestEntry]:
+        assert self._async is not None  # noqa: S101  # the caller checked
+        entries: list[ManifestEntry] = []
+        while len(entries) < size:
+            try:
+                entries.append(await anext(self._async))
+            except StopAsyncIteration:
+                self._ended = True
+                break
+        return entries
+
+    def _write_and_admit(self, entries: list[ManifestEntry], *, claim: bool) -> Admission:
+        now = self._clock.stamp(self._clock.monotonic())
+        return self._recorder.write_and(lambda: self._ledger.admit(entries, now, claim=claim))
+
+    async def hand_back(self) -> list[Claim]:
+        """Return the claims that were not handed out."""
+        async with self._filling:
+            left = list(self._ready)
+            self._ready.clear()
+            return left
+
+    async def account_for_rest(self) -> None:
+        """Read what is left of the manifest without claiming: it is settled, invalid or pending."""
+        while not self._ended:
+            await self._admit(LARGEST_BLOCK, claim=False)

@@ -1,0 +1,69 @@
+"""Answers on their way to the ledger: taken without a suspension point, written in batches off the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from bulkseed.ledger import AttemptRecord, Ledger, Settlement
+
+FLUSH_EVERY = 0.25
+"""Seconds; the promise is that an answer is on disk within a second."""
+
+T = TypeVar("T")
+
+
+class Recorder:
+    """Collects settlements and attempts; every other use of the ledger during a run goes through `do`.
+
+    The executor has one thread, so the ledger is never used twice at a time.
+    """
+
+    def __init__(self, ledger: Ledger, executor: Executor) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._settlements: list[Settlement] = []
+        self._attempts: list[AttemptRecord] = []
+
+    def settled(self, settlement: Settlement) -> None:
+        """Take a definition's end; no await, so a cancelled run cannot lose it."""
+        self._settlements.append(settlement)
+
+    def attempted(self, attempt: AttemptRecord) -> None:
+        """Take an attempt."""
+        self._attempts.append(attempt)
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Run `work` in the ledger's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def write_and(self, work: Callable[[], T]) -> T:
+        """Write what has been collected and do `work`, in one commit. Call it in the ledger's thread.
+
+        Raises:
+            LedgerError: it could not be written; what was collected is kept for another try.
+        """
+        settlements, attempts = self._settlements, self._attempts
+        self._settlements, self._attempts = [], []
+        try:
+            with self._ledger.transaction():
+                if settlements or attempts:
+                    self._ledger.record(settlements, attempts)
+                return work()
+        except BaseException:
+            self._settlements[:0] = settlements
+            self._attempts[:0] = attempts
+            raise
+
+    async def flush(self) -> None:
+        """Write what has been collected."""
+        await self.do(lambda: self.write_and(lambda: None))
+
+    async def flush_regularly(self) -> None:
+        """Write every quarter of a second, until cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_EVERY)
+            if self._settlements or self._attempts:
+                await self.flush()

@@ -1,0 +1,246 @@
+"""A run: workers pull claims, carry each through its journey, and the ledger learns every end.
+
+There is no queue between stages, and no suspension point between an answer and its settlement.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+
+import anyio
+from anyio.abc import TaskGroup
+
+from bulkseed.engine.carrier import Carrier
+from bulkseed.engine.client import Client, Errand
+from bulkseed.engine.clock import Clock
+from bulkseed.engine.credentials import Keyring
+from bulkseed.engine.health import Health
+from bulkseed.engine.intake import Intake, block_size
+from bulkseed.engine.pacer import Pacer
+from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.engine.summary import summarise
+from bulkseed.engine.transport import open_transport
+from bulkseed.errors import BulkseedError
+from bulkseed.ledger import Ledger
+from bulkseed.model import ManifestEntry, Row, Summary, Target
+from bulkseed.policy.journey import Rules
+from bulkseed.wire.message import Lane, Transport
+
+READ_QPS = 450.0
+MANAGE_QPS = 40.0
+"""The quotas of the other lanes per account and region (performance page, 2025-02)."""
+
+MOST_WORKERS = 256
+UNPACED_WORKERS = 64
+"""Without a ceiling, more workers than this cost more than they bring on one core (measured)."""
+
+
+async def seed(
+    definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+    target: Target,
+    ledger: Ledger,
+    *,
+    qps: float = 10.0,
+    workers: int | None = None,
+    rules: Rules | None = None,
+    stop_after: int = 50,
+    limit: int | None = None,
+    account_for_rest: bool = True,
+    on_row: Callable[[Row], None] | None = None,
+    stats: Stats | None = None,
+    stop: Stop | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    rng: Callable[[], float] = random.random,
+) -> Summary:
+    """Provision `definitions` into `target`, recording in `ledger`; run it again to resume.
+
+    Args:
+        definitions: what a manifest gives; definitions and invalid lines.
+        target: the service.
+        ledger: an open ledger that is bound to the target.
+        qps: the ceiling for create attempts in any one-second window; 0 for none.
+        workers: how many definitions are in flight at most; None lets rate and latency decide.
+        rules: retries, and what an existing secret means.
+        stop_after: this many equal rejections in a row stop the run.
+        limit: send at most this many definitions.
+        account_for_rest: after a stop, read what is left of the manifest and count it as pending.
+        on_row: called with every row as it is decided; keep it short, it runs on the event loop.
+        stats: counters to watch while the run goes on.
+        stop: to ask the run to stop.
+        transport: carries requests; None opens one to the target.
+        clock: the clocks to use.
+        rng: gives numbers uniform in [0, 1) for jitter.
+
+    Returns:
+        The summary; its exit code says whether everything is settled.
+
+    Raises:
+        CredentialsError: there are no credentials.
+        LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
+        UsageError: the target's endpoint makes no sense.
+    """
+    run = _Run(target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
+    executor = ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger")
+    async with AsyncExitStack() as stack:
+        stack.enter_context(executor)
+        if transport is None:
+            opening = open_transport(target.endpoint, connections=run.most_workers, ca_file=target.ca_file)
+            transport = await stack.enter_async_context(opening)
+        recorder = Recorder(ledger, executor)
+        keyring = Keyring(target, run.clock)
+        await keyring.signer()  # without credentials the run does not begin
+        client = Client(transport, keyring, run.lanes, run.clock, run.stats, recorder)
+        rules = rules or Rules()
+        health = Health(run.clock.monotonic, patience=5 * rules.retry.budget, stop_after=stop_after)
+        carrier = Carrier(
+            run.run_id, rules, client, health, run.stop, run.clock, recorder, run.stats, rng, on_row
+        )
+        return await run.go(definitions, recorder, carrier, limit, account_for_rest=account_for_rest)
+
+
+class _Run:
+    """One run's life: begin, workers, what is left after a stop, end."""
+
+    def __init__(
+        self,
+        target: Target,
+        ledger: Ledger,
+        qps: float,
+        workers: int | None,
+        stats: Stats,
+        stop: Stop,
+        clock: Clock,
+    ) -> None:
+        self.run_id = os.urandom(8).hex()
+        self.target = target
+        self.ledger = ledger
+        self.qps = qps
+        self.stats = stats
+        self.stop = stop
+        self.clock = clock
+        self.most_workers = workers or (MOST_WORKERS if qps > 0 else UNPACED_WORKERS)
+        self.lanes = {
+            Lane.CREATE: Pacer(qps, clock=clock.monotonic),
+            Lane.READ: Pacer(READ_QPS if qps > 0 else 0.0, clock=clock.monotonic),
+            Lane.MANAGE: Pacer(MANAGE_QPS if qps > 0 else 0.0, clock=clock.monotonic),
+        }
+        self._error: Exception | None = None
+        self._workers = 0
+
+    async def go(
+        self,
+        definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+        recorder: Recorder,
+        carrier: Carrier,
+        limit: int | None,
+        *,
+        account_for_rest: bool,
+    ) -> Summary:
+        started = self.clock.monotonic()
+        manifests = [str(path) for path in getattr(definitions, "paths", ())]
+        begin = self.clock.stamp(started)
+        limits = {lane: pacer.limit_qps for lane, pacer in self.lanes.items()}
+        await recorder.do(lambda: self.ledger.begin_run(self.run_id, manifests, limits, begin))
+        try:
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._close_lanes_on_stop)
+                background.start_soon(self._guard, recorder.flush_regularly)
+                await self._carry_all(definitions, recorder, carrier, limit, account_for_rest)
+                background.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                summary = await self._end(recorder, started)
+        if self._error is not None:
+            raise self._error
+        return summary
+
+    async def _end(self, recorder: Recorder, started: float) -> Summary:
+        now = self.clock.monotonic()
+        summary = summarise(
+            self.run_id,
+            str(self.ledger.path),
+            self.target,
+            self.stats,
+            self.lanes[Lane.CREATE],
+            self.stop,
+            now - started,
+        )
+
+        def end() -> None:
+            self.ledger.end_run(
+                summary.as_dict(), summary.exit_code, summary.stopped_by, self.clock.stamp(now)
+            )
+
+        await self._guard(lambda: recorder.do(lambda: recorder.write_and(end)))
+        return summary
+
+    async def _carry_all(
+        self,
+        definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+        recorder: Recorder,
+        carrier: Carrier,
+        limit: int | None,
+        account_for_rest: bool,
+    ) -> None:
+        async with anyio.create_task_group() as work:
+
+            def spawn(fill: Callable[[], Awaitable[None]]) -> None:
+                work.start_soon(self._guard, fill)
+
+            intake = Intake(
+                definitions,
+                self.ledger,
+                recorder,
+                self.stats,
+                self.clock,
+                block=block_size(self.qps),
+                limit=limit,
+                on_invalid=carrier.report_invalid,
+                spawn=spawn,
+            )
+            self._hire(work, intake, carrier)
+        if self.stop.requested and self._error is None:
+            for claim in await intake.hand_back():
+                carrier.leave_pending(Errand(claim), in_doubt=claim.doubt_since is not None)
+            if account_for_rest:
+                await self._guard(intake.account_for_rest)
+
+    def _hire(self, work: TaskGroup, intake: Intake, carrier: Carrier) -> None:
+        """Start a worker, which starts another as long as one more can help.
+
+        By Little's law rate times latency workers are busy. While nobody waits for a token, tokens go unused.
+        """
+        if self._workers >= self.most_workers:
+            return
+        self._workers += 1
+
+        async def carry_claims() -> None:
+            while not self.stop.requested:
+                claim = await intake.next()
+                if claim is None:
+                    return
+                if self.lanes[Lane.CREATE].waiting == 0:
+                    self._hire(work, intake, carrier)
+                await carrier.carry(claim)
+
+        work.start_soon(self._guard, carry_claims)
+
+    async def _close_lanes_on_stop(self) -> None:
+        await self.stop.event.wait()
+        for lane in self.lanes.values():
+            lane.close()
+
+    async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Run `work`; what it raises stops the run in order and is raised when the run has ended."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # also what a caller's on_row or iterable raises
+            self._error = self._error or error
+            self.stop.request(str(error), error.exit_code if isinstance(error, BulkseedError) else 1)

@@ -1,0 +1,38 @@
+"""How a run is told to end early: in-flight requests settle, nothing new is sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Stop:
+    """Ask a run to stop. The first reason counts; `exit_code` is 130 for an interruption, 3 for a stop-loss.
+
+    Create it inside the event loop that runs `bulkseed.seed`.
+    """
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.reason: str | None = None
+        self.exit_code = 0
+
+    def request(self, reason: str, exit_code: int = 130) -> None:
+        """Stop the run, saying why."""
+        if self.reason is None:
+            self.reason = reason
+            self.exit_code = exit_code
+        self.event.set()
+
+    @property
+    def requested(self) -> bool:
+        """True once a stop has been asked for."""
+        return self.event.is_set()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep, but not past a stop; return False if the run is stopping."""
+        if not self.event.is_set():
+            try:
+                await asyncio.wait_for(self.event.wait(), seconds)
+            except TimeoutError:
+                return True
+        return False

@@ -1,0 +1,38 @@
+"""A run's counters → its summary."""
+
+from __future__ import annotations
+
+from bulkseed.engine.pacer import Pacer
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.model import Outcome, Summary, Target
+
+
+def summarise(
+    run_id: str, ledger: str, target: Target, stats: Stats, creates: Pacer, stop: Stop, elapsed: float
+) -> Summary:
+    """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
+    outcomes = dict(stats.outcomes)
+    outcomes[Outcome.PENDING] = stats.read - stats.outcomes.total() + stats.outcomes[Outcome.PENDING]
+    span = creates.last_sent_at - creates.first_sent_at
+    mean = (creates.sent - 1) / span if creates.sent > 1 and span > 0 else 0.0
+    settled = all(not count or outcome.settled for outcome, count in outcomes.items())
+    return Summary(
+        run_id=run_id,
+        ledger=ledger,
+        endpoint=target.endpoint,
+        region=target.region,
+        definitions=stats.read,
+        outcomes=outcomes,
+        attempts=stats.attempts,
+        throttled=stats.throttled,
+        retried=stats.retried,
+        elapsed_s=round(elapsed, 3),
+        limit_qps=creates.limit_qps,
+        max_in_one_second=creates.worst_second,
+        mean_qps=round(mean, 3),
+        utilisation=round(mean / creates.limit_qps, 4) if creates.limit_qps > 0 and mean else None,
+        latency_ms=stats.latencies.as_milliseconds(),
+        stopped_by=stop.reason,
+        exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
+    )

@@ -1,0 +1,245 @@
+"""One definition's journey, step by step, without any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkseed.model import Created, Fault, Lost, Outcome
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.journey import (
+    Aborted,
+    Answer,
+    Counted,
+    Done,
+    Found,
+    OnDeleteWindow,
+    OnExists,
+    Rules,
+    Settled,
+    Step,
+    Traveller,
+    Wait,
+    journey,
+)
+
+CREATED = Created("0a1b2c3d-0000", "acs:kms:cn-hangzhou:1:secret/a")
+EXISTS = Fault("Rejected.ResourceExist", 409)
+RESET = Lost("connection reset", maybe_applied=True)
+REFUSED = Lost("connection refused", maybe_applied=False)
+THROTTLED = Fault("Rejected.Throttling", 429, retry_after=3.0)
+NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
+NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
+CLAIMED_AT = 1_000.0
+
+
+class Drive:
+    """Sends scripted answers to a journey and keeps what it asked for."""
+
+    def __init__(
+        self,
+        answers: Sequence[Answer],
+        rules: Rules | None = None,
+        doubt_since: float | None = None,
+        u: float = 0.5,
+    ) -> None:
+        self.steps: list[Step] = []
+        self.waits: list[float] = []
+        self.now = 0.0
+        rules = rules or Rules()
+        self.traveller = Traveller(rules.retry, CLAIMED_AT, doubt_since, lambda: self.now, lambda: u)
+        self.end = self._run(iter(answers), rules)
+
+    def _run(self, answers: object, rules: Rules) -> Settled | Aborted:
+        steps = journey(rules, "v1", self.traveller)
+        answer: Answer | None = None
+        try:
+            while True:
+                step = steps.send(answer)
+                if isinstance(step, Wait):
+                    self.waits.append(step.seconds)
+                    self.now += step.seconds
+                    answer = None
+                else:
+                    self.steps.append(step)
+                    answer = next(answers)  # type: ignore[call-overload]  # an iterator, kept opaque
+        except StopIteration as ended:
+            end = ended.value
+            assert isinstance(end, Settled | Aborted), "the script was too short"
+            return end
+
+
+def outcome(drive: Drive) -> Outcome:
+    """Return how a journey settled."""
+    assert isinstance(drive.end, Settled)
+    return drive.end.outcome
+
+
+def found(*, same: bool = True, version: str = "v1", created_at: float | None = CLAIMED_AT + 1) -> Found:
+    """Return a version as read back."""
+    return Found(version, same, created_at)
+
+
+def rules(**given: object) -> Rules:
+    """Return rules that differ from the defaults as given."""
+    return Rules(**given)  # type: ignore[arg-type]  # names and types are the test's concern
+
+
+def test_a_create_that_succeeds_is_created() -> None:
+    """The usual case: one request, with its request id and ARN."""
+    drive = Drive([CREATED])
+    assert drive.end == Settled(Outcome.CREATED, status=200, request_id=CREATED.request_id, arn=CREATED.arn)
+    assert drive.steps == [Step.CREATE]
+
+
+def test_a_taken_name_without_doubt_is_never_ours() -> None:
+    """First attempt, no earlier claim, and it exists: somebody else's; nothing is read."""
+    drive = Drive([EXISTS])
+    assert outcome(drive) is Outcome.EXISTING
+    assert drive.steps == [Step.CREATE]
+
+
+@pytest.mark.parametrize("loss", [RESET, Fault("InternalFailure", 500), Fault("HTTP502", 502)])
+def test_a_lost_create_that_took_effect_is_adopted(loss: Answer) -> None:
+    """A reply was lost, the retry finds the name taken, reading confirms that it is ours."""
+    drive = Drive([loss, EXISTS, found()])
+    assert outcome(drive) is Outcome.ADOPTED
+    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION]
+
+
+def test_a_claim_of_a_killed_run_is_doubt_from_the_start() -> None:
+    """An earlier run's unanswered claim makes the first ResourceExist a question."""
+    drive = Drive([EXISTS, found(created_at=500.0)], doubt_since=499.5)
+    assert outcome(drive) is Outcome.ADOPTED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        found(same=False),
+        found(version="v0"),
+        found(created_at=CLAIMED_AT - 1),
+        found(created_at=None),
+        NOT_FOUND,
+    ],
+    ids=["other value", "other version", "older than the claim", "no date", "no such version"],
+)
+def test_somebody_elses_secret_is_never_called_ours(answer: Answer) -> None:
+    """Any mismatch after a doubt means that it is not ours."""
+    drive = Drive([RESET, EXISTS, answer])
+    assert outcome(drive) is Outcome.EXISTING
+
+
+def test_without_permission_to_read_a_doubt_stays_said() -> None:
+    """If it cannot be read it is called existing, and the message says what is not known."""
+    drive = Drive([RESET, EXISTS, NO_PERMISSION])
+    assert isinstance(drive.end, Settled)
+    assert drive.end.outcome is Outcome.EXISTING
+    assert "kms:GetSecretValue" in (drive.end.message or "")
+
+
+@pytest.mark.parametrize("loss", [REFUSED, THROTTLED, Fault("SignatureNonceUsed", 400)])
+def test_what_cannot_have_been_applied_leaves_no_doubt(loss: Answer) -> None:
+    """A refused connection or a refusal before acting does not make an existing secret ours."""
+    drive = Drive([loss, EXISTS])
+    assert outcome(drive) is Outcome.EXISTING
+    assert not drive.traveller.in_doubt
+
+
+ON_EXISTS = [
+    (OnExists.FAIL, [EXISTS], Outcome.REJECTED),
+    (OnExists.VERIFY, [EXISTS, found()], Outcome.IDENTICAL),
+    (OnExists.VERIFY, [EXISTS, found(same=False)], Outcome.CONFLICT),
+    (OnExists.VERIFY, [EXISTS, NOT_FOUND], Outcome.CONFLICT),
+    (OnExists.VERIFY, [EXISTS, NO_PERMISSION], Outcome.EXISTING),
+    (OnExists.UPDATE, [EXISTS, found()], Outcome.IDENTICAL),
+    (OnExists.UPDATE, [EXISTS, found(version="v0")], Outcome.IDENTICAL),
+    (OnExists.UPDATE, [EXISTS, found(same=False)], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), Done()], Outcome.UPDATED),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), RESET, Done()], Outcome.UPDATED),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), EXISTS], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(10)], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), NO_PERMISSION], Outcome.REJECTED),
+    (OnExists.UPDATE, [EXISTS, NO_PERMISSION], Outcome.EXISTING),
+]
+
+
+@pytest.mark.parametrize(("on_exists", "answers", "expected"), ON_EXISTS)
+def test_on_exists(on_exists: OnExists, answers: list[Answer], expected: Outcome) -> None:
+    """What an existing secret means is the user's choice; `update` writes only what differs."""
+    drive = Drive(answers, rules(on_exists=on_exists))
+    assert outcome(drive) is expected
+    writes_after = 3  # the create, the read, the count
+    assert (Step.PUT in drive.steps) is (len(answers) > writes_after)
+
+
+def test_a_secret_in_its_delete_window_is_not_there() -> None:
+    """Also 409, but a failure with its own advice, unless it is to be restored."""
+    deleted = Fault("Rejected.ResourceInDeleteWindow", 409)
+    assert outcome(Drive([deleted])) is Outcome.REJECTED
+    restore = rules(on_delete_window=OnDeleteWindow.RESTORE)
+    assert outcome(Drive([deleted, Done()], restore)) is Outcome.EXISTING
+    verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
+    assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
+
+
+def test_attempts_run_out() -> None:
+    """The last answer is kept, and doubt survives for the next run."""
+    drive = Drive([RESET] * 3, rules(retry=RetryPolicy(max_attempts=3)))
+    assert drive.end == Settled(Outcome.EXHAUSTED, None, "connection reset", doubt=True)
+    assert len(drive.waits) == 2
+
+
+def test_the_budget_runs_out() -> None:
+    """No wait is begun that would end after the budget."""
+    drive = Drive([REFUSED] * 8, rules(retry=RetryPolicy(max_attempts=100, budget=3.0)), u=0.999)
+    assert outcome(drive) is Outcome.EXHAUSTED
+    assert sum(drive.waits) <= 3.0
+
+
+def test_the_service_is_waited_for_as_long_as_it_asks() -> None:
+    """x-acs-retry-after is a lower bound of the wait."""
+    drive = Drive([THROTTLED, CREATED], u=0.0)
+    assert drive.waits == [3.0]
+
+
+def test_a_wrong_clock_is_corrected_once() -> None:
+    """One more attempt with the corrected clock, then the run ends."""
+    bad_time = Fault("InvalidTimeStamp.Expired", 400)
+    assert outcome(Drive([bad_time, CREATED])) is Outcome.CREATED
+    drive = Drive([bad_time, bad_time])
+    assert drive.end == Aborted(bad_time, doubt=False)
+    assert drive.waits == []
+
+
+@pytest.mark.parametrize("code", ["Rejected.LimitExceeded", "SignatureDoesNotMatch", "Forbidden.InDebt"])
+def test_a_wall_ends_the_run(code: str) -> None:
+    """What would hit every later call is not retried per definition."""
+    fault = Fault(code, 400)
+    assert Drive([fault]).end == Aborted(fault, doubt=False)
+
+
+ANSWERS = st.sampled_from(
+    [
+        RESET,
+        REFUSED,
+        THROTTLED,
+        EXISTS,
+        CREATED,
+        NO_PERMISSION,
+        Fault("InternalFailure", 500),
+        Fault("Odd", 418),
+    ]
+)
+
+
+@given(script=st.lists(ANSWERS, min_size=20, max_size=20), u=st.floats(0, 1, exclude_max=True))
+def test_a_journey_always_ends_within_its_attempts(script: list[Answer], u: float) -> None:
+    """Whatever comes back, a definition is attempted at most `max_attempts` times, then has an outcome."""
+    drive = Drive(script, u=u)
+    assert len(drive.steps) <= RetryPolicy().max_attempts + 1
+    if isinstance(drive.end, Settled) and drive.end.outcome is Outcome.CREATED:
+        assert script[len(drive.steps) - 1] is CREATED

@@ -1,0 +1,89 @@
+"""The verdict table: reviewable without reading code, with negative rows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkseed.model import Fault, Lost
+from bulkseed.policy.verdicts import RULES, Verdict, classify, maybe_applied
+from bulkseed.wire.fault import decode_fault
+from bulkseed.wire.message import Response
+
+EXPECTED = [
+    ("Rejected.ResourceExist", 409, Verdict.EXISTED),
+    ("Rejected.ResourceExist", 400, Verdict.EXISTED),
+    ("Rejected.ResourceInDeleteWindow", 409, Verdict.IN_DELETE_WINDOW),
+    ("Rejected.Throttling", 429, Verdict.THROTTLED),
+    ("Throttling", 400, Verdict.THROTTLED),
+    ("Throttling.User", 503, Verdict.THROTTLED),
+    ("HTTP429", 429, Verdict.THROTTLED),
+    ("Rejected.LimitExceeded", 400, Verdict.ABORT),
+    ("Rejected.ShareQuotaExceedLimit", 400, Verdict.ABORT),
+    ("InvalidAccessKeyId.NotFound", 404, Verdict.ABORT),
+    ("InvalidAccessKeyId", 403, Verdict.ABORT),
+    ("SignatureDoesNotMatch", 403, Verdict.ABORT),
+    ("IncompleteSignature", 400, Verdict.ABORT),
+    ("InvalidSecurityToken.Expired", 400, Verdict.ABORT),
+    ("UnsupportedOperation", 400, Verdict.ABORT),
+    ("Forbidden.KmsServiceNotEnabled", 403, Verdict.ABORT),
+    ("Forbidden.InDebtOverdue", 403, Verdict.ABORT),
+    ("SignatureNonceUsed", 400, Verdict.RETRY),
+    ("IllegalTimestamp", 400, Verdict.CLOCK),
+    ("InvalidTimeStamp.Expired", 400, Verdict.CLOCK),
+    ("InternalFailure", 500, Verdict.RETRY),
+    ("ServiceUnavailableTemporary", 503, Verdict.RETRY),
+    ("SerivceUnvailableTemporary", 503, Verdict.RETRY),  # the metadata's own spelling
+    ("HTTP502", 502, Verdict.RETRY),
+    ("Forbidden.NoPermission", 403, Verdict.REJECT),
+    ("InvalidParameter", 400, Verdict.REJECT),
+    ("MissingParameter", 400, Verdict.REJECT),
+    # Not what they look like:
+    ("HTTP409", 409, Verdict.REJECT),
+    ("Rejected.ResourceExistNot", 409, Verdict.REJECT),
+    ("rejected.resourceexist", 409, Verdict.REJECT),
+    ("Created", 200, Verdict.REJECT),
+    ("OK", 200, Verdict.REJECT),
+    ("", 404, Verdict.REJECT),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "verdict"), EXPECTED)
+def test_each_code_has_its_verdict(code: str, status: int, verdict: Verdict) -> None:
+    """The documented codes mean what the documents say; look-alikes do not."""
+    assert classify(Fault(code, status)) is verdict
+
+
+def test_the_last_rule_takes_everything() -> None:
+    """No answer falls through the table."""
+    assert RULES[-1] == (None, None, Verdict.REJECT)
+
+
+@given(status=st.integers(100, 999), body=st.binary(max_size=300), retry_after=st.text(max_size=20))
+def test_every_reply_has_a_verdict(status: int, body: bytes, retry_after: str) -> None:
+    """Any status and body is read as a fault with a verdict, and unknown is never success."""
+    fault = decode_fault(Response(status, {"x-acs-retry-after": retry_after}, body))
+    assert classify(fault) in Verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Lost("connection refused", maybe_applied=False), False),
+        (Lost("connection reset", maybe_applied=True), True),
+        (Fault("InternalFailure", 500), True),
+        (Fault("HTTP502", 502), True),
+        (Fault("HTTP404", 404), True),
+        (Fault("Rejected.Throttling", 429), False),
+        (Fault("Rejected.ResourceExist", 409), False),
+    ],
+)
+def test_doubt_arises_only_where_the_service_may_have_acted(answer: Fault | Lost, expected: bool) -> None:
+    """A refusal by the service leaves no doubt; silence, a 5xx or a proxy's page does."""
+    assert maybe_applied(answer) is expected
+
+
+def test_a_fatal_loss_ends_the_run() -> None:
+    """A certificate that does not verify is not retried."""
+    assert classify(Lost("certificate", maybe_applied=False, fatal=True)) is Verdict.ABORT
