@@ -1,4 +1,4 @@
-"""DeleteSecret (API metadata 2024-06, SDK 3.3.1): after a window of 7 to 30 days, or at once when forced.
+"""DeleteSecret (API metadata, SDK 3.3.1): after a window of 7 to 30 days, or at once when forced.
 
 The pages say that the two options exclude each other, but Terraform always sends both: both are accepted.
 """

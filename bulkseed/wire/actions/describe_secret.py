@@ -1,4 +1,4 @@
-"""DescribeSecret (API metadata 2024-06, SDK 3.3.1): everything about a secret but its value."""
+"""DescribeSecret (API metadata, SDK 3.3.1): everything about a secret but its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GetSecretValue (API metadata 2024-06, SDK 3.3.1): the value of one version, by default ACSCurrent."""
+"""GetSecretValue (API metadata, SDK 3.3.1): the value of one version, by default ACSCurrent."""
 
 from __future__ import annotations
 

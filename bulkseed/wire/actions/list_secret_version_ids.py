@@ -1,4 +1,4 @@
-"""ListSecretVersionIds (API metadata 2024-06, SDK 3.3.1): the versions of a secret, page by page."""
+"""ListSecretVersionIds (API metadata, SDK 3.3.1): the versions of a secret, page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ListSecrets (API metadata 2024-06, SDK 3.3.1): the secrets of the account and region, page by page."""
+"""ListSecrets (API metadata, SDK 3.3.1): the secrets of the account and region, page by page."""
 
 from __future__ import annotations
 

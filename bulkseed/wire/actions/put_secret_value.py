@@ -1,4 +1,4 @@
-"""PutSecretValue (API metadata 2024-06, SDK 3.3.1): a new version of a Generic secret."""
+"""PutSecretValue (API metadata, SDK 3.3.1): a new version of a Generic secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RestoreSecret (API metadata 2024-06, SDK 3.3.1): takes a secret out of its delete window."""
+"""RestoreSecret (API metadata, SDK 3.3.1): takes a secret out of its delete window."""
 
 from __future__ import annotations
 

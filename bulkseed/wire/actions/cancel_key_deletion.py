@@ -1,0 +1,29 @@
+"""CancelKeyDeletion (API metadata, SDK 3.3.1): takes a key out of its delete window; it is enabled then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.shape import Document, Parameters, call
+from bulkseed.wire.message import Call, Lane
+
+ACTION = "CancelKeyDeletion"
+LANE = Lane.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """Which key."""
+
+    key_id: str
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str

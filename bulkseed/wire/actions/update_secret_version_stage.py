@@ -1,0 +1,33 @@
+"""UpdateSecretVersionStage (API metadata, SDK 3.3.1): moves a stage to another version, or takes it away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.shape import Document, Parameters, call
+from bulkseed.wire.message import Call, Lane
+
+ACTION = "UpdateSecretVersionStage"
+LANE = Lane.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """At least one of the versions is needed; ACSCurrent and ACSPrevious can only be moved."""
+
+    secret_name: str
+    version_stage: str
+    move_to_version: str | None = None
+    remove_from_version: str | None = None
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str
+    secret_name: str | None = None
