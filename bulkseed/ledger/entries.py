@@ -35,12 +35,12 @@ class Settlement(NamedTuple):
 
 
 class AttemptRecord(NamedTuple):
-    """One request that was sent. `latency` is in seconds; without a `status` no answer came."""
+    """One request that was sent. `latency`: seconds until its answer, or its loss (no `status`)."""
 
     row_id: int
     lane: Lane
     sent_at: float
-    latency: float | None = None
+    latency: float
     status: int | None = None
     code: str | None = None
 

@@ -133,25 +133,25 @@ class Ledger(LedgerReader):
         Raises:
             LedgerError: it could not be written, or a row would be settled twice; nothing is recorded then.
         """
-        sent: dict[int, tuple[int, int]] = {}
-        attempt_rows = []
+        run = self._run
+        sent: dict[int, tuple[int, int]] = {}  # by row id: how many, and the first
+        attempt_rows: list[tuple[object, ...]] = []
         for row_id, lane, sent_at, latency, status, code in attempts:
-            at = _micro(sent_at)
-            count, first = sent.get(row_id, (0, at))
-            sent[row_id] = count + 1, first
-            wait = None if latency is None else _micro(latency)
-            attempt_rows.append((row_id, self._run, lane.value, at, wait, status, code))
+            at = round(sent_at * 1e6)
+            tally = sent.get(row_id)
+            sent[row_id] = (1, at) if tally is None else (tally[0] + 1, tally[1])
+            attempt_rows.append((row_id, run, lane.value, at, round(latency * 1e6), status, code))
         ends: list[tuple[object, ...]] = []
         given_back: list[tuple[object, ...]] = []
         settled = 0
         for row_id, outcome, settled_at, *answer in settlements:
             text = outcome.value
-            tally = sent.pop(row_id, (0, None))
+            count, first = sent.pop(row_id, (0, None))
             if text == "pending":
-                given_back.append((answer[-1], *tally, row_id))
+                given_back.append((answer[-1], count, first, row_id))
                 continue
             settled += text in _SETTLED
-            ends.append((text, _micro(settled_at), *answer, text in _OWNED, *tally, row_id))
+            ends.append((text, round(settled_at * 1e6), *answer, text in _OWNED, count, first, row_id))
         with self.transaction():
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
@@ -161,9 +161,7 @@ class Ledger(LedgerReader):
                         f"ledger {self.path}: a row was to be settled twice; nothing was recorded"
                     )
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            self.connection.execute(
-                "UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, self._run)
-            )
+            self.connection.execute("UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, run))
 
 
 def _micro(seconds: float) -> int:

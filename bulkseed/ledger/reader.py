@@ -60,7 +60,7 @@ class Attempt(NamedTuple):
     run_id: str
     lane: str
     sent_at: float
-    latency: float | None
+    latency: float
     status: int | None
     code: str | None
 

@@ -74,7 +74,7 @@ CREATE TABLE attempts (         -- one row per request that was sent
   run        INTEGER NOT NULL REFERENCES runs (id),
   lane       TEXT NOT NULL,     -- create, read, manage
   sent_at    INTEGER NOT NULL,
-  latency    INTEGER,           -- microseconds until the answer, or until it was given up
+  latency    INTEGER NOT NULL,  -- microseconds until the answer, or until it was given up
   status     INTEGER,           -- NULL: no answer
   code       TEXT
 )""",
