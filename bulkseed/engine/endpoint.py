@@ -53,7 +53,8 @@ def parse_endpoint(endpoint: str, ca_file: str | None = None) -> Endpoint:
         url = URL(endpoint)
         usable = url.scheme in ("http", "https") and url.host and url.port and url.raw_path in ("", "/")
         usable = usable and not (url.user or url.password or url.raw_query_string or url.raw_fragment)
-    except ValueError:
+        (url.raw_host or "").encode("idna")  # what resolving it does first
+    except ValueError:  # UnicodeError is one
         usable = False
     if not usable:
         raise UsageError(f"the endpoint {endpoint!r} is not like https://host or https://host:port")

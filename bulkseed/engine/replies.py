@@ -6,6 +6,8 @@ port; they never carry a URL, a header or a body.
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 import zlib
 from collections.abc import Iterable
@@ -61,6 +63,8 @@ def not_connected(error: Exception, endpoint: Endpoint, connect_timeout: float) 
             reason = f"the proxy refuses to connect to {where}: status {error.status}"
         case TimeoutError():
             reason = f"no connection to {where} within {connect_timeout:g} s"
+        case aiohttp.ServerDisconnectedError():
+            reason = f"{where} spoke before it was asked"
         case aiohttp.ClientConnectorError(os_error=cause):
             reason = f"no connection to {where}: {_errno_text(cause)}"
         case _:
@@ -88,4 +92,9 @@ def no_answer(error: BaseException | None, endpoint: Endpoint, timeout: float) -
 
 
 def _errno_text(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+    """Say what the number means; aiohttp writes the URL into some messages."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or type(error).__name__
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "unknown"
+    return os.strerror(error.errno) if error.errno else "closed"

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
@@ -44,7 +45,7 @@ class SessionTransport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=self._connections,
                 ssl=self._endpoint.tls or True,
                 keepalive_timeout=KEEP_ALIVE,
@@ -82,6 +83,8 @@ class SessionTransport:
                 trace_request_ctx=write,
             ) as reply:
                 body = await _read(reply.content)
+                if not write.done:
+                    return Lost("a reply came before the request was sent", maybe_applied=False)
                 if body is None:
                     return TOO_LARGE
                 return to_response(reply.status, reply.headers.items(), body)
@@ -89,6 +92,17 @@ class SessionTransport:
             if write.done:
                 return no_answer(error, self._endpoint, self._timeout)
             return not_connected(error, self._endpoint, min(self._connect_timeout, self._timeout))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Refuses a connection that holds bytes nobody asked for: aiohttp would take them for the reply."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+        connection = await super().connect(*args, **kwargs)
+        if getattr(connection.protocol, "should_close", False):
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        return connection
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, parse_endpoint
+from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Endpoint, parse_endpoint
 from bulkseed.engine.session_transport import SessionTransport
 from bulkseed.wire.message import Transport
+
+if TYPE_CHECKING:
+    from bulkseed.engine.fast_transport import FastTransport
+
+_LOG = logging.getLogger("bulkseed.engine")
 
 
 @asynccontextmanager
@@ -25,8 +32,21 @@ async def open_transport(
         UsageError: the endpoint, the CA file or the environment's proxy makes no sense.
     """
     where = parse_endpoint(endpoint, ca_file)
-    session = SessionTransport(
+    kind, why = _choose(where)
+    _LOG.debug("transport: %s%s", kind.__name__, why)
+    async with kind(
         where, connections=connections, timeout=timeout, connect_timeout=connect_timeout
-    )
-    async with session as transport:
+    ) as transport:
         yield transport
+
+
+def _choose(endpoint: Endpoint) -> tuple[type[SessionTransport | FastTransport], str]:
+    if endpoint.proxy is not None:
+        return SessionTransport, ", as a proxy applies"
+    try:
+        from bulkseed.engine import fast_transport
+    except ImportError:
+        return SessionTransport, ", as aiohttp's insides have moved"
+    if obstacle := fast_transport.obstacle():
+        return SessionTransport, f", as {obstacle}"
+    return fast_transport.FastTransport, ""

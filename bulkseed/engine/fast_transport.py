@@ -1,0 +1,303 @@
+"""The transport for speed: aiohttp's connections and C parser, without its request and response objects.
+
+`aiohttp.TCPConnector` makes the connections (names, addresses, TLS). Each carries one request at a time, as
+one write, and its replies go through aiohttp's C parser. The calls below `ClientSession` are not documented
+API, so `obstacle` checks the version and tries them, and `bulkseed.engine.transport` falls back in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
+
+from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
+from bulkseed.engine.replies import MAX_REPLY, TOO_LARGE, no_answer, not_connected, to_response
+from bulkseed.model import Lost
+from bulkseed.wire.message import Request, Response
+
+SUPPORTED = ((3, 11), (3, 14))
+"""First and last aiohttp version whose insides were tried with this room."""
+
+
+class FastTransport:
+    """Carries requests over connections of its own; an async context manager.
+
+    Timeouts are in seconds: `connect_timeout` for TCP and TLS, `timeout` for the whole attempt.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        connections: int,
+        timeout: float = ATTEMPT_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self.lanes: set[_Lane] = set()
+        self._connect_timeout = min(connect_timeout, timeout)
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: list[_Lane] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        tls = self.endpoint.tls or True
+        self._connector = aiohttp.TCPConnector(limit=0, ssl=tls)
+        self._connect_request = ClientRequest("POST", self.endpoint.url, loop=self._loop, ssl=tls)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for lane in tuple(self.lanes):
+            lane.close()
+        await self._connector.close()
+
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        """Carry `request`; see `bulkseed.wire.message.Transport`."""
+        data = _to_bytes(request)
+        deadline = self._loop.time() + self.timeout
+        slots = self._slots
+        if slots.locked():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await slots.acquire()
+            except TimeoutError as error:
+                return not_connected(error, self.endpoint, self.timeout)
+        else:
+            await slots.acquire()  # at once
+        try:
+            lane = self._idle_lane()
+            if lane is None:
+                try:
+                    lane = await self._new_lane(deadline)
+                except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+                    return not_connected(error, self.endpoint, self._connect_timeout)
+            try:
+                on_write()
+                answer = await lane.exchange(data, deadline)
+            except BaseException:  # cancelled: the reply to come belongs to nobody
+                lane.close()
+                raise
+            if lane.reusable:
+                lane.idle_since = self._loop.time()
+                self._idle.append(lane)
+            return answer
+        finally:
+            slots.release()
+
+    def _idle_lane(self) -> _Lane | None:
+        """Return the connection used last, so that those not needed grow old and close."""
+        while self._idle:
+            lane = self._idle.pop()
+            if not lane.transport.is_closing():
+                if self._loop.time() - lane.idle_since < KEEP_ALIVE:
+                    return lane
+                lane.close()
+        return None
+
+    async def _new_lane(self, deadline: float) -> _Lane:
+        timeout = aiohttp.ClientTimeout(sock_connect=self._connect_timeout)
+        async with asyncio.timeout_at(deadline):
+            connection = await self._connector.connect(self._connect_request, [], timeout)
+        lane = _Lane(connection, self)
+        self.lanes.add(lane)
+        return lane
+
+    def watch(self, deadline: float) -> None:
+        """See to it that `deadline` is kept, with one timer for all connections.
+
+        All attempts have the same timeout: none that starts later ends before the timer that runs.
+        """
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        now = self._loop.time()
+        waiting = [lane for lane in self.lanes if lane.waiter is not None]
+        for lane in waiting:
+            if lane.deadline <= now:
+                lane.give_up(no_answer(TimeoutError(), self.endpoint, self.timeout))
+        deadlines = [lane.deadline for lane in waiting if lane.waiter is not None]
+        self._timer = self._loop.call_at(min(deadlines), self._expire) if deadlines else None
+
+
+class _Lane(asyncio.Protocol):
+    """One connection. It takes the place of aiohttp's protocol, which still hears of the connection's end."""
+
+    _reading_paused = False  # the parser's streams ask; see pause_reading
+
+    def __init__(self, connection: Connection, owner: FastTransport) -> None:
+        transport, handler = connection.transport, connection.protocol
+        if transport is None or handler is None or handler.should_close:
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        if hasattr(transport, "max_size"):
+            # asyncio asks for 256 KiB at every receive, which costs three memory-mapping calls each time
+            transport.max_size = 1 << 16
+        transport.set_protocol(self)
+        self.transport = transport
+        self.waiter: asyncio.Future[Response | Lost] | None = None
+        self.reusable = False
+        self.deadline = 0.0
+        self.idle_since = 0.0
+        self._connection = connection
+        self._handler = handler
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._parser = _new_parser(self, self._loop)
+        self._replies: list[tuple[RawResponseMessage, aiohttp.StreamReader]] = []
+        self._received = 0
+        self._body_received = 0
+
+    def exchange(self, data: bytes, deadline: float) -> asyncio.Future[Response | Lost]:
+        """Write a request; the future brings what comes of it."""
+        self.waiter = waiter = self._loop.create_future()
+        self.deadline = deadline
+        self.reusable = False
+        self._replies = []
+        self._received = 0
+        self.transport.write(data)
+        self._owner.watch(deadline)
+        return waiter
+
+    def close(self) -> None:
+        """Close at once; `connection_lost` tidies up."""
+        self.transport.abort()
+
+    def give_up(self, lost: Lost) -> None:
+        """Settle with `lost`, and close: what still arrives must not be taken for the next reply."""
+        self._settle(lost)
+        self.close()
+
+    def _settle(self, answer: Response | Lost) -> None:
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answer)
+
+    def _no_answer(self, error: BaseException | None) -> Lost:
+        return no_answer(error, self._owner.endpoint, self._owner.timeout)
+
+    def data_received(self, data: bytes) -> None:
+        if self.waiter is None:
+            self.close()  # nobody asked for it
+            return
+        self._received += len(data)
+        if self._received > MAX_REPLY:
+            self.give_up(TOO_LARGE)
+            return
+        try:
+            messages, _, _ = self._parser.feed_data(data)
+            self._take(messages, data)
+        except Exception as error:  # noqa: BLE001 - whatever hostile bytes make the parser raise
+            self.give_up(self._no_answer(error))
+
+    def _take(self, messages: Sequence[tuple[RawResponseMessage, aiohttp.StreamReader]], data: bytes) -> None:
+        if self._replies:
+            self._body_received += len(data)
+        else:
+            self._body_received = len(data) - data.find(b"\r\n\r\n") - 4
+        for message in messages:
+            if message[0].code >= 200 or message[0].code == 101:  # others only announce a reply
+                self._replies.append(message)
+        if self._replies and self._replies[0][1].is_eof():
+            self._finish(data)
+
+    def _finish(self, data: bytes) -> None:
+        """Settle with the first reply. The connection lives on only if its bytes end where the reply ends."""
+        head, payload = self._replies[0]
+        body = payload.read_nowait()
+        ends_here = data.endswith(b"\r\n\r\n") if head.chunked else self._body_received == len(body)
+        self.reusable = ends_here and len(self._replies) == 1 and not head.should_close
+        self._settle(to_response(head.code, head.headers.items(), body))
+        if not self.reusable:
+            self.close()
+
+    def eof_received(self) -> None:  # returning None lets the transport close itself
+        self._end(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(error)
+        self._owner.lanes.discard(self)
+        self._handler.connection_lost(error)  # the connector waits for it when it closes
+        self._connection.close()
+
+    def _end(self, error: Exception | None) -> None:
+        """Settle what is under way: a reply without a length ends with the connection, others break off."""
+        if self.waiter is None:
+            return
+        if not self._replies:
+            self._settle(self._no_answer(error))
+            return
+        try:
+            if error is None:
+                self._parser.feed_eof()
+                self._finish(b"")
+                return
+        except Exception as cause:  # noqa: BLE001 - as in data_received
+            error = cause
+        self._settle(self._no_answer(aiohttp.ClientPayloadError()))
+
+    def pause_reading(self) -> None:
+        """Do nothing. The parser's streams ask for it; replies are capped, so reading never pauses."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """See `pause_reading`."""
+
+
+def _to_bytes(request: Request) -> bytes:
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    head = f"{request.method} {target} HTTP/1.1\r\n{fields}content-length: {len(request.body)}\r\n\r\n"
+    lines = len(request.headers) + 3
+    if head.count("\n") != lines or head.count("\r") != lines:
+        raise ValueError("a header or the query holds a line break")
+    return head.encode() + request.body
+
+
+def _new_parser(protocol: Any, loop: asyncio.AbstractEventLoop) -> HttpResponseParser:
+    return HttpResponseParser(protocol, loop, MAX_REPLY, read_until_eof=True, auto_decompress=False)
+
+
+def obstacle(version: str = aiohttp.__version__) -> str | None:
+    """Say why this transport cannot be used here, or return None. Call it in a running event loop."""
+    major_minor = tuple(int(part) for part in version.split(".")[:2])
+    if not SUPPORTED[0] <= major_minor <= SUPPORTED[1]:
+        return f"it was not tried with aiohttp {version}"
+    try:
+        return None if _insides_fit() else "aiohttp's insides have changed"
+    except Exception as error:  # noqa: BLE001 - any surprise means that they have changed
+        return f"aiohttp's insides have changed: {type(error).__name__}"
+
+
+def _insides_fit() -> bool:
+    loop = asyncio.get_running_loop()
+    parser = _new_parser(ResponseHandler(loop), loop)
+    ((head, payload),), upgraded, _ = parser.feed_data(
+        b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nok"
+    )
+    return (
+        type(parser).__module__ == "aiohttp._http_parser"  # the pure Python parser is slower than a session
+        and (head.code, head.headers["x-y"], head.chunked, head.should_close) == (201, "z", False, False)
+        and (payload.is_eof(), payload.read_nowait(), upgraded) == (True, b"ok", False)
+        and list(inspect.signature(aiohttp.TCPConnector.connect).parameters)[1:]
+        == ["req", "traces", "timeout"]
+        and all(hasattr(Connection, name) for name in ("transport", "protocol", "close"))
+        and all(hasattr(ResponseHandler, name) for name in ("connection_lost", "should_close"))
+    )

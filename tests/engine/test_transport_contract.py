@@ -1,0 +1,619 @@
+"""What holds for every transport on every event loop, whatever the service does."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import time
+import zlib
+
+import pytest
+from support.hostile_server import REPLY, Peer, hostile_server, turns
+from support.transports import HEADERS, Opener, contract
+
+from bulkseed.model import Lost
+from bulkseed.wire.message import Request, Response
+
+PATIENCE = 0.2
+
+
+async def _answering(peer: Peer) -> None:
+    while await peer.reply(REPLY):
+        pass
+
+
+async def _silent(peer: Peer) -> None:
+    await peer.read_request()
+    await peer.until_closed()
+
+
+def _with_length(body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+# What is carried
+
+
+@contract
+async def test_the_request_is_carried_byte_for_byte(open_to: Opener) -> None:
+    """Target, headers and body arrive as signed: %3A and %7E stay, nothing is added but the length."""
+    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+        await sender.send()
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    first, *fields = head.split(b"\r\n")
+    assert first == b"POST /?A=%3A%2A%2F%7E HTTP/1.1"
+    assert [field.lower() for field in fields] == [
+        b"host: kms.example",
+        b"x-acs-action: createsecret",
+        b"content-length: 12",
+    ]
+    assert body == b"SecretData=v"
+
+
+@contract
+async def test_a_request_without_query_and_body_is_carried(open_to: Opener) -> None:
+    """No query means no question mark, no body a length of 0; `on_write` is called all the same."""
+    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+        assert isinstance(await sender.send(Request("POST", "", HEADERS, b"")), Response)
+    assert server.requests[0].startswith(b"POST / HTTP/1.1\r\n")
+    assert b"content-length: 0\r\n" in server.requests[0].lower()
+
+
+@contract
+async def test_a_large_request_is_carried(open_to: Opener) -> None:
+    """A body larger than the socket's buffers arrives whole."""
+    body = b"x" * 900_000
+    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+        assert isinstance(await sender.send(Request("POST", "", HEADERS, body)), Response)
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+@contract
+async def test_the_reply_is_given_as_it_came(open_to: Opener) -> None:
+    """Status, lower-case header names and the exact body, whatever they are."""
+    replies = [
+        (404, b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n", b'{"Code":"Forbidden.Res'),
+        (502, b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n", b"<html>\xff\xfe</html>"),
+        (200, b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n", b""),
+        (599, b"HTTP/1.1 599 \r\nX-Acs-Retry-After: 1200\r\n", b"\x00"),
+    ]
+
+    async def script(peer: Peer) -> None:
+        for _, head, body in replies:
+            await peer.reply(_with_length(body, head))
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for status, _, body in replies:
+            answer = await sender.send()
+            assert isinstance(answer, Response)
+            assert (answer.status, answer.body) == (status, body)
+            assert answer.headers["content-length"] == str(len(body))
+            assert answer.headers.get("x-acs-retry-after") == ("1200" if status == 599 else None)
+
+
+@contract
+async def test_header_bytes_that_are_no_text_cannot_hurt_later(open_to: Opener) -> None:
+    """Names and values can always be stored and printed, also when the service sends raw bytes."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(_with_length(b"{}", b"HTTP/1.1 200 OK\r\nx-acs-request-id: \xff\xc3\xa9\r\n"))
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        answer = await sender.send()
+    assert isinstance(answer, Response)
+    assert "".join([*answer.headers, *answer.headers.values()]).encode().isascii()
+
+
+@contract
+async def test_a_redirect_is_a_reply_and_a_cookie_stays_where_it_is(open_to: Opener) -> None:
+    """Nothing is followed, nothing is sent that was not signed."""
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        while await peer.reply(redirect):
+            pass
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        assert [await sender.status(), await sender.status()] == [302, 302]
+    assert len(server.requests) == 2
+    assert server.requests[0] == server.requests[1]
+
+
+@contract
+async def test_a_compressed_reply_is_unpacked(open_to: Opener) -> None:
+    """Compression that nobody asked for is understood; what is neither, or a bomb, is lost."""
+    packed = [
+        (b"gzip", gzip.compress(b"{}"), b"{}"),
+        (b"deflate", zlib.compress(b"{}"), b"{}"),
+        (b"gzip", b"not gzip", None),
+        (b"gzip", gzip.compress(bytes(3 << 20)), None),
+    ]
+
+    async def script(peer: Peer) -> None:
+        for coding, body, _ in packed:
+            head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n" % coding
+            await peer.reply(_with_length(body, head))
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _, _, expected in packed:
+            answer = await sender.send()
+            assert (answer.body if isinstance(answer, Response) else None) == expected
+
+
+# Connections
+
+
+@contract
+async def test_a_connection_is_kept(open_to: Opener) -> None:
+    """Requests one after the other share a connection."""
+    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+        for _ in range(5):
+            await sender.status()
+    assert (len(server.requests), server.connections) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ],
+)
+@contract
+async def test_a_connection_that_the_reply_ends_is_not_used_again(open_to: Opener, reply: bytes) -> None:
+    """`Connection: close`, HTTP/1.0 and a reply without a length: read to the end, then a new connection."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(reply)
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(2):
+            answer = await sender.send()
+            assert isinstance(answer, Response)
+            assert answer.body == b"{}"
+    assert server.connections == 2
+
+
+@contract
+async def test_a_chunked_reply_is_joined_and_the_connection_kept(open_to: Opener) -> None:
+    """Chunks with extensions and trailers, in any segments."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = head + b"1;x=y\r\n{\r\n1\r\n}\r\n0\r\nTrailer: t\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(whole)
+        await peer.reply(*[whole[at : at + 8] for at in range(0, len(whole), 8)])
+        await _answering(peer)
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(3):
+            answer = await sender.send()
+            assert isinstance(answer, Response)
+            assert answer.body == b"{}"
+    assert server.connections == 1
+
+
+@contract
+async def test_a_reply_in_many_segments_is_joined(open_to: Opener) -> None:
+    """Byte by byte is the same as at once."""
+
+    async def script(peer: Peer) -> None:
+        whole = _with_length(bytes(range(256)))
+        await peer.reply(*[whole[at : at + 1] for at in range(len(whole))])
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        answer = await sender.send()
+    assert isinstance(answer, Response)
+    assert answer.body == bytes(range(256))
+
+
+@contract
+async def test_a_long_reply_keeps_its_connection(open_to: Opener) -> None:
+    """A body over many segments arrives whole, and the connection is used again."""
+    body = bytes(range(256)) * 1000
+
+    async def script(peer: Peer) -> None:
+        while await peer.reply(_with_length(body)):
+            pass
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(3):
+            answer = await sender.send()
+            assert isinstance(answer, Response)
+            assert answer.body == body
+    assert server.connections == 1
+
+
+@contract
+async def test_interim_replies_are_passed_over(open_to: Opener) -> None:
+    """100 and 103 announce a reply; the reply is what follows, in the same segment or later."""
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(interim, REPLY)
+        await peer.reply(interim + REPLY)
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        assert [await sender.status(), await sender.status()] == [200, 200]
+
+
+@contract
+async def test_a_connection_closed_while_idle_is_not_used(open_to: Opener) -> None:
+    """The service may close a kept connection at any time: nothing is lost."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(REPLY)
+        if peer.number == 2:
+            peer.reset()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(4):
+            assert await sender.status() == 200
+            await server.all_closed()
+    assert server.connections == 4
+
+
+@contract
+async def test_bytes_that_nobody_asked_for_are_not_a_reply(open_to: Opener) -> None:
+    """What arrives while no request is under way, or behind a reply, never answers the next request."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    late = [(REPLY, forged), (REPLY + forged,), (REPLY + forged[:20], forged[20:]), (REPLY + b"\r\n", forged)]
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(*late.pop() if late else (REPLY,))
+        await _answering(peer)
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        while late:
+            await sender.send()
+            await turns(24)
+            answer = await sender.send()
+            assert isinstance(answer, Lost) or answer.body == b"{}"
+
+
+@contract
+async def test_no_more_connections_than_allowed(open_to: Opener) -> None:
+    """More senders than connections wait for their turn, and all are served."""
+    async with hostile_server(_answering) as server, open_to(server.url, connections=3) as sender:
+        statuses = await asyncio.gather(*[sender.status() for _ in range(40)])
+    assert statuses == [200] * 40
+    assert server.most_open <= 3
+
+
+# What can go wrong
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["close", "reset", "half close"])
+@contract
+async def test_a_reply_that_breaks_off_is_lost(open_to: Opener, sent: bytes, end: str) -> None:
+    """Early end or reset, before and within head and body: it may have been applied, and nothing hangs."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(sent)
+        if end == "reset":
+            peer.reset()
+        elif end == "half close":
+            peer.half_close()
+            await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        assert f"127.0.0.1:{server.port}" in (await sender.loss()).reason
+
+
+@contract
+async def test_a_half_closed_service_still_answers(open_to: Opener) -> None:
+    """A reply followed by FIN is a reply, with and without a length."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(REPLY if peer.number == 1 else b"HTTP/1.1 200 OK\r\n\r\n{}")
+        peer.half_close()
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(2):
+            assert await sender.status() == 200
+            await server.all_closed()
+    assert server.connections == 2
+
+
+@contract
+async def test_a_post_is_never_sent_twice(open_to: Opener) -> None:
+    """When a kept connection dies under a request, the request is lost and not repeated behind our back."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(REPLY)
+        await peer.read_request()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        await sender.status()
+        await sender.loss()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        (b"HTTP/1.1 200 OK\r\n",),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{",),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}",),
+        (b"HTTP/1.1 100 Continue\r\n\r\n",),
+    ],
+)
+@contract
+async def test_silence_ends_with_the_timeout(open_to: Opener, parts: tuple[bytes, ...]) -> None:
+    """A service that stops in the middle is given up in time."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(*parts)
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
+        started = time.monotonic()
+        assert (await sender.loss()).reason.endswith(f"within {PATIENCE} s")
+        assert PATIENCE * 0.9 < time.monotonic() - started < PATIENCE + 0.5
+
+
+@contract
+async def test_a_slow_drip_does_not_extend_the_timeout(open_to: Opener) -> None:
+    """The timeout is for the whole attempt, however lively the service looks."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while await peer.drip():
+            pass
+
+    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
+        started = time.monotonic()
+        await sender.loss()
+        assert time.monotonic() - started < PATIENCE + 0.5
+
+
+@contract
+async def test_timeouts_do_not_disturb_others(open_to: Opener) -> None:
+    """One attempt times out while others on the same transport are answered; then all is well again."""
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 1:
+            await _silent(peer)
+        await _answering(peer)
+
+    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
+        stuck = asyncio.create_task(sender.loss())
+        await server.asked()
+        while not stuck.done():
+            assert await sender.status() == 200
+        assert await sender.status() == 200
+        await stuck
+
+
+@contract
+async def test_waiting_for_a_connection_counts(open_to: Opener) -> None:
+    """An attempt that never gets a connection ends in time, unwritten."""
+    async with (
+        hostile_server(_silent) as server,
+        open_to(server.url, patience=PATIENCE, connections=1) as sender,
+    ):
+        first, second = await asyncio.gather(sender.loss(), sender.loss())
+    assert (first.maybe_applied, second.maybe_applied) == (True, False)
+    assert sender.writes == len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+)
+@contract
+async def test_a_gigantic_reply_is_lost(open_to: Opener, head: bytes) -> None:
+    """More than 1 MiB is not read to its end."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(head, *[bytes(100_000)] * 30)
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        assert (await sender.loss()).reason == "reply larger than 1 MiB"
+
+
+@contract
+async def test_gigantic_chunked_replies_and_heads_are_lost(open_to: Opener) -> None:
+    """Endless chunks, header lines and headers."""
+    head = b"HTTP/1.1 200 OK\r\n"
+    replies = [
+        (head + b"Transfer-Encoding: chunked\r\n\r\n", *[b"10000\r\n%s\r\n" % bytes(1 << 16)] * 40),
+        (head + b"X: " + b"x" * 100_000 + b"\r\n\r\n",),
+        (head + b"X: x\r\n" * 5_000 + b"\r\n",),
+        (b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",),
+    ]
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(*replies[peer.number - 1])
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in replies:
+            await sender.loss()
+    assert server.connections == len(replies)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x00\xff\xfe garbage",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x16",
+        b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+    ],
+)
+@contract
+async def test_what_is_not_http_is_lost(open_to: Opener, garbage: bytes) -> None:
+    """Garbage and lengths that contradict: lost at once, and the connection is not used again."""
+
+    async def script(peer: Peer) -> None:
+        if peer.number > 1:
+            await _answering(peer)
+        await peer.reply(garbage)
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        assert "not HTTP" in (await sender.loss()).reason
+        assert await sender.status() == 200
+
+
+@contract
+async def test_a_greeting_is_not_a_reply(open_to: Opener) -> None:
+    """A service that speaks first, like SMTP, is not HTTP."""
+
+    async def script(peer: Peer) -> None:
+        await peer.send(b"220 smtp.example ready\r\n")
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        await sender.loss()
+    assert server.connections == 1
+
+
+@contract
+async def test_switching_protocols_ends_the_connection(open_to: Opener) -> None:
+    """101 is an answer that nobody can use, not a wait."""
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(upgrade)
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
+        await sender.send()
+        await sender.send()
+    assert server.connections == 2
+
+
+# Never written
+
+
+@contract
+async def test_a_refused_connection_is_not_a_write(open_to: Opener) -> None:
+    """Nobody listens: not written, not applied, and the reason says where."""
+    async with hostile_server(_answering) as server:
+        pass
+    async with open_to(server.url) as sender:
+        loss = await sender.loss()
+    assert loss == Lost(f"no connection to 127.0.0.1:{server.port}: Connection refused", maybe_applied=False)
+    assert sender.writes == 0
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "127.1"])
+@contract
+async def test_an_impossible_name_is_not_a_write(open_to: Opener, host: str) -> None:
+    """A name without an address: not written, not applied, and the reason names it."""
+    async with open_to(f"http://{host}:9", patience=2.0) as sender:
+        loss = await sender.loss()
+    assert host in loss.reason
+    assert (loss.maybe_applied, sender.writes) == (False, 0)
+
+
+@contract
+async def test_a_line_break_in_a_header_is_the_callers_mistake(open_to: Opener) -> None:
+    """It is refused before anything is written, and the connection slot is free again."""
+    smuggled = Request("POST", "", {"host": "a\r\nx: y"}, b"")
+    async with hostile_server(_answering) as server, open_to(server.url, connections=1) as sender:
+        for _ in range(2):
+            with pytest.raises(ValueError, match="header"):
+                await sender.send(smuggled)
+        assert await sender.status() == 200
+    assert len(server.requests) == 1
+
+
+# Ends
+
+
+@contract
+async def test_a_cancelled_attempt_leaves_no_trace(open_to: Opener) -> None:
+    """Cancellation passes, the connection with the reply to come is closed, and its slot is free."""
+
+    async def script(peer: Peer) -> None:
+        await (_silent if peer.number == 1 else _answering)(peer)
+
+    async with hostile_server(script) as server, open_to(server.url, connections=1) as sender:
+        attempt = asyncio.create_task(sender.send())
+        await server.asked()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+        assert await sender.status() == 200
+    assert server.connections == 2
+
+
+@contract
+async def test_cancelling_one_that_waits_for_a_connection_keeps_the_slot(open_to: Opener) -> None:
+    """A slot that a cancelled sender waited for goes to the next."""
+    async with hostile_server(_answering) as server, open_to(server.url, connections=1) as sender:
+        attempts = [asyncio.create_task(sender.status()) for _ in range(4)]
+        await asyncio.sleep(0)
+        attempts[1].cancel()
+        attempts[2].cancel()
+        await asyncio.wait(attempts)
+        assert attempts[0].result() == attempts[3].result() == await sender.status() == 200
+
+
+@contract
+async def test_closing_ends_what_is_under_way(open_to: Opener) -> None:
+    """An attempt that is under way when the transport closes is lost, not left hanging."""
+    async with hostile_server(_silent) as server:
+        async with open_to(server.url) as sender:
+            attempt = asyncio.create_task(sender.loss())
+            await server.asked()
+        assert (await attempt).maybe_applied
+
+
+@contract
+async def test_nothing_that_is_carried_is_logged(open_to: Opener, caplog: pytest.LogCaptureFixture) -> None:
+    """No canary in any log record at debug level, nor in a reason, whatever goes wrong."""
+    canary = "c4n4ry"
+    request = Request("POST", f"A={canary}", {"host": "kms", "x-acs-security-token": canary}, canary.encode())
+    echo = canary.encode()
+    replies = [
+        b"HTTP/1.1 200 OK\r\nX: " + echo + b"\r\nContent-Length: 9\r\n\r\n" + echo,
+        b"HTTP/1.1 " + echo + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + echo + b"\r\n\r\n",
+        echo,
+    ]
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(replies[peer.number - 1])
+
+    reasons = []
+    with caplog.at_level(logging.DEBUG):
+        async with hostile_server(script) as server, open_to(server.url) as sender:
+            for _ in replies:
+                answer = await sender.send(request)
+                assert isinstance(answer, Lost)
+                reasons.append(answer.reason)
+    assert canary not in caplog.text
+    assert canary not in "".join(reasons)
