@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 
-from bulkseed.manifest.definition import close_match
+from bulkseed.manifest.definition import not_a_parameter
 from bulkseed.manifest.lines import TOO_LONG, Item, Unreadable, split_lines
 from bulkseed.wire.limits import PARAMETERS
 
@@ -80,10 +80,8 @@ def _rows(lines: _Lines) -> Iterator[tuple[int, list[str] | Unreadable]]:
 
 
 def _header_problems(header: list[str]) -> Iterator[str]:
-    # A table without a header would show values here, so cells are named by their column.
     for column, name in enumerate(header, 1):
         if name not in PARAMETERS:
-            meant = close_match(name)
-            yield f"column {column} is not a parameter" + (f": did you mean {meant}?" if meant else "")
+            yield not_a_parameter(f"column {column}", name)
         elif name in header[: column - 1]:
             yield f"column {column} repeats {name}"

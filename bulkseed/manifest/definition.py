@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,8 @@ Defaults = tuple[tuple[str, str], ...]
 
 _KNOWN = frozenset(limits.PARAMETERS)
 _BY_LOWER_CASE = {name.lower(): name for name in limits.PARAMETERS}
-_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,40}")
+
+_LONG_NAME = 64  # nobody misspells a parameter that badly, and comparing takes time
 
 _JSON_FORMS = ("SecretData", "Tags", "ExtendedConfig", "Policy")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
@@ -39,7 +39,7 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
     """
     for name, text in (defaults or {}).items():
         if name not in _KNOWN:
-            raise UsageError(unknown(name))
+            raise UsageError(not_a_parameter(name, name))
         if name == "SecretName":
             raise UsageError("SecretName can have no default: every secret has its own")
         if name == "SecretData" and text != limits.AUTO:
@@ -87,18 +87,15 @@ def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefiniti
     )
 
 
-def unknown(key: object) -> str:
-    """Say that a parameter is unknown; its name is shown only when it looks like one, not like a value."""
-    if not (isinstance(key, str) and _LOOKS_LIKE_A_NAME.fullmatch(key)):
-        return "unknown parameter (not shown: it does not look like a name)"
-    meant = close_match(key)
-    return f"unknown parameter {key}" + (f": did you mean {meant}?" if meant else "")
+def not_a_parameter(where: str, name: object) -> str:
+    """Say that something is not a parameter, without its name: a damaged line can have a value there."""
+    meant = _meant(name.lower()) if isinstance(name, str) and len(name) < _LONG_NAME else None
+    return f"{where} is not a parameter" + (f": did you mean {meant}?" if meant else "")
 
 
 @functools.lru_cache(maxsize=256)
-def close_match(name: str) -> str | None:
-    """Return the parameter that somebody who wrote `name` probably meant."""
-    matches = difflib.get_close_matches(name.lower(), _BY_LOWER_CASE, n=1, cutoff=0.75)
+def _meant(name: str) -> str | None:
+    matches = difflib.get_close_matches(name, _BY_LOWER_CASE, n=1, cutoff=0.75)
     return _BY_LOWER_CASE[matches[0]] if matches else None
 
 
@@ -133,14 +130,18 @@ def _is_exact(value: object) -> bool:
 def _invalid(
     item: Mapping[Any, Any], origin: Origin, mistyped: list[Problem], problems: list[Problem]
 ) -> InvalidLine:
-    reasons = [unknown(key) for key in item if key not in _KNOWN]
+    reasons = [
+        not_a_parameter(f"key {number}", key) for number, key in enumerate(item, 1) if key not in _KNOWN
+    ]
     reasons += [str(problem) for problem in mistyped]
     bad = {problem.parameter for problem in mistyped}
     reasons += [str(problem) for problem in problems if problem.parameter not in bad]
     bad.update(problem.parameter for problem in problems)
+    # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown.
+    shown = bool(item.get("SecretData"))
     return InvalidLine(
         origin,
         tuple(reasons),
-        None if "SecretName" in bad else item["SecretName"],
-        None if "VersionId" in bad else item["VersionId"],
+        item["SecretName"] if shown and "SecretName" not in bad else None,
+        item["VersionId"] if shown and "VersionId" not in bad else None,
     )
