@@ -54,7 +54,7 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
 
     When it is ready it prints one JSON line with its endpoint and access key id. It accepts the credentials
     in BULKSEED_SERVE_ACCESS_KEY_ID and BULKSEED_SERVE_ACCESS_KEY_SECRET; without them the id is 'embedded'
-    and the secret is the one in DATA-DIR/access-key-secret.
+    and the secret is the one in DATA-DIR/access-key.
     """  # fmt: skip
     from bulkseed.model import SecretValue
     from bulkseed.service.local import Ready
