@@ -38,8 +38,8 @@ def canonical_request(
 
 def string_to_sign(canonical: str) -> str:
     """Layer 2: what is signed."""
-    # Header bytes that are not UTF-8 reach us as surrogate escapes; this gives the bytes back.
-    return f"{ALGORITHM}\n{sha256(canonical.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    # Header bytes that are not UTF-8 arrive as surrogates: they match nothing, and must not raise.
+    return f"{ALGORITHM}\n{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def signature(secret: bytes, text: str) -> str:

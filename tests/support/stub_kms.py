@@ -185,7 +185,9 @@ class StubKms:
         signed = claims.get("SignedHeaders", "").split(";")
         if algorithm != "ACS3-HMAC-SHA256" or claims.keys() != {"Credential", "SignedHeaders", "Signature"}:
             raise self._problem(400, "IncompleteSignature", "an Authorization header of another form")
-        missing = second_signer.v3_required_headers(headers) - set(signed)
+        # aiohttp, below the SDK, gives an empty body a content type that nobody signed.
+        described = headers if body else {n: v for n, v in headers.items() if n != "content-type"}
+        missing = second_signer.v3_required_headers(described) - set(signed)
         if missing or not set(signed) <= headers.keys():
             raise self._problem(400, "IncompleteSignature", f"signed headers {signed} of {sorted(headers)}")
         if headers.get("x-acs-version") != "2016-01-20":

@@ -61,14 +61,16 @@ def test_the_sdk_satisfies_it(generation: str | None, token: str | None) -> None
         asyncio.run(client.create_secret_async(create("app/async", "a +*~@:")))
         request = models.GetSecretValueRequest(secret_name="app/unicode")
         assert client.get_secret_value(request).body.secret_data == VALUES["app/unicode"]
+        read = asyncio.run(client.get_secret_value_async(request))
+        assert read.body.secret_data == VALUES["app/unicode"]
         with pytest.raises(ClientException) as refused:
             client.create_secret(create("app/spaces", "another"))
         assert refused.value.code == "Rejected.ResourceExist"
         sent = {name: value.encode() for name, value in VALUES.items()} | {"app/async": b"a +*~@:"}
         assert stub.secrets == sent
         assert stub.created["app/spaces"]["VersionId"] == "v 1"
-        assert len(stub.arrivals) == len(stub.targets) == 8
-        assert stub.connections == 2
+        assert len(stub.arrivals) == len(stub.targets) == 9
+        assert stub.connections == 3
         assert stub.problems == []
 
 
