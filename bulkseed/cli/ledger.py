@@ -79,3 +79,55 @@ def rows(path: str, outcomes: tuple[str, ...]) -> int:
         for row in opened.rows([Outcome(o) for o in outcomes] if outcomes else None):
             click.echo(orjson.dumps(row_as_dict(row)).decode())
     return 0
+
+
+@ledger.command()
+@_path
+def rejects(path: str) -> int:
+    """Print what is not settled as JSON lines, to repair and replay with ``apply --only``.
+
+    Each line has name, code, message, hint, manifest and line; never a value.
+    """
+    from bulkseed.ledger import read_ledger
+    from bulkseed.policy.advice import advice
+
+    with read_ledger(path) as opened:
+        for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
+            if row.outcome is Outcome.INVALID:
+                hint = "correct this line of the manifest"
+            elif row.outcome is Outcome.PENDING:
+                hint = "run apply again"
+            else:
+                hint = advice(row.code).action
+            document = {
+                "secret_name": row.name,
+                "outcome": row.outcome.value,
+                "code": row.code,
+                "message": row.message,
+                "hint": hint,
+                "manifest": row.manifest,
+                "line": row.line,
+            }
+            click.echo(orjson.dumps(document).decode())
+    return 0
+
+
+@ledger.command()
+@_path
+@output_option
+def audit(path: str, output: str) -> int:
+    """Prove that the ledger adds up. Exit code 0 only if every check holds."""
+    from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.audit import audit as audit_ledger
+
+    with read_ledger(path) as opened:
+        findings = audit_ledger(opened)
+    holds = all(finding.holds for finding in findings)
+    if output == "json":
+        checks = [{"check": f.name, "holds": f.holds, "detail": f.detail} for f in findings]
+        print_json({"ledger": path, "holds": holds, "checks": checks})
+    else:
+        for finding in findings:
+            click.echo(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
+        click.echo("everything adds up" if holds else "this ledger does not add up")
+    return 0 if holds else 1

@@ -14,8 +14,7 @@ def summarise(
     """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
     outcomes = dict(stats.outcomes)
     outcomes[Outcome.PENDING] = stats.read - stats.outcomes.total() + stats.outcomes[Outcome.PENDING]
-    span = creates.last_sent_at - creates.first_sent_at
-    mean = (creates.sent - 1) / span if creates.sent > 1 and span > 0 else 0.0
+    mean = _mean(creates)
     settled = all(not count or outcome.settled for outcome, count in outcomes.items())
     return Summary(
         run_id=run_id,
@@ -36,3 +35,11 @@ def summarise(
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
     )
+
+
+def _mean(lane: Pacer) -> float:
+    """Sends over the time they took, the last one's share of a second included."""
+    span = lane.last_sent_at - lane.first_sent_at
+    if lane.limit_qps > 0:
+        return min(lane.limit_qps, lane.sent / (span + 1 / lane.limit_qps))
+    return lane.sent / span if span > 0 else 0.0
