@@ -160,12 +160,20 @@ def test_it_notices_a_nonce_used_before(stub: StubKms) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "body"),
-    [("a=1&a=2", ""), ("a=1", "a=1"), ("a=%FF", ""), ("", "é"), ("noequals", ""), ("", "")],
+    ("query", "body", "code"),
+    [
+        ("a=1&a=2", "", "InvalidParameter"),
+        ("a=1", "a=1", "InvalidParameter"),
+        ("a=%FF", "", "InvalidParameter"),
+        ("noequals", "", "InvalidParameter"),
+        ("", "é", "ParseRequestParameterException"),
+        ("", "", "IncompleteSignature"),
+    ],
 )
-def test_it_notices_what_cannot_be_read(stub: StubKms, query: str, body: str) -> None:
+def test_it_notices_what_cannot_be_read(stub: StubKms, query: str, body: str, code: str) -> None:
     """A request that is not clean is a problem and not a crash; the next one is answered."""
-    assert post(stub, query, body)["HttpStatus"] == 400
+    answer = post(stub, query, body)
+    assert (answer["HttpStatus"], answer["Code"]) == (400, code)
     assert len(stub.problems) == 1
     assert "Code" not in post(stub, "", canonical_query(v1_parameters()))
 
