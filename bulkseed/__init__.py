@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bulkseed.policy.journey import OnExists as OnExists
     from bulkseed.policy.journey import Rules as Rules
     from bulkseed.service.local import local_service as local_service
+    from bulkseed.service.options import ServiceOptions as ServiceOptions
 
 _HOMES = {
     "bulkseed.engine.seed": ("seed",),
@@ -73,6 +74,7 @@ _HOMES = {
     "bulkseed.policy.backoff": ("RetryPolicy",),
     "bulkseed.policy.journey": ("OnDeleteWindow", "OnExists", "Rules"),
     "bulkseed.service.local": ("local_service",),
+    "bulkseed.service.options": ("ServiceOptions",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,0 +1,86 @@
+"""The public names: all there, sorted, documented, and usable with types."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import bulkseed
+
+
+def test_the_public_names_are_sorted_and_importable() -> None:
+    """`__all__` says what there is, and everything in it can be had."""
+    assert bulkseed.__all__ == sorted(bulkseed.__all__)
+    assert dir(bulkseed) == bulkseed.__all__
+    for name in bulkseed.__all__:
+        assert getattr(bulkseed, name) is not None
+
+
+def test_the_type_checker_sees_the_same_names() -> None:
+    """The imports under TYPE_CHECKING and the table of homes agree."""
+    source = Path(inspect.getfile(bulkseed)).read_text()
+    seen = {
+        line.split(" as ")[1].strip() for line in source.splitlines() if " as " in line and "import" in line
+    }
+    assert seen == set(bulkseed.__all__)
+
+
+def test_everything_public_is_documented() -> None:
+    """Each name has a docstring of its own."""
+    assert [name for name in bulkseed.__all__ if not inspect.getdoc(getattr(bulkseed, name))] == []
+
+
+def test_the_version_is_the_package_s() -> None:
+    """One source of truth."""
+    assert bulkseed.__version__ == version("bulkseed")
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Lazy imports do not hide mistakes."""
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = bulkseed.nonsense
+
+
+async def test_the_example_of_the_contract_works(tmp_path: Path) -> None:
+    """A program provisions a manifest into the local KMS; a second run sends nothing."""
+    manifest = tmp_path / "prod.jsonl"
+    manifest.write_text(
+        '{"SecretName": "a", "SecretData": "fake"}\n{"SecretName": "b", "SecretData": "fake"}\n'
+    )
+    rows: list[tuple[str | None, str]] = []
+
+    def keep(row: bulkseed.Row) -> None:
+        rows.append((row.name, row.outcome))
+
+    async with bulkseed.local_service() as target:
+
+        async def run() -> bulkseed.Summary:
+            with (
+                bulkseed.open_manifest(manifest) as definitions,
+                bulkseed.open_ledger(tmp_path / "prod.ledger.db", target) as ledger,
+            ):
+                return await bulkseed.seed(definitions, target, ledger, qps=10, on_row=keep)
+
+        first, second = await run(), await run()
+    first.raise_for_failures()
+    assert rows == [("a", "created"), ("b", "created")]
+    assert (first.attempts, second.attempts) == (2, 0)
+
+
+async def test_definitions_may_come_from_a_program(tmp_path: Path) -> None:
+    """Any iterable or async iterable of definitions will do, and failures raise when asked to."""
+
+    async def definitions() -> AsyncIterator[bulkseed.SecretDefinition | bulkseed.InvalidLine]:
+        yield bulkseed.SecretDefinition("a", bulkseed.SecretValue("fake"), "v1", bulkseed.Origin("code", 1))
+        yield bulkseed.InvalidLine(bulkseed.Origin("code", 2), ("made up",))
+
+    async with bulkseed.local_service() as target:
+        with bulkseed.open_ledger(tmp_path / "x.ledger.db", target) as ledger:
+            summary = await bulkseed.seed(definitions(), target, ledger)
+    assert (summary.outcomes[bulkseed.Outcome.CREATED], summary.exit_code) == (1, 1)
+    with pytest.raises(bulkseed.UnfinishedError, match="1 invalid"):
+        summary.raise_for_failures()
