@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from bulkseed.errors import UsageError
@@ -14,16 +15,20 @@ from bulkseed.service.context import Service
 from bulkseed.service.keys import Keys
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.policies import Policies, read_policies
 from bulkseed.service.private import private_file
 from bulkseed.service.quota import Quota
+from bulkseed.service.rotation import Rotation
 from bulkseed.service.store import Store
 from bulkseed.service.vault import Vault
 from bulkseed.wire.message import Lane
 from bulkseed.wire.signing import AccessKey
 
 
-def build_kms(options: ServiceOptions) -> tuple[Kms, Credentials]:
+def build_kms(options: ServiceOptions, real: Collection[str] = ()) -> tuple[Kms, Credentials]:
     """Open the data directory and return the service and the credentials of its root caller.
+
+    `real` are the database instances whose passwords the shell can change.
 
     Raises:
         UsageError: the data directory cannot be used, or another process is using it.
@@ -34,11 +39,13 @@ def build_kms(options: ServiceOptions) -> tuple[Kms, Credentials]:
     try:
         account = Account(options.account_id, options.region)
         vault = Vault(store, _master_key(store, options.data_dir), account)
+        keys = Keys(store, vault, account)
         credentials = _root_credentials(options)
         root = AccessKey(credentials.access_key_id, credentials.access_key_secret, account.id)
+        policies = read_policies(options.policies, account.id) if options.policies else Policies()
         service = Service(
             account=account,
-            authority=Authority({root.id: root}),
+            authority=Authority({**policies.keys, root.id: root}),
             quota=Quota(
                 {
                     Lane.CREATE: options.create_qps,
@@ -48,7 +55,9 @@ def build_kms(options: ServiceOptions) -> tuple[Kms, Credentials]:
             ),
             store=store,
             vault=vault,
-            keys=Keys(store, vault, account),
+            keys=keys,
+            rotation=Rotation(store, vault, keys, real),
+            policies=policies,
             secret_quota=options.secret_quota,
         )
     except BaseException:

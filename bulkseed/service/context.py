@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
+
 from bulkseed.model import Fault
 from bulkseed.service.account import Account
 from bulkseed.service.auth import Authority
 from bulkseed.service.keys import Keys
+from bulkseed.service.policies import Policies
 from bulkseed.service.quota import Quota
+from bulkseed.service.rotation import Rotation
 from bulkseed.service.store import Secret, Store
 from bulkseed.service.vault import Vault
 from bulkseed.wire.fault import fault
@@ -26,6 +30,8 @@ class Service:
     store: Store
     vault: Vault
     keys: Keys
+    rotation: Rotation
+    policies: Policies
     secret_quota: int | None
 
     def rollback(self) -> None:
@@ -33,6 +39,7 @@ class Service:
         self.store.rollback()
         self.vault.forget()
         self.keys.forget()
+        self.rotation.forget()
 
 
 @dataclass(slots=True)
@@ -44,6 +51,21 @@ class Context:
     parameters: Mapping[str, str]
     request_id: str
     now: float
+
+    def may(self, action: str, *, secret: str | None = None, key_id: str | None = None) -> bool:
+        """Tell whether the caller may do `action` on a secret, on a key, or on the account as a whole."""
+        account = self.service.account
+        if secret is not None:
+            resource = account.secret_arn(account.secret_name(secret))
+        elif key_id is not None:
+            resource = account.key_arn(account.key_id(key_id))
+        else:
+            resource = f"acs:kms:{account.region}:{account.id}:*"
+        return self.service.policies.allow(self.caller.access_key_id, f"kms:{action}", resource)
+
+    def read_tags(self, text: str | None) -> dict[str, str]:
+        """Return the tags of a JSON array that was checked."""
+        return {tag["TagKey"]: tag["TagValue"] for tag in orjson.loads(text)} if text else {}
 
     def find(self, name_or_arn: str) -> Secret | Fault:
         """Return a secret, also one in its delete window."""

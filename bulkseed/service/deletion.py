@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bulkseed.model import Fault
-from bulkseed.service.context import Context
-from bulkseed.service.store import Store
+from bulkseed.service.context import Context, Service
 from bulkseed.wire.actions import delete_secret as deleting
 from bulkseed.wire.actions import restore_secret as restoring
 from bulkseed.wire.encoding import timestamp
@@ -48,7 +47,9 @@ def restore_secret(context: Context, asked: restoring.Request, /) -> restoring.R
     return restoring.Reply(context.request_id, secret.name)
 
 
-def delete_due(store: Store, now: float) -> None:
-    """Delete for good what has been in its window long enough."""
-    for secret in list(store.secrets("WHERE delete_at <= ?", now)):
-        store.remove_secret(secret)
+def delete_due(service: Service, now: float) -> None:
+    """Delete for good the secrets and keys that have been in their windows long enough."""
+    for secret in list(service.store.secrets("WHERE delete_at <= ?", now)):
+        service.store.remove_secret(secret)
+    for key in list(service.keys.select("WHERE delete_at <= ?", now)):
+        service.keys.remove(key)

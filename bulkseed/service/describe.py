@@ -6,6 +6,7 @@ import orjson
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.pages import Page
 from bulkseed.service.secrets import rotation_fields
 from bulkseed.service.store import Secret
 from bulkseed.wire.actions import describe_secret as describing
@@ -15,8 +16,6 @@ from bulkseed.wire.actions.describe_secret import Tag
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import invalid_parameter
 
-PAGE_SIZE = 10
-PAGE_SIZE_MAX = 100
 FILTER_VALUES_MAX = 10
 UNLIMITED = 2**31 - 1  # what a quota that is not set reads as
 
@@ -57,12 +56,9 @@ def describe_secret(context: Context, asked: describing.Request, /) -> describin
 
 def list_secrets(context: Context, asked: listing.Request, /) -> listing.Reply | Fault:
     """Return one page of the secrets that pass all filters, oldest first."""
-    number = 1 if asked.page_number is None else asked.page_number
-    size = PAGE_SIZE if asked.page_size is None else asked.page_size
-    if number < 1:
-        return invalid_parameter("PageNumber")
-    if not 1 <= size <= PAGE_SIZE_MAX:
-        return invalid_parameter("PageSize")
+    page = Page.read(asked.page_number, asked.page_size, default=10)
+    if isinstance(page, Fault):
+        return page
     filters = _read_filters(asked.filters)
     if filters is None:
         return invalid_parameter("Filters")
@@ -75,13 +71,13 @@ def list_secrets(context: Context, asked: listing.Request, /) -> listing.Reply |
         if where
         else store.secret_count
     )
-    page = store.secrets(f"{where} ORDER BY id LIMIT ? OFFSET ?", *parameters, size, (number - 1) * size)
+    found = store.secrets(f"{where} ORDER BY id LIMIT ? OFFSET ?", *parameters, page.size, page.first)
     return listing.Reply(
         request_id=context.request_id,
         total_count=total,
-        page_number=number,
-        page_size=size,
-        secret_list=tuple(_entry(secret, bool(asked.fetch_tags)) for secret in page),
+        page_number=page.number,
+        page_size=page.size,
+        secret_list=tuple(_entry(secret, bool(asked.fetch_tags)) for secret in found),
     )
 
 

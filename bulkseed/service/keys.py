@@ -86,6 +86,13 @@ class Keys:
             *(key.state, key.delete_at, orjson.dumps(key.tags).decode(), key.id),
         )
 
+    def remove(self, key: Key) -> None:
+        """Delete a key for good: what it protects cannot be opened any more."""
+        self._store.write("DELETE FROM data_keys WHERE key_id = ?", key.id)
+        self._store.write("DELETE FROM keys WHERE id = ?", key.id)
+        self._vault.forget()
+        self.forget()
+
     def for_secret(self, id_or_arn: str | None, instance_id: str | None, now: float) -> Key | Fault:
         """Return the key that is to protect a new secret, or why it may not."""
         key = self._service_key(instance_id, now) if id_or_arn is None else self.get(id_or_arn)

@@ -12,8 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bulkseed.model import Fault
-from bulkseed.service import deletion, describe, secrets, versions
+from bulkseed.service import (
+    deletion,
+    describe,
+    key_actions,
+    metadata,
+    password_actions,
+    rotation_actions,
+    secrets,
+    versions,
+)
 from bulkseed.service.context import Context, Service
+from bulkseed.service.rotation import Job
 from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.shape import Document
 from bulkseed.wire.document import content_type, render
@@ -30,15 +40,30 @@ TICK = 1.0
 Handler = Callable[[Context, Any], Document | Fault]
 
 HANDLERS: dict[str, Handler] = {
+    "CancelKeyDeletion": key_actions.cancel_deletion,
+    "CreateKey": key_actions.create,
     "CreateSecret": secrets.create_secret,
     "DeleteSecret": deletion.delete_secret,
+    "DescribeKey": key_actions.describe,
     "DescribeSecret": describe.describe_secret,
+    "DisableKey": key_actions.disable,
+    "EnableKey": key_actions.enable,
+    "GenerateDataKey": key_actions.generate,
     "GetKmsInstanceQuotaInfos": describe.get_kms_instance_quota_infos,
+    "GetRandomPassword": password_actions.get_random_password,
     "GetSecretValue": secrets.get_secret_value,
+    "ListKeys": key_actions.list_all,
     "ListSecretVersionIds": versions.list_secret_version_ids,
     "ListSecrets": describe.list_secrets,
     "PutSecretValue": secrets.put_secret_value,
     "RestoreSecret": deletion.restore_secret,
+    "RotateSecret": rotation_actions.rotate,
+    "ScheduleKeyDeletion": key_actions.schedule_deletion,
+    "TagResource": metadata.tag,
+    "UntagResource": metadata.untag,
+    "UpdateSecret": metadata.update,
+    "UpdateSecretRotationPolicy": rotation_actions.update_policy,
+    "UpdateSecretVersionStage": versions.update_secret_version_stage,
 }
 
 
@@ -67,9 +92,18 @@ class Kms:
         self._service.store.close()
 
     def tick(self, now: float) -> None:
-        """Carry out what is due at `now`: planned deletions."""
+        """Carry out what is due at `now`: planned deletions and rotations."""
         self._next_tick = now + TICK
-        deletion.delete_due(self._service.store, now)
+        deletion.delete_due(self._service, now)
+        self._service.rotation.rotate_due(now)
+
+    def take_jobs(self) -> list[Job]:
+        """Return the passwords that the shell is to change in real databases, once this is committed."""
+        return self._service.rotation.take_jobs()
+
+    def finish_job(self, job: Job, now: float, *, changed: bool) -> None:
+        """Record what became of a job."""
+        self._service.rotation.finish(job.secret_name, now, changed=changed)
 
     def handle(self, request: Request, now: float) -> Response:
         """Answer one request at `now` (epoch seconds)."""
@@ -104,7 +138,11 @@ class Kms:
         asked = action.request.decode(parameters)
         if isinstance(asked, Fault):
             return asked
-        return HANDLERS[caller.action](Context(service, caller, parameters, new_request_id(), now), asked)
+        context = Context(service, caller, parameters, new_request_id(), now)
+        secret, key_id = parameters.get("SecretName"), parameters.get("KeyId")
+        if not context.may(caller.action, secret=secret, key_id=key_id):
+            return fault("Forbidden.NoPermission")
+        return HANDLERS[caller.action](context, asked)
 
     def _refuse(self, refusal: Fault, format: str) -> Response:  # noqa: A002 - the parameter's name in the API
         named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bulkseed.model import Target
 from bulkseed.service.build import build_kms
+from bulkseed.service.databases import Databases, read_databases
 from bulkseed.service.faults import Hook, read_faults
 from bulkseed.service.gate import Gate
 from bulkseed.service.http_server import http_server
@@ -30,9 +31,11 @@ async def local_service(
     """
     options = options or ServiceOptions()
     hook = hook or (read_faults(options.faults) if options.faults else None)
-    kms, credentials = build_kms(options)
+    databases = read_databases(options.rds) if options.rds else Databases({})
+    kms, credentials = build_kms(options, databases.urls.keys())
+    gate = Gate(kms, hook, databases)
     try:
-        async with http_server(Gate(kms, hook), options) as endpoint:
+        async with http_server(gate, options) as endpoint, gate.ticking():
             yield Target(
                 endpoint=endpoint,
                 region=options.region,

@@ -8,7 +8,8 @@ import orjson
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
-from bulkseed.service.store import CURRENT, PREVIOUS, Secret, Version
+from bulkseed.service.stages import STAGE, STAGES_KEPT, make_room, move_stage
+from bulkseed.service.store import CURRENT, Secret, Version
 from bulkseed.service.vault import TamperedError
 from bulkseed.wire.actions import create_secret as creating
 from bulkseed.wire.actions import get_secret_value as reading
@@ -18,10 +19,7 @@ from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.rules import CHECKS, create_secret_problems, rotation_seconds
 from bulkseed.wire.secret_types import created_name
 
-VERSIONS_KEPT = 10  # API metadata: a Generic secret keeps at most 10 versions
-STAGES_KEPT = 8  # API metadata
 INSTANCE_ID = re.compile("kst-[0-9A-Za-z]{1,60}")  # instances are not modelled: any id of this form exists
-STAGE = re.compile(r"[0-9A-Za-z_/+=.@-]{1,64}")
 
 
 def create_secret(context: Context, asked: creating.Request, /) -> creating.Reply | Fault:
@@ -45,6 +43,8 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
     key = service.keys.for_secret(asked.encryption_key_id, asked.dkms_instance_id, now)
     if isinstance(key, Fault):
         return key
+    if asked.encryption_key_id is not None and not context.may("GenerateDataKey", key_id=key.id):
+        return fault("Forbidden.NoPermission")
     rotates = bool(asked.enable_automatic_rotation)
     seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
     secret = Secret(
@@ -58,7 +58,7 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         creator=context.caller.account,
         instance_id=asked.dkms_instance_id,
         description=asked.description,
-        tags={tag["TagKey"]: tag["TagValue"] for tag in orjson.loads(asked.tags)} if asked.tags else {},
+        tags=context.read_tags(asked.tags),
         extended_config=None if kind == "Generic" else asked.extended_config,
         policy=asked.policy,
         rotation_seconds=seconds,
@@ -91,7 +91,8 @@ def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Rep
     if isinstance(secret, Fault):
         return secret
     version_id = asked.version_id or secret.stages.get(asked.version_stage or CURRENT)
-    version = context.service.store.version(secret, version_id) if version_id else None
+    visible = version_id is not None and version_id != secret.rotating_to
+    version = context.service.store.version(secret, version_id) if visible and version_id else None
     if version is None or (asked.version_stage and secret.stages.get(asked.version_stage) != version.id):
         return fault("Forbidden.ResourceNotFound")
     value = open_version(context, secret, version)
@@ -139,33 +140,12 @@ def put_secret_value(context: Context, asked: putting.Request, /) -> putting.Rep
     moved = dict(secret.stages)
     for stage in stages:
         move_stage(moved, stage, asked.version_id)
-    if not make_room(context, secret, moved):
+    if not make_room(context.service.store, secret, moved):
         return fault("Rejected.LimitExceeded")
     secret.stages, secret.updated = moved, context.now
     add_version(context, secret, asked.version_id, data, data_type)
     context.service.store.save_secret(secret)
     return _put_reply(context, secret, asked.version_id)
-
-
-def move_stage(stages: dict[str, str], stage: str, version_id: str) -> None:
-    """Mark a version; a new ACSCurrent makes the version that it replaces ACSPrevious."""
-    replaced = stages.get(stage)
-    stages[stage] = version_id
-    if stage == CURRENT and replaced is not None and replaced != version_id:
-        stages[PREVIOUS] = replaced
-
-
-def make_room(context: Context, secret: Secret, stages: dict[str, str]) -> bool:
-    """Drop the oldest version that no stage marks when there are too many; False when all are marked."""
-    versions = [version_id for version_id, _ in context.service.store.version_ids(secret)]
-    if len(versions) < VERSIONS_KEPT:
-        return True
-    marked = set(stages.values())
-    oldest = next((version_id for version_id in versions if version_id not in marked), None)
-    if oldest is None:
-        return False
-    context.service.store.remove_version(secret, oldest)
-    return True
 
 
 def add_version(context: Context, secret: Secret, version_id: str, data: str, data_type: str) -> None:
