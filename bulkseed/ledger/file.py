@@ -24,8 +24,8 @@ _WORDS: dict[int, tuple[type[LedgerError], str]] = {
         LedgerError,
         "cannot be written or read ({error}): its disk may be full, over a quota or failing",
     ),
-    sqlite3.SQLITE_READONLY: (LedgerError, "is read-only ({error})"),
-    sqlite3.SQLITE_CANTOPEN: (LedgerError, "cannot be opened ({error}): may this user write to its folder?"),
+    sqlite3.SQLITE_READONLY: (LedgerError, "or its folder is read-only for this user ({error})"),
+    sqlite3.SQLITE_CANTOPEN: (LedgerError, "cannot be opened: may this user write to its folder? ({error})"),
 }
 
 
@@ -35,35 +35,34 @@ def in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        kind, words = _WORDS.get(
-            getattr(error, "sqlite_errorcode", 0) & 0xFF, (LedgerError, "failed: {error}")
-        )
+        kind, words = _WORDS.get(_code(error), (LedgerError, "failed: {error}"))
         raise kind(f"ledger {path} {words.format(error=error)}") from error
     except OSError as error:
         raise LedgerError(f"ledger {path} cannot be used: {error.strerror}") from error
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing file for writing. The caller holds the writer lock."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def connect(file: Path | str) -> sqlite3.Connection:
+    """Open a file, or a file URI, to be used by one thread at a time. Transactions are begun explicitly."""
+    return sqlite3.connect(file, uri=isinstance(file, str), isolation_level=None, check_same_thread=False)
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Open a ledger that may be in use, was killed, or lies where nothing can be written."""
     uri = path.absolute().as_uri() + "?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = connect(uri)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        # The index of the write-ahead log cannot be made here. Nobody writes here either, so the file may be
-        # read without locks; its index is then kept in memory.
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CANTOPEN or not path.is_file():
+        if _code(error) not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
             raise
-        connection = sqlite3.connect(
-            uri + "&nolock=1", uri=True, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    else:
+        return connection
+    # The index of the write-ahead log cannot be made here, so nobody writes here: no locks are needed.
+    if not path.with_name(f"{path.name}-wal").exists():
+        return connect(uri + "&immutable=1")
+    connection = connect(uri + "&vfs=unix-none")
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # keeps the index in memory
     return connection
 
 
@@ -87,6 +86,11 @@ def is_new(connection: sqlite3.Connection, path: Path) -> bool:
             "update bulkseed, or use another --ledger"
         )
     return False
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code; errors of the Python module itself have none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def this_host() -> str:

@@ -99,7 +99,7 @@ class Ledger(LedgerReader):
                 " RETURNING id",
                 (run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
             ).fetchone()[0]
-            last_id = self._one("SELECT coalesce(max(id), 0) FROM definitions")
+            last_id = self.one("SELECT coalesce(max(id), 0) FROM definitions")
         self._seen = bytearray(last_id + 1)
 
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:

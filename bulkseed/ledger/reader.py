@@ -87,9 +87,9 @@ class LedgerReader:
     def counts(self) -> dict[Outcome, int]:
         """Count the rows of each outcome, the invalid lines among them."""
         counts = dict.fromkeys(Outcome, 0)
-        for outcome, count in self._select("SELECT outcome, count(*) FROM definitions GROUP BY outcome"):
+        for outcome, count in self.select("SELECT outcome, count(*) FROM definitions GROUP BY outcome"):
             counts[Outcome(outcome)] = count
-        counts[Outcome.INVALID] = self._one("SELECT count(*) FROM invalid_lines")
+        counts[Outcome.INVALID] = self.one("SELECT count(*) FROM invalid_lines")
         return counts
 
     def rows(self, outcomes: Collection[Outcome] | None = None) -> Iterator[Row]:
@@ -98,21 +98,21 @@ class LedgerReader:
         if outcomes is not None:
             wanted = json.dumps([outcome.value for outcome in outcomes])
             query += " WHERE outcome IN (SELECT value FROM json_each(?))"
-        for columns in self._select(query + " ORDER BY d.id", *([wanted] if wanted else [])):
+        for columns in self.select(query + " ORDER BY d.id", *([wanted] if wanted else [])):
             yield _row(columns)
         if outcomes is None or Outcome.INVALID in outcomes:
-            for columns in self._select(_INVALID_ROWS + " ORDER BY invalid_lines.rowid"):
+            for columns in self.select(_INVALID_ROWS + " ORDER BY invalid_lines.rowid"):
                 yield _invalid_row(columns)
 
     def find(self, name: str) -> Row | None:
         """Return the row of a secret name."""
-        for columns in self._select(_ROWS + " WHERE d.name = ?", name):
+        for columns in self.select(_ROWS + " WHERE d.name = ?", name):
             return _row(columns)
         return None
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, oldest first."""
-        for run_id, limits, summary, *rest in self._select(
+        for run_id, limits, summary, *rest in self.select(
             "SELECT run_id, limits, summary, command, started_at / 1e6, ended_at / 1e6, pid, host, exit_code,"
             " stopped_by FROM runs ORDER BY id"
         ):
@@ -125,14 +125,14 @@ class LedgerReader:
             " FROM attempts JOIN runs r ON r.id = run"
         )
         chosen = " WHERE run_id = ?" if run_id else ""
-        for columns in self._select(
+        for columns in self.select(
             query + chosen + " ORDER BY attempts.rowid", *([run_id] if run_id else [])
         ):
             yield Attempt._make(columns)
 
     def status(self) -> Status:
         """Return what ``bulkseed ledger status`` shows."""
-        meta = dict(self._select("SELECT key, value FROM meta"))
+        meta = dict(self.select("SELECT key, value FROM meta"))
         writer = meta.get("writer")
         last = deque(self.runs(), maxlen=1)
         return Status(
@@ -140,18 +140,20 @@ class LedgerReader:
             region=meta["region"],
             created_at=meta["created_at"],
             writer=json.loads(writer) if writer else None,
-            runs=self._one("SELECT count(*) FROM runs"),
+            runs=self.one("SELECT count(*) FROM runs"),
             last_run=last[0] if last else None,
             counts=self.counts(),
-            in_doubt=self._one("SELECT count(*) FROM definitions WHERE doubt"),
+            in_doubt=self.one("SELECT count(*) FROM definitions WHERE doubt"),
         )
 
-    def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+    def select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query of the caller's own finds."""
         with in_words(self.path):
             yield from self.connection.execute(query, values)
 
-    def _one(self, query: str) -> int:
-        (count,) = next(self._select(query))
+    def one(self, query: str) -> int:
+        """Return the number that a query of the caller's own finds."""
+        (count,) = next(self.select(query))
         return int(count)
 
 

@@ -1,0 +1,216 @@
+"""Claims before sends, answers after: what `admit` hands out and what `record` keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, settlement, whole_run
+
+from bulkseed.errors import LedgerError
+from bulkseed.ledger import Ledger, read_ledger
+from bulkseed.model import InvalidLine, Origin, Outcome
+from bulkseed.wire.message import Lane
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Return a ledger with a run going on."""
+    with new_ledger(tmp_path) as opened:
+        opened.begin_run("run-1", ["prod.jsonl"], LIMITS, START)
+        yield opened
+
+
+def test_a_claim_is_on_disk_before_it_is_handed_out(ledger: Ledger) -> None:
+    """Another reader of the file sees the claim, in doubt, as soon as `admit` returns."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    with read_ledger(ledger.path) as reader:
+        assert list(reader.select("SELECT id, outcome, claimed_at, doubt FROM definitions")) == [
+            (claim.row_id, "pending", round(START * 1e6), 1)
+        ]
+
+
+def test_what_is_settled_is_not_sent_again(ledger: Ledger) -> None:
+    """A second run over the same manifest claims nothing and counts what is there."""
+    whole_run(ledger, definitions(3), "run-2")
+    ledger.begin_run("run-3", ["prod.jsonl"], LIMITS, START + 9)
+    admission = ledger.admit(definitions(3), START + 9)
+    assert (admission.to_send, admission.settled) == ([], {Outcome.CREATED: 3})
+
+
+def test_another_version_id_opens_a_settled_row_again(ledger: Ledger) -> None:
+    """A changed VersionId is a new wish; that the secret is ours is remembered."""
+    whole_run(ledger, [definition("a")], "run-2")
+    ledger.begin_run("run-3", [], LIMITS, START + 9)
+    (claim,) = ledger.admit([definition("a", version="v2")], START + 9).to_send
+    assert (claim.owned, claim.attempts, claim.doubt_since) == (True, 1, None)
+    row = ledger.find("a")
+    assert row is not None
+    assert (row.version_id, row.outcome, row.settled_at) == ("v2", Outcome.PENDING, None)
+    ledger.record([settlement(claim, Outcome.UPDATED)])
+    assert ledger.one("SELECT owned FROM definitions") == 1
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])
+def test_a_name_counts_once_per_run(ledger: Ledger, apart: bool) -> None:
+    """The second line with a name is invalid and says where the first one is, whatever its version."""
+    first, second = definition("a", 12), definition("a", 40, "v2", "more.jsonl")
+    blocks = [[first], [second]] if apart else [[first, second]]
+    admissions = [ledger.admit(block, START) for block in blocks]
+    assert [claim.definition for claim in admissions[0].to_send] == [first]
+    duplicate = InvalidLine(
+        Origin("more.jsonl", 40), ("duplicate: first seen on line 12 of prod.jsonl",), "a", "v2"
+    )
+    assert admissions[-1].invalid == [duplicate]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])
+def test_a_settled_row_follows_its_line(ledger: Ledger, apart: bool) -> None:
+    """When lines moved since the last run, rows and the reasons of duplicates name the new place."""
+    whole_run(ledger, [definition("a", 1)], "run-2")
+    ledger.begin_run("run-3", [], LIMITS, START + 9)
+    moved, again = definition("a", 5), definition("a", 6)
+    admissions = [
+        ledger.admit(block, START + 9) for block in ([[moved], [again]] if apart else [[moved, again]])
+    ]
+    assert admissions[0].settled == {Outcome.CREATED: 1}
+    assert admissions[-1].invalid[0].reasons == ("duplicate: first seen on line 5 of prod.jsonl",)
+    row = ledger.find("a")
+    assert row is not None
+    assert row.line == 5
+
+
+def test_an_invalid_line_takes_no_name(ledger: Ledger) -> None:
+    """Only definitions count as seen: a good line after a bad one with its name is sent."""
+    bad = InvalidLine(Origin("prod.jsonl", 1), ("SecretData is missing", "too long"), "a", "v1")
+    admission = ledger.admit([bad, definition("a", 2)], START)
+    assert (len(admission.to_send), admission.invalid) == (1, [bad])
+    (row,) = ledger.rows([Outcome.INVALID])
+    assert (row.name, row.line, row.message) == ("a", 1, "SecretData is missing; too long")
+
+
+def test_invalid_lines_are_forgotten_when_their_manifest_is_read_again(ledger: Ledger) -> None:
+    """A repaired line leaves no row; those of other manifests stay."""
+    for manifest in ("prod.jsonl", "other.jsonl"):
+        ledger.admit([InvalidLine(Origin(manifest, 1), ("bad",))], START)
+    ledger.begin_run("run-2", ["prod.jsonl"], LIMITS, START + 9)
+    assert [row.manifest for row in ledger.rows([Outcome.INVALID])] == ["other.jsonl"]
+
+
+def test_a_name_that_is_no_unicode_does_not_stop_the_ledger(ledger: Ledger) -> None:
+    """A refused name may hold half a surrogate pair; its row is kept without it."""
+    ledger.admit([InvalidLine(Origin("prod.jsonl", 1), ("no \ud800 here",), "a\ud800", "v1")], START)
+    assert [row.name for row in ledger.rows()] == ["a?"]
+
+
+def test_doubt_outlives_a_run(ledger: Ledger) -> None:
+    """A claim without an answer comes back with the time of the earliest attempt whose fate is unknown."""
+    ledger.admit([definition("a")], START)
+    for later in (100.0, 200.0):
+        ledger.begin_run(f"run at {later}", [], LIMITS, START + later)
+        (claim,) = ledger.admit([definition("a")], START + later).to_send
+        assert claim.doubt_since == START
+
+
+def test_doubt_keeps_to_the_earlier_time_when_the_clock_goes_back(ledger: Ledger) -> None:
+    """A clock set back between two runs cannot make an attempt look older than its claim."""
+    ledger.admit([definition("a")], START)
+    ledger.begin_run("run-2", [], LIMITS, START - 50)
+    (claim,) = ledger.admit([definition("a")], START - 50).to_send
+    assert claim.doubt_since == START
+    assert ledger.one("SELECT claimed_at FROM definitions") == round((START - 50) * 1e6)
+
+
+def test_a_conclusive_answer_ends_the_doubt(ledger: Ledger) -> None:
+    """A refused definition is claimed anew by the next run, with nothing to find out about the past."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    ledger.record([settlement(claim, Outcome.REJECTED, code="Forbidden.NoPermission")], [attempt(claim)])
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    (claim,) = ledger.admit([definition("a")], START + 9).to_send
+    assert (claim.doubt_since, claim.attempts, claim.owned) == (None, 1, False)
+    assert ledger.one("SELECT claimed_at FROM definitions") == round((START + 9) * 1e6)
+
+
+def test_a_claim_given_back_unsent_leaves_no_doubt(ledger: Ledger) -> None:
+    """What was claimed and never sent is pending and known not to exist because of us."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    ledger.record([settlement(claim, Outcome.PENDING)])
+    assert ledger.counts()[Outcome.PENDING] == 1
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    assert ledger.admit([definition("a")], START + 9).to_send[0].doubt_since is None
+
+
+def test_after_a_stop_the_rest_is_accounted_for(ledger: Ledger) -> None:
+    """Without a claim nothing is sent, nothing is in doubt, and a row that failed before still says why."""
+    failed, doubtful, done = ledger.admit(definitions(3), START).to_send
+    ledger.record(
+        [settlement(failed, Outcome.REJECTED, code="Forbidden.NoPermission", message="no"), settlement(done)],
+        [attempt(failed, status=403), attempt(done)],
+    )
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    admission = ledger.admit([*definitions(4), definition("secret-000004", 5)], START + 9, claim=False)
+    assert admission.to_send == []
+    assert (admission.unsent, admission.settled, len(admission.invalid)) == (3, {Outcome.CREATED: 1}, 1)
+    first, second, third, fourth = ledger.rows(set(Outcome) - {Outcome.INVALID})
+    assert [row.outcome.value for row in (first, second, third, fourth)] == [
+        "pending",
+        "pending",
+        "created",
+        "pending",
+    ]
+    assert (first.code, first.message, first.settled_at) == ("Forbidden.NoPermission", "no", None)
+    assert list(ledger.select("SELECT name FROM definitions WHERE doubt")) == [(doubtful.definition.name,)]
+
+
+def test_a_row_is_never_settled_twice(ledger: Ledger) -> None:
+    """The second settlement is refused, with everything that came along with it."""
+    one, two = ledger.admit(definitions(2), START).to_send
+    ledger.record([settlement(one)], [attempt(one)])
+    with pytest.raises(LedgerError, match="settled twice"):
+        ledger.record([settlement(two), settlement(one, Outcome.EXISTING)], [attempt(two)])
+    assert [row.outcome for row in ledger.rows()] == [Outcome.CREATED, Outcome.PENDING]
+    assert ledger.one("SELECT count(*) FROM attempts") == 1
+
+
+def test_a_failed_transaction_leaves_nothing_behind(ledger: Ledger) -> None:
+    """Claims and answers in one transaction are on disk or not; the answers can be tried again alone."""
+    (one,) = ledger.admit(definitions(1), START).to_send
+
+    def twice() -> None:
+        with ledger.transaction():
+            ledger.admit(definitions(1, first=2), START)
+            ledger.record([settlement(one)], [attempt(one)])
+            ledger.record([settlement(one)])
+
+    with pytest.raises(LedgerError, match="settled twice"):
+        twice()
+    assert ledger.counts()[Outcome.PENDING] == ledger.one("SELECT count(*) FROM definitions") == 1
+    with pytest.raises(LedgerError, match="admits nothing"):
+        ledger.admit(definitions(1, first=2), START)
+    ledger.record([settlement(one)], [attempt(one)])
+    assert ledger.counts()[Outcome.CREATED] == 1
+
+
+def test_attempts_are_counted_where_they_are_recorded(ledger: Ledger) -> None:
+    """A definition's attempts and its first send time come from the attempts, over all runs."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    ledger.record([], [attempt(claim, START + 1, 500), attempt(claim, START + 2, None)])
+    ledger.record(
+        [settlement(claim, at=START + 4)],
+        [attempt(claim, START + 3), attempt(claim, START + 3.5, lane=Lane.READ)],
+    )
+    row = ledger.find("a")
+    assert row is not None
+    assert (row.attempts, row.first_sent_at, row.settled_at) == (4, START + 1, START + 4)
+
+
+def test_the_answer_is_kept_as_it_came(ledger: Ledger) -> None:
+    """Every field of an answer is in the row."""
+    (claim,) = ledger.admit([definition("a", 7)], START).to_send
+    answer = {"code": "c", "message": "m", "status": 409, "request_id": "r", "arn": "arn"}
+    ledger.record([settlement(claim, Outcome.EXISTING, START + 3, **answer)])
+    row = ledger.find("a")
+    assert row is not None
+    assert {field: getattr(row, field) for field in answer} == answer
+    assert (row.manifest, row.line, row.run_id, row.outcome) == ("prod.jsonl", 7, "run-1", Outcome.EXISTING)

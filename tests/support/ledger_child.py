@@ -1,0 +1,115 @@
+"""A process of its own that uses a ledger, for tests that kill it, starve it or take its rights away.
+
+``python -m support.ledger_child SCENARIO LEDGER`` prints a line for each thing that is on disk, as it says.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from bulkseed.errors import LedgerError
+from bulkseed.ledger import Ledger, open_ledger, read_ledger
+from bulkseed.ledger.audit import audit
+from support.ledgers import attempt, definitions, settlement, target
+
+NOBODY = 65534
+BLOCK = 16
+
+
+def say(*words: object) -> None:
+    """Print a line at once."""
+    print(*words, flush=True)  # noqa: T201  # this is how it talks to the test
+
+
+def write(path: Path) -> None:
+    """Claim and settle definitions, block by block, until something stops it."""
+    with open_ledger(path, target()) as ledger:
+        work(ledger)
+
+
+def work(ledger: Ledger) -> None:
+    """Begin a run and resume the endless manifest where rows are not settled."""
+    ledger.begin_run(f"run of {os.getpid()}", ["prod.jsonl"], {}, time.time())
+    first = 1
+    while True:
+        claims = ledger.admit(definitions(BLOCK, first), time.time()).to_send
+        first += BLOCK
+        for claim in claims:
+            say("claimed", claim.definition.name)
+        half = len(claims) // 2
+        for part in (claims[:half], claims[half:]):
+            now = time.time()
+            ledger.record(
+                [settlement(claim, at=now) for claim in part], [attempt(claim, now) for claim in part]
+            )
+            for claim in part:
+                say("settled", claim.definition.name)
+
+
+def hold(path: Path) -> None:
+    """Keep the ledger open until standard input ends."""
+    with open_ledger(path, target()):
+        say("open")
+        sys.stdin.read()
+
+
+def look(path: Path) -> None:
+    """Read the ledger as any SQLite client does that could write, too."""
+    with closing(sqlite3.connect(path)) as connection:
+        say(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+
+def starve(path: Path) -> None:
+    """Write until no file of this process may grow any more."""
+    limit = 600_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        write(path)
+    except LedgerError as error:
+        say("error", error)
+
+
+def open_without_rights(path: Path) -> None:
+    """Open for writing as a user who may only read."""
+    drop_rights()
+    try:
+        open_ledger(path, target()).close()
+    except LedgerError as error:
+        say("error", error)
+    else:
+        say("opened")
+
+
+def read_without_rights(path: Path) -> None:
+    """Read everything as a user who may only read."""
+    drop_rights()
+    with read_ledger(path) as ledger:
+        say(
+            sum(1 for _ in ledger.rows()),
+            ledger.status().runs,
+            all(finding.holds for finding in audit(ledger)),
+        )
+
+
+def drop_rights() -> None:
+    """Become a user without rights; whoever is none already stays."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+SCENARIOS: dict[str, Callable[[Path], None]] = {
+    scenario.__name__: scenario
+    for scenario in (write, hold, look, starve, open_without_rights, read_without_rights)
+}
+
+if __name__ == "__main__":
+    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
