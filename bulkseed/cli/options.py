@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,6 +96,15 @@ target_options: Callable[[F], F] = _stack(
     ),
 )
 
+qps_option: Callable[[F], F] = click.option(
+    "--qps",
+    type=click.FloatRange(min=0),
+    default=10,
+    show_default="10",
+    metavar="N",
+    help="The most creates in any one-second window; 0: no ceiling.",
+)
+
 output_option: Callable[[F], F] = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Text or JSON."
 )
@@ -129,10 +138,20 @@ class TargetOptions:
     ca_file: str | None
     data_dir: str
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> TargetOptions:
+        """Take the target's options out of all that were given."""
+        return cls(**{f.name: given[f.name] for f in fields(cls)})
+
     @property
     def embedded(self) -> bool:
         """True if the local KMS is to run in this process."""
         return self.endpoint == EMBEDDED
+
+    @property
+    def binding(self) -> str | None:
+        """What a ledger is bound to besides the region; None: the endpoint's host."""
+        return EMBEDDED if self.embedded else None
 
     @property
     def url(self) -> str:

@@ -20,13 +20,7 @@ BLOCK = 2048
 
 @click.command()
 @o.manifest_options
-@click.option(
-    "--qps",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="The quota to reckon the time with.",
-)
+@o.qps_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else.")
 @o.output_option
 def plan(

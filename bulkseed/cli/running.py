@@ -1,0 +1,73 @@
+"""What commands that talk to a service share: the target, signals, and tasks beside the main one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from bulkseed.cli.options import TargetOptions
+from bulkseed.engine.stop import Stop
+from bulkseed.errors import BulkseedError
+from bulkseed.model import SignatureName, Target
+
+
+async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: float) -> Target:
+    """Return the target that the options name; the embedded local KMS runs until `stack` is closed.
+
+    Raises:
+        CredentialsError: there are none.
+    """
+    signature: SignatureName = "rpc1" if given.signature == "rpc1" else "acs3"
+    if given.embedded:
+        from bulkseed.service.local import local_service
+        from bulkseed.service.options import ServiceOptions
+
+        service = ServiceOptions(data_dir=Path(given.data_dir), region=given.region, create_qps=create_qps)
+        local = await stack.enter_async_context(local_service(service))
+        return Target(local.endpoint, local.region, local.credentials, signature)
+    from bulkseed.engine.credentials import find_credentials
+
+    credentials = find_credentials(os.environ, given.profile)
+    return Target(given.url, given.region, credentials, signature, given.ca_file)
+
+
+@asynccontextmanager
+async def beside(*tasks: tuple[Any, ...]) -> AsyncIterator[None]:
+    """Run `tasks` (function, arguments…) while the body runs; what the body raises comes out as it is."""
+    failure: BulkseedError | None = None
+    async with anyio.create_task_group() as group:
+        for function, *arguments in tasks:
+            group.start_soon(function, *arguments)
+        try:
+            yield
+        except BulkseedError as error:
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def stop_on_signals(stop: Stop) -> None:
+    """Ask the run to stop at the first SIGINT or SIGTERM; end it at the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if stop.requested:
+                click.echo(f"\n{name} again: stopping now; to resume: {this_call()}", err=True)
+                raise KeyboardInterrupt
+            click.echo(f"\n{name}: finishing what is in flight; again to stop now", err=True)
+            stop.request(f"interrupted by {name}", 130)
+
+
+def this_call() -> str:
+    """Return the command line of this process, ready to be pasted."""
+    return shlex.join(["bulkseed", *sys.argv[1:]])

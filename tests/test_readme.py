@@ -1,0 +1,70 @@
+"""The README is true: its commands, its example and its tables are what the code says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from support.command import bulkseed, environment
+
+from bulkseed.cli.render import MEANINGS
+from bulkseed.errors import BulkseedError, LedgerError, UsageError
+from bulkseed.model import Outcome
+from bulkseed.policy.advice import ADVICE
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_prints_what_it_says(tmp_path: Path) -> None:
+    """The Python example runs as it stands and prints the lines below it."""
+    found = re.search(r"<!-- example -->\n```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
+    done = subprocess.run(
+        [sys.executable, "-c", found[1]],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (found[2], "")
+
+
+def test_console_examples_print_what_they_say(tmp_path: Path) -> None:
+    """What a plan prints is not made up."""
+    found = re.search(r"```console\n\$ bulkseed (plan .*?)\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
+    assert bulkseed(*found[1].split(), cwd=tmp_path).stdout == found[2]
+
+
+def test_the_outcome_table_is_the_code_s() -> None:
+    """Every outcome, in order, settled or not."""
+    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", README, re.MULTILINE)
+    assert rows == [(o.value, "yes" if o.settled else "no") for o in Outcome]
+    assert set(MEANINGS) == set(Outcome)
+
+
+def test_the_exit_codes_are_the_code_s() -> None:
+    """The table of exit codes covers what errors carry."""
+    codes = {
+        int(code) for code in re.findall(r"^\| (\d+) \|", README.split("## Exit codes")[1], re.MULTILINE)
+    }
+    assert codes >= {UsageError.exit_code, LedgerError.exit_code, BulkseedError.exit_code, 0, 3, 130}
+
+
+def test_every_failure_is_explained() -> None:
+    """The failure table has the advice for every code, word for word."""
+    for code, advice in ADVICE.items():
+        assert f"| `{code}` | {advice.meaning} | {advice.action} |" in README
+
+
+def test_every_option_of_apply_is_in_the_reference(tmp_path: Path) -> None:
+    """The reference is the command's own help."""
+    for command in ("apply", "plan", "serve"):
+        help_text = bulkseed(command, "--help", cwd=tmp_path, env=environment(COLUMNS="100")).stdout
+        assert help_text in README
