@@ -2,9 +2,9 @@
 
 Throttling below our own ceiling means that others use the quota too, or that the ceiling is set too high.
 What got through in the last second is about what is left for us. The pace drops to 90 % of that and climbs
-back along a cubic curve (as TCP CUBIC does, RFC 9438): fast at first, level around the rate that was too much,
-so that most of the time is spent just below it with few refusals, then ever faster. From any depth it is at
-the ceiling again within 9 s, so when the others leave, the quota is used again within 10.
+back along a cubic curve (as TCP CUBIC does, RFC 9438): fast at first, level around the rate that was too
+much, so that most of the time is spent just below it with few refusals, then ever faster. From any depth it
+is at the ceiling again within 9 s, so when the others leave, the quota is used again within 10.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import math
 DECREASE = 0.9
 CLIMB = 300.0  # seconds cubed: after the level part, nothing becomes the ceiling in cbrt(CLIMB) = 6.7 s
 WINDOW = 1.0
-FLOOR = 1.0  # sends per second (or 2 % of a lower ceiling) still tried while everything is refused
+FLOOR = (
+    1.0  # sends per second, or a tenth of the ceiling: whoever tries less may starve beside a steady client
+)
 
 
 class Pace:
@@ -58,6 +60,6 @@ class Pace:
             self._anchor = min(self._anchor, sent - refused)
         else:
             self._anchor = min(rate, (self._anchor + sent - refused) / 2)
-        self._anchor = max(self._anchor, min(FLOOR, 0.02 * self._ceiling))
+        self._anchor = max(self._anchor, min(FLOOR, self._ceiling / 10))
         self._level_after = math.cbrt((1 - DECREASE) * self._anchor * CLIMB / self._ceiling)
         self._cut_at = resume_at

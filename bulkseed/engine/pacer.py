@@ -31,7 +31,7 @@ TICK = 0.001
 
 BURST = 3.0
 BURST_TIME = 0.02
-"""The bucket holds 3 tokens and what comes in 20 ms: enough to make up for late timers and jitter, not more."""
+"""The bucket holds 3 tokens and what comes in 20 ms: it makes up for late timers, not for idling."""
 
 
 class Permit:

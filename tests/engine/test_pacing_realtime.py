@@ -1,0 +1,39 @@
+"""On real time and both event loops the ceiling holds; how much is used, `benchmarks/pacing.py` shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import uvloop
+from support.quota import most_in_one_second
+
+from bulkseed.engine.pacer import Pacer
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_ceiling_holds_on_real_time(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """1.5 s of real sends by 40 workers: at most the limit in any second."""
+
+    async def main() -> list[float]:
+        pacer, written = Pacer(300), []
+
+        async def work() -> None:
+            while (permit := await pacer.acquire()) is not None:
+                permit.written()
+                written.append(pacer.last_sent_at)
+                await asyncio.sleep(0.001)
+                permit.release()
+                pacer.answered(0.001)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(40):
+                group.create_task(work())
+            await asyncio.sleep(1.5)
+            pacer.close()
+        return written
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        written = runner.run(main())
+    assert 0 < most_in_one_second(written) <= 300
