@@ -97,4 +97,4 @@ def _errno_text(error: OSError) -> str:
         return error.reason or type(error).__name__
     if isinstance(error, socket.gaierror):
         return error.strerror or "unknown"
-    return os.strerror(error.errno) if error.errno else "closed"
+    return os.strerror(error.errno) if error.errno else "closed by the other end"

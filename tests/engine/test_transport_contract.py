@@ -404,14 +404,16 @@ async def test_timeouts_do_not_disturb_others(open_to: Opener) -> None:
 
 @contract
 async def test_waiting_for_a_connection_counts(open_to: Opener) -> None:
-    """An attempt that never gets a connection ends in time, unwritten."""
+    """Attempts that never get a connection end in time, unwritten."""
     async with (
         hostile_server(_silent) as server,
         open_to(server.url, patience=PATIENCE, connections=1) as sender,
     ):
-        first, second = await asyncio.gather(sender.loss(), sender.loss())
-    assert (first.maybe_applied, second.maybe_applied) == (True, False)
-    assert sender.writes == len(server.requests) == 1
+        started = time.monotonic()
+        losses = await asyncio.gather(*[sender.loss() for _ in range(10)])
+        assert time.monotonic() - started < PATIENCE + 0.5
+    # The first to end may leave its connection to one that has a moment left.
+    assert 1 <= sum(loss.maybe_applied for loss in losses) <= 3
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,14 @@ class Peer:
 
     def half_close(self) -> None:
         """Say that nothing more will be sent, and stay open for reading."""
-        self._writer.write_eof()
+        with contextlib.suppress(*GONE):
+            self._writer.write_eof()
 
     def reset(self) -> None:
         """Send RST instead of FIN."""
-        connection = self._writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(AttributeError, *GONE):  # uvloop has no socket then
+            connection = self._writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def drip(self) -> bool:
@@ -125,9 +127,11 @@ async def hostile_server(script: Script, tls: ssl.SSLContext | None = None) -> A
     """Serve `script` on a free port of 127.0.0.1; the connection is closed when the script returns."""
     server = HostileServer()
     tasks: set[asyncio.Task[None]] = set()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())  # type: ignore[arg-type]  # a callback of asyncio runs in a task
+        writers.add(writer)
         await server.note(opened=1)
         # A handler that is cancelled, as the server closes, must not end so: asyncio would report it.
         with contextlib.suppress(asyncio.CancelledError):
@@ -143,9 +147,18 @@ async def hostile_server(script: Script, tls: ssl.SSLContext | None = None) -> A
         yield server
     finally:
         listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks, writers)
+
+
+async def end_all(tasks: set[asyncio.Task[None]], writers: set[asyncio.StreamWriter]) -> None:
+    """End the handlers of a server, and every connection they have."""
+    for writer in writers:
+        writer.transport.abort()
+    await turns()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await turns()
 
 
 async def turns(count: int = 8) -> None:

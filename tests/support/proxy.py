@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from support.hostile_server import GONE
+from support.hostile_server import GONE, end_all
 
 
 class Proxy:
@@ -27,6 +27,7 @@ async def forward_proxy(behind: int, connect_status: bytes = b"200 OK") -> Async
     """Serve as a proxy to port `behind`; CONNECT is answered with `connect_status`."""
     proxy = Proxy()
     tasks: set[asyncio.Task[None]] = set()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())  # type: ignore[arg-type]  # a callback of asyncio runs in a task
@@ -37,6 +38,7 @@ async def forward_proxy(behind: int, connect_status: bytes = b"200 OK") -> Async
         head = await reader.readuntil(b"\r\n\r\n")
         proxy.heads.append(head)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", behind)
+        writers.update((writer, far_writer))
         if not head.startswith(b"CONNECT "):
             far_writer.write(head)
         else:
@@ -54,9 +56,7 @@ async def forward_proxy(behind: int, connect_status: bytes = b"200 OK") -> Async
         yield proxy
     finally:
         listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks, writers)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -95,7 +95,8 @@ def opener(kind: str) -> Opener:
     return open_to
 
 
-def _open_files() -> int:
+def open_files() -> int:
+    """Count what this process has open, sockets above all."""
     return len(list(Path("/dev/fd").iterdir()))
 
 
@@ -106,12 +107,12 @@ def contract(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     @pytest.mark.parametrize("kind", KINDS)
     def run(kind: str, loop: str, **fixtures: Any) -> None:
         errors: list[str] = []
-        files = _open_files()
+        files = open_files()
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: errors.append(str(context)))
             runner.run(test(opener(kind), **fixtures))  # type: ignore[arg-type]  # it is a coroutine function
         assert not errors, errors
-        assert _open_files() == files, "a socket is left open"
+        assert open_files() == files, "a socket is left open"
 
     run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
     own = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("kind", "loop")]

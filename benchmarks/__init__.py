@@ -1,0 +1,1 @@
+"""Measurements of bulkseed and its peers; each module says how to run it."""
