@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from bulkseed.manifest.definition import not_a_parameter
-from bulkseed.manifest.lines import TOO_LONG, Item, Unreadable, split_lines
+from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
 from bulkseed.wire.limits import PARAMETERS
 
 
@@ -45,7 +45,7 @@ class _Lines:
 
     def __next__(self) -> str:
         self.number, line = next(self._lines)
-        if line is None:
+        if len(line) > MAX_BYTES:
             self.trouble = TOO_LONG
             raise csv.Error
         try:

@@ -8,16 +8,14 @@ from typing import Any
 
 import orjson
 
-from bulkseed.manifest.lines import TOO_LONG, Item, Unreadable, split_lines
+from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
     """Yield every line that holds something."""
     for number, line in split_lines(blocks):
-        if line is None:
-            yield number, TOO_LONG
-        elif line[:1] == b"{" or ((text := line.strip()) and text[:1] != b"#"):
-            yield number, decode(line)
+        if line[:1] == b"{" or ((text := line.strip()) and text[:1] != b"#"):
+            yield number, decode(line) if len(line) <= MAX_BYTES else TOO_LONG
 
 
 def decode(raw: bytes) -> object:

@@ -22,24 +22,29 @@ Item = tuple[int, object]
 """What a format's reader yields: line (or item) counted from 1, and the decoded object or `Unreadable`."""
 
 
-def split_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number, without its newline; None for one longer than `MAX_BYTES`."""
+def split_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield each line with its number, without its newline.
+
+    Of a line longer than `MAX_BYTES` there is only a beginning, which is longer than that too. The last line
+    is what follows the last newline: often nothing.
+    """
     number = 0
     rest = b""
-    skipping = False
+    skipping = False  # the rest of a line whose beginning was given
     for block in blocks:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
-        if lines and skipping:
-            lines[0], skipping = None, False  # type: ignore[call-overload]  # only ever the first
-        elif lines and len(lines[0]) > MAX_BYTES:
-            lines[0] = None  # type: ignore[call-overload]  # likewise
+        if skipping and lines:
+            del lines[0]
+            skipping = False
         for line in lines:
             number += 1
             yield number, line
-        if skipping or len(rest) > MAX_BYTES:
+        if skipping:
+            rest = b""
+        elif len(rest) > MAX_BYTES:
+            number += 1
+            yield number, rest
             rest, skipping = b"", True
-    if skipping:
-        yield number + 1, None
-    elif rest:
+    if not skipping:
         yield number + 1, rest

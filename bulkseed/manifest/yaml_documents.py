@@ -60,27 +60,26 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes | None]]:
     started = False
     dashes: bytes | None = None  # the indentation of a list's dashes
     for number, line in split_lines(blocks):
-        text = line if line is not None else b"?"
-        mark = _MARK.match(text)
-        dash = _LIST_ITEM.match(text)
+        mark = _MARK.match(line)
+        dash = _LIST_ITEM.match(line)
         if started and (mark or (dash and dash[1] == dashes)):
             yield first, b"\n".join(piece) + b"\n" if size <= MAX_BYTES else None
             piece, size = [], 0
         if mark:
             dashes = None
-            started = text.startswith(b"---") and not _NO_CONTENT.match(text, mark.end())
-        elif not started and not _NO_CONTENT.match(text) and not text.startswith(b"%"):
+            started = line.startswith(b"---") and not _NO_CONTENT.match(line, mark.end())
+        elif not started and not _NO_CONTENT.match(line) and not line.startswith(b"%"):
             dashes = dash[1] if dash else None
             started = True
         if not started:
             continue
         if not size:
             first = number
-        size += len(line) + 1 if line is not None else MAX_BYTES + 1
+        size += len(line) + 1
         if size > MAX_BYTES:
             piece.clear()
         else:
-            piece.append(text)
+            piece.append(line)
     if started:
         yield first, b"\n".join(piece) if size <= MAX_BYTES else None
 
