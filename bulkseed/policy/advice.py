@@ -1,4 +1,4 @@
-"""Error code → what it means and what to do next, in our words.
+"""Error code or outcome → what it means and what to do next, in our words.
 
 What the service says in a message may echo a value, so rows, logs and pages carry these texts instead.
 """
@@ -6,6 +6,8 @@ What the service says in a message may echo a value, so rows, logs and pages car
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from bulkseed.model import Outcome
 
 
 class Advice(NamedTuple):
@@ -92,6 +94,10 @@ UNKNOWN = Advice(
     "the service refused this with a code that bulkseed does not know",
     "look the code up in the API Error Center",
 )
+NOT_KMS = Advice(
+    "the answer was no answer of KMS: a proxy or gateway stands in between, or the service was down",
+    "run again; if it stays, check the proxy and --endpoint",
+)
 LOST = Advice("no readable answer came back", "run again: what became of it will be found out first")
 
 
@@ -106,4 +112,22 @@ def advice(code: str | None) -> Advice:
         found = ADVICE["InvalidSecurityToken.Expired"]
     if found is None and code.startswith("Forbidden."):
         found = ADVICE["Forbidden.NoPermission"]
+    if found is None and (code.startswith("HTTP") or code == "Unreadable"):
+        found = NOT_KMS
     return found or UNKNOWN
+
+
+BY_OUTCOME: dict[Outcome, Advice] = {
+    Outcome.CONFLICT: Advice(
+        "it is there with another value",
+        "choose another VersionId and --on-exists update, or another name, then run again",
+    ),
+    Outcome.INVALID: Advice("the manifest line is no definition", "correct the line, then run again"),
+    Outcome.PENDING: Advice("the run ended before this was finished", "run again to resume"),
+}
+"""What an outcome means where no code of the service decides it."""
+
+
+def advise(outcome: Outcome, code: str | None) -> Advice:
+    """Return what a definition that is not settled needs."""
+    return BY_OUTCOME.get(outcome) or advice(code)
