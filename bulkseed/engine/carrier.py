@@ -53,9 +53,8 @@ class Carrier:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         errand = Errand(claim)
-        started = self._clock.stamp(self._clock.monotonic())
         traveller = Traveller(
-            self._rules.retry, started, claim.doubt_since, self._health.working_time, self._rng
+            self._rules.retry, claim.doubt_since, self._clock.time, self._health.working_time, self._rng
         )
         steps = journey(self._rules, claim.definition.version_id, traveller)
         answer: Answer | None = None
@@ -79,8 +78,6 @@ class Carrier:
         while True:
             if self._health.outage and not await self._health.hold(self._stop):
                 return None
-            if errand.attempts:
-                self._stats.retried += 1
             answer = await self._client.attempt(errand, step)
             if answer is None:
                 return None
@@ -107,8 +104,8 @@ class Carrier:
         self._settle(errand, Settled(Outcome.PENDING, doubt=in_doubt))
 
     def _settle(self, errand: Errand, end: Settled) -> None:
-        self._stats.outcomes[end.outcome] += 1
-        now = self._clock.stamp(self._clock.monotonic())
+        self._stats.carried[end.outcome] += 1
+        now = self._clock.time()
         message = end.message
         if message is None and end.code is not None:
             message = advice(end.code).meaning

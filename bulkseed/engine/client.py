@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bulkseed.engine.clock import Clock, ServiceTime
 from bulkseed.engine.credentials import Keyring
-from bulkseed.engine.exchange import STEPS
+from bulkseed.engine.exchange import STEPS, Exchange
 from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import AttemptRecord, Claim
-from bulkseed.model import Created, Fault, Lost
+from bulkseed.model import Created, Fault, Lost, SecretDefinition
 from bulkseed.policy.advice import ADVICE
-from bulkseed.policy.journey import Answer, Step
+from bulkseed.policy.journey import Answer, Done, Found, Step
 from bulkseed.policy.verdicts import Verdict, classify
-from bulkseed.wire.message import Lane, Transport
+from bulkseed.wire.message import Lane, Response, Transport
 
 
 def new_nonce() -> str:
@@ -31,12 +32,13 @@ def new_nonce() -> str:
 class Errand:
     """A claim on its way, with what its attempts have left so far."""
 
-    __slots__ = ("attempts", "claim", "first_sent_at")
+    __slots__ = ("attempts", "claim", "first_sent_at", "last_step")
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.attempts = 0
         self.first_sent_at: float | None = None
+        self.last_step: Step | None = None
 
 
 class Client:
@@ -68,41 +70,51 @@ class Client:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         exchange = STEPS[step]
-        definition = errand.claim.definition
-        call = exchange.encode(definition)
+        call = exchange.encode(errand.claim.definition)
         lane = self._lanes[exchange.lane]
         permit = await lane.acquire()
         if permit is None:
             return None
+        answer: Answer = _CANCELLED
+        status = None
         try:
             signer = await self._keyring.signer()
             request = signer.sign(call, self._clock.wall() + self.time.correction, self._nonce())
             response = await self._transport.send(request, permit.written)
-        finally:
+            if isinstance(response, Lost):
+                answer = response
+            else:
+                answer = self._understand(response, exchange, errand.claim.definition)
+                status = response.status
+        finally:  # what was sent counts, also when the run is cancelled meanwhile
             permit.release()
-        done = self._clock.monotonic()
-        if isinstance(response, Lost):
-            answer: Answer = response
-            status = None
-        else:
-            now = self._clock.wall()
-            date = response.headers.get("date")
-            self.time.saw(date, now)
-            answer = shaped(exchange.decode(response, definition, self.time), definition.name)
-            status = response.status
-            if isinstance(answer, Fault) and classify(answer) is Verdict.CLOCK:
-                self.time.correct(date, now)
+            if permit.sent_at is not None:
+                latency = self._clock.monotonic() - permit.sent_at
+                self._count(errand, step, permit.sent_at, latency, status, answer)
         if permit.sent_at is not None:
-            self._count(errand, exchange.lane, permit.sent_at, done, status, answer)
             lane.answered(
-                done - permit.sent_at,
+                latency,
                 throttled=isinstance(answer, Fault) and classify(answer) is Verdict.THROTTLED,
                 retry_after=answer.retry_after if isinstance(answer, Fault) else None,
             )
         return answer
 
+    def _understand(self, response: Response, exchange: Exchange, definition: SecretDefinition) -> Answer:
+        date = response.headers.get("date")
+        self.time.saw(date, self._clock.time())
+        answer = shaped(exchange.decode(response, definition, self.time), definition)
+        if isinstance(answer, Fault) and classify(answer) is Verdict.CLOCK:
+            self.time.correct(date, self._clock.wall())
+        return answer
+
     def _count(
-        self, errand: Errand, lane: Lane, sent_at: float, done: float, status: int | None, answer: Answer
+        self,
+        errand: Errand,
+        step: Step,
+        sent_at: float,
+        latency: float,
+        status: int | None,
+        answer: Answer,
     ) -> None:
         sent = self._clock.stamp(sent_at)
         errand.attempts += 1
@@ -110,6 +122,8 @@ class Client:
             errand.first_sent_at = sent
         stats = self._stats
         stats.attempts += 1
+        stats.retried += step is errand.last_step
+        errand.last_step = step
         code = None
         if isinstance(answer, Fault):
             code = answer.code
@@ -118,34 +132,51 @@ class Client:
         elif isinstance(answer, Lost):
             stats.last_problem = answer.reason
         if not isinstance(answer, Lost):
-            stats.latencies.add(done - sent_at)
-        self._recorder.attempted(AttemptRecord(errand.claim.row_id, lane, sent, done - sent_at, status, code))
+            stats.latencies.add(latency)
+        lane = STEPS[step].lane
+        self._recorder.attempted(AttemptRecord(errand.claim.row_id, lane, sent, latency, status, code))
 
 
+_CANCELLED = Lost("the run was cancelled", maybe_applied=True)
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
+_VERSION_ID = re.compile(r"[0-9A-Za-z_/+=.@-]{1,64}")
 _CODE = re.compile(r"[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*){0,3}|HTTP\d{3}")
-_ARN = re.compile(r"acs:kms:[a-z0-9-]{1,40}:\d{1,20}:secret/")
+_ARN = re.compile(r"(acs:kms:[a-z0-9-]{1,40}:\d{1,20}:secret/)(.*)", re.DOTALL)
 
 
-def shaped(answer: Answer, name: str) -> Answer:
-    """Return `answer` without what does not look like what it claims to be."""
+def shaped(answer: Answer, definition: SecretDefinition) -> Answer:
+    """Return `answer` without what does not look like what it claims to be, or like the value."""
     if isinstance(answer, Created):
-        good_id = answer.request_id is not None and _REQUEST_ID.fullmatch(answer.request_id)
-        good_arn = (
-            answer.arn is not None
-            and (start := _ARN.match(answer.arn)) is not None
-            and answer.arn[start.end() :] == name
-        )
-        if good_id and good_arn:
-            return answer
-        return Created(answer.request_id if good_id else None, answer.arn if good_arn else None)
+        arn = answer.arn and _ARN.fullmatch(answer.arn)
+        good_arn = arn and arn[2] == definition.name and not _echoes(arn[1], definition)
+        if good_arn and _good(answer.request_id, _REQUEST_ID, definition):
+            return answer  # as always: nothing to make anew
+        request_id = answer.request_id if _good(answer.request_id, _REQUEST_ID, definition) else None
+        return Created(request_id, answer.arn if good_arn else None)
     if isinstance(answer, Fault):
-        good_id = answer.request_id is not None and _REQUEST_ID.fullmatch(answer.request_id)
-        good_code = answer.code in ADVICE or (len(answer.code) <= 80 and _CODE.fullmatch(answer.code))
+        good_code = answer.code in ADVICE or (
+            len(answer.code) <= 80 and _good(answer.code, _CODE, definition)
+        )
         return Fault(
             code=answer.code if good_code else "Unreadable",
             status=answer.status,
-            request_id=answer.request_id if good_id else None,
+            request_id=answer.request_id if _good(answer.request_id, _REQUEST_ID, definition) else None,
             retry_after=answer.retry_after,
         )
+    if isinstance(answer, Done):
+        good_id = _good(answer.request_id, _REQUEST_ID, definition)
+        return Done(answer.request_id if good_id else None, answer.current)
+    if isinstance(answer, Found) and answer.version_id != definition.version_id:
+        good_version = _good(answer.version_id, _VERSION_ID, definition)
+        return replace(answer, version_id=answer.version_id if good_version else "another one")
     return answer
+
+
+def _good(text: str | None, shape: re.Pattern[str], definition: SecretDefinition) -> bool:
+    return text is not None and shape.fullmatch(text) is not None and not _echoes(text, definition)
+
+
+def _echoes(text: str, definition: SecretDefinition) -> bool:
+    """Tell whether a reply's text is the value, or a part of it; a short value may be in it by chance."""
+    value = definition.data.reveal()
+    return text in value or (len(value) >= 6 and value in text)

@@ -21,6 +21,10 @@ class Clock:
         self.wall = wall
         self._offset = wall() - monotonic()
 
+    def time(self) -> float:
+        """Return the epoch seconds of now."""
+        return self.monotonic() + self._offset
+
     def stamp(self, monotonic: float) -> float:
         """Return the epoch seconds of a monotonic time of this run."""
         return monotonic + self._offset
@@ -40,7 +44,7 @@ class ServiceTime:
         self._last: str | None = None
 
     def saw(self, date: str | None, now: float) -> None:
-        """Take note of a reply's Date header that arrived at `now`, in our epoch seconds."""
+        """Take note of a reply's Date header that arrived at `now` (`Clock.time`)."""
         if date is None or date == self._last:
             return
         self._last = date
@@ -50,7 +54,10 @@ class ServiceTime:
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 
     def correct(self, date: str | None, now: float) -> None:
-        """Set the correction from the Date of a reply that refused our time; only the first call counts."""
+        """Set the correction from the Date of a reply that refused our time, `now` (`Clock.wall`).
+
+        Only the first call counts.
+        """
         seconds = _epoch(date) if date else None
         if seconds is not None and not self._corrected:
             self._corrected = True

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from bulkseed.engine.clock import ServiceTime
 from bulkseed.model import Fault, Lost, SecretDefinition
-from bulkseed.policy.journey import Answer, Counted, Done, Found, Step
+from bulkseed.policy.journey import Answer, Counted, Described, Done, Found, Step
 from bulkseed.wire.actions import (
     create_secret,
+    describe_secret,
     get_secret_value,
     list_secret_version_ids,
     put_secret_value,
@@ -43,12 +44,25 @@ def _found(response: Response, definition: SecretDefinition, time: ServiceTime) 
     reply = get_secret_value.Reply.read(response)
     if isinstance(reply, Fault | Lost):
         return reply
-    created = parse_timestamp(reply.create_time) if reply.create_time else None
     return Found(
         version_id=reply.version_id,
         same_value=reply.secret_data == definition.data,
-        created_at=None if created is None else time.ours(created),
+        created_at=_when(reply.create_time, time),
     )
+
+
+def _describe(definition: SecretDefinition) -> Call:
+    return describe_secret.Request(definition.name).encode()
+
+
+def _described(response: Response, _definition: SecretDefinition, time: ServiceTime) -> Answer:
+    reply = describe_secret.Reply.read(response)
+    return reply if isinstance(reply, Fault | Lost) else Described(_when(reply.create_time, time))
+
+
+def _when(timestamp: str | None, time: ServiceTime) -> float | None:
+    seconds = parse_timestamp(timestamp) if timestamp else None
+    return None if seconds is None else time.ours(seconds)
 
 
 def _count(definition: SecretDefinition) -> Call:
@@ -68,7 +82,10 @@ def _put(definition: SecretDefinition) -> Call:
 
 def _put_done(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
     reply = put_secret_value.Reply.read(response)
-    return reply if isinstance(reply, Fault | Lost) else Done(reply.request_id)
+    if isinstance(reply, Fault | Lost):
+        return reply
+    # The same version and value again is a success that moves no stage.
+    return Done(reply.request_id, current=not reply.version_stages or "ACSCurrent" in reply.version_stages)
 
 
 def _restore(definition: SecretDefinition) -> Call:
@@ -86,6 +103,7 @@ STEPS: dict[Step, Exchange] = {
     Step.CREATE: Exchange(Lane.CREATE, create_secret.encode, _create),
     Step.READ_VERSION: Exchange(Lane.READ, _read_version, _found),
     Step.READ_CURRENT: Exchange(Lane.READ, _read_current, _found),
+    Step.DESCRIBE: Exchange(Lane.READ, _describe, _described),
     Step.COUNT_VERSIONS: Exchange(Lane.MANAGE, _count, _counted),
     Step.PUT: Exchange(Lane.MANAGE, _put, _put_done),
     Step.RESTORE: Exchange(Lane.MANAGE, _restore, _restored),

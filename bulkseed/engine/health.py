@@ -77,7 +77,7 @@ class Health:
 
     def settled(self, end: Settled) -> str | None:
         """Take note of a definition's end; return why the run must stop, or None."""
-        if end.outcome.settled:
+        if end.outcome not in {Outcome.REJECTED, Outcome.EXHAUSTED}:
             self._streak, self._streak_length = None, 0
             return None
         mark = (end.outcome, end.code)

@@ -1,4 +1,4 @@
-"""Definitions on their way to the workers: read in blocks, looked up and claimed in the ledger's thread.
+"""Definitions on their way to the workers: read in blocks, looked up and claimed, both off the event loop.
 
 Workers share one intake and pull. A block's claims are on disk before the first of its definitions is
 handed out. Blocks are small where sending is slow, so that few definitions are claimed and unsent at a crash,
@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from concurrent.futures import Executor
 from itertools import islice
 
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import Admission, Claim, Ledger
-from bulkseed.model import InvalidLine, ManifestEntry, Outcome
+from bulkseed.model import InvalidLine, ManifestEntry
 
 LARGEST_BLOCK = 2048
 LARGEST_BYTES = 4 << 20
@@ -39,6 +40,7 @@ class Intake:
         stats: Stats,
         clock: Clock,
         *,
+        reader: Executor,
         block: int,
         limit: int | None,
         on_invalid: Callable[[InvalidLine], None],
@@ -50,6 +52,7 @@ class Intake:
         self._recorder = recorder
         self._stats = stats
         self._clock = clock
+        self._reader = reader
         self._block = block
         self._size = block
         self._left = limit
@@ -86,7 +89,6 @@ class Intake:
         """Read and claim blocks until there is something to send."""
         size = self._size if self._left is None else min(self._size, self._left)
         admission = await self._admit(size, claim=True)
-        self._ready.extend(admission.to_send)
         if admission.to_send:
             self._size = self._block
         else:
@@ -96,22 +98,18 @@ class Intake:
             self._ended = self._ended or self._left <= 0
 
     async def _admit(self, size: int, *, claim: bool) -> Admission:
-        if self._sync is not None:
-            entries, admission = await self._recorder.do(lambda: self._read_and_admit(size, claim=claim))
-        else:
-            entries = await self._read_async(size)
-            admission = await self._recorder.do(lambda: self._write_and_admit(entries, claim=claim))
-        stats = self._stats
-        stats.read += len(entries)
-        for outcome, count in admission.settled.items():
-            stats.outcomes[outcome] += count
-            stats.already_settled += count
+        entries = await (self._read(size) if self._async is None else self._read_async(size))
+        admission = await self._recorder.do(lambda: self._write_and_admit(entries, claim=claim))
+        self._ready.extend(admission.to_send)
         for line in admission.invalid:
-            stats.outcomes[Outcome.INVALID] += 1
             self._on_invalid(line)
         return admission
 
-    def _read_and_admit(self, size: int, *, claim: bool) -> tuple[list[ManifestEntry], Admission]:
+    async def _read(self, size: int) -> list[ManifestEntry]:
+        """Read in a thread of its own: a manifest that comes slowly must not keep answers from the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read_block, size)
+
+    def _read_block(self, size: int) -> list[ManifestEntry]:
         assert self._sync is not None  # noqa: S101  # the caller checked
         entries: list[ManifestEntry] = []
         weight = 0
@@ -123,7 +121,7 @@ class Intake:
                     break
         else:
             self._ended = self._ended or len(entries) < size
-        return entries, self._write_and_admit(entries, claim=claim)
+        return entries
 
     async def _read_async(self, size: int) -> list[ManifestEntry]:
         assert self._async is not None  # noqa: S101  # the caller checked
@@ -137,8 +135,11 @@ class Intake:
         return entries
 
     def _write_and_admit(self, entries: list[ManifestEntry], *, claim: bool) -> Admission:
-        now = self._clock.stamp(self._clock.monotonic())
-        return self._recorder.write_and(lambda: self._ledger.admit(entries, now, claim=claim))
+        """Admit and count, both in the ledger's thread: a run that is cancelled meanwhile counts right."""
+        now = self._clock.time()
+        admission = self._recorder.write_and(lambda: self._ledger.admit(entries, now, claim=claim))
+        self._stats.admitted(len(entries), admission.settled, len(admission.invalid))
+        return admission
 
     async def hand_back(self) -> list[Claim]:
         """Return the claims that were not handed out."""

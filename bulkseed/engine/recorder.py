@@ -57,6 +57,14 @@ class Recorder:
             self._attempts[:0] = attempts
             raise
 
+    def finish(self, work: Callable[[], T]) -> T:
+        """Write what has been collected and do `work`; blocks, as a run that is being cancelled cannot await.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        return self._executor.submit(lambda: self.write_and(work)).result()
+
     async def flush(self) -> None:
         """Write what has been collected."""
         await self.do(lambda: self.write_and(lambda: None))

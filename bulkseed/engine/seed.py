@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 import anyio
@@ -26,7 +26,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.summary import summarise
 from bulkseed.engine.transport import open_transport
-from bulkseed.errors import BulkseedError
+from bulkseed.errors import BulkseedError, LedgerError
 from bulkseed.ledger import Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.policy.journey import Rules
@@ -87,9 +87,9 @@ async def seed(
         UsageError: the target's endpoint makes no sense.
     """
     run = _Run(target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
-    executor = ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger")
     async with AsyncExitStack() as stack:
-        stack.enter_context(executor)
+        executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
+        run.reader = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-reader"))
         if transport is None:
             opening = open_transport(target.endpoint, connections=run.most_workers, ca_file=target.ca_file)
             transport = await stack.enter_async_context(opening)
@@ -131,6 +131,7 @@ class _Run:
             Lane.READ: Pacer(READ_QPS if qps > 0 else 0.0, clock=clock.monotonic),
             Lane.MANAGE: Pacer(MANAGE_QPS if qps > 0 else 0.0, clock=clock.monotonic),
         }
+        self.reader: Executor  # reads the manifest
         self._error: Exception | None = None
         self._workers = 0
 
@@ -155,31 +156,38 @@ class _Run:
                 await self._carry_all(definitions, recorder, carrier, limit, account_for_rest)
                 background.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                summary = await self._end(recorder, started)
+            try:
+                summary = self._end(recorder, started)
+            except LedgerError as error:
+                self._fail(error)
         if self._error is not None:
             raise self._error
         return summary
 
-    async def _end(self, recorder: Recorder, started: float) -> Summary:
-        now = self.clock.monotonic()
-        summary = summarise(
-            self.run_id,
-            str(self.ledger.path),
-            self.target,
-            self.stats,
-            self.lanes[Lane.CREATE],
-            self.stop,
-            now - started,
-        )
+    def _end(self, recorder: Recorder, started: float) -> Summary:
+        """Sum up in the ledger's thread, where nothing of the run is under way any more, and write that down.
 
-        def end() -> None:
+        Raises:
+            LedgerError: it could not be written.
+        """
+        now = self.clock.monotonic()
+
+        def end() -> Summary:
+            summary = summarise(
+                self.run_id,
+                str(self.ledger.path),
+                self.target,
+                self.stats,
+                self.lanes[Lane.CREATE],
+                self.stop,
+                now - started,
+            )
             self.ledger.end_run(
                 summary.as_dict(), summary.exit_code, summary.stopped_by, self.clock.stamp(now)
             )
+            return summary
 
-        await self._guard(lambda: recorder.do(lambda: recorder.write_and(end)))
-        return summary
+        return recorder.finish(end)
 
     async def _carry_all(
         self,
@@ -200,6 +208,7 @@ class _Run:
                 recorder,
                 self.stats,
                 self.clock,
+                reader=self.reader,
                 block=block_size(self.qps),
                 limit=limit,
                 on_invalid=carrier.report_invalid,
@@ -229,6 +238,7 @@ class _Run:
                 if self.lanes[Lane.CREATE].waiting == 0:
                     self._hire(work, intake, carrier)
                 await carrier.carry(claim)
+                del claim  # and its value, before the wait for the next
 
         work.start_soon(self._guard, carry_claims)
 
@@ -242,5 +252,11 @@ class _Run:
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # also what a caller's on_row or iterable raises
-            self._error = self._error or error
-            self.stop.request(str(error), error.exit_code if isinstance(error, BulkseedError) else 1)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        if isinstance(error, BulkseedError):
+            self.stop.request(str(error), error.exit_code)
+        else:  # its text may hold anything, a value too
+            self.stop.request(f"unexpected {type(error).__name__}", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 from bulkseed.model import Outcome
 
@@ -43,12 +44,18 @@ class Latencies:
 
 
 class Stats:
-    """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`."""
+    """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`.
+
+    What `admitted` counts is written in the ledger's thread, everything else in the event loop's.
+    """
 
     def __init__(self) -> None:
         self.read = 0
-        self.outcomes: Counter[Outcome] = Counter()
-        self.already_settled = 0
+        # Every key from the start: the other thread may iterate.
+        self.known: Counter[Outcome] = Counter(
+            dict.fromkeys(Outcome, 0)
+        )  # settled by earlier runs, or invalid
+        self.carried: Counter[Outcome] = Counter()  # what workers have come to
         self.attempts = 0
         self.throttled = 0
         self.retried = 0
@@ -56,7 +63,18 @@ class Stats:
         self.last_problem: str | None = None
         self.waiting_for_service = False
 
+    def admitted(self, read: int, settled: Mapping[Outcome, int], invalid: int) -> None:
+        """Count a block of the manifest."""
+        self.read += read
+        self.known.update(settled)
+        self.known[Outcome.INVALID] += invalid
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """Outcome → how many definitions have it so far."""
+        return self.known + self.carried
+
     @property
     def finished(self) -> int:
         """How many definitions have their outcome."""
-        return self.outcomes.total()
+        return self.known.total() + self.carried.total()

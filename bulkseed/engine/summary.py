@@ -13,7 +13,7 @@ def summarise(
 ) -> Summary:
     """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
     outcomes = dict(stats.outcomes)
-    outcomes[Outcome.PENDING] = stats.read - stats.outcomes.total() + stats.outcomes[Outcome.PENDING]
+    outcomes[Outcome.PENDING] = outcomes.get(Outcome.PENDING, 0) + stats.read - stats.finished
     mean = _mean(creates)
     settled = all(not count or outcome.settled for outcome, count in outcomes.items())
     return Summary(

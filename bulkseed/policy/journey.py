@@ -25,6 +25,7 @@ class Step(Enum):
     CREATE = auto()
     READ_VERSION = auto()  # the version that the definition names
     READ_CURRENT = auto()  # the version in force
+    DESCRIBE = auto()  # when the secret was created
     COUNT_VERSIONS = auto()
     PUT = auto()
     RESTORE = auto()
@@ -47,6 +48,13 @@ class Found:
 
 
 @dataclass(slots=True, frozen=True)
+class Described:
+    """When a secret was created, whatever versions it got since; as in `Found`."""
+
+    created_at: float | None
+
+
+@dataclass(slots=True, frozen=True)
 class Counted:
     """How many versions the secret has."""
 
@@ -55,9 +63,10 @@ class Counted:
 
 @dataclass(slots=True, frozen=True)
 class Done:
-    """A write other than CreateSecret succeeded."""
+    """A write other than CreateSecret succeeded. `current`: the version written is the one in force."""
 
     request_id: str | None = None
+    current: bool = True
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,7 +90,7 @@ class Aborted:
     doubt: bool
 
 
-Answer = Created | Found | Counted | Done | Fault | Lost
+Answer = Created | Found | Described | Counted | Done | Fault | Lost
 Journey = Generator[Step | Wait, Answer | None, Settled | Aborted]
 
 
@@ -116,22 +125,26 @@ class _GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey fro
 
 
 class Traveller:
-    """The state of one journey: attempts made, budget used, and the doubt that they left."""
+    """The state of one journey: attempts made, budget used, and the doubt that they left.
 
-    __slots__ = ("_attempts", "_claimed_at", "_first_at", "_now", "_retry", "_rng", "doubt_since")
+    `time` gives epoch seconds; `now` is the clock of the retry budget, which may stand still at times.
+    """
+
+    __slots__ = ("_asked_at", "_attempts", "_first_at", "_now", "_retry", "_rng", "_time", "doubt_since")
 
     def __init__(
         self,
         retry: RetryPolicy,
-        claimed_at: float,
         doubt_since: float | None,
+        time: Callable[[], float],
         now: Callable[[], float],
         rng: Callable[[], float],
     ) -> None:
         self._retry = retry
-        self._claimed_at = claimed_at
+        self._time = time
         self._now = now
         self._rng = rng
+        self._asked_at = 0.0
         self._attempts = 0
         self._first_at: float | None = None
         self.doubt_since = doubt_since
@@ -142,6 +155,7 @@ class Traveller:
         while True:
             if self._first_at is None:
                 self._first_at = self._now()
+            self._asked_at = self._time()
             answer = yield step
             assert answer is not None  # noqa: S101  # the engine answers every step
             self._attempts += 1
@@ -149,6 +163,8 @@ class Traveller:
                 return answer
             self.saw(step, answer)
             verdict = classify(answer)
+            if step is Step.PUT and isinstance(answer, Fault) and answer.code == "Rejected.LimitExceeded":
+                return answer  # this secret takes no more versions (PutSecretValue page)
             if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and clock_corrected):
                 raise _GiveUp(Aborted(answer, self.in_doubt))
             if verdict is Verdict.CLOCK:
@@ -160,13 +176,14 @@ class Traveller:
 
     def saw(self, step: Step, answer: Answer) -> None:
         """Note the doubt that an answer leaves; the engine calls it for answers it does not pass on."""
-        if step is Step.CREATE and self.doubt_since is None and isinstance(answer, Fault | Lost):
-            if maybe_applied(answer):
-                self.doubt_since = self._claimed_at
+        if step not in {Step.CREATE, Step.PUT} or self.doubt_since is not None:
+            return
+        if isinstance(answer, Fault | Lost) and maybe_applied(answer):
+            self.doubt_since = self._asked_at
 
     @property
     def in_doubt(self) -> bool:
-        """True while an attempt of ours may have created the secret without our knowing."""
+        """True while an attempt of ours may have had effect without our knowing."""
         return self.doubt_since is not None
 
     def _pause(self, answer: Fault | Lost) -> float:
@@ -204,30 +221,51 @@ def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
         return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
     assert isinstance(answer, Fault)  # noqa: S101  # ask() returns no Lost
     verdict = classify(answer)
-    if verdict is Verdict.EXISTED:
-        if me.doubt_since is not None:
-            return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
-        return (yield from _exists(rules, version_id, me, answer))
     if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
         restored = yield from me.ask(Step.RESTORE)
         if isinstance(restored, Fault):
             return _ended(Outcome.REJECTED, restored, doubt=me.in_doubt)
-        return (yield from _exists(rules, version_id, me, answer))
-    return _ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
+        answer = Fault("Rejected.ResourceExist", 409, request_id=answer.request_id)  # it is there again
+    elif verdict is not Verdict.EXISTED:
+        return _ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
+    if me.doubt_since is not None:
+        return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
+    return (yield from _exists(rules, version_id, me, answer))
 
 
 def _probe(rules: Rules, version_id: str, me: Traveller, since: float, existed: Fault) -> Journey:
-    """An attempt of ours went unanswered and now the name is taken: is it our secret?"""
+    """An attempt of ours went unanswered and now the name is taken: is it our secret, or our version?"""
     found = yield from me.ask(Step.READ_VERSION)
-    if isinstance(found, Found):
-        ours = found.same_value and found.version_id == version_id
-        if ours and found.created_at is not None and found.created_at >= since:
-            return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+    if isinstance(found, Fault):
+        if found.code == "Forbidden.ResourceNotFound":  # it lacks the version that ours would have
+            return (yield from _exists(rules, version_id, me, existed))
+        return _unknown(rules, existed, found)
+    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
+    if found.created_at is None:
+        return _unknown(rules, existed, found)
+    if not (found.same_value and found.version_id == version_id) or found.created_at < since:
         return (yield from _exists(rules, version_id, me, existed))
-    if isinstance(found, Fault) and found.code == "Forbidden.NoPermission":
-        message = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
-        return _ended(Outcome.EXISTING, existed, message)
-    return (yield from _exists(rules, version_id, me, existed))
+    described = yield from me.ask(Step.DESCRIBE)
+    if isinstance(described, Described):
+        created_at = described.created_at
+    else:  # without updates a version is as old as its secret
+        created_at = None if rules.on_exists is OnExists.UPDATE else found.created_at
+    if created_at is None:
+        return _unknown(rules, existed, described)
+    # Only an update of ours can have put this version on an older secret.
+    outcome = Outcome.ADOPTED if created_at >= since else Outcome.UPDATED
+    return Settled(outcome, status=200, request_id=existed.request_id)
+
+
+def _unknown(rules: Rules, existed: Fault, why: Answer) -> Settled:
+    """It exists, and whether it is ours cannot be found out."""
+    refused = isinstance(why, Fault) and why.code != "Forbidden.NoPermission"
+    if refused or rules.on_exists is OnExists.FAIL:
+        return _ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
+    message = (
+        "exists; whether it is ours is unknown: grant kms:GetSecretValue and kms:DescribeSecret to find out"
+    )
+    return _ended(Outcome.EXISTING, existed, message)
 
 
 def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Journey:
@@ -276,4 +314,7 @@ def _update(version_id: str, me: Traveller) -> Journey:
             return _ended(Outcome.CONFLICT, put, message)
         return _ended(Outcome.REJECTED, put)
     assert isinstance(put, Done)  # noqa: S101  # a write is answered by Done or Fault
+    if not put.current:
+        message = f"version {version_id} has this value, but another one is current: choose another VersionId"
+        return Settled(Outcome.CONFLICT, message=message, status=200)
     return Settled(Outcome.UPDATED, status=200, request_id=put.request_id)

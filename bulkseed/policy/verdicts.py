@@ -88,7 +88,9 @@ def maybe_applied(answer: Fault | Lost) -> bool:
     """Tell whether the service may have carried the request out although it did not say so.
 
     A 5xx can come after the commit, and an answer that is no KMS error (a proxy's page) says nothing of it.
+    Only a 4xx with a code says that nothing was done.
     """
     if isinstance(answer, Lost):
         return answer.maybe_applied
-    return answer.status >= 500 or answer.code.startswith("HTTP") or answer.code == "Unreadable"
+    is_kms = 400 <= answer.status < 500 and not answer.code.startswith("HTTP") and answer.code != "Unreadable"
+    return not is_kms

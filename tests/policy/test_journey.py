@@ -14,6 +14,7 @@ from bulkseed.policy.journey import (
     Aborted,
     Answer,
     Counted,
+    Described,
     Done,
     Found,
     OnDeleteWindow,
@@ -50,7 +51,7 @@ class Drive:
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
-        self.traveller = Traveller(rules.retry, CLAIMED_AT, doubt_since, lambda: self.now, lambda: u)
+        self.traveller = Traveller(rules.retry, doubt_since, lambda: CLAIMED_AT, lambda: self.now, lambda: u)
         self.end = self._run(iter(answers), rules)
 
     def _run(self, answers: object, rules: Rules) -> Settled | Aborted:
@@ -83,6 +84,11 @@ def found(*, same: bool = True, version: str = "v1", created_at: float | None = 
     return Found(version, same, created_at)
 
 
+def described(created_at: float | None = CLAIMED_AT + 1) -> Described:
+    """Return when a secret was created."""
+    return Described(created_at)
+
+
 def rules(**given: object) -> Rules:
     """Return rules that differ from the defaults as given."""
     return Rules(**given)  # type: ignore[arg-type]  # names and types are the test's concern
@@ -105,15 +111,30 @@ def test_a_taken_name_without_doubt_is_never_ours() -> None:
 @pytest.mark.parametrize("loss", [RESET, Fault("InternalFailure", 500), Fault("HTTP502", 502)])
 def test_a_lost_create_that_took_effect_is_adopted(loss: Answer) -> None:
     """A reply was lost, the retry finds the name taken, reading confirms that it is ours."""
-    drive = Drive([loss, EXISTS, found()])
+    drive = Drive([loss, EXISTS, found(), described()])
     assert outcome(drive) is Outcome.ADOPTED
-    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION]
+    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION, Step.DESCRIBE]
 
 
 def test_a_claim_of_a_killed_run_is_doubt_from_the_start() -> None:
     """An earlier run's unanswered claim makes the first ResourceExist a question."""
-    drive = Drive([EXISTS, found(created_at=500.0)], doubt_since=499.5)
+    drive = Drive([EXISTS, found(created_at=500.0), described(500.0)], doubt_since=499.5)
     assert outcome(drive) is Outcome.ADOPTED
+
+
+def test_an_update_of_a_killed_run_is_no_creation() -> None:
+    """Our version on a secret that is older than the claim: the secret is theirs, the update was ours."""
+    drive = Drive([EXISTS, found(created_at=500.0), described(300.0)], doubt_since=499.5)
+    assert outcome(drive) is Outcome.UPDATED
+
+
+@pytest.mark.parametrize("lost", [RESET, Fault("InternalFailure", 500)])
+def test_an_update_without_an_answer_is_a_doubt(lost: Answer) -> None:
+    """A run that ends before the update is confirmed must not find its own version and call it theirs."""
+    answers: list[Answer] = [EXISTS, found(same=False, version="v0"), Counted(1), lost, lost]
+    drive = Drive(answers, rules(on_exists=OnExists.UPDATE, retry=RetryPolicy(max_attempts=5)))
+    assert outcome(drive) is Outcome.EXHAUSTED
+    assert drive.traveller.in_doubt
 
 
 @pytest.mark.parametrize(
@@ -122,10 +143,9 @@ def test_a_claim_of_a_killed_run_is_doubt_from_the_start() -> None:
         found(same=False),
         found(version="v0"),
         found(created_at=CLAIMED_AT - 1),
-        found(created_at=None),
         NOT_FOUND,
     ],
-    ids=["other value", "other version", "older than the claim", "no date", "no such version"],
+    ids=["other value", "other version", "older than the claim", "no such version"],
 )
 def test_somebody_elses_secret_is_never_called_ours(answer: Answer) -> None:
     """Any mismatch after a doubt means that it is not ours."""
@@ -135,10 +155,29 @@ def test_somebody_elses_secret_is_never_called_ours(answer: Answer) -> None:
 
 def test_without_permission_to_read_a_doubt_stays_said() -> None:
     """If it cannot be read it is called existing, and the message says what is not known."""
-    drive = Drive([RESET, EXISTS, NO_PERMISSION])
-    assert isinstance(drive.end, Settled)
-    assert drive.end.outcome is Outcome.EXISTING
-    assert "kms:GetSecretValue" in (drive.end.message or "")
+    probes: list[list[Answer]] = [[NO_PERMISSION], [found(created_at=None)], [found(), described(None)]]
+    for answers in probes:
+        drive = Drive([RESET, EXISTS, *answers])
+        assert isinstance(drive.end, Settled)
+        assert drive.end.outcome is Outcome.EXISTING
+        assert "kms:GetSecretValue" in (drive.end.message or "")
+
+
+def test_without_permission_to_describe_the_versions_date_counts() -> None:
+    """Unless updates are asked for: then our version says nothing about who made the secret."""
+    answers: list[Answer] = [RESET, EXISTS, found(), NO_PERMISSION]
+    assert outcome(Drive(answers)) is Outcome.ADOPTED
+    assert outcome(Drive(answers, rules(on_exists=OnExists.UPDATE))) is Outcome.EXISTING
+
+
+def test_a_doubt_that_cannot_be_resolved_now_is_kept() -> None:
+    """A probe that is refused for another reason, or where existing counts as a failure, is tried again."""
+    disabled = Fault("Rejected.Disabled", 409)
+    for answer, on_exists in ((disabled, OnExists.SKIP), (NO_PERMISSION, OnExists.FAIL)):
+        drive = Drive([RESET, EXISTS, answer], rules(on_exists=on_exists))
+        assert outcome(drive) is Outcome.REJECTED
+        assert isinstance(drive.end, Settled)
+        assert drive.end.doubt
 
 
 @pytest.mark.parametrize("loss", [REFUSED, THROTTLED, Fault("SignatureNonceUsed", 400)])
@@ -163,6 +202,16 @@ ON_EXISTS = [
     (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), EXISTS], Outcome.CONFLICT),
     (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(10)], Outcome.CONFLICT),
     (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), NO_PERMISSION], Outcome.REJECTED),
+    (
+        OnExists.UPDATE,
+        [EXISTS, found(same=False, version="v0"), Counted(1), Done(current=False)],
+        Outcome.CONFLICT,
+    ),
+    (
+        OnExists.UPDATE,
+        [EXISTS, found(same=False, version="v0"), Counted(9), Fault("Rejected.LimitExceeded", 400)],
+        Outcome.REJECTED,
+    ),
     (OnExists.UPDATE, [EXISTS, NO_PERMISSION], Outcome.EXISTING),
 ]
 
@@ -184,6 +233,8 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
     assert outcome(Drive([deleted, Done()], restore)) is Outcome.EXISTING
     verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
     assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
+    ours: list[Answer] = [RESET, deleted, Done(), found(), described()]
+    assert outcome(Drive(ours, restore)) is Outcome.ADOPTED
 
 
 def test_attempts_run_out() -> None:
