@@ -12,7 +12,7 @@ class Quota:
     """Counts what was let through in the last second; what is refused does not count."""
 
     def __init__(self, limits: Mapping[Lane, float]) -> None:
-        self._windows = {lane: Window(int(limit)) for lane, limit in limits.items() if limit}
+        self._windows = {lane: _window(limit) for lane, limit in limits.items() if limit}
 
     def take(self, lane: Lane, now: float) -> float | None:
         """Let a request through (None), or return after how many seconds there is room again."""
@@ -20,8 +20,13 @@ class Quota:
         return None if window is None else window.take(now)
 
 
+def _window(limit: float) -> Window:
+    """Below one a second, one event fits into a longer window."""
+    return Window(int(limit)) if limit >= 1 else Window(1, 1 / limit)
+
+
 class Window:
-    """At most `limit` events in any half-open second; `span` is the window's length in seconds."""
+    """At most `limit` events in any half-open span of `span` seconds."""
 
     def __init__(self, limit: int, span: float = 1.0) -> None:
         self._times: deque[float] = deque(maxlen=limit)

@@ -1,0 +1,190 @@
+"""The gate of the service: what is refused before any handler sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from support.kms import NOW, UNLIMITED, Desk
+
+from bulkseed.model import Credentials, SecretValue
+from bulkseed.service.kms import BODY_LIMIT
+from bulkseed.service.options import ServiceOptions
+from bulkseed.service.quota import Window
+from bulkseed.wire.actions import (
+    create_secret,
+    delete_secret,
+    describe_secret,
+    get_random_password,
+    get_secret_value,
+    list_secrets,
+)
+from bulkseed.wire.fault import decode_fault
+from bulkseed.wire.message import Call, Request
+from bulkseed.wire.signing import CLOCK_WINDOW, SIGNATURES
+
+CREATE = create_secret.Request("name", "v1", SecretValue("value"))
+PAGE = list_secrets.Request()
+
+
+def signed(desk: Desk, call: Call, *, at: float = NOW, nonce: str = "n") -> Request:
+    """Sign a call with the root's key."""
+    return SIGNATURES[desk.signature]("kms.test", desk.credentials).sign(call, at, nonce)
+
+
+def code(desk: Desk, request: Request) -> str:
+    """Return the fault's code."""
+    return decode_fault(desk.kms.handle(request, desk.now)).code
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+@pytest.mark.parametrize("skew", [-CLOCK_WINDOW - 1, CLOCK_WINDOW + 1])
+def test_a_clock_that_is_far_off_is_refused(signature: str, skew: float) -> None:
+    """15 minutes either way are tolerated, more is not."""
+    desk = Desk(signature=signature)
+    assert code(desk, signed(desk, PAGE.encode(), at=NOW + skew)) == "InvalidTimeStamp.Expired"
+    inside = signed(desk, PAGE.encode(), at=NOW + skew - skew / abs(skew))
+    assert desk.kms.handle(inside, NOW).status == 200
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_a_nonce_is_used_once(signature: str) -> None:
+    """The same request again is refused, also when it is as far ahead as clocks may be."""
+    desk = Desk(signature=signature)
+    request = signed(desk, CREATE.encode(), at=NOW + CLOCK_WINDOW)
+    assert desk.kms.handle(request, NOW).status == 200
+    assert code(desk, request) == "SignatureNonceUsed"
+    desk.now = NOW + 2 * CLOCK_WINDOW - 1
+    assert code(desk, request) == "SignatureNonceUsed"
+    desk.now = NOW + 2 * CLOCK_WINDOW + 1
+    assert code(desk, request) == "InvalidTimeStamp.Expired"
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_strangers_are_refused(signature: str) -> None:
+    """An unknown key id, a wrong secret and a token that was not asked for have codes of their own."""
+    desk = Desk(signature=signature)
+    root = desk.credentials
+    assert desk.code(PAGE, replace(root, access_key_id="nobody")) == "InvalidAccessKeyId.NotFound"
+    assert desk.code(PAGE, replace(root, access_key_secret=SecretValue("no"))) == "SignatureDoesNotMatch"
+    assert desk.code(PAGE, replace(root, security_token=SecretValue("t"))) == (
+        "InvalidSecurityToken.MismatchWithAccessKey"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"body": b"x" * (BODY_LIMIT + 1)}, "ParseRequestParameterException"),
+        ({"body": b"a=%zz"}, "ParseRequestParameterException"),
+        ({"body": b"a=%ff"}, "ParseRequestParameterException"),
+        ({"query": "a=%ff"}, "ParseRequestParameterException"),
+        ({"query": "SecretName=a&SecretName=b"}, "ParseRequestParameterException"),
+        ({"query": "SecretName=a", "body": b"SecretName=a"}, "ParseRequestParameterException"),
+        ({"query": "Format=YAML"}, "InvalidParameter"),
+        ({"method": "PUT"}, "UnsupportedHTTPMethod"),
+        ({"path": "/other"}, "InvalidAction.NotFound"),
+        ({"headers": {}}, "IncompleteSignature"),
+        ({"headers": {"content-type": "application/json"}, "body": b"{}"}, "ParseRequestParameterException"),
+    ],
+)
+def test_malformed_requests_are_refused_clearly(change: dict[str, object], expected: str) -> None:
+    """A request that cannot be read is a client error with a code, never an internal failure."""
+    desk = Desk()
+    request = signed(desk, PAGE.encode())
+    response = desk.kms.handle(replace(request, **change), NOW)  # type: ignore[arg-type]  # fields by name
+    assert decode_fault(response).code == expected
+    assert 400 <= response.status < 500
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_unknown_actions_and_versions_are_refused(signature: str) -> None:
+    """Signed well, but there is no such action or version."""
+    desk = Desk(signature=signature)
+    assert code(desk, signed(desk, Call("CreateWorld"))) == "InvalidAction.NotFound"
+
+
+def test_xml_when_it_is_asked_for() -> None:
+    """Format=XML gives XML replies and XML errors; JSON that XML cannot carry is refused."""
+    desk = Desk(signature="acs3")
+    assert desk.code(create_secret.Request("n", "v1", SecretValue("<&>\r"))) is None
+    assert desk.code(create_secret.Request("c", "v1", SecretValue("\x00"))) is None
+
+    def read(name: str) -> Call:
+        call = get_secret_value.Request(name).encode()
+        return replace(call, query=(("Format", "XML"), *call.query))
+
+    response = desk.send(read("n"))
+    assert response.headers["content-type"] == "text/xml;charset=utf-8"
+    assert b"<KMS>" in response.body
+    assert b"<SecretData>&lt;&amp;&gt;&#13;</SecretData>" in response.body
+    assert b"<VersionStages><VersionStage>ACSCurrent</VersionStage></VersionStages>" in response.body
+    assert desk.send(read("nowhere")).body.startswith(b"<?xml")
+    assert decode_fault(desk.send(read("nowhere"))).code == "Forbidden.ResourceNotFound"
+    assert decode_fault(desk.send(read("c"))).code == "InvalidParameter"
+
+
+def test_groups_have_quotas_of_their_own() -> None:
+    """Create and delete share one, reads another, the rest a third; each is a strict sliding second."""
+    desk = Desk(ServiceOptions(create_qps=2, read_qps=1, manage_qps=1))
+    assert desk.code(create_secret.Request("a", "v1", SecretValue("x"))) is None
+    desk.now += 0.5
+    assert desk.code(delete_secret.Request("a")) is None
+    assert desk.code(create_secret.Request("b", "v1", SecretValue("x"))) == "Rejected.Throttling"
+    assert desk.code(describe_secret.Request("a")) is None
+    assert desk.code(get_secret_value.Request("a")) == "Rejected.Throttling"
+    assert desk.code(PAGE) is None
+    assert desk.code(get_random_password.Request()) == "Rejected.Throttling"
+    desk.now += 0.499
+    assert desk.code(create_secret.Request("b", "v1", SecretValue("x"))) == "Rejected.Throttling"
+    desk.now += 0.001
+    assert desk.code(create_secret.Request("b", "v1", SecretValue("x"))) is None
+    assert desk.code(create_secret.Request("c", "v1", SecretValue("x"))) == "Rejected.Throttling"
+
+
+def test_a_quota_may_be_less_than_one_a_second() -> None:
+    """Half a request a second is one in two seconds."""
+    desk = Desk(ServiceOptions(manage_qps=0.5))
+    assert desk.code(PAGE) is None
+    desk.now += 1.9
+    assert desk.code(PAGE) == "Rejected.Throttling"
+    desk.now += 0.1
+    assert desk.code(PAGE) is None
+
+
+def test_a_window_lets_through_its_limit_and_no_more() -> None:
+    """Whatever was refused does not count, and the wait that is told is enough."""
+    window, now, let_through = Window(3), 0.0, []
+    for step in range(400):
+        wait = window.take(now)
+        if wait is None:
+            let_through.append(now)
+            now += 0.01 * (step % 7)
+        else:
+            now += wait if step % 3 else wait / 2
+    for start in let_through:
+        assert sum(start <= t < start + 1 for t in let_through) <= 3
+
+
+def test_a_temporary_key_needs_its_token(tmp_path: Path) -> None:
+    """STS: the token must be there, be right, and not be expired."""
+    user: dict[str, Any] = {
+        "name": "sts",
+        "access_key_id": "STS.1",
+        "access_key_secret": "s",
+        "security_token": "tok",
+    }
+    user |= {"expires_at": NOW + 60, "allow": [{"action": "kms:*", "resource": "*"}]}
+    path = tmp_path / "policies.json"
+    path.write_bytes(orjson.dumps({"users": [user]}))
+    desk = Desk(ServiceOptions(policies=path, **UNLIMITED))
+    sts = Credentials("STS.1", SecretValue("s"), SecretValue("tok"))
+    assert desk.code(PAGE, sts) is None
+    mismatch = "InvalidSecurityToken.MismatchWithAccessKey"
+    assert desk.code(PAGE, replace(sts, security_token=SecretValue("other"))) == mismatch
+    assert desk.code(PAGE, replace(sts, security_token=None)) == mismatch
+    desk.now += 61
+    assert desk.code(PAGE, sts) == "InvalidSecurityToken.Expired"

@@ -1,0 +1,33 @@
+"""``bulkseed serve`` as a process of its own, which a test may kill."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from bulkseed.model import Credentials, SecretValue, Target
+
+SECRET = SecretValue("process-secret")
+UNLIMITED_FLAGS = ("--create-qps=0", "--read-qps=0", "--manage-qps=0")
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def served(data_dir: Path, *flags: str) -> Iterator[tuple[Target, subprocess.Popen[bytes]]]:
+    """Run the command on `data_dir` with further flags, and give a target on it and the process."""
+    command = [sys.executable, "-m", "bulkseed", "serve", f"--data-dir={data_dir}", *flags]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BULKSEED_SERVE_ACCESS_KEY_SECRET": SECRET.reveal()}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    try:
+        assert process.stdout is not None
+        ready = orjson.loads(process.stdout.readline())
+        yield Target(ready["endpoint"], ready["region"], Credentials(ready["access_key_id"], SECRET)), process
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
