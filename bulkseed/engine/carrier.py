@@ -1,32 +1,32 @@
-"""Carries one claim from its first attempt to its settlement, as its journey says."""
+"""Carries one claim from its first attempt to its settlement, as the journey of the run's task says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bulkseed.engine.client import Client, Errand
+from bulkseed.engine.client import Errand
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.health import Health
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
+from bulkseed.engine.task import Task
+from bulkseed.engine.walker import STOPPED_EARLY, Walker, wall
 from bulkseed.ledger import Claim, Settlement
-from bulkseed.model import Fault, InvalidLine, Outcome, Row
+from bulkseed.model import InvalidLine, Outcome, Row
 from bulkseed.policy.advice import advice
-from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Step, Traveller, Wait, journey
-
-STOPPED_EARLY = 3
-"""The exit code of a run that met a wall."""
+from bulkseed.policy.journey import Aborted, Rules, Settled, Traveller
 
 
 class Carrier:
-    """What every worker of a run shares: the rules, the client, and where ends are reported."""
+    """What every worker of a run shares: the rules, the walker, and where ends are reported."""
 
     def __init__(
         self,
         run_id: str,
+        task: Task,
         rules: Rules,
-        client: Client,
+        walker: Walker,
         health: Health,
         stop: Stop,
         clock: Clock,
@@ -36,8 +36,9 @@ class Carrier:
         on_row: Callable[[Row], None] | None,
     ) -> None:
         self._run_id = run_id
+        self._task = task
         self._rules = rules
-        self._client = client
+        self._walker = walker
         self._health = health
         self._stop = stop
         self._clock = clock
@@ -56,42 +57,16 @@ class Carrier:
         traveller = Traveller(
             self._rules.retry, claim.doubt_since, self._clock.time, self._health.working_time, self._rng
         )
-        steps = journey(self._rules, claim.definition.version_id, traveller)
-        answer: Answer | None = None
-        try:
-            while True:
-                step = steps.send(answer)
-                if isinstance(step, Wait):
-                    answer = None
-                    going_on = await self._stop.sleep(step.seconds)
-                else:
-                    answer = await self._attempt(errand, step, traveller)
-                    going_on = answer is not None
-                if not going_on:
-                    self.leave_pending(errand, in_doubt=traveller.in_doubt)
-                    return
-        except StopIteration as ended:
-            self._finish(errand, ended.value)
-
-    async def _attempt(self, errand: Errand, step: Step, traveller: Traveller) -> Answer | None:
-        """Attempt a step; during an outage again and again, without costing the definition an attempt."""
-        while True:
-            if self._health.outage and not await self._health.hold(self._stop):
-                return None
-            answer = await self._client.attempt(errand, step)
-            if answer is None:
-                return None
-            reason = self._health.answered(answer)
-            if reason is not None:
-                self._stop.request(reason, STOPPED_EARLY)
-            self._stats.waiting_for_service = self._health.outage
-            if not self._health.outage:
-                return answer
-            traveller.saw(step, answer)
+        steps = self._task.journey(self._rules, claim.definition.version_id, traveller)
+        end = await self._walker.walk(errand, steps, traveller)
+        if end is None:
+            self.leave_pending(errand, in_doubt=traveller.in_doubt)
+        else:
+            self._finish(errand, end)
 
     def _finish(self, errand: Errand, end: Settled | Aborted) -> None:
         if isinstance(end, Aborted):
-            self._stop.request(_wall(end), STOPPED_EARLY)
+            self._stop.request(wall(end), STOPPED_EARLY)
             self.leave_pending(errand, in_doubt=end.doubt)
             return
         self._settle(errand, end)
@@ -157,10 +132,3 @@ class Carrier:
                     run_id=self._run_id,
                 )
             )
-
-
-def _wall(end: Aborted) -> str:
-    if isinstance(end.fault, Fault):
-        told = advice(end.fault.code)
-        return f"{end.fault.code}: {told.meaning}; {told.action}"
-    return end.fault.reason

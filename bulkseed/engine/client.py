@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from bulkseed.engine.clock import Clock, ServiceTime
 from bulkseed.engine.credentials import Keyring
-from bulkseed.engine.exchange import STEPS, Exchange
+from bulkseed.engine.exchange import Exchange
 from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import AttemptRecord, Claim
 from bulkseed.model import Created, Fault, Lost, SecretDefinition
 from bulkseed.policy.advice import ADVICE
-from bulkseed.policy.journey import Answer, Done, Found, Step
+from bulkseed.policy.journey import Answer, Done, Found
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.wire.message import Lane, Response, Transport
 
@@ -32,13 +32,13 @@ def new_nonce() -> str:
 class Errand:
     """A claim on its way, with what its attempts have left so far."""
 
-    __slots__ = ("attempts", "claim", "first_sent_at", "last_step")
+    __slots__ = ("attempts", "claim", "first_sent_at", "last")
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.attempts = 0
         self.first_sent_at: float | None = None
-        self.last_step: Step | None = None
+        self.last: Exchange | None = None
 
 
 class Client:
@@ -63,13 +63,12 @@ class Client:
         self._recorder = recorder
         self._nonce = nonce
 
-    async def attempt(self, errand: Errand, step: Step) -> Answer | None:
+    async def attempt(self, errand: Errand, exchange: Exchange) -> Answer | None:
         """Make one attempt; None when the run is stopping and nothing was sent.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        exchange = STEPS[step]
         call = exchange.encode(errand.claim.definition)
         lane = self._lanes[exchange.lane]
         permit = await lane.acquire()
@@ -90,7 +89,7 @@ class Client:
             permit.release()
             if permit.sent_at is not None:
                 latency = self._clock.monotonic() - permit.sent_at
-                self._count(errand, step, permit.sent_at, latency, status, answer)
+                self._count(errand, exchange, permit.sent_at, latency, status, answer)
         if permit.sent_at is not None:
             lane.answered(
                 latency,
@@ -110,7 +109,7 @@ class Client:
     def _count(
         self,
         errand: Errand,
-        step: Step,
+        exchange: Exchange,
         sent_at: float,
         latency: float,
         status: int | None,
@@ -122,8 +121,8 @@ class Client:
             errand.first_sent_at = sent
         stats = self._stats
         stats.attempts += 1
-        stats.retried += step is errand.last_step
-        errand.last_step = step
+        stats.retried += exchange is errand.last
+        errand.last = exchange
         code = None
         if isinstance(answer, Fault):
             code = answer.code
@@ -133,8 +132,9 @@ class Client:
             stats.last_problem = answer.reason
         if not isinstance(answer, Lost):
             stats.latencies.add(latency)
-        lane = STEPS[step].lane
-        self._recorder.attempted(AttemptRecord(errand.claim.row_id, lane, sent, latency, status, code))
+        self._recorder.attempted(
+            AttemptRecord(errand.claim.row_id, exchange.lane, sent, latency, status, code)
+        )
 
 
 _CANCELLED = Lost("the run was cancelled", maybe_applied=True)

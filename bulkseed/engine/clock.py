@@ -30,6 +30,11 @@ class Clock:
         return monotonic + self._offset
 
 
+MARGIN = 2.0
+"""Seconds by which the service's clock may be further ahead than `ServiceTime.ahead`: a second that its Date
+headers do not show, and one for the way of a reply and for drift between the runs that compare times."""
+
+
 class ServiceTime:
     """What replies' Date headers tell about the service's clock against ours.
 
@@ -62,6 +67,10 @@ class ServiceTime:
         if seconds is not None and not self._corrected:
             self._corrected = True
             self.correction = seconds - now
+
+    def ours_not_before(self, created: float) -> float:
+        """Return the earliest time, by our clock, of something the service dates `created`."""
+        return created - (self.ahead or 0.0) - MARGIN
 
     def ours(self, created: float) -> float:
         """Return the latest time, by our clock, of something the service dates `created` (whole seconds)."""

@@ -57,7 +57,15 @@ def _describe(definition: SecretDefinition) -> Call:
 
 def _described(response: Response, _definition: SecretDefinition, time: ServiceTime) -> Answer:
     reply = describe_secret.Reply.read(response)
-    return reply if isinstance(reply, Fault | Lost) else Described(_when(reply.create_time, time))
+    if isinstance(reply, Fault | Lost):
+        return reply
+    created = parse_timestamp(reply.create_time) if reply.create_time else None
+    return Described(
+        created_at=None if created is None else time.ours(created),
+        not_before=None if created is None else time.ours_not_before(created),
+        unchanged=created is not None and reply.update_time == reply.create_time,
+        to_be_deleted=reply.planned_delete_time is not None,
+    )
 
 
 def _when(timestamp: str | None, time: ServiceTime) -> float | None:
@@ -71,7 +79,9 @@ def _count(definition: SecretDefinition) -> Call:
 
 def _counted(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
     reply = list_secret_version_ids.Reply.read(response)
-    return reply if isinstance(reply, Fault | Lost) else Counted(reply.total_count)
+    if isinstance(reply, Fault | Lost):
+        return reply
+    return Counted(reply.total_count, tuple(entry.version_id for entry in reply.version_ids))
 
 
 def _put(definition: SecretDefinition) -> Call:

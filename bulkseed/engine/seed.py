@@ -20,21 +20,19 @@ from bulkseed.engine.clock import Clock
 from bulkseed.engine.credentials import Keyring
 from bulkseed.engine.health import Health
 from bulkseed.engine.intake import Intake, block_size
-from bulkseed.engine.pacer import Pacer
+from bulkseed.engine.lanes import pacers
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.summary import summarise
+from bulkseed.engine.task import APPLY, Task
 from bulkseed.engine.transport import open_transport
+from bulkseed.engine.walker import Walker
 from bulkseed.errors import BulkseedError, LedgerError
 from bulkseed.ledger import Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.policy.journey import Rules
-from bulkseed.wire.message import Lane, Transport
-
-READ_QPS = 450.0
-MANAGE_QPS = 40.0
-"""The quotas of the other lanes per account and region (performance page, 2025-02)."""
+from bulkseed.wire.message import Transport
 
 MOST_WORKERS = 256
 UNPACED_WORKERS = 64
@@ -46,6 +44,7 @@ async def seed(
     target: Target,
     ledger: Ledger,
     *,
+    task: Task = APPLY,
     qps: float = 10.0,
     workers: int | None = None,
     rules: Rules | None = None,
@@ -65,7 +64,8 @@ async def seed(
         definitions: what a manifest gives; definitions and invalid lines.
         target: the service.
         ledger: an open ledger that is bound to the target.
-        qps: the ceiling for create attempts in any one-second window; 0 for none.
+        task: what to do with each definition.
+        qps: the ceiling for attempts in the task's lane in any one-second window; 0 for none.
         workers: how many definitions are in flight at most; None lets rate and latency decide.
         rules: retries, and what an existing secret means.
         stop_after: this many equal rejections in a row stop the run.
@@ -86,7 +86,7 @@ async def seed(
         LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
         UsageError: the target's endpoint makes no sense.
     """
-    run = _Run(target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
+    run = _Run(task, target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
         run.reader = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-reader"))
@@ -99,8 +99,9 @@ async def seed(
         client = Client(transport, keyring, run.lanes, run.clock, run.stats, recorder)
         rules = rules or Rules()
         health = Health(run.clock.monotonic, patience=5 * rules.retry.budget, stop_after=stop_after)
+        walker = Walker(client, health, run.stop, run.stats)
         carrier = Carrier(
-            run.run_id, rules, client, health, run.stop, run.clock, recorder, run.stats, rng, on_row
+            run.run_id, task, rules, walker, health, run.stop, run.clock, recorder, run.stats, rng, on_row
         )
         return await run.go(definitions, recorder, carrier, limit, account_for_rest=account_for_rest)
 
@@ -110,6 +111,7 @@ class _Run:
 
     def __init__(
         self,
+        task: Task,
         target: Target,
         ledger: Ledger,
         qps: float,
@@ -119,6 +121,7 @@ class _Run:
         clock: Clock,
     ) -> None:
         self.run_id = os.urandom(8).hex()
+        self.task = task
         self.target = target
         self.ledger = ledger
         self.qps = qps
@@ -126,11 +129,7 @@ class _Run:
         self.stop = stop
         self.clock = clock
         self.most_workers = workers or (MOST_WORKERS if qps > 0 else UNPACED_WORKERS)
-        self.lanes = {
-            Lane.CREATE: Pacer(qps, clock=clock.monotonic),
-            Lane.READ: Pacer(READ_QPS if qps > 0 else 0.0, clock=clock.monotonic),
-            Lane.MANAGE: Pacer(MANAGE_QPS if qps > 0 else 0.0, clock=clock.monotonic),
-        }
+        self.lanes = pacers({task.lane: qps}, clock, paced=qps > 0)
         self.reader: Executor  # reads the manifest
         self._error: Exception | None = None
         self._workers = 0
@@ -148,7 +147,9 @@ class _Run:
         manifests = [str(path) for path in getattr(definitions, "paths", ())]
         begin = self.clock.stamp(started)
         limits = {lane: pacer.limit_qps for lane, pacer in self.lanes.items()}
-        await recorder.do(lambda: self.ledger.begin_run(self.run_id, manifests, limits, begin))
+        await recorder.do(
+            lambda: self.ledger.begin_run(self.run_id, manifests, limits, begin, self.task.command)
+        )
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self._close_lanes_on_stop)
@@ -178,7 +179,7 @@ class _Run:
                 str(self.ledger.path),
                 self.target,
                 self.stats,
-                self.lanes[Lane.CREATE],
+                self.lanes[self.task.lane],
                 self.stop,
                 now - started,
             )
@@ -235,7 +236,7 @@ class _Run:
                 claim = await intake.next()
                 if claim is None:
                     return
-                if self.lanes[Lane.CREATE].waiting == 0:
+                if self.lanes[self.task.lane].waiting == 0:
                     self._hire(work, intake, carrier)
                 await carrier.carry(claim)
                 del claim  # and its value, before the wait for the next

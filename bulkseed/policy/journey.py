@@ -29,6 +29,7 @@ class Step(Enum):
     COUNT_VERSIONS = auto()
     PUT = auto()
     RESTORE = auto()
+    DELETE = auto()
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,16 +50,23 @@ class Found:
 
 @dataclass(slots=True, frozen=True)
 class Described:
-    """When a secret was created, whatever versions it got since; as in `Found`."""
+    """When a secret was created, whatever versions it got since; as in `Found`.
+
+    `not_before` is the earliest it can have been. `unchanged`: it was never updated since.
+    """
 
     created_at: float | None
+    not_before: float | None = None
+    unchanged: bool = False
+    to_be_deleted: bool = False
 
 
 @dataclass(slots=True, frozen=True)
 class Counted:
-    """How many versions the secret has."""
+    """How many versions the secret has, and the ids of the first of them."""
 
     versions: int
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,7 +127,9 @@ class Rules:
     on_delete_window: OnDeleteWindow = OnDeleteWindow.FAIL
 
 
-class _GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from inside a nested generator
+class GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from inside a nested generator
+    """Ends a journey early, with `end`."""
+
     def __init__(self, end: Settled | Aborted) -> None:
         self.end = end
 
@@ -149,8 +159,11 @@ class Traveller:
         self._first_at: float | None = None
         self.doubt_since = doubt_since
 
-    def ask(self, step: Step) -> Generator[Step | Wait, Answer | None, Answer]:
-        """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED."""
+    def ask(self, step: Step, *, repeat: bool = True) -> Generator[Step | Wait, Answer | None, Answer]:
+        """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED.
+
+        Without `repeat` an answer that is comes back after the wait, for a request that others must precede.
+        """
         clock_corrected = False
         while True:
             if self._first_at is None:
@@ -166,17 +179,19 @@ class Traveller:
             if step is Step.PUT and isinstance(answer, Fault) and answer.code == "Rejected.LimitExceeded":
                 return answer  # this secret takes no more versions (PutSecretValue page)
             if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and clock_corrected):
-                raise _GiveUp(Aborted(answer, self.in_doubt))
+                raise GiveUp(Aborted(answer, self.in_doubt))
             if verdict is Verdict.CLOCK:
                 clock_corrected = True
             elif verdict in {Verdict.RETRY, Verdict.THROTTLED}:
                 yield Wait(self._pause(answer))
+                if not repeat:
+                    return answer
             else:
                 return answer
 
     def saw(self, step: Step, answer: Answer) -> None:
         """Note the doubt that an answer leaves; the engine calls it for answers it does not pass on."""
-        if step not in {Step.CREATE, Step.PUT} or self.doubt_since is not None:
+        if step not in {Step.CREATE, Step.PUT, Step.DELETE} or self.doubt_since is not None:
             return
         if isinstance(answer, Fault | Lost) and maybe_applied(answer):
             self.doubt_since = self._asked_at
@@ -193,13 +208,14 @@ class Traveller:
         assert self._first_at is not None  # noqa: S101  # set before the first attempt
         used = self._now() - self._first_at
         if self._attempts >= self._retry.max_attempts or used + seconds > self._retry.budget:
-            raise _GiveUp(_ended(Outcome.EXHAUSTED, answer, doubt=self.in_doubt))
+            raise GiveUp(ended(Outcome.EXHAUSTED, answer, doubt=self.in_doubt))
         return seconds
 
 
-def _ended(
+def ended(
     outcome: Outcome, answer: Fault | Lost | None = None, message: str | None = None, *, doubt: bool = False
 ) -> Settled:
+    """Return an end that `answer` brought about."""
     if isinstance(answer, Fault):
         return Settled(outcome, answer.code or None, message, answer.status, answer.request_id, doubt=doubt)
     if isinstance(answer, Lost):
@@ -211,7 +227,7 @@ def journey(rules: Rules, version_id: str, traveller: Traveller) -> Journey:
     """Carry one definition through; see the module's head for the protocol."""
     try:
         return (yield from _create(rules, version_id, traveller))
-    except _GiveUp as given_up:
+    except GiveUp as given_up:
         return given_up.end
 
 
@@ -224,10 +240,10 @@ def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
     if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
         restored = yield from me.ask(Step.RESTORE)
         if isinstance(restored, Fault):
-            return _ended(Outcome.REJECTED, restored, doubt=me.in_doubt)
+            return ended(Outcome.REJECTED, restored, doubt=me.in_doubt)
         answer = Fault("Rejected.ResourceExist", 409, request_id=answer.request_id)  # it is there again
     elif verdict is not Verdict.EXISTED:
-        return _ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
+        return ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
     if me.doubt_since is not None:
         return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
     return (yield from _exists(rules, version_id, me, answer))
@@ -261,27 +277,27 @@ def _unknown(rules: Rules, existed: Fault, why: Answer) -> Settled:
     """It exists, and whether it is ours cannot be found out."""
     refused = isinstance(why, Fault) and why.code != "Forbidden.NoPermission"
     if refused or rules.on_exists is OnExists.FAIL:
-        return _ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
+        return ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
     message = (
         "exists; whether it is ours is unknown: grant kms:GetSecretValue and kms:DescribeSecret to find out"
     )
-    return _ended(Outcome.EXISTING, existed, message)
+    return ended(Outcome.EXISTING, existed, message)
 
 
 def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Journey:
     if rules.on_exists is OnExists.SKIP:
-        return _ended(Outcome.EXISTING, existed)
+        return ended(Outcome.EXISTING, existed)
     if rules.on_exists is OnExists.FAIL:
-        return _ended(Outcome.REJECTED, existed)
+        return ended(Outcome.REJECTED, existed)
     step = Step.READ_VERSION if rules.on_exists is OnExists.VERIFY else Step.READ_CURRENT
     found = yield from me.ask(step)
     if isinstance(found, Fault):
         if found.code == "Forbidden.NoPermission":
             message = "exists and was not compared: grant kms:GetSecretValue to compare"
-            return _ended(Outcome.EXISTING, existed, message)
+            return ended(Outcome.EXISTING, existed, message)
         if found.code == "Forbidden.ResourceNotFound" and step is Step.READ_VERSION:
-            return _ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
-        return _ended(Outcome.REJECTED, found)
+            return ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
+        return ended(Outcome.REJECTED, found)
     assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
     if found.same_value:
         other = None if found.version_id == version_id else f"the current version is {found.version_id}"
@@ -297,7 +313,7 @@ def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Jou
 def _update(version_id: str, me: Traveller) -> Journey:
     counted = yield from me.ask(Step.COUNT_VERSIONS)
     if isinstance(counted, Fault):
-        return _ended(Outcome.REJECTED, counted)
+        return ended(Outcome.REJECTED, counted)
     assert isinstance(counted, Counted)  # noqa: S101  # a count is answered by Counted or Fault
     if counted.versions >= MAX_VERSIONS:
         message = (
@@ -311,8 +327,8 @@ def _update(version_id: str, me: Traveller) -> Journey:
                 f"version {version_id} exists with another value, and a version's value cannot be changed: "
                 "choose another VersionId"
             )
-            return _ended(Outcome.CONFLICT, put, message)
-        return _ended(Outcome.REJECTED, put)
+            return ended(Outcome.CONFLICT, put, message)
+        return ended(Outcome.REJECTED, put)
     assert isinstance(put, Done)  # noqa: S101  # a write is answered by Done or Fault
     if not put.current:
         message = f"version {version_id} has this value, but another one is current: choose another VersionId"

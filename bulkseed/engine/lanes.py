@@ -1,0 +1,17 @@
+"""The lanes of a run, with the quotas per account and region (performance page, 2025-02)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bulkseed.engine.clock import Clock
+from bulkseed.engine.pacer import Pacer
+from bulkseed.wire.message import Lane
+
+QUOTAS = {Lane.CREATE: 10.0, Lane.READ: 450.0, Lane.MANAGE: 40.0}
+
+
+def pacers(limits: Mapping[Lane, float], clock: Clock, *, paced: bool = True) -> dict[Lane, Pacer]:
+    """Return a pacer for every lane: `limits`, where given, else the quota; no ceiling if not `paced`."""
+    quotas = QUOTAS if paced else dict.fromkeys(Lane, 0.0)
+    return {lane: Pacer(limits.get(lane, quota), clock=clock.monotonic) for lane, quota in quotas.items()}

@@ -1,0 +1,22 @@
+"""What a run does with each definition: create it, or read it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bulkseed.policy.journey import Journey, Rules, Traveller, journey
+from bulkseed.policy.readback import read_back
+from bulkseed.wire.message import Lane
+
+
+class Task(NamedTuple):
+    """A command, the lane whose quota paces it, and the journey of each definition."""
+
+    command: str
+    lane: Lane
+    journey: Callable[[Rules, str, Traveller], Journey]
+
+
+APPLY = Task("apply", Lane.CREATE, journey)
+VERIFY = Task("verify", Lane.READ, read_back)

@@ -1,0 +1,89 @@
+"""Walks a journey: attempts its steps, waits when it says so, and holds back while the service is away."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import TypeVar
+
+from bulkseed.engine.client import Client, Errand
+from bulkseed.engine.exchange import STEPS, Exchange
+from bulkseed.engine.health import Health
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.model import Fault
+from bulkseed.policy.advice import advice
+from bulkseed.policy.journey import Aborted, Answer, Step, Traveller, Wait
+
+STOPPED_EARLY = 3
+"""The exit code of a run that met a wall."""
+
+T = TypeVar("T")
+
+
+class Walker:
+    """What the journeys of a run share. `steps` says how each step travels."""
+
+    def __init__(
+        self,
+        client: Client,
+        health: Health,
+        stop: Stop,
+        stats: Stats,
+        steps: Mapping[Step, Exchange] = STEPS,
+    ) -> None:
+        self._client = client
+        self._health = health
+        self._stop = stop
+        self._stats = stats
+        self._steps = steps
+
+    async def walk(
+        self, errand: Errand, steps: Generator[Step | Wait, Answer | None, T], traveller: Traveller
+    ) -> T | None:
+        """Return how the journey ended; None when the run is stopping before that.
+
+        Raises:
+            CredentialsError: the credentials have expired and no new ones can be had.
+        """
+        answer: Answer | None = None
+        try:
+            while True:
+                step = steps.send(answer)
+                if isinstance(step, Wait):
+                    answer = None
+                    if not await self._stop.sleep(step.seconds):
+                        return None
+                else:
+                    answer = await self.attempt(errand, step, traveller)
+                    if answer is None:
+                        return None
+        except StopIteration as ended:
+            end: T = ended.value
+            return end
+
+    async def attempt(self, errand: Errand, step: Step, traveller: Traveller) -> Answer | None:
+        """Attempt a step; during an outage again and again, without costing the definition an attempt.
+
+        But not a deletion: before another one the journey looks what there is to delete.
+        """
+        while True:
+            if self._health.outage and not await self._health.hold(self._stop):
+                return None
+            answer = await self._client.attempt(errand, self._steps[step])
+            if answer is None:
+                return None
+            reason = self._health.answered(answer)
+            if reason is not None:
+                self._stop.request(reason, STOPPED_EARLY)
+            self._stats.waiting_for_service = self._health.outage
+            if not self._health.outage or step is Step.DELETE:
+                return answer
+            traveller.saw(step, answer)
+
+
+def wall(end: Aborted) -> str:
+    """Say what every later call would meet, and what to do about it."""
+    if isinstance(end.fault, Fault):
+        told = advice(end.fault.code)
+        return f"{end.fault.code}: {told.meaning}; {told.action}"
+    return end.fault.reason

@@ -1,0 +1,57 @@
+"""One definition's way from the manifest to what the service has: read its version and compare in memory.
+
+Rules that live here: what is identical, differs, is missing or cannot be read. A record of them is kept in
+the outcomes of a ledger, where only `IDENTICAL` is settled: a resumed verify looks at everything else again.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bulkseed.model import Fault, Outcome
+from bulkseed.policy.journey import Found, GiveUp, Journey, Rules, Settled, Step, Traveller, ended
+
+_ABSENT = {
+    "Forbidden.ResourceNotFound": "the service has no such secret, or not this version of it",
+    "Rejected.ResourceInDeleteWindow": "it is scheduled for deletion",
+}
+
+
+class Verified(StrEnum):
+    """What reading a definition back showed."""
+
+    IDENTICAL = "identical"
+    DIFFERS = "differs"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    INVALID = "invalid"
+    PENDING = "pending"
+
+
+def verified(outcome: Outcome, code: str | None) -> Verified:
+    """Return what a row of a verify's ledger means."""
+    if outcome is Outcome.CONFLICT:
+        return Verified.DIFFERS if code is None else Verified.MISSING
+    return _PLAIN.get(outcome, Verified.UNREADABLE)
+
+
+_PLAIN = {
+    Outcome.IDENTICAL: Verified.IDENTICAL,
+    Outcome.INVALID: Verified.INVALID,
+    Outcome.PENDING: Verified.PENDING,
+}
+
+
+def read_back(_rules: Rules, version_id: str, me: Traveller) -> Journey:
+    """Carry one definition through; see `bulkseed.policy.journey` for the protocol."""
+    try:
+        found = yield from me.ask(Step.READ_VERSION)
+    except GiveUp as given_up:
+        return given_up.end
+    if isinstance(found, Fault):
+        absent = _ABSENT.get(found.code)
+        return ended(Outcome.REJECTED if absent is None else Outcome.CONFLICT, found, absent)
+    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
+    if found.same_value and found.version_id == version_id:
+        return Settled(Outcome.IDENTICAL, status=200)
+    return Settled(Outcome.CONFLICT, message="the service has another value", status=200)
