@@ -1,0 +1,159 @@
+"""What is on disk: no value in any file, nothing that can be swapped, nothing that strangers may read."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from support.kms import UNLIMITED, Desk
+
+from bulkseed.errors import UsageError
+from bulkseed.model import SecretValue
+from bulkseed.service.options import ServiceOptions
+from bulkseed.wire.actions import (
+    create_key,
+    create_secret,
+    delete_secret,
+    generate_data_key,
+    get_secret_value,
+    put_secret_value,
+    rotate_secret,
+)
+
+CANARY = "canary-7f3a9c/é+value"
+ACCOUNTS = '{"Accounts":[{"AccountName":"app","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031 - braces
+RDS = '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}'
+
+
+def desk_at(path: Path, **options: object) -> Desk:
+    """Return a desk on a data directory."""
+    return Desk(ServiceOptions(data_dir=path, **{**UNLIMITED, **options}))
+
+
+def read(desk: Desk, name: str) -> str:
+    """Return a value."""
+    return str(desk.ask(get_secret_value.Request(name)).secret_data.reveal())
+
+
+def test_no_value_password_or_key_is_readable(tmp_path: Path) -> None:
+    """Neither in plain, percent-encoded nor Base64, while it runs and after, with all kinds of writes."""
+    desk = desk_at(tmp_path)
+    desk.ask(create_secret.Request("a", "v1", SecretValue(CANARY)))
+    desk.ask(put_secret_value.Request("a", "v2", SecretValue(CANARY + "2")))
+    desk.ask(create_secret.Request("r", "v1", SecretValue(ACCOUNTS), secret_type="Rds", extended_config=RDS))
+    desk.ask(rotate_secret.Request("r", "v2"))
+    key = desk.ask(create_key.Request()).key_metadata.key_id
+    data_key = desk.ask(generate_data_key.Request(key)).plaintext.reveal()
+    rotated = read(desk, "r").split('"')[-2]
+    desk.ask(delete_secret.Request("a", True))
+    desk.kms.commit()
+    secrets = [CANARY, rotated, desk.credentials.access_key_secret.reveal()]
+    needles = [form for text in secrets[:2] for form in (text.encode(), quote(text, safe="").encode())]
+    needles += [base64.b64encode(text.encode()).rstrip(b"=") for text in secrets[:2]]
+    needles += [data_key.encode(), base64.b64decode(data_key)]
+    for moment in ("running", "closed"):
+        for file in tmp_path.iterdir():
+            content = file.read_bytes()
+            assert not [needle for needle in needles if needle in content], f"{file.name} while {moment}"
+            if file.name != "access-key":
+                assert secrets[2].encode() not in content
+            if file.name != "master.key":
+                assert (tmp_path / "master.key").read_bytes() not in content
+        if moment == "running":
+            desk.kms.close()
+
+
+def test_only_the_owner_may_read(tmp_path: Path) -> None:
+    """The directory and every file in it."""
+    desk = desk_at(tmp_path / "new" / "dir")
+    desk.ask(create_secret.Request("a", "v1", SecretValue("x")))
+    desk.kms.commit()
+    paths = [tmp_path / "new" / "dir", *(tmp_path / "new" / "dir").iterdir()]
+    assert len(paths) >= 4
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    desk.kms.close()
+
+
+def tamper(path: Path, sql: str) -> None:
+    """Change the database behind the service's back."""
+    db = sqlite3.connect(path / "kms.db", isolation_level=None)
+    db.execute(sql)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # two values swapped, one moved to another version, one under another name, one bit changed
+        "UPDATE versions SET sealed = (SELECT sealed FROM versions v WHERE v.secret <> versions.secret)",
+        "UPDATE versions SET id = 'v2' WHERE secret = 1",
+        "UPDATE secrets SET name = CASE name WHEN 'a' THEN 'b2' ELSE 'a' END",
+        "UPDATE versions SET data_type = 'binary'",
+        "UPDATE versions SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB)",
+        "UPDATE versions SET sealed = x''",
+        "UPDATE data_keys SET sealed = x'00'",
+        "DELETE FROM data_keys",
+    ],
+)
+def test_swapped_or_changed_rows_are_detected(tmp_path: Path, sql: str) -> None:
+    """A value that is not what was stored under this name and version is never returned."""
+    desk = desk_at(tmp_path)
+    for name in ("a", "b"):
+        desk.ask(create_secret.Request(name, "v1", SecretValue(f"value of {name}")))
+    desk.kms.close()
+    if "id = 'v2'" in sql:
+        tamper(tmp_path, """UPDATE secrets SET stages = '{"ACSCurrent":"v2"}' WHERE id = 1""")
+    tamper(tmp_path, sql)
+    again = desk_at(tmp_path)
+    reply = again.ask(get_secret_value.Request("a"))
+    assert getattr(reply, "code", None) == "InternalFailure", reply
+    again.kms.close()
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    """Values, the count for the quota, and the generated access key."""
+    desk = desk_at(tmp_path)
+    desk.ask(create_secret.Request("a", "v1", SecretValue("value")))
+    desk.kms.close()
+    again = desk_at(tmp_path, secret_quota=1)
+    assert again.credentials == desk.credentials
+    assert read(again, "a") == "value"
+    assert again.code(create_secret.Request("b", "v1", SecretValue("x"))) == "Rejected.LimitExceeded"
+    again.kms.close()
+
+
+def test_a_data_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    """In use, of another account, without its master key, damaged, or a file: UsageError, nothing changed."""
+    desk = desk_at(tmp_path / "d")
+    desk.ask(create_secret.Request("a", "v1", SecretValue("value")))
+    desk.kms.commit()
+    with pytest.raises(UsageError, match="another process"):
+        desk_at(tmp_path / "d")
+    desk.kms.close()
+    with pytest.raises(UsageError, match="another account"):
+        desk_at(tmp_path / "d", account_id="42")
+    key = tmp_path / "d" / "master.key"
+    content = key.read_bytes()
+    key.unlink()
+    with pytest.raises(UsageError, match="is missing"):
+        desk_at(tmp_path / "d")
+    assert not key.exists()
+    key.write_bytes(bytes(32))
+    with pytest.raises(UsageError, match="master key"):
+        desk_at(tmp_path / "d")
+    key.write_bytes(content)
+    again = desk_at(tmp_path / "d")
+    assert read(again, "a") == "value"
+    again.kms.close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot use"):
+        desk_at(tmp_path / "file")
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "kms.db").write_bytes(b"noise" * 1000)
+    with pytest.raises(UsageError, match="not a database"):
+        desk_at(tmp_path / "noise")
