@@ -89,22 +89,16 @@ def rejects(path: str) -> int:
     Each line has name, code, message, hint, manifest and line; never a value.
     """
     from bulkseed.ledger import read_ledger
-    from bulkseed.policy.advice import advice
+    from bulkseed.policy.advice import advise
 
     with read_ledger(path) as opened:
         for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
-            if row.outcome is Outcome.INVALID:
-                hint = "correct this line of the manifest"
-            elif row.outcome is Outcome.PENDING:
-                hint = "run apply again"
-            else:
-                hint = advice(row.code).action
             document = {
                 "secret_name": row.name,
                 "outcome": row.outcome.value,
                 "code": row.code,
                 "message": row.message,
-                "hint": hint,
+                "hint": advise(row.outcome, row.code).action,
                 "manifest": row.manifest,
                 "line": row.line,
             }

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from bulkseed.cli import options as o
-from bulkseed.cli.render import duration, print_json
+from bulkseed.cli.render import print_json
 from bulkseed.model import InvalidLine, Outcome
+from bulkseed.report.words import duration
 
 BLOCK = 2048
 

@@ -8,9 +8,9 @@ import time
 import anyio
 import click
 
-from bulkseed.cli.render import duration
 from bulkseed.engine.stats import Stats
 from bulkseed.manifest import Manifest
+from bulkseed.report.words import duration
 
 BAR_EVERY = 0.25
 LINE_EVERY = 5.0

@@ -9,35 +9,13 @@ import click
 import orjson
 
 from bulkseed.model import Outcome, Summary
-
-MEANINGS = {
-    Outcome.CREATED: "the service said so",
-    Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
-    Outcome.IDENTICAL: "was there before, with the same version and value",
-    Outcome.EXISTING: "was there before, not compared",
-    Outcome.UPDATED: "was there with another value; ours is now current",
-    Outcome.CONFLICT: "is there with another value",
-    Outcome.REJECTED: "refused by the service",
-    Outcome.EXHAUSTED: "attempts or budget ran out",
-    Outcome.INVALID: "bad manifest line, never sent",
-    Outcome.PENDING: "the run ended before this was finished",
-}
+from bulkseed.policy.advice import MEANINGS
+from bulkseed.report.words import duration
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
     click.echo(orjson.dumps(document).decode())
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: ``1 h 43 min 51 s``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    parts = [(hours, "h"), (minutes, "min"), (secs, "s")]
-    return " ".join(f"{value:,} {unit}" for value, unit in parts if value) or "0 s"
 
 
 def print_counts(counts: Mapping[Outcome, int], total: int) -> None:

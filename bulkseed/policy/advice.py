@@ -117,6 +117,20 @@ def advice(code: str | None) -> Advice:
     return found or UNKNOWN
 
 
+MEANINGS = {
+    Outcome.CREATED: "the service said so",
+    Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
+    Outcome.IDENTICAL: "was there before, with the same version and value",
+    Outcome.EXISTING: "was there before, not compared",
+    Outcome.UPDATED: "was there with another value; ours is now current",
+    Outcome.CONFLICT: "is there with another value",
+    Outcome.REJECTED: "refused by the service",
+    Outcome.EXHAUSTED: "attempts or budget ran out",
+    Outcome.INVALID: "bad manifest line, never sent",
+    Outcome.PENDING: "the run ended before this was finished",
+}
+"""What an outcome means."""
+
 BY_OUTCOME: dict[Outcome, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",

@@ -1,0 +1,45 @@
+"""Numbers as people say them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ((86400, "day", "d"), (3600, "hour", "h"), (60, "minute", "min"), (1, "second", "s"))
+
+
+def moment(micro: int) -> str:
+    """Return epoch microseconds as ``2026-11-24 06:15:19 UTC``."""
+    return datetime.fromtimestamp(micro // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``1 h 43 min 51 s``."""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    parts, rest = [], round(seconds)
+    for length, _, unit in _UNITS:
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(f"{count:,} {unit}")
+    return " ".join(parts) or "0 s"
+
+
+def milliseconds(micro: float) -> str:
+    """Return microseconds as ``41.7 ms``, in seconds from one on."""
+    return f"{micro / 1e6:,.3g} s" if micro >= 999_500 else f"{micro / 1e3:.3g} ms"
+
+
+def axis_unit(seconds: float) -> tuple[int, str]:
+    """Return the unit in which an axis of this length reads best: its seconds and its plural."""
+    length, name, _ = next(unit for unit in _UNITS if seconds >= 3 * unit[0] or unit[0] == 1)
+    return length, f"{name}s"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share as ``98.7 %``; all is 100 %, and what is less never looks like it."""
+    share = 100 * part / whole if whole else 0.0
+    if part < whole:
+        share = min(share, 99.9)
+    if part > 0:
+        share = max(share, 0.1)
+    return f"{share:.1f}".removesuffix(".0") + " %"
