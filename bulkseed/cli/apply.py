@@ -41,40 +41,11 @@ from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
     show_default=True,
     help="What a secret that is scheduled for deletion means.",
 )
-@click.option(
-    "--max-attempts",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default="8",
-    metavar="N",
-    help="Per definition.",
-)
-@click.option(
-    "--retry-budget",
-    type=click.FloatRange(min=0),
-    default=120,
-    show_default="120",
-    metavar="SECONDS",
-    help="Per definition, from its first attempt to its last.",
-)
-@click.option(
-    "--stop-after",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default="50",
-    metavar="N",
-    help="This many equal rejections in a row stop the run.",
-)
+@o.retry_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send at most this many definitions.")
 @click.option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
 @o.output_option
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "bar", "plain", "none"]),
-    default="auto",
-    show_default=True,
-    help="On standard error; a bar only on a terminal.",
-)
+@o.progress_option
 @o.log_options
 def apply(**given: Any) -> int:
     """Provision the secrets that MANIFEST… define; run it again to resume.

@@ -38,7 +38,16 @@ def need_manifests(manifests: tuple[str, ...]) -> None:
         raise click.UsageError("name at least one manifest; '-' reads standard input")
 
 
-manifest_options: Callable[[F], F] = _stack(
+def _ledger_option(name: str) -> Callable[[F], F]:
+    return click.option(
+        "--ledger",
+        "ledger_path",
+        type=click.Path(dir_okay=False),
+        help=f"The ledger's file.  [default: <first manifest's stem>.{name}.db]",
+    )
+
+
+manifest_arguments: Callable[[F], F] = _stack(
     click.argument("manifests", nargs=-1, metavar="MANIFEST…"),
     click.option(
         "--format",
@@ -53,13 +62,10 @@ manifest_options: Callable[[F], F] = _stack(
         metavar="NAME=VALUE",
         help="A default for a parameter that a line lacks; may be repeated.",
     ),
-    click.option(
-        "--ledger",
-        "ledger_path",
-        type=click.Path(dir_okay=False),
-        help="The ledger's file.  [default: <first manifest's stem>.ledger.db]",
-    ),
 )
+
+manifest_options: Callable[[F], F] = _stack(manifest_arguments, _ledger_option("ledger"))
+verify_options: Callable[[F], F] = _stack(manifest_arguments, _ledger_option("verify"))
 
 target_options: Callable[[F], F] = _stack(
     click.option(
@@ -103,6 +109,41 @@ qps_option: Callable[[F], F] = click.option(
     show_default="10",
     metavar="N",
     help="The most creates in any one-second window; 0: no ceiling.",
+)
+
+retry_options: Callable[[F], F] = _stack(
+    click.option(
+        "--max-attempts",
+        type=click.IntRange(min=1),
+        default=8,
+        show_default="8",
+        metavar="N",
+        help="Per definition.",
+    ),
+    click.option(
+        "--retry-budget",
+        type=click.FloatRange(min=0),
+        default=120,
+        show_default="120",
+        metavar="SECONDS",
+        help="Per definition, from its first attempt to its last.",
+    ),
+    click.option(
+        "--stop-after",
+        type=click.IntRange(min=1),
+        default=50,
+        show_default="50",
+        metavar="N",
+        help="This many equal rejections in a row stop the run.",
+    ),
+)
+
+progress_option: Callable[[F], F] = click.option(
+    "--progress",
+    type=click.Choice(["auto", "bar", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="On standard error; a bar only on a terminal.",
 )
 
 output_option: Callable[[F], F] = click.option(
@@ -159,16 +200,16 @@ class TargetOptions:
         return self.endpoint or f"https://kms.{self.region}.aliyuncs.com"
 
 
-def ledger_path_for(manifests: tuple[str, ...], ledger: str | None) -> Path:
-    """Return the ledger's path: as given, else the first manifest's stem in the current folder."""
+def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = "ledger") -> Path:
+    """Return the ledger's path: as given, else ``<first manifest's stem>.<kind>.db`` in the current folder."""
     if ledger is not None:
         return Path(ledger)
     if manifests[0] == "-":
-        return Path("stdin.ledger.db")
+        return Path(f"stdin.{kind}.db")
     path = Path(manifests[0])
     while path.suffix in _SUFFIXES:
         path = path.with_suffix("")
-    return Path(f"{path.name}.ledger.db")
+    return Path(f"{path.name}.{kind}.db")
 
 
 def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -46,7 +46,8 @@ def _found(response: Response, definition: SecretDefinition, time: ServiceTime) 
         return reply
     return Found(
         version_id=reply.version_id,
-        same_value=reply.secret_data == definition.data,
+        same_value=reply.secret_data == definition.data
+        and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created_at=_when(reply.create_time, time),
     )
 
