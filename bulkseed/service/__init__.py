@@ -1,1 +1,1 @@
-"""The local KMS, for real. Floor 3."""
+"""The local KMS. Start reading at `kms` (one request), `gate` (many), `local` (a service). Floor 3."""

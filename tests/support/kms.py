@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +36,11 @@ class Desk:
     def __post_init__(self) -> None:
         self.kms, self.credentials = build_kms(self.options)
         self._nonces = itertools.count()
+
+    def __del__(self) -> None:
+        if hasattr(self, "kms"):
+            with contextlib.suppress(sqlite3.ProgrammingError):  # the test has closed it
+                self.kms.close()
 
     def send(self, call: Call, credentials: Credentials | None = None) -> Response:
         """Sign a call now, and serve it."""
