@@ -31,12 +31,19 @@ _WORDS: dict[int, tuple[type[LedgerError], str]] = {
 
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
-    """Turn whatever SQLite or the file system raises inside into a `LedgerError`."""
+    """Turn what SQLite raises inside into a `LedgerError`."""
     try:
         yield
     except sqlite3.Error as error:
         kind, words = _WORDS.get(_code(error), (LedgerError, "failed: {error}"))
         raise kind(f"ledger {path} {words.format(error=error)}") from error
+
+
+@contextmanager
+def reachable(path: Path) -> Iterator[None]:
+    """Turn what the file system raises while a ledger is opened into a `LedgerError`."""
+    try:
+        yield
     except OSError as error:
         raise LedgerError(f"ledger {path} cannot be used: {error.strerror}") from error
 

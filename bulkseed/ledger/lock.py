@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bulkseed.errors import LedgerBusyError, LedgerError
-from bulkseed.ledger.file import connect_read_only, in_words
+from bulkseed.ledger.file import connect_read_only, reachable
 
 _guard = threading.Lock()
 _held: set[tuple[int, int]] = set()  # device and inode of every ledger that this process writes to
@@ -30,7 +30,7 @@ class WriterLock:
     """
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        with _guard, in_words(path):
+        with _guard, reachable(path):
             if path.exists():
                 if _identity(path) in _held:
                     raise _busy(path)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger.file import connect_read_only, in_words, is_new
+from bulkseed.ledger.file import connect_read_only, in_words, is_new, reachable
 from bulkseed.model import Outcome, Row
 
 _ROWS = """
@@ -165,9 +165,9 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
         LedgerError: it is missing or cannot be read.
     """
     path = Path(path)
-    if not path.exists():
-        raise LedgerError(f"there is no ledger {path}")
-    with in_words(path):
+    with reachable(path), in_words(path):
+        if not path.exists():
+            raise LedgerError(f"there is no ledger {path}")
         ledger = LedgerReader(path, connect_read_only(path))
         try:
             new = is_new(ledger.connection, path)

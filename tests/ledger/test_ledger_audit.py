@@ -1,0 +1,128 @@
+"""The audit proves what holds, and finds what does not."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, summary, whole_run
+
+from bulkseed.ledger import read_ledger
+from bulkseed.ledger.audit import CHECKS, _most_within, audit
+from bulkseed.model import InvalidLine, Origin, Outcome
+
+BAD_LINE = InvalidLine(Origin("prod.jsonl", 99), ("bad",))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a ledger after two runs: one created 25 secrets, the next found them and two more."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, [*definitions(25), BAD_LINE])
+        whole_run(
+            ledger, [*definitions(27), definition("secret-000001", 28), BAD_LINE], "run-2", now=START + 60
+        )
+    return ledger.path
+
+
+def failures(path: Path) -> list[str]:
+    """Return the names of the checks that do not hold."""
+    with read_ledger(path) as ledger:
+        return [finding.name for finding in audit(ledger) if not finding.holds]
+
+
+def test_an_honest_ledger_passes(path: Path) -> None:
+    """Every check holds and shows its numbers."""
+    with read_ledger(path) as ledger:
+        findings = audit(ledger)
+    assert [finding.name for finding in findings if finding.holds] == list(CHECKS)
+    details = {finding.name: finding.detail for finding in findings}
+    assert details["every run adds up"] == "2 runs read 55 entries"
+    assert details["all rows add up"] == "27 definitions + 2 invalid lines"
+    assert details["the last summary agrees with the rows"] == "29 definitions"
+    assert details["send times kept to the limit"] == "create: at most 5 within a second, limit 10"
+
+
+@pytest.mark.parametrize(
+    ("forgery", "found"),
+    [
+        ("UPDATE definitions SET outcome = 'done' WHERE id = 1", "every row makes sense"),
+        ("UPDATE definitions SET settled_at = NULL WHERE id = 1", "every row makes sense"),
+        ("UPDATE definitions SET owned = 0 WHERE id = 1", "every row makes sense"),
+        ("UPDATE definitions SET doubt = 1, claimed_at = NULL WHERE id = 1", "every row makes sense"),
+        ("UPDATE runs SET known = known - 1 WHERE id = 2", "every run adds up"),
+        ("UPDATE runs SET read = read + 1, known = known + 1 WHERE id = 1", "every run adds up"),
+        ("DELETE FROM definitions WHERE id = 27", "all rows add up"),
+        ("DELETE FROM invalid_lines WHERE rowid = (SELECT min(rowid) FROM invalid_lines)", "all rows add up"),
+        ("UPDATE definitions SET run = 1 WHERE id = 27", "all rows add up"),
+        (
+            "UPDATE definitions SET outcome = 'rejected' WHERE id = 27",
+            "the last summary agrees with the rows",
+        ),
+        ("UPDATE runs SET settled = settled + 1 WHERE id = 2", "no row was settled twice"),
+        ("UPDATE attempts SET definition = 999 WHERE rowid = 1", "every attempt belongs to a claim"),
+        ("UPDATE attempts SET run = 9 WHERE rowid = 1", "every attempt belongs to a claim"),
+        ("UPDATE attempts SET sent_at = sent_at - 1 WHERE rowid = 1", "every attempt belongs to a claim"),
+        (
+            "UPDATE definitions SET claimed_at = claimed_at + 200001 WHERE id = 27",
+            "every attempt belongs to a claim",
+        ),
+        ("DELETE FROM attempts WHERE rowid = 1", "attempts are counted right"),
+        ("UPDATE attempts SET sent_at = 1764000000500000 WHERE run = 1", "send times kept to the limit"),
+        ("UPDATE runs SET limits = '{\"create\": 4}' WHERE id = 1", "send times kept to the limit"),
+        ("UPDATE runs SET summary = '{}' WHERE id = 2", "every run adds up"),
+    ],
+)
+def test_a_forged_ledger_fails(path: Path, forgery: str, found: str) -> None:
+    """Whatever is changed by hand is missed by one of the two ways in which it is counted."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute(forgery).rowcount
+    assert found in failures(path)
+
+
+def test_a_killed_run_passes(tmp_path: Path) -> None:
+    """Claims without answers, answers without an end of the run, and a resume after it: all of it adds up."""
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], LIMITS, START)
+        claims = ledger.admit(definitions(3), START).to_send
+        ledger.record([], [attempt(claims[0], status=500)])
+    assert failures(ledger.path) == []
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(5), "run-2", now=START + 10)
+    assert failures(ledger.path) == []
+
+
+def test_a_stopped_run_passes(tmp_path: Path) -> None:
+    """What was read after the stop is pending in the rows and in the summary."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(3))
+        ledger.begin_run("run-2", [], LIMITS, START + 60)
+        admission = ledger.admit(definitions(5), START + 60, claim=False)
+        ledger.end_run(
+            summary({Outcome.CREATED: 3, Outcome.PENDING: admission.unsent}, 0), 130, "SIGINT", START + 61
+        )
+    assert failures(ledger.path) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "apart", "holds"), [(0.5, 2.0, True), (0.5, 1.9, False), (2.9, 0.5, True), (2.9, 0.4, False)]
+)
+def test_limits_that_are_no_whole_numbers(tmp_path: Path, limit: float, apart: float, holds: bool) -> None:
+    """2.9 a second allows two; one in two seconds allows one in any two seconds."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(4), apart=apart)
+        with ledger.transaction():
+            ledger.connection.execute("UPDATE runs SET limits = json_object('create', ?)", (limit,))
+    assert ("send times kept to the limit" not in failures(ledger.path)) is holds
+
+
+@given(st.lists(st.integers(0, 5_000_000), max_size=30))
+def test_the_fullest_window_is_found(times: list[int]) -> None:
+    """It is what counting every window by hand gives; the end of a window is not in it."""
+    times.sort()
+    by_hand = max((sum(start <= time < start + 1_000_000 for time in times) for start in times), default=0)
+    assert _most_within(1.0, times) == by_hand

@@ -1,0 +1,205 @@
+"""Any history of runs, claims, answers, failures and kills, against a dictionary that loses nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support.ledgers import START, attempt, definition, new_ledger, settlement, summary
+
+from bulkseed.ledger import Claim, Ledger, read_ledger
+from bulkseed.ledger.audit import audit
+from bulkseed.model import InvalidLine, Origin, Outcome
+
+NAMES = st.sampled_from("abcdefgh")
+ENTRIES = st.lists(st.tuples(NAMES, st.sampled_from(["v1", "v1", "v2"])) | st.none(), max_size=6)
+ENDS = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.INVALID])
+
+
+@dataclass
+class Known:
+    """What is true of a name."""
+
+    version: str
+    line: int
+    outcome: Outcome = Outcome.PENDING
+    doubt_since: float | None = None
+    owned: bool = False
+    attempts: int = 0
+    run: int = 0
+
+
+class Histories(RuleBasedStateMachine):
+    """Steps that a run can take, in any order."""
+
+    @initialize()
+    def start(self) -> None:
+        """Begin with a new ledger and a first run."""
+        self.folder = Path(tempfile.mkdtemp())
+        self.now = START
+        self.known: dict[str, Known] = {}
+        self.invalid = 0
+        self.run = 0
+        self.ledger: Ledger = new_ledger(self.folder)
+        self.begin()
+
+    def teardown(self) -> None:
+        """Everything still adds up at the end."""
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.check(self.folder)
+            shutil.rmtree(self.folder)
+
+    @rule()
+    def begin(self) -> None:
+        """Begin a run; the one before, if it did not end, was cut short."""
+        self.now += 1
+        self.run += 1
+        self.ledger.begin_run(f"run-{self.run}", ["prod.jsonl"], {}, self.now)
+        self.going_on = True
+        self.invalid = self.line = self.attempts = 0
+        self.seen: dict[str, int] = {}
+        self.settled: Counter[Outcome] = Counter()
+        self.claims: dict[str, Claim] = {}
+
+    @rule(entries=ENTRIES, claim=st.booleans())
+    def admit(self, entries: list[tuple[str, str] | None], claim: bool) -> None:
+        """Read a block: settled names cost nothing, second ones are invalid, the rest is claimed or left."""
+        if not self.going_on:
+            return
+        self.now += 1
+        block: list[object] = []
+        expected: list[tuple[str, float | None, bool, int]] = []
+        settled: Counter[Outcome] = Counter()
+        duplicates: list[str] = []
+        for entry in entries:
+            self.line += 1
+            if entry is None:
+                block.append(InvalidLine(Origin("prod.jsonl", self.line), ("bad",)))
+                self.invalid += 1
+                continue
+            name, version = entry
+            block.append(definition(name, self.line, version))
+            if name in self.seen:
+                duplicates.append(f"duplicate: first seen on line {self.seen[name]} of prod.jsonl")
+                self.invalid += 1
+                continue
+            self.seen[name] = self.line
+            row = self.known.setdefault(name, Known(version, self.line))
+            row.line = self.line
+            if row.outcome.settled and row.version == version:
+                settled[row.outcome] += 1
+                continue
+            expected.append((name, row.doubt_since, row.owned, row.attempts))
+            row.version, row.outcome, row.run = version, Outcome.PENDING, self.run
+            if claim and row.doubt_since is None:
+                row.doubt_since = self.now
+        admission = self.ledger.admit(block, self.now, claim=claim)  # type: ignore[arg-type]  # a block of both
+        told = [(c.definition.name, c.doubt_since, c.owned, c.attempts) for c in admission.to_send]
+        assert told == (expected if claim else [])
+        assert admission.unsent == (0 if claim else len(expected))
+        assert admission.settled == settled
+        assert [line.reasons[0] for line in admission.invalid if line.name] == duplicates
+        self.settled += settled
+        self.claims |= {c.definition.name: c for c in admission.to_send}
+
+    @rule(name=NAMES, status=st.sampled_from([200, 429, None]))
+    def attempt(self, name: str, status: int | None) -> None:
+        """An attempt is on record before its definition is settled."""
+        if name in self.claims:
+            self.now += 1
+            self.ledger.record([], [attempt(self.claims[name], self.now, status)])
+            self.known[name].attempts += 1
+            self.attempts += 1
+
+    @rule(names=st.sets(NAMES, max_size=4), outcome=ENDS, doubt=st.booleans(), fails=st.booleans())
+    def settle(self, names: set[str], outcome: Outcome, doubt: bool, fails: bool) -> None:
+        """Answers come in, with their last attempts; if the transaction fails nothing has changed."""
+        claims = {name: self.claims[name] for name in names if name in self.claims}
+        self.now += 1
+        ends = [settlement(claim, outcome, self.now, doubt=doubt) for claim in claims.values()]
+        sent = [attempt(claim, self.now) for claim in claims.values()]
+        if fails:
+            with suppress(InterruptedError), self.ledger.transaction():
+                self.ledger.record(ends, sent)
+                self.interrupt()
+            return
+        self.ledger.record(ends, sent)
+        for name in claims:
+            row = self.known[name]
+            row.outcome = outcome
+            row.attempts += 1
+            row.owned = row.owned or outcome in {Outcome.CREATED, Outcome.ADOPTED}
+            if not doubt:
+                row.doubt_since = None
+            if outcome is not Outcome.PENDING:
+                del self.claims[name]
+        self.attempts += len(claims)
+
+    def interrupt(self) -> NoReturn:
+        """Fail in the middle of a transaction; the run reads no more."""
+        self.going_on = False
+        raise InterruptedError
+
+    @rule()
+    def end(self) -> None:
+        """End the run with a true summary."""
+        if self.going_on:
+            outcomes = self.settled + Counter(
+                row.outcome for row in self.known.values() if row.run == self.run
+            )
+            outcomes[Outcome.INVALID] = self.invalid
+            self.ledger.end_run(summary(outcomes, self.attempts), 0, None, self.now + 1)
+            self.going_on = False
+            self.claims = {}
+
+    @rule()
+    def kill(self) -> None:
+        """Go on from what a kill leaves on the disk: the file and its log as they are at this moment."""
+        image = Path(tempfile.mkdtemp())
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{self.ledger.path}{suffix}", image)
+        self.ledger.close()
+        shutil.rmtree(self.folder)
+        self.folder = image
+        self.check(image)
+        self.ledger = new_ledger(image)
+        self.begin()
+
+    @invariant()
+    def the_rows_are_true(self) -> None:
+        """Rows and counts say what is known, no more and no less."""
+        if not hasattr(self, "ledger"):
+            return
+        rows = {
+            name: Known(
+                version, line, Outcome(outcome), since / 1e6 if doubt else None, bool(owned), attempts, run
+            )
+            for name, version, line, outcome, since, doubt, owned, attempts, run in self.ledger.select(
+                "SELECT name, version_id, line, outcome, claimed_at, doubt, owned, attempts, run"
+                " FROM definitions"
+            )
+        }
+        assert rows == {name: replace(row) for name, row in self.known.items()}
+        counts = self.ledger.counts()
+        assert counts.pop(Outcome.INVALID) == self.invalid
+        assert sum(counts.values()) == len(self.known)
+
+    def check(self, folder: Path) -> None:
+        """The audit finds nothing."""
+        with read_ledger(folder / "prod.ledger.db") as reader:
+            assert [finding for finding in audit(reader) if not finding.holds] == []
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

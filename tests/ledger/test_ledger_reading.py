@@ -1,0 +1,135 @@
+"""What a reader gets: rows, counts, runs, in the shapes that scripts rely on."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from support.ledgers import (
+    LIMITS,
+    START,
+    attempt,
+    definition,
+    definitions,
+    new_ledger,
+    settlement,
+    summary,
+    told_by,
+    whole_run,
+)  # fmt: skip
+
+from bulkseed.ledger import iso, read_ledger, row_as_dict
+from bulkseed.model import InvalidLine, Origin, Outcome
+
+
+def test_a_row_as_scripts_see_it(tmp_path: Path) -> None:
+    """Keys, order and time format of a row are a promise."""
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], LIMITS, START)
+        (claim,) = ledger.admit([definition("a", 118)], START).to_send
+        ledger.record(
+            [settlement(claim, at=START + 2.000001, status=200, request_id="r", arn="arn")],
+            [attempt(claim, START + 1.123456)],
+        )
+        row = ledger.find("a")
+    assert row is not None
+    assert list(row_as_dict(row).items()) == [
+        ("secret_name", "a"),
+        ("version_id", "v1"),
+        ("outcome", "created"),
+        ("code", None),
+        ("message", None),
+        ("status", 200),
+        ("request_id", "r"),
+        ("arn", "arn"),
+        ("attempts", 1),
+        ("manifest", "prod.jsonl"),
+        ("line", 118),
+        ("first_sent_at", "2025-11-24T16:00:01.123456Z"),
+        ("settled_at", "2025-11-24T16:00:02.000001Z"),
+        ("run_id", "run-1"),
+    ]
+
+
+def test_a_time_that_never_was() -> None:
+    """What did not happen has no time."""
+    assert iso(None) is None
+
+
+def test_rows_come_in_the_order_of_the_manifest_and_can_be_chosen(tmp_path: Path) -> None:
+    """Definitions first, then invalid lines; outcomes filter both."""
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], LIMITS, START)
+        bad = InvalidLine(Origin("prod.jsonl", 2), ("no SecretData",))
+        one, two, _ = ledger.admit([definition("c"), bad, definition("a"), definition("b")], START).to_send
+        ledger.record([settlement(one), settlement(two, Outcome.REJECTED)])
+        assert [row.name for row in ledger.rows()] == ["c", "a", "b", None]
+        assert [row.name for row in ledger.rows([Outcome.REJECTED, Outcome.INVALID])] == ["a", None]
+        assert [row.name for row in ledger.rows([Outcome.CREATED])] == ["c"]
+        assert not list(ledger.rows([]))
+        counts = {outcome: count for outcome, count in ledger.counts().items() if count}
+    assert counts == dict.fromkeys([Outcome.CREATED, Outcome.REJECTED, Outcome.PENDING, Outcome.INVALID], 1)
+
+
+def test_runs_and_status(tmp_path: Path) -> None:
+    """A run is remembered with its limits, its summary and its end; status shows the last one."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(2))
+        ledger.begin_run("run-2", [], {}, START + 60, "verify")
+        first, second = ledger.runs()
+    assert (first.run_id, first.command, first.limits, first.exit_code) == (
+        "run-1",
+        "apply",
+        {"create": 10.0},
+        0,
+    )
+    assert (first.started_at, first.ended_at, first.summary) == (
+        START, START + 0.4, summary({Outcome.CREATED: 2}, 2),
+    )  # fmt: skip
+    with read_ledger(ledger.path) as reader:
+        status = reader.status()
+    assert (status.last_run, status.runs, status.in_doubt) == (second, 2, 0)
+    assert (second.command, second.ended_at, second.pid, second.host) == (
+        "verify", None, os.getpid(), os.uname().nodename,
+    )  # fmt: skip
+    assert (status.binding, status.region) == ("kms.cn-hangzhou.aliyuncs.com", "cn-hangzhou")
+
+
+def test_attempts_of_a_run(tmp_path: Path) -> None:
+    """Send times, latencies and codes of one run or of all."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(2))
+        whole_run(ledger, definitions(3), "run-2", now=START + 60)
+        assert [(a.run_id, a.lane, a.sent_at, a.latency, a.status) for a in ledger.attempts("run-2")] == [
+            ("run-2", "create", START + 60, 0.02, 200)
+        ]
+        assert len(list(ledger.attempts())) == 3
+
+
+def test_an_unknown_name_has_no_row(tmp_path: Path) -> None:
+    """Finding nothing is no error."""
+    with new_ledger(tmp_path) as ledger:
+        assert ledger.find("nobody") is None
+
+
+def test_no_value_reaches_the_ledger(tmp_path: Path) -> None:
+    """No file of the ledger holds a value, raw, percent-encoded or in base64, whatever becomes of it."""
+    value = "canary +~% value\n" * 40
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], LIMITS, START)
+        block = [definition(f"s{i}", i, value=value) for i in range(50)]
+        claims = ledger.admit([*block, *block], START).to_send
+        ledger.record([settlement(claim, outcome) for claim, outcome in zip(claims, Outcome, strict=False)])
+        content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    content += ledger.path.read_bytes()
+    piece = value[:17]
+    for form in (piece, quote(piece), base64.b64encode(value[:15].encode()).decode()):
+        assert form.encode() not in content
+
+
+def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
+    """200,000 definitions, first run, resume and reading, need no more than 20,000 but a byte for each."""
+    small, large = map(int, told_by("grow", tmp_path / "prod.ledger.db").split())
+    assert large - small < 2_000_000
