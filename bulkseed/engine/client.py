@@ -158,7 +158,7 @@ def shaped(answer: Answer, definition: SecretDefinition) -> Answer:
             len(answer.code) <= 80 and _good(answer.code, _CODE, definition)
         )
         return Fault(
-            code=answer.code if good_code else "Unreadable",
+            code=answer.code if good_code else f"HTTP{answer.status}",
             status=answer.status,
             request_id=answer.request_id if _good(answer.request_id, _REQUEST_ID, definition) else None,
             retry_after=answer.retry_after,

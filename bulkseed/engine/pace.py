@@ -55,7 +55,7 @@ class Pace:
             return
         rate = self.at(now)
         if self._anchor == math.inf:  # the first refusal may be chance: 10 %, and see
-            self._anchor = self._ceiling = self._limit or sent
+            self._anchor = self._ceiling = self._limit or max(FLOOR, sent)  # it may have left long ago
         elif now - self._cut_at < WINDOW:  # still the same overload: follow it, but no second 10 %
             self._anchor = min(self._anchor, sent - refused)
         else:

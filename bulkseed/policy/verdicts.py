@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     Rule("ServiceUnavailableTemporary", None, Verdict.RETRY),
     Rule(None, _429, Verdict.THROTTLED),
     Rule(None, _ANY_5XX, Verdict.RETRY),
+    Rule("Unreadable", None, Verdict.RETRY),
     Rule(None, None, Verdict.REJECT),
 )
 

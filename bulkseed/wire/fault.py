@@ -86,11 +86,12 @@ def respond(fault: Fault, format: str = "JSON") -> Response:  # noqa: A002 - the
 def decode_fault(response: Response) -> Fault:
     """Read any reply as a fault; never raises.
 
-    A body without a code gets ``HTTP<status>`` as its code.
+    A body without a code gets ``HTTP<status>`` as its code, or ``Unreadable`` if it is JSON, cut off or odd.
     """
     fields = _read_json(response.body) or _read_xml(response.body)
     return Fault(
-        code=fields.get("Code") or f"HTTP{response.status}",
+        code=fields.get("Code")
+        or ("Unreadable" if response.body.startswith(b"{") else f"HTTP{response.status}"),
         status=response.status,
         message=fields.get("Message") or "",
         request_id=fields.get("RequestId"),

@@ -41,6 +41,8 @@ EXPECTED = [
     ("MissingParameter", 400, Verdict.REJECT),
     # Not what they look like:
     ("HTTP409", 409, Verdict.REJECT),
+    ("Unreadable", 409, Verdict.RETRY),
+    ("Unreadable", 429, Verdict.THROTTLED),
     ("Rejected.ResourceExistNot", 409, Verdict.REJECT),
     ("rejected.resourceexist", 409, Verdict.REJECT),
     ("Created", 200, Verdict.REJECT),

@@ -52,7 +52,7 @@ def test_service_faults_read_back(code: str, format: str) -> None:  # noqa: A002
         (b"<Error><RequestId>r</RequestId><HostId>h</HostId><Code>C.D</Code></Error>", "C.D", "r"),
         (b"<html><body>502 Bad Gateway</body></html>", "HTTP429", None),
         (b"", "HTTP429", None),
-        (b'{"Code":"', "HTTP429", None),
+        (b'{"Code":"', "Unreadable", None),
     ],
 )
 def test_bodies_of_the_documents(body: bytes, code: str, request_id: str | None) -> None:
