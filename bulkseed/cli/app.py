@@ -14,7 +14,9 @@ COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
     "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
     "plan": ("bulkseed.cli.plan", "say what apply would do; writes nothing"),
+    "report": ("bulkseed.cli.report", "write a ledger as one HTML page"),
     "serve": ("bulkseed.cli.serve", "run the local KMS"),
+    "verify": ("bulkseed.cli.verify", "read every definition back and compare"),
 }
 """Command → the module that has it (under its own name) and what it does."""
 

@@ -201,7 +201,7 @@ class TargetOptions:
 
 
 def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = "ledger") -> Path:
-    """Return the ledger's path: as given, else ``<first manifest's stem>.<kind>.db`` in the current folder."""
+    """Return the ledger's path: as given, else ``<manifest.s stem>.<kind>.db`` in the current folder."""
     if ledger is not None:
         return Path(ledger)
     if manifests[0] == "-":

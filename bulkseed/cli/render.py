@@ -31,6 +31,11 @@ def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
 def print_summary(summary: Summary) -> None:
     """Print a run's summary for people."""
     print_counts(summary.outcomes, summary.definitions)
+    print_effort(summary)
+
+
+def print_effort(summary: Summary) -> None:
+    """Print what a run took: attempts, time, rate and latency, and where its rows are."""
     line = f"attempts: {summary.attempts:,}"
     if summary.attempts:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"

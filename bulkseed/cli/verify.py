@@ -1,0 +1,145 @@
+"""``bulkseed verify``: read every definition back and compare."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from bulkseed.cli import options as o
+from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.render import print_effort, print_json
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.journey import Rules
+from bulkseed.policy.readback import Verified
+
+if TYPE_CHECKING:
+    from bulkseed.engine.verify import Verification
+
+LISTED = 1000
+"""The most problems in the JSON summary; the ledger has all of them."""
+
+MEANINGS = {
+    Verified.IDENTICAL: "the service has this version with this value",
+    Verified.DIFFERS: "the service has this version with another value",
+    Verified.MISSING: "the service has no such secret, or not this version",
+    Verified.UNREADABLE: "could not be read, so it is not known",
+    Verified.INVALID: "bad manifest line, nothing to compare",
+    Verified.PENDING: "the run ended before this was read",
+}
+
+
+@click.command()
+@o.verify_options
+@o.target_options
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a verify was interrupted; what was identical then is not read again.",
+)
+@click.option(
+    "--qps",
+    type=click.FloatRange(min=0),
+    default=450,
+    show_default="450",
+    metavar="N",
+    help="The most reads in any one-second window; 0: no ceiling.",
+)
+@o.retry_options
+@o.output_option
+@o.progress_option
+@o.log_options
+def verify(**given: Any) -> int:
+    """Read back what MANIFEST… define and compare it in memory: identical, differs, missing.
+
+    Everything is read again each time, unless --resume goes on with a verify that was interrupted. What was
+    found is kept in a ledger of its own; `bulkseed ledger rejects` lists what is not identical.
+
+    \b
+    Exit codes: 0 all identical, 1 some are not, 2 usage, 3 stopped early,
+    4 the ledger cannot be used, 130 interrupted.
+    """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
+    set_up_logging(given["log_level"], given["log_format"])
+    o.need_manifests(given["manifests"])
+    found = anyio.run(_verify, o.TargetOptions.of(given), given, backend_options=o.loop_options())
+    _print(found, given["output"])
+    _say_what_next(found, resumed=given["resume"])
+    return found.run.exit_code
+
+
+async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Verification:
+    from bulkseed.cli.progress import watch
+    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.engine.stats import Stats
+    from bulkseed.engine.stop import Stop
+    from bulkseed.engine.verify import verify as read_back
+    from bulkseed.ledger import open_ledger
+    from bulkseed.manifest import open_manifest
+
+    manifests, qps = given["manifests"], given["qps"]
+    stop, stats = Stop(), Stats()
+    async with AsyncExitStack() as stack:
+        defaults = o.parse_defaults(given["defaults"])
+        entries = stack.enter_context(
+            open_manifest(*manifests, format=given["format_name"], defaults=defaults)
+        )
+        target = await open_target(stack, target_options, 0)
+        path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
+        ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
+        async with beside((stop_on_signals, stop), (watch, given["progress"], stats, entries, qps)):
+            return await read_back(
+                entries,
+                target,
+                ledger,
+                resume=given["resume"],
+                qps=qps,
+                rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
+                stop_after=given["stop_after"],
+                account_for_rest="-" not in manifests,
+                stats=stats,
+                stop=stop,
+            )
+
+
+def _print(found: Verification, output: str) -> None:
+    from bulkseed.ledger import read_ledger
+
+    with read_ledger(Path(found.run.ledger)) as ledger:
+        problems = found.problems(ledger)
+        if output == "json":
+            listed = [
+                {
+                    "secret_name": row.name,
+                    "version_id": row.version_id,
+                    "result": result.value,
+                    "code": row.code,
+                    "message": row.message,
+                    "manifest": row.manifest,
+                    "line": row.line,
+                }
+                for result, row in islice(problems, LISTED)
+            ]
+            print_json({**found.as_dict(), "problems": listed})
+            return
+        for result, row in problems:
+            click.echo(f"{row.manifest}:{row.line}: {row.name or '-'}: {result.value}: {row.message}")
+    results = {result: count for result in Verified if (count := found.results[result])}
+    for result, count in results.items():
+        click.echo(f"{f'{result.value}: {count:,}':<22} {MEANINGS[result]}")
+    terms = " + ".join(f"{count:,} {result.value}" for result, count in results.items()) or "0"
+    click.echo(f"definitions: {found.run.definitions:,} = {terms}")
+    print_effort(found.run)
+
+
+def _say_what_next(found: Verification, *, resumed: bool) -> None:
+    from bulkseed.cli.running import this_call
+
+    again = this_call() + ("" if resumed else " --resume")
+    if found.run.exit_code == 130:
+        click.echo(f"interrupted; to resume: {again}", err=True)
+    elif found.run.stopped_by is not None:
+        click.echo(f"stopped early: {found.run.stopped_by}\nto resume: {again}", err=True)
