@@ -55,7 +55,12 @@ class Carrier:
         """
         errand = Errand(claim)
         traveller = Traveller(
-            self._rules.retry, claim.doubt_since, self._clock.time, self._health.working_time, self._rng
+            self._rules.retry,
+            claim.doubt_since,
+            self._clock.time,
+            self._health.working_time,
+            self._rng,
+            theirs=claim.theirs,
         )
         steps = self._task.journey(self._rules, claim.definition.version_id, traveller)
         end = await self._walker.walk(errand, steps, traveller)

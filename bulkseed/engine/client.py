@@ -98,6 +98,10 @@ class Client:
             )
         return answer
 
+    async def disown(self, errand: Errand) -> None:
+        """Put on disk that what an errand's definition names is not ours."""
+        await self._recorder.disown(errand.claim.row_id)
+
     def _understand(self, response: Response, exchange: Exchange, definition: SecretDefinition) -> Answer:
         date = response.headers.get("date")
         self.time.saw(date, self._clock.time())

@@ -39,6 +39,10 @@ class Recorder:
         """Run `work` in the ledger's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
+    async def disown(self, row_id: int) -> None:
+        """Put on disk that a secret is not ours."""
+        await self.do(lambda: self.write_and(lambda: self._ledger.disown(row_id)))
+
     def write_and(self, work: Callable[[], T]) -> T:
         """Write what has been collected and do `work`, in one commit. Call it in the ledger's thread.
 

@@ -12,7 +12,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.model import Fault
 from bulkseed.policy.advice import advice
-from bulkseed.policy.journey import Aborted, Answer, Step, Traveller, Wait
+from bulkseed.policy.journey import Aborted, Answer, Disown, Step, Traveller, Wait
 
 STOPPED_EARLY = 3
 """The exit code of a run that met a wall."""
@@ -38,12 +38,13 @@ class Walker:
         self._steps = steps
 
     async def walk(
-        self, errand: Errand, steps: Generator[Step | Wait, Answer | None, T], traveller: Traveller
+        self, errand: Errand, steps: Generator[Step | Wait | Disown, Answer | None, T], traveller: Traveller
     ) -> T | None:
         """Return how the journey ended; None when the run is stopping before that.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
+            LedgerError: it could not be written.
         """
         answer: Answer | None = None
         try:
@@ -53,6 +54,9 @@ class Walker:
                     answer = None
                     if not await self._stop.sleep(step.seconds):
                         return None
+                elif isinstance(step, Disown):
+                    answer = None
+                    await self._client.disown(errand)
                 else:
                     answer = await self.attempt(errand, step, traveller)
                     if answer is None:

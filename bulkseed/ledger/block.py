@@ -16,7 +16,7 @@ from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretD
 
 _SETTLED = frozenset(outcome.value for outcome in SETTLED)  # text: hashing an enum is slow
 _FIND = """
-SELECT d.name, d.id, version_id, outcome, manifest, line, attempts, claimed_at, doubt, owned
+SELECT d.name, d.id, version_id, outcome, manifest, line, attempts, claimed_at, doubt, owned, theirs
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
 _ADD = """
 INSERT INTO definitions (id, name, version_id, outcome, manifest, line, run, claimed_at, doubt)
@@ -108,13 +108,13 @@ class Block:
         self._claims.append(Claim(entry, row_id))
 
     def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
-        row_id, attempts, claimed_at, doubt, owned = row[1], *row[6:]
+        row_id, attempts, claimed_at, doubt, owned, theirs = row[1], *row[6:]
         since = claimed_at if doubt else None
         if self._claim:
             claimed_at = self._now if since is None else min(since, self._now)
         self._taken_up.append((entry.version_id, self._run, claimed_at, self._claim or doubt, row_id))
         self._claims.append(
-            Claim(entry, row_id, None if since is None else since / 1e6, owned == 1, attempts)
+            Claim(entry, row_id, None if since is None else since / 1e6, owned == 1, attempts, theirs == 1)
         )
 
     def _write(self, read: int) -> None:

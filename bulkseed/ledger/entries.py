@@ -18,6 +18,7 @@ class Claim(NamedTuple):
     doubt_since: float | None = None  # time of an earlier claim whose fate is not known
     owned: bool = False  # created or adopted by this ledger at some time
     attempts: int = 0  # sent in earlier runs
+    theirs: bool = False  # it was there before us, as an earlier run found before updating it
 
 
 class Settlement(NamedTuple):

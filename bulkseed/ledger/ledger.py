@@ -124,6 +124,11 @@ class Ledger(LedgerReader):
             block = Block(self.connection, self._seen, self._run, _micro(now), claim=claim)
             return block.admit(entries)
 
+    def disown(self, row_id: int) -> None:
+        """Write down that a secret is not ours, before it is updated: its version alone could not tell."""
+        with self.transaction():
+            self.connection.execute("UPDATE definitions SET theirs = 1 WHERE id = ?", (row_id,))
+
     def record(self, settlements: Sequence[Settlement], attempts: Sequence[AttemptRecord] = ()) -> None:
         """Write down answers, and the attempts they belong to, none of which was recorded before.
 

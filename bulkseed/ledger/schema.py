@@ -57,6 +57,7 @@ CREATE TABLE definitions (      -- one row per secret name
   run           INTEGER NOT NULL REFERENCES runs (id),  -- the last run that took it up
   claimed_at    INTEGER,        -- the claim in force, or the earliest whose fate is not known
   doubt         INTEGER NOT NULL,            -- 1: an attempt may have had effect without our knowing
+  theirs        INTEGER NOT NULL DEFAULT 0,  -- 1: it was there before us, as we found before updating it
   owned         INTEGER NOT NULL DEFAULT 0   -- 1: created or adopted by this ledger, whatever came later
 )""",
     """

@@ -1,8 +1,9 @@
 """One definition's way from claim to row, as a generator: it yields steps and is sent their answers.
 
-`journey` decides; the engine acts. The engine sends `None` for a `Wait` that is over, closes the generator to
-leave a definition pending, and reads the `Settled` that it returns. Rules that live here: when doubt arises,
-how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, and when attempts or budget run out.
+`journey` decides; the engine acts. The engine sends `None` for a `Wait` that is over or a `Disown` that is on
+disk, closes the generator to leave a definition pending, and reads the `Settled` that it returns. Rules that
+live here: when doubt arises, how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, and when
+attempts or budget run out.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Wait:
     """Do nothing for this long."""
 
     seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class Disown:
+    """Put on disk that the secret is not ours. A later run could not tell, once it has a version of ours."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -99,7 +105,7 @@ class Aborted:
 
 
 Answer = Created | Found | Described | Counted | Done | Fault | Lost
-Journey = Generator[Step | Wait, Answer | None, Settled | Aborted]
+Journey = Generator[Step | Wait | Disown, Answer | None, Settled | Aborted]
 
 
 class OnExists(StrEnum):
@@ -137,10 +143,21 @@ class GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from
 class Traveller:
     """The state of one journey: attempts made, budget used, and the doubt that they left.
 
-    `time` gives epoch seconds; `now` is the clock of the retry budget, which may stand still at times.
+    `theirs`: an earlier run found that the secret is not ours. `time` gives epoch seconds; `now` is the clock of
+    the retry budget, which may stand still at times.
     """
 
-    __slots__ = ("_asked_at", "_attempts", "_first_at", "_now", "_retry", "_rng", "_time", "doubt_since")
+    __slots__ = (
+        "_asked_at",
+        "_attempts",
+        "_first_at",
+        "_now",
+        "_retry",
+        "_rng",
+        "_time",
+        "doubt_since",
+        "theirs",
+    )
 
     def __init__(
         self,
@@ -149,6 +166,8 @@ class Traveller:
         time: Callable[[], float],
         now: Callable[[], float],
         rng: Callable[[], float],
+        *,
+        theirs: bool = False,
     ) -> None:
         self._retry = retry
         self._time = time
@@ -158,6 +177,7 @@ class Traveller:
         self._attempts = 0
         self._first_at: float | None = None
         self.doubt_since = doubt_since
+        self.theirs = theirs
 
     def ask(self, step: Step, *, repeat: bool = True) -> Generator[Step | Wait, Answer | None, Answer]:
         """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED.
@@ -191,7 +211,7 @@ class Traveller:
 
     def saw(self, step: Step, answer: Answer) -> None:
         """Note the doubt that an answer leaves; the engine calls it for answers it does not pass on."""
-        if step not in {Step.CREATE, Step.PUT, Step.DELETE} or self.doubt_since is not None:
+        if step not in {Step.CREATE, Step.DELETE} or self.doubt_since is not None:
             return
         if isinstance(answer, Fault | Lost) and maybe_applied(answer):
             self.doubt_since = self._asked_at
@@ -244,13 +264,13 @@ def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
         answer = Fault("Rejected.ResourceExist", 409, request_id=answer.request_id)  # it is there again
     elif verdict is not Verdict.EXISTED:
         return ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
-    if me.doubt_since is not None:
+    if me.doubt_since is not None and not me.theirs:
         return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
     return (yield from _exists(rules, version_id, me, answer))
 
 
 def _probe(rules: Rules, version_id: str, me: Traveller, since: float, existed: Fault) -> Journey:
-    """An attempt of ours went unanswered and now the name is taken: is it our secret, or our version?"""
+    """An attempt of ours went unanswered and now the name is taken: is it our secret?"""
     found = yield from me.ask(Step.READ_VERSION)
     if isinstance(found, Fault):
         if found.code == "Forbidden.ResourceNotFound":  # it lacks the version that ours would have
@@ -261,16 +281,7 @@ def _probe(rules: Rules, version_id: str, me: Traveller, since: float, existed: 
         return _unknown(rules, existed, found)
     if not (found.same_value and found.version_id == version_id) or found.created_at < since:
         return (yield from _exists(rules, version_id, me, existed))
-    described = yield from me.ask(Step.DESCRIBE)
-    if isinstance(described, Described):
-        created_at = described.created_at
-    else:  # without updates a version is as old as its secret
-        created_at = None if rules.on_exists is OnExists.UPDATE else found.created_at
-    if created_at is None:
-        return _unknown(rules, existed, described)
-    # Only an update of ours can have put this version on an older secret.
-    outcome = Outcome.ADOPTED if created_at >= since else Outcome.UPDATED
-    return Settled(outcome, status=200, request_id=existed.request_id)
+    return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
 
 
 def _unknown(rules: Rules, existed: Fault, why: Answer) -> Settled:
@@ -278,9 +289,7 @@ def _unknown(rules: Rules, existed: Fault, why: Answer) -> Settled:
     refused = isinstance(why, Fault) and why.code != "Forbidden.NoPermission"
     if refused or rules.on_exists is OnExists.FAIL:
         return ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
-    message = (
-        "exists; whether it is ours is unknown: grant kms:GetSecretValue and kms:DescribeSecret to find out"
-    )
+    message = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
     return ended(Outcome.EXISTING, existed, message)
 
 
@@ -300,6 +309,8 @@ def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Jou
         return ended(Outcome.REJECTED, found)
     assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
     if found.same_value:
+        if me.theirs and found.version_id == version_id:  # an earlier run's update, whose answer was lost
+            return Settled(Outcome.UPDATED, status=200)
         other = None if found.version_id == version_id else f"the current version is {found.version_id}"
         return Settled(Outcome.IDENTICAL, message=other, status=200)
     if found.version_id == version_id:
@@ -320,6 +331,7 @@ def _update(version_id: str, me: Traveller) -> Journey:
             f"has {counted.versions} versions already: a new one would drop the oldest; remove one first"
         )
         return Settled(Outcome.CONFLICT, message=message, status=200)
+    yield Disown()
     put = yield from me.ask(Step.PUT)
     if isinstance(put, Fault):
         if classify(put) is Verdict.EXISTED:

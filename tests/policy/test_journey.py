@@ -14,7 +14,7 @@ from bulkseed.policy.journey import (
     Aborted,
     Answer,
     Counted,
-    Described,
+    Disown,
     Done,
     Found,
     OnDeleteWindow,
@@ -41,7 +41,6 @@ SUCCESS: dict[Step, Answer] = {
     Step.CREATE: CREATED,
     Step.READ_VERSION: Found("v1", same_value=True, created_at=CLAIMED_AT + 1),
     Step.READ_CURRENT: Found("v0", same_value=False, created_at=CLAIMED_AT - 1),
-    Step.DESCRIBE: Described(CLAIMED_AT + 1),
     Step.COUNT_VERSIONS: Counted(1),
     Step.PUT: Done(),
     Step.RESTORE: Done(),
@@ -57,17 +56,23 @@ class Drive:
         rules: Rules | None = None,
         doubt_since: float | None = None,
         u: float = 0.5,
+        *,
+        theirs: bool = False,
     ) -> None:
         self.steps: list[Step] = []
+        self.disowned_before: Step | None = None
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
-        self.traveller = Traveller(rules.retry, doubt_since, lambda: CLAIMED_AT, lambda: self.now, lambda: u)
+        self.traveller = Traveller(
+            rules.retry, doubt_since, lambda: CLAIMED_AT, lambda: self.now, lambda: u, theirs=theirs
+        )
         self.end = self._run(iter(answers), rules)
 
     def _run(self, answers: object, rules: Rules) -> Settled | Aborted:
         steps = journey(rules, "v1", self.traveller)
         answer: Answer | None = None
+        disowned = False
         try:
             while True:
                 step = steps.send(answer)
@@ -75,8 +80,12 @@ class Drive:
                     self.waits.append(step.seconds)
                     self.now += step.seconds
                     answer = None
+                elif isinstance(step, Disown):
+                    disowned, answer = True, None
                 else:
                     self.steps.append(step)
+                    if disowned:
+                        self.disowned_before, disowned = step, False
                     answer = next(answers)  # type: ignore[call-overload]  # an iterator, kept opaque
                     if answer is CREATED:
                         answer = SUCCESS[step]
@@ -95,11 +104,6 @@ def outcome(drive: Drive) -> Outcome:
 def found(*, same: bool = True, version: str = "v1", created_at: float | None = CLAIMED_AT + 1) -> Found:
     """Return a version as read back."""
     return Found(version, same, created_at)
-
-
-def described(created_at: float | None = CLAIMED_AT + 1) -> Described:
-    """Return when a secret was created."""
-    return Described(created_at)
 
 
 def rules(**given: object) -> Rules:
@@ -124,30 +128,25 @@ def test_a_taken_name_without_doubt_is_never_ours() -> None:
 @pytest.mark.parametrize("loss", [RESET, Fault("InternalFailure", 500), Fault("HTTP502", 502)])
 def test_a_lost_create_that_took_effect_is_adopted(loss: Answer) -> None:
     """A reply was lost, the retry finds the name taken, reading confirms that it is ours."""
-    drive = Drive([loss, EXISTS, found(), described()])
+    drive = Drive([loss, EXISTS, found()])
     assert outcome(drive) is Outcome.ADOPTED
-    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION, Step.DESCRIBE]
+    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION]
 
 
 def test_a_claim_of_a_killed_run_is_doubt_from_the_start() -> None:
     """An earlier run's unanswered claim makes the first ResourceExist a question."""
-    drive = Drive([EXISTS, found(created_at=500.0), described(500.0)], doubt_since=499.5)
+    drive = Drive([EXISTS, found(created_at=500.0)], doubt_since=499.5)
     assert outcome(drive) is Outcome.ADOPTED
 
 
 def test_an_update_of_a_killed_run_is_no_creation() -> None:
-    """Our version on a secret that is older than the claim: the secret is theirs, the update was ours."""
-    drive = Drive([EXISTS, found(created_at=500.0), described(300.0)], doubt_since=499.5)
+    """Once found to be theirs it is never adopted, and our version on it is what the update wrote."""
+    update = rules(on_exists=OnExists.UPDATE)
+    answers: list[Answer] = [EXISTS, found(same=False, version="v0"), Counted(1), Done()]
+    assert Drive(answers, update).disowned_before is Step.PUT
+    drive = Drive([EXISTS, found()], update, doubt_since=CLAIMED_AT, theirs=True)
     assert outcome(drive) is Outcome.UPDATED
-
-
-@pytest.mark.parametrize("lost", [RESET, Fault("InternalFailure", 500)])
-def test_an_update_without_an_answer_is_a_doubt(lost: Answer) -> None:
-    """A run that ends before the update is confirmed must not find its own version and call it theirs."""
-    answers: list[Answer] = [EXISTS, found(same=False, version="v0"), Counted(1), lost, lost]
-    drive = Drive(answers, rules(on_exists=OnExists.UPDATE, retry=RetryPolicy(max_attempts=5)))
-    assert outcome(drive) is Outcome.EXHAUSTED
-    assert drive.traveller.in_doubt
+    assert outcome(Drive([EXISTS], doubt_since=CLAIMED_AT, theirs=True)) is Outcome.EXISTING
 
 
 @pytest.mark.parametrize(
@@ -168,19 +167,12 @@ def test_somebody_elses_secret_is_never_called_ours(answer: Answer) -> None:
 
 def test_without_permission_to_read_a_doubt_stays_said() -> None:
     """If it cannot be read it is called existing, and the message says what is not known."""
-    probes: list[list[Answer]] = [[NO_PERMISSION], [found(created_at=None)], [found(), described(None)]]
+    probes: list[list[Answer]] = [[NO_PERMISSION], [found(created_at=None)]]
     for answers in probes:
         drive = Drive([RESET, EXISTS, *answers])
         assert isinstance(drive.end, Settled)
         assert drive.end.outcome is Outcome.EXISTING
         assert "kms:GetSecretValue" in (drive.end.message or "")
-
-
-def test_without_permission_to_describe_the_versions_date_counts() -> None:
-    """Unless updates are asked for: then our version says nothing about who made the secret."""
-    answers: list[Answer] = [RESET, EXISTS, found(), NO_PERMISSION]
-    assert outcome(Drive(answers)) is Outcome.ADOPTED
-    assert outcome(Drive(answers, rules(on_exists=OnExists.UPDATE))) is Outcome.EXISTING
 
 
 def test_a_doubt_that_cannot_be_resolved_now_is_kept() -> None:
@@ -246,7 +238,7 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
     assert outcome(Drive([deleted, Done()], restore)) is Outcome.EXISTING
     verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
     assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
-    ours: list[Answer] = [RESET, deleted, Done(), found(), described()]
+    ours: list[Answer] = [RESET, deleted, Done(), found()]
     assert outcome(Drive(ours, restore)) is Outcome.ADOPTED
 
 
