@@ -1,1 +1,4 @@
-"""From a ledger to numbers, plots and a page. Floor 2."""
+"""A ledger as one page that proves what happened: numbers, plots, HTML.
+
+The room knows the ledger by its documented tables only, as any SQLite client does. Floor 2.
+"""

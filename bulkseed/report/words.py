@@ -8,8 +8,8 @@ _UNITS = ((86400, "day", "d"), (3600, "hour", "h"), (60, "minute", "min"), (1, "
 
 
 def moment(micro: int) -> str:
-    """Return epoch microseconds as ``2026-11-24 06:15:19 UTC``."""
-    return datetime.fromtimestamp(micro // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """Return epoch microseconds as ``2026-11-24 06:15:19``, UTC."""
+    return datetime.fromtimestamp(micro // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:

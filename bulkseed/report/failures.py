@@ -1,0 +1,78 @@
+"""What is not settled, grouped by why, with what to do about it and a few examples."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bulkseed.model import Outcome
+from bulkseed.policy.advice import advise
+
+EXAMPLES = 5
+_UNSETTLED = tuple(o.value for o in Outcome if not o.settled and o is not Outcome.INVALID)
+_GROUPS = f"""
+SELECT outcome, code, iif(code IS NULL, message, NULL) AS said, count(*) AS n FROM definitions
+WHERE outcome IN {_UNSETTLED} GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""  # noqa: S608  # fixed text
+_EXAMPLES = f"""
+SELECT name, manifest, line FROM definitions
+WHERE outcome = ? AND code IS ? AND (code IS NOT NULL OR message IS ?) ORDER BY id LIMIT {EXAMPLES}"""  # noqa: S608  # fixed text
+
+
+class Example(NamedTuple):
+    """A definition and where it stands; an invalid line may have no readable name."""
+
+    name: str | None
+    manifest: str
+    line: int
+
+
+@dataclass(slots=True)
+class Failure:
+    """Definitions that are not settled for the same reason."""
+
+    outcome: Outcome
+    code: str | None
+    meaning: str
+    action: str
+    count: int
+    examples: list[Example]
+
+
+def read_failures(connection: sqlite3.Connection) -> list[Failure]:
+    """Return the groups, the largest first, the reasons of invalid lines last.
+
+    An invalid line is in as many groups as it has reasons.
+    """
+    return [*_definitions(connection), *_invalid_lines(connection)]
+
+
+def _definitions(connection: sqlite3.Connection) -> Iterator[Failure]:
+    for text, code, said, count in connection.execute(_GROUPS).fetchall():
+        outcome = Outcome(text)
+        advice = advise(outcome, code)
+        examples = connection.execute(_EXAMPLES, (text, code, said))
+        yield Failure(
+            outcome, code, said or advice.meaning, advice.action, count, [Example(*row) for row in examples]
+        )
+
+
+def _invalid_lines(connection: sqlite3.Connection) -> Iterator[Failure]:
+    action = advise(Outcome.INVALID, None).action
+    found: dict[str, Failure] = {}
+    for name, manifest, line, reasons in connection.execute(
+        "SELECT name, manifest, line, reasons FROM invalid_lines ORDER BY rowid"
+    ):
+        for reason in json.loads(reasons):
+            kind = re.sub(r"\d+", "…", reason)  # "first seen on line 12" and "on line 13" are one reason
+            if (failure := found.get(kind)) is None:
+                failure = found[kind] = Failure(Outcome.INVALID, None, reason, action, 0, [])
+            elif reason != failure.meaning:
+                failure.meaning = kind
+            failure.count += 1
+            if len(failure.examples) < EXAMPLES:
+                failure.examples.append(Example(name, manifest, line))
+    yield from sorted(found.values(), key=lambda failure: -failure.count)

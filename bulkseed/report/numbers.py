@@ -1,0 +1,157 @@
+"""A ledger's tables → the numbers of its report, found by SQL: memory does not grow with the ledger.
+
+Times are epoch microseconds, as in the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bulkseed.model import Outcome
+from bulkseed.report.attempts import (
+    Answer,
+    Latencies,
+    Pace,
+    read_answers,
+    read_latencies,
+    read_paces,
+)
+from bulkseed.report.failures import Failure, read_failures
+from bulkseed.report.timeline import Timeline, read_timeline
+
+CREATE = "create"
+
+_RUNS = """
+SELECT limits, summary, id, run_id, command, started_at, ended_at, pid, host, exit_code, stopped_by, read,
+  settled, max(started_at, coalesce(seen, 0))
+FROM runs LEFT JOIN (SELECT run, max(sent_at + latency) AS seen FROM attempts GROUP BY run) ON run = id
+ORDER BY id"""
+_SETTLED_AT = "SELECT coalesce(max(settled_at), 0) FROM definitions"
+
+
+class Check(NamedTuple):
+    """One check of the ledger's audit."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+@dataclass(slots=True, frozen=True)
+class Run:
+    """One run, numbered from 1. Without `ended_at` it was killed, or is at work if it is the last."""
+
+    limits: dict[str, float]  # lane -> attempts a second, 0: no ceiling
+    endpoint: str | None  # known once it ended
+    number: int
+    run_id: str
+    command: str
+    started_at: int
+    ended_at: int | None
+    pid: int
+    host: str
+    exit_code: int | None
+    stopped_by: str | None
+    read: int
+    settled: int
+    last_sign: int  # of which something is on record
+
+    @property
+    def length(self) -> int:
+        """How long it went on, as far as is known, in microseconds."""
+        return (self.ended_at or self.last_sign) - self.started_at
+
+
+@dataclass(slots=True, frozen=True)
+class Numbers:
+    """Everything that the page says."""
+
+    name: str
+    meta: dict[str, str]
+    format: int
+    as_of: int  # the latest moment on record
+    counts: dict[Outcome, int]
+    in_doubt: int
+    checks: Sequence[Check]
+    runs: list[Run]
+    paces: list[Pace]
+    answers: list[Answer]
+    latencies: list[Latencies]
+    timeline: Timeline | None
+    failures: list[Failure]
+
+    @property
+    def definitions(self) -> int:
+        """How many there are, the invalid lines among them."""
+        return sum(self.counts.values())
+
+    @property
+    def unsettled(self) -> int:
+        """How many a next run would try again."""
+        return sum(count for outcome, count in self.counts.items() if not outcome.settled)
+
+    @property
+    def adds_up(self) -> bool:
+        """True if every check of the audit holds."""
+        return all(check.holds for check in self.checks)
+
+
+def read_numbers(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) -> Numbers:
+    """Read one snapshot of a ledger. `connection` is in autocommit mode; `checks` come from its audit."""
+    connection.execute("BEGIN")
+    try:
+        return _read(connection, name, checks)
+    finally:
+        connection.execute("COMMIT")
+
+
+def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) -> Numbers:
+    def one(query: str) -> int:
+        return int(connection.execute(query).fetchone()[0])
+
+    runs = [_run(*row) for row in connection.execute(_RUNS)]
+    paces = read_paces(connection, {run.number: run.limits for run in runs})
+    lane = _main_lane(paces)
+    limits = {run.number: run.limits.get(lane, 0) for run in runs}
+    return Numbers(
+        name=name,
+        meta=dict(connection.execute("SELECT key, value FROM meta")),
+        format=one("PRAGMA user_version"),
+        as_of=max(one(_SETTLED_AT), *(run.ended_at or run.last_sign for run in runs), 0),
+        counts=_counts(connection),
+        in_doubt=one("SELECT count(*) FROM definitions WHERE doubt"),
+        checks=checks,
+        runs=runs,
+        paces=paces,
+        answers=read_answers(connection),
+        latencies=read_latencies(connection),
+        timeline=read_timeline(connection, lane, limits) if lane else None,
+        failures=read_failures(connection),
+    )
+
+
+def _counts(connection: sqlite3.Connection) -> dict[Outcome, int]:
+    counts = dict.fromkeys(Outcome, 0)
+    for outcome, count in connection.execute(
+        "SELECT outcome, count(*) FROM definitions GROUP BY outcome UNION ALL"
+        " SELECT 'invalid', count(*) FROM invalid_lines"
+    ):
+        counts[Outcome(outcome)] = count
+    return counts
+
+
+def _run(limits: str, summary: str | None, *columns: Any) -> Run:
+    return Run(json.loads(limits), json.loads(summary).get("endpoint") if summary else None, *columns)
+
+
+def _main_lane(paces: list[Pace]) -> str:
+    """Return the lane to show over time: where secrets were created, else the busiest; "" without any."""
+    attempts = Counter[str]()
+    for pace in paces:
+        attempts[pace.lane] += pace.attempts
+    return CREATE if CREATE in attempts else max(attempts, key=lambda lane: attempts[lane], default="")

@@ -1,0 +1,120 @@
+"""Numbers → one HTML page that needs nothing else: no network, no script, no file beside it.
+
+Everything that comes from a ledger is escaped by the template engine; the plots are our own SVG.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bulkseed.model import Outcome
+from bulkseed.policy.advice import MEANINGS
+from bulkseed.report import plots, words
+from bulkseed.report.attempts import Kind, Latencies, Pace
+from bulkseed.report.numbers import Numbers, Run
+
+MOST_FAILURES = 50
+MOST_ROWS = 500
+"""What a page shows of lists that a hostile or very old ledger could make endless."""
+
+ENDINGS: dict[int | None, str] = {
+    0: "finished, everything settled",
+    1: "finished, some not settled",
+    3: "stopped early",
+    130: "interrupted",
+}
+"""Exit code → how a run ended that was not stopped by anything said."""
+
+
+def render(numbers: Numbers, version: str) -> str:
+    """Return the page. `version` is that of bulkseed."""
+    environment = Environment(
+        loader=PackageLoader("bulkseed", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": words.duration,
+        "milliseconds": words.milliseconds,
+        "moment": words.moment,
+        "percent": words.percent,
+        "plain": lambda number: f"{number:g}",
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}.",
+        "thousands": lambda number: f"{number:,}",
+    }
+    attempts_of = Counter[str]()
+    for answer in numbers.answers:
+        attempts_of[answer.lane] += answer.times
+    lane = numbers.timeline.lane if numbers.timeline else None
+    latencies = next((found for found in numbers.latencies if found.lane == lane), None)
+    return environment.get_template("page.html").render(
+        n=numbers,
+        version=version,
+        meanings=MEANINGS,
+        kinds=list(Kind),
+        ending=lambda run: _ending(run, last=run is numbers.runs[-1]),
+        most_failures=MOST_FAILURES,
+        most_rows=MOST_ROWS,
+        identity=_identity(numbers.counts),
+        fullest=_fullest(numbers.paces),
+        attempts=attempts_of[lane or ""],
+        attempts_of=attempts_of,
+        retries=sum(pace.retries for pace in numbers.paces if pace.lane == lane),
+        endpoints=sorted({run.endpoint for run in numbers.runs if run.endpoint}),
+        latencies=latencies,
+        plots=_plots(numbers, latencies),
+    )
+
+
+def _identity(counts: dict[Outcome, int]) -> str:
+    terms = [f"{count:,} {outcome.value}" for outcome, count in counts.items() if count]
+    return " + ".join(terms) or "0"
+
+
+def _fullest(paces: list[Pace]) -> Pace | None:
+    """Return the pace that came closest to its quota, or exceeded it most; None if there was no quota."""
+    limited = [pace for pace in paces if pace.limit]
+    return max(limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit), default=None)
+
+
+def _ending(run: Run, *, last: bool) -> str:
+    if run.ended_at is None:
+        sign = f"last on record: {words.moment(run.last_sign)}"
+        if last:
+            return f"killed, or at work as process {run.pid} on {run.host}; {sign}"
+        return f"killed; {sign}"
+    return f"{run.stopped_by or ENDINGS.get(run.exit_code, 'failed')} (exit code {run.exit_code})"
+
+
+def _plots(numbers: Numbers, latencies: Latencies | None) -> dict[str, Markup]:
+    drawn = {}
+    if timeline := numbers.timeline:
+        slots = [slot for stretch in timeline.stretches for slot in stretch.slots]
+        kinds = sum((slot.kinds for slot in slots), Counter[Kind]())
+        accepted = [slot.kinds[Kind.ACCEPTED] / slot.seconds for slot in slots]
+        quotas = sorted({stretch.limit for stretch in timeline.stretches})
+        over = f"over {words.duration(timeline.seconds)} of work"
+        drawn["rate"] = plots.rate(
+            timeline,
+            f"Line chart of accepted attempts a second {over}:"
+            f" {kinds[Kind.ACCEPTED] / timeline.seconds:.3g} on average, {max(accepted):.3g} at most; quota "
+            + " or ".join(f"{quota:g}" if quota else "none" for quota in quotas),
+        )
+        if not timeline.smooth:
+            troubles = ", ".join(f"{kinds[kind]:,} {kind.value}" for kind in plots.TROUBLES)
+            retries = sum(slot.retries for slot in slots)
+            drawn["troubles"] = plots.troubles(
+                timeline, f"Stacked chart of attempts {over}: {troubles}; and {retries:,} retries"
+            )
+    if latencies:
+        half, _, most, longest = map(words.milliseconds, latencies.percentiles.values())
+        drawn["histogram"] = plots.histogram(
+            latencies,
+            f"Histogram of latencies: half within {half}, 99 % within {most}, the longest {longest}",
+        )
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704  # drawn by us
