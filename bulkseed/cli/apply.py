@@ -43,6 +43,12 @@ from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
 )
 @o.retry_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send at most this many definitions.")
+@click.option(
+    "--only",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="REJECTS",
+    help="Take only what this file names, as `bulkseed ledger rejects` writes it.",
+)
 @click.option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
 @o.output_option
 @o.progress_option
@@ -87,6 +93,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
     from bulkseed.engine.stop import Stop
     from bulkseed.ledger import open_ledger
     from bulkseed.manifest import open_manifest
+    from bulkseed.manifest.only import read_selection
 
     manifests, qps = given["manifests"], given["qps"]
     stop, stats = Stop(), Stats()
@@ -100,13 +107,16 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         entries = stack.enter_context(
             open_manifest(*manifests, format=given["format_name"], defaults=defaults)
         )
+        selection = read_selection(given["only"]) if given["only"] else None
         target = await open_target(stack, target_options, qps)
         path = o.ledger_path_for(manifests, given["ledger_path"])
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
+        if selection is not None:
+            ledger.forget_invalid(selection.places)
         gc.freeze()  # what exists by now lives as long as the run: the collector need not look at it again
         async with beside((stop_on_signals, stop), (watch, given["progress"], stats, entries, qps)):
             return await seed(
-                entries,
+                selection.of(entries) if selection is not None else entries,
                 target,
                 ledger,
                 qps=qps,

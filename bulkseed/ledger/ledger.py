@@ -102,6 +102,11 @@ class Ledger(LedgerReader):
             last_id = self.one("SELECT coalesce(max(id), 0) FROM definitions")
         self._seen = bytearray(last_id + 1)
 
+    def forget_invalid(self, places: Iterable[tuple[str, int]]) -> None:
+        """Forget what was invalid at these manifests and lines, because a run is to read them again."""
+        with self.transaction():
+            self.connection.executemany("DELETE FROM invalid_lines WHERE manifest = ? AND line = ?", places)
+
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:
         """Write down how the run ended."""
         with self.transaction():
