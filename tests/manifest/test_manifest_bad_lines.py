@@ -143,6 +143,7 @@ BROKEN_ARRAYS = {
     f"[{GOOD},": (1, "the array is cut off or has an unclosed string"),
     f"[{GOOD},{GOOD[:-3]}": (1, "the array is cut off or has an unclosed string"),
     f"[{GOOD},{GOOD[:-2]}]": (1, "the array is cut off or has an unclosed string"),
+    f'["\\\\\\"],[",{GOOD}': (1, "is not an object of parameters"),
     f"[{GOOD}]x": (1, "the array does not end with a single ]"),
     f"[{GOOD}]]": (1, "the array does not end with a single ]"),
     f"[{GOOD}}}": (1, "the array does not end with a single ]"),
@@ -157,9 +158,10 @@ BROKEN_ARRAYS = {
 @pytest.mark.parametrize("size", [1, 7, 65536])
 def test_a_broken_array_keeps_what_was_read(text: str, size: int) -> None:
     """What came before the damage stands, and the damage is one invalid item."""
-    good, wrong = good_and_bad(read_text(text, "json", size))
+    entries = read_text(text, "json", size)
+    good, wrong = good_and_bad(entries)
     assert (len(good), *wrong[0].reasons) == BROKEN_ARRAYS[text]
-    assert len(wrong) == 1
+    assert len(good) + len(wrong) == entries[-1].origin.line
 
 
 @pytest.mark.parametrize("text", ["[]", " [ ] ", "\n[\n]\n"])
@@ -219,6 +221,12 @@ def test_yaml_that_could_mislead_is_refused(bad: str) -> None:
     good, [wrong] = good_and_bad(read_text(f"{GOOD}\n---\n{bad}\n---\n{GOOD}\n", "yaml"))
     assert len(good) == 2
     assert wrong.reasons[0].startswith(YAML_REFUSALS[bad].split(" (line")[0])
+
+
+def test_two_yaml_definitions_on_one_line_have_two_places() -> None:
+    """A list in brackets may be on one line; the ledger tells its items apart by their places."""
+    entries = read_text(f"[{GOOD}, {GOOD}, 5]\n---\n{GOOD}\n", "yaml")
+    assert [entry.origin.line for entry in entries] == [1, 2, 3, 4]
 
 
 def test_yaml_bombs_stay_small() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -53,19 +55,26 @@ def test_entries_are_taken_one_by_one(tmp_path: Path) -> None:
     assert list(entries) == []
 
 
+class Typing(io.BytesIO):
+    """A pipe that gives one line at a time and would block whoever waits for more."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Return the next line."""
+        return self.readline(size)
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        """Fail: a pipe would block here until the block is full."""
+        raise AssertionError("waits for a full block")
+
+
 def test_standard_input_is_read_as_it_comes() -> None:
     """A line that a pipe has given is an entry before the next one arrives."""
-    reading, writing = os.pipe()
-    with (
-        os.fdopen(reading, "rb") as stream,
-        os.fdopen(writing, "wb", buffering=0) as pipe,
-        open_manifest("-", stdin=stream) as entries,
-    ):
-        for parameters in numbered(3):
-            pipe.write(as_jsonl([parameters]).encode())
-            entry = next(entries)
-            assert isinstance(entry, SecretDefinition)
-            assert entry.name == parameters["SecretName"]
+    lines = [as_jsonl([parameters]).encode() for parameters in numbered(3)]
+    pipe = Typing(b"".join(lines))
+    with open_manifest("-", stdin=pipe) as entries:
+        for number in range(3):
+            assert isinstance(next(entries), SecretDefinition)
+            assert pipe.tell() == sum(map(len, lines[: number + 1]))
 
 
 def test_a_pipe_with_a_name_is_opened_once(tmp_path: Path) -> None:
@@ -129,6 +138,19 @@ def test_a_manifest_that_cannot_be_read_at_all_is_an_error(tmp_path: Path) -> No
         assert isinstance(next(entries), InvalidLine)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "package", "extra"), [("yaml", "yaml", "yaml"), ("csv.zst", "zstandard", "zstd")]
+)
+def test_a_missing_package_is_told_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, package: str, extra: str
+) -> None:
+    """An optional package that is not installed is told before anything is read."""
+    (tmp_path / f"a.{suffix}").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ManifestError, match=rf"pip install 'bulkseed\[{extra}\]'"):
+        open_manifest(tmp_path / f"a.{suffix}")
+
+
 def test_a_file_that_vanishes_is_an_invalid_line(tmp_path: Path) -> None:
     """Once the reading has begun nothing is raised any more."""
     path = tmp_path / "a.jsonl"
@@ -150,7 +172,7 @@ def test_memory_stays_flat(tmp_path: Path, way: str, compression: str) -> None:
     """Five times the definitions take no more memory, in any format, and progress ends at the whole."""
     format_name, write = WRITERS[way]
     peaks = []
-    for count in (4_000, 20_000):
+    for count in (2_000, 10_000):
         path = tmp_path / f"{count}.{format_name}{compression}"
         path.write_bytes(COMPRESSORS[compression](write(list(numbered(count))).encode()))
         with open_manifest(path) as entries:
@@ -173,6 +195,31 @@ def test_a_hundred_thousand_lines_take_a_few_blocks_of_memory(tmp_path: Path) ->
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500_000
+
+
+class Endless:
+    """A pipe with one line of many megabytes."""
+
+    def __init__(self, start: bytes) -> None:
+        self._blocks = itertools.chain([start], itertools.repeat(b"x" * 65_536, 320))
+
+    def read(self, _size: int = -1, /) -> bytes:
+        """Return the next block."""
+        return next(self._blocks, b"")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "start"), [("jsonl", b'{"'), ("json", b'["'), ("csv", b'"'), ("yaml", b"a: ")]
+)
+def test_a_line_without_end_takes_no_more_memory_than_a_definition(format_name: str, start: bytes) -> None:
+    """20 MB without a line break are passed over, not gathered."""
+    tracemalloc.start()
+    with open_manifest("-", format=format_name, stdin=Endless(start)) as entries:
+        [entry] = entries
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(entry, InvalidLine)
+    assert peak < 6_000_000
 
 
 def test_yaml_needs_no_compiled_parser() -> None:
