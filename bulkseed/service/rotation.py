@@ -23,7 +23,7 @@ from bulkseed.model import Fault, SecretValue
 from bulkseed.service.keys import Keys
 from bulkseed.service.passwords import LETTERS_AND_DIGITS, ROTATION_CLASSES, random_password
 from bulkseed.service.quota import Window
-from bulkseed.service.stages import make_room, move_stage
+from bulkseed.service.stages import VERSIONS_KEPT, make_room, move_stage
 from bulkseed.service.store import CURRENT, PREVIOUS, Secret, Store, Version
 from bulkseed.service.vault import TamperedError, Vault
 from bulkseed.wire.fault import fault
@@ -104,7 +104,7 @@ class Rotation:
             return
         stages = dict(secret.stages)
         move_stage(stages, CURRENT, secret.rotating_to)
-        make_room(self.store, secret, stages)
+        make_room(self.store, secret, stages, VERSIONS_KEPT)
         seconds = secret.rotation_seconds
         secret.stages, secret.rotating_to, secret.updated = stages, None, now
         secret.rotation_state = "Enabled" if seconds else "Disabled"

@@ -8,7 +8,7 @@ import orjson
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
-from bulkseed.service.stages import STAGE, STAGES_KEPT, make_room, move_stage
+from bulkseed.service.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
 from bulkseed.service.store import CURRENT, Secret, Version
 from bulkseed.service.vault import TamperedError
 from bulkseed.wire.actions import create_secret as creating
@@ -140,7 +140,7 @@ def put_secret_value(context: Context, asked: putting.Request, /) -> putting.Rep
     moved = dict(secret.stages)
     for stage in stages:
         move_stage(moved, stage, asked.version_id)
-    if not make_room(context.service.store, secret, moved):
+    if not make_room(context.service.store, secret, moved, VERSIONS_KEPT - 1):
         return fault("Rejected.LimitExceeded")
     secret.stages, secret.updated = moved, context.now
     add_version(context, secret, asked.version_id, data, data_type)

@@ -19,10 +19,10 @@ def move_stage(stages: dict[str, str], stage: str, version_id: str) -> None:
         stages[PREVIOUS] = replaced
 
 
-def make_room(store: Store, secret: Secret, stages: dict[str, str]) -> bool:
-    """Drop the oldest version that no stage marks when there are too many; False when all are marked."""
+def make_room(store: Store, secret: Secret, stages: dict[str, str], keep: int) -> bool:
+    """Drop the oldest version without a stage when more than `keep` are there; False if all have one."""
     versions = [version_id for version_id, _ in store.version_ids(secret)]
-    if len(versions) < VERSIONS_KEPT:
+    if len(versions) <= keep:
         return True
     marked = set(stages.values())
     oldest = next((version_id for version_id in versions if version_id not in marked), None)

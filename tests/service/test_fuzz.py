@@ -1,0 +1,158 @@
+"""Any parameters, for any action: an answer with a code, no internal failure, no echo of a value."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.kms import NOW, Desk
+
+from bulkseed.model import SecretValue
+from bulkseed.wire.actions import ACTIONS, create_key, create_secret
+from bulkseed.wire.actions.shape import _shape
+from bulkseed.wire.encoding import percent
+from bulkseed.wire.fault import decode_fault
+from bulkseed.wire.message import Call, Request
+
+CANARY = "canary-3f9a"
+WIRE_NAMES = {name: [f.wire for f in _shape(action.request)] for name, action in ACTIONS.items()}
+NAMES = sorted({"Format", "Unknown"}.union(*WIRE_NAMES.values()))
+
+json_texts = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["TagKey", "SecretName", "kms:x", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "TagKey",
+                    "TagValue",
+                    "Key",
+                    "Values",
+                    "SecretSubType",
+                    "DBInstanceId",
+                    "Accounts",
+                    "CustomData",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+).map(lambda value: orjson.dumps(value).decode())
+
+texts = st.one_of(
+    st.sampled_from(
+        [
+            *(
+                "",
+                "0",
+                "-1",
+                "1",
+                "7",
+                "30",
+                "101",
+                "999999999",
+                "9999999999",
+                "1e9",
+                "٣",
+                "true",
+                "False",
+                "v1",
+            ),
+            *(
+                "there",
+                "rds",
+                "acs/x",
+                "$Auto",
+                "Generic",
+                "Rds",
+                "Redis",
+                "ECS",
+                "PolarDB",
+                "RAMCredentials",
+            ),
+            *("ACSCurrent", "ACSPrevious", "7d", "6h", "AES_256", "binary", "JSON", "XML", "xml"),
+            *("acs:kms:cn-hangzhou:1000000000000001:secret/there", "x" * 200, "x" * 31_000, "\x00", "\ufffe"),
+        ]
+    ),
+    json_texts,
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+)
+
+
+def desk() -> Desk:
+    """Return a service that has a secret, a managed one and a key."""
+    made = Desk()
+    made.ask(create_secret.Request("there", "v1", SecretValue(CANARY)))
+    config = '{"SecretSubType":"DoubleUsers","DBInstanceId":"rm-1"}'
+    value = '{"Accounts":[{"AccountName":"a","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031 - braces
+    made.ask(
+        create_secret.Request("rds", "v1", SecretValue(value), secret_type="Rds", extended_config=config)
+    )
+    made.ask(create_key.Request())
+    return made
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_any_parameters(action: str, signature: str, data: st.DataObject) -> None:
+    """Good or bad, the service answers; what is bad is a client error that repeats no value."""
+    service = desk()
+    service.signature = signature
+    mine = st.sampled_from(WIRE_NAMES[action])
+    for _ in range(4):
+        given_parameters = data.draw(st.dictionaries(mine | st.sampled_from(NAMES), texts, max_size=8))
+        pairs = tuple(sorted((name, percent(text)) for name, text in given_parameters.items()))
+        cut = data.draw(st.integers(0, len(pairs)))
+        if signature == "rpc1":
+            pairs = tuple(pair for pair in pairs if pair[0] != "Format")
+        response = service.send(Call(action, pairs[:cut], pairs[cut:]))
+        assert response.status == 200 or 400 <= response.status < 500, response
+        if response.status != 200:
+            assert decode_fault(response).code in CODES, response
+            assert CANARY.encode() not in response.body
+        service.kms.commit()
+    assert service.code(create_secret.Request("after", "v1", SecretValue("x"))) is None
+
+
+CODES = {
+    *("InvalidParameter", "MissingParameter", "UnsupportedOperation", "DryRunOperationError"),
+    *("Forbidden.ResourceNotFound", "Forbidden.KeyNotFound", "Forbidden.DKMSInstanceNotFound"),
+    *("Rejected.ResourceExist", "Rejected.ResourceInDeleteWindow", "Rejected.ResourceInUse"),
+    *("Rejected.InvalidRequest", "Rejected.LimitExceeded", "Rejected.StateModifiedFailed"),
+    *("Rejected.Disabled", "Rejected.PendingDeletion"),
+}
+
+printable = st.text(string.printable + "é\udcff", max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", ""]) | printable,
+    path=st.sampled_from(["/", "", "//"]) | printable,
+    query=printable,
+    headers=st.dictionaries(
+        st.sampled_from(
+            [
+                *("authorization", "content-type", "host", "x-acs-action", "x-acs-date", "x-acs-version"),
+                *("x-acs-signature-nonce", "x-acs-content-sha256", "x-acs-security-token"),
+            ]
+        ),
+        printable | st.just("ACS3-HMAC-SHA256 Credential=embedded,SignedHeaders=host,Signature=x"),
+    ),
+    body=st.binary(max_size=200) | printable.map(lambda text: text.encode("utf-8", "surrogateescape")),
+)
+def test_any_request(method: str, path: str, query: str, headers: dict[str, Any], body: bytes) -> None:
+    """Whatever arrives unsigned is refused with a code."""
+    service = Desk()
+    response = service.kms.handle(Request(method, query, headers, body, path), NOW)
+    assert 400 <= response.status < 500
+    assert not decode_fault(response).code.startswith("HTTP")
