@@ -6,6 +6,7 @@ is raised (SDK up to 3.3.0).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+from aiohttp.web_protocol import RequestHandler
 
 from bulkseed.errors import UsageError
 from bulkseed.service.gate import Gate
@@ -38,7 +40,7 @@ async def http_server(gate: Gate, options: ServiceOptions) -> AsyncIterator[str]
         UsageError: the address is taken, or the certificate cannot be used.
     """
     context = _tls(options)
-    server = web.Server(
+    server = _Server(
         _handler(gate),
         access_log=None,
         logger=_silent,
@@ -60,6 +62,18 @@ async def http_server(gate: Gate, options: ServiceOptions) -> AsyncIterator[str]
         yield f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         await runner.cleanup()
+
+
+class _Server(web.Server):
+    """Receives in pieces of 64 KiB.
+
+    asyncio's own 256 KiB cost a memory mapping for each receive: an eighth of the time of a request.
+    """
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        if hasattr(transport, "max_size"):  # asyncio's selector transport; uvloop's has none
+            transport.max_size = 64 * 1024
+        super().connection_made(handler, transport)
 
 
 def _handler(gate: Gate):  # type: ignore[no-untyped-def]  # aiohttp does not export the handler's type

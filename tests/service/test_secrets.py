@@ -281,7 +281,14 @@ def test_lists_have_pages_and_filters() -> None:
     assert count(("TagValue", ["red"])) == 12
     assert count(("TagKey", ["colour"]), ("Description", ["d0"])) == 9
     assert count(("SecretType", ["Rds"])) == 0
-    for bad in ("{}", "[1]", '[{"Key":"Colour","Values":["a"]}]', '[{"Key":"SecretName","Values":[]}]', "["):
+    for bad in (
+        "{}",
+        "[1]",
+        '[{"Key":"SecretName","Values":7}]',
+        '[{"Key":"Colour","Values":["a"]}]',
+        '[{"Key":"SecretName","Values":[]}]',
+        "[",
+    ):
         assert desk.code(list_secrets.Request(filters=bad)) == "InvalidParameter"
     for number, size in ((0, 10), (1, 0), (1, 101)):
         bad_page = list_secrets.Request(page_number=number, page_size=size)
