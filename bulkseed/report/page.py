@@ -20,6 +20,9 @@ MOST_FAILURES = 50
 MOST_ROWS = 500
 """What a page shows of lists that a hostile or very old ledger could make endless."""
 
+TITLES = {"apply": "Provisioning report", "verify": "Verification report", "rollback": "Rollback report"}
+"""The first run's command → what the page is called."""
+
 ENDINGS: dict[int | None, str] = {
     0: "finished, everything settled",
     1: "finished, some not settled",
@@ -54,6 +57,7 @@ def render(numbers: Numbers, version: str) -> str:
     latencies = next((found for found in numbers.latencies if found.lane == lane), None)
     return environment.get_template("page.html").render(
         n=numbers,
+        title=TITLES.get(numbers.runs[0].command if numbers.runs else "apply", "Report"),
         version=version,
         meanings=MEANINGS,
         kinds=list(Kind),

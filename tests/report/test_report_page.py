@@ -1,0 +1,219 @@
+"""The page: well-formed, self-contained, deterministic, safe with any name, and written by the command."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+import urllib.parse
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from support.command import bulkseed, environment, simple, write_manifest
+from support.ledgers import new_ledger, whole_run
+from support.reports import EVENTFUL, HOSTILE, eventful
+
+from bulkseed.ledger import read_ledger
+from bulkseed.ledger.audit import audit
+from bulkseed.report.numbers import Check, read_numbers
+from bulkseed.report.page import render
+
+
+def page_of(ledger: Path) -> str:
+    """Return the page of a ledger as the command makes it."""
+    with read_ledger(ledger) as reader:
+        checks = [Check(found.name, found.holds, found.detail) for found in audit(reader)]
+        return render(read_numbers(reader.connection, ledger.name, checks), "1.2.3")
+
+
+def parse(page: str) -> ET.Element:
+    """Parse a page, which is well-formed XML too."""
+    return ET.fromstring(page)  # noqa: S314  # our own page
+
+
+def text_of(element: ET.Element) -> str:
+    """Return an element's text as it is read, with single spaces."""
+    return " ".join("".join(element.itertext()).split())
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a ledger with everything in it."""
+    return page_of(eventful(tmp_path_factory.mktemp("eventful")))
+
+
+@pytest.fixture(scope="module")
+def root(page: str) -> ET.Element:
+    """The page, parsed."""
+    return parse(page)
+
+
+def test_the_page_needs_nothing_else(page: str, root: ET.Element) -> None:
+    """No script, no event handler, no resource, no address but anchors within the page."""
+    tags = Counter(element.tag for element in root.iter())
+    assert not {"script", "link", "img", "iframe", "object", "embed", "image"} & set(tags)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            assert not name.lower().startswith("on"), name
+            assert name not in {"src", "srcset", "data", "poster", "background", "action"}
+            assert name != "href" or value.startswith("#")
+            assert not re.search(r"url\((?!#)", value)
+    styles = "".join(text_of(style) for style in root.iter("style"))
+    assert "url(" not in styles
+    assert "@import" not in styles
+    assert "default-src 'none'" in page
+
+
+def test_ids_are_unique_and_every_reference_finds_one(root: ET.Element) -> None:
+    """Anchors, labels and the parts of plots point to what is there, once."""
+    ids = Counter(element.get("id") for element in root.iter() if element.get("id"))
+    assert set(ids.values()) == {1}
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "href" or "url(#" in value:
+                assert re.sub(r"url\((.*)\)", r"\1", value).removeprefix("#") in ids
+            if name == "aria-labelledby":
+                assert set(value.split()) <= set(ids)
+
+
+def test_the_page_can_be_read_without_seeing_it(root: ET.Element) -> None:
+    """Headings descend one by one, tables have captions and scopes, plots words; first comes a skip link."""
+    levels = [int(element.tag[1]) for element in root.iter() if re.fullmatch("h[1-6]", element.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    for table in root.iter("table"):
+        assert text_of(table.find("caption"))  # type: ignore[arg-type]  # None has no text and fails too
+        assert all(cell.get("scope") in {"row", "col"} for cell in table.iter("th"))
+        columns = len(table.findall("thead/tr/th"))
+        assert {len(row) for row in table.findall("tbody/tr")} <= {columns}
+    plots = list(root.iter("svg"))
+    assert len(plots) == 6
+    assert all(plot.get("role") == "img" and len(plot.get("aria-label", "")) > 40 for plot in plots)
+    first_link = next(root.iter("a"))
+    assert first_link.get("href") == "#main"
+    assert root.get("lang") == "en"
+
+
+def test_names_and_codes_are_text_whatever_they_contain(page: str, root: ET.Element) -> None:
+    """A name, manifest, code, message, run id or reason that looks like HTML or a template shows as it is."""
+    assert "<img" not in page
+    assert "<script" not in page
+    everything = "".join(root.itertext())
+    assert everything.count(HOSTILE) >= 6
+    assert "49" not in {text_of(element) for element in root.iter("code")}
+
+
+def test_the_page_says_what_the_ledger_says(root: ET.Element) -> None:
+    """The identity, the audit, the failures with advice and examples, and how each run ended."""
+    text = text_of(root)
+    assert (
+        f"{EVENTFUL + 3} definitions = 84 created + 12 adopted + 12 rejected + 12 exhausted + 3 invalid"
+        in text
+    )
+    assert "The ledger adds up: all 9 checks" in text
+    assert "The quota was kept: the fullest second held 10 attempts to create, the quota was 10" in text
+    assert "12 exhausted: InternalFailure The service failed internally. What to do: run again." in text
+    assert "2 invalid Duplicate: first seen on line …." in text
+    assert "prod/orders/008 at prod.jsonl:8" in text
+    assert "interrupted by SIGINT (exit code 130)" in text
+    assert "killed; last on record" in text
+    assert "12 are in doubt" in text
+
+
+def test_a_ledger_in_which_nothing_was_sent_has_a_page(tmp_path: Path) -> None:
+    """No attempt, no answer, no plot, and no error."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, [])
+    text = text_of(parse(page_of(ledger.path)))
+    assert "All 0 definitions are settled." in text
+    assert "Nothing was sent." in text
+
+
+def test_a_ledger_that_does_not_add_up_is_called_that(tmp_path: Path) -> None:
+    """A row that was removed shows at the top and among the checks."""
+    path = eventful(tmp_path)
+    with new_ledger(tmp_path) as ledger:
+        ledger.connection.execute("DELETE FROM definitions WHERE id = 1")
+    root = parse(page_of(path))
+    assert "The ledger does not add up" in text_of(root)
+    assert {text_of(row[0]): text_of(row[1]) for row in root.iter("tr")}["All rows add up"] == "no ✗"
+
+
+def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path, page: str) -> None:
+    """No clock, no randomness, no name of this machine beyond the ledger's own."""
+    path = eventful(tmp_path)
+    first = page_of(path)
+    assert first == page_of(path)
+    again = [re.sub(r"begun [-0-9: ]+|process \d+ on|as process \d+", "", text) for text in (first, page)]
+    assert again[0] == again[1]
+
+
+def test_the_command_writes_the_page_and_prints_where(tmp_path: Path) -> None:
+    """By default beside where it is called, else where -o says; readable by all, in place of an older one."""
+    path = eventful(tmp_path)
+    done = bulkseed("report", path, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "prod.report.html\n", "")
+    written = tmp_path / "prod.report.html"
+    assert written.stat().st_mode & 0o777 == 0o644
+    other = tmp_path / "other.html"
+    other.write_text("older")
+    assert bulkseed("report", path, "-o", other, cwd=tmp_path).returncode == 0
+    assert other.read_bytes() == written.read_bytes()
+    assert {child.name for child in tmp_path.iterdir() if "html" in child.name} == {written.name, other.name}
+
+
+def test_no_value_reaches_the_page(tmp_path: Path) -> None:
+    """Values are in no form in the page of a run with good and bad lines."""
+    values = [f"canary/{i}+value=" for i in range(20)]
+    lines = [{"SecretName": f"app/{i}", "SecretData": value} for i, value in enumerate(values)]
+    lines[3]["SecretName"] = "not a good name"
+    lines[5]["SecretName"] = "app/4"
+    manifest = write_manifest(
+        tmp_path / "m.jsonl", [*lines, '{"SecretName": "app/x", "SecretData": "canary/9']
+    )
+    bulkseed("apply", manifest, "--endpoint", "embedded", "--qps", 0, cwd=tmp_path)
+    assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "m.report.html").read_text()
+    assert "app/4" in page
+    for value in [*values, "canary"]:
+        for form in (value, urllib.parse.quote(value, safe=""), base64.b64encode(value.encode()).decode()):
+            assert form not in page
+
+
+def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+    """The ledger is never written over; a folder that is not there or a ledger that is none is an error."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, [])
+    before = ledger.path.read_bytes()
+    same = bulkseed("report", ledger.path, "-o", ledger.path, cwd=tmp_path)
+    assert (same.returncode, ledger.path.read_bytes()) == (2, before)
+    nowhere = bulkseed("report", ledger.path, "-o", "not/there.html", cwd=tmp_path)
+    assert (nowhere.returncode, nowhere.stderr) == (
+        2,
+        "Error: cannot write not/there.html: No such file or directory\n",
+    )
+    assert bulkseed("report", "missing.db", cwd=tmp_path).returncode == 4
+    write_manifest(tmp_path / "m.jsonl", simple(2))
+    assert bulkseed("report", "m.jsonl", cwd=tmp_path).returncode == 4
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, package: str) -> None:
+    """One line and exit code 2."""
+    code = f"import sys; sys.modules[{package!r}] = None; import bulkseed.__main__ as m; sys.exit(m.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", "x.db"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pip install 'bulkseed[report]'" in done.stderr
+    assert done.stderr.count("\n") == 1
