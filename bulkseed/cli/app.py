@@ -12,9 +12,11 @@ from bulkseed.errors import BulkseedError
 
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
+    "explain": ("bulkseed.cli.explain", "show the request for one line, and how it is signed"),
     "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
     "plan": ("bulkseed.cli.plan", "say what apply would do; writes nothing"),
     "report": ("bulkseed.cli.report", "write a ledger as one HTML page"),
+    "rollback": ("bulkseed.cli.rollback", "delete what a ledger's runs made, and nothing else"),
     "serve": ("bulkseed.cli.serve", "run the local KMS"),
     "verify": ("bulkseed.cli.verify", "read every definition back and compare"),
 }

@@ -1,0 +1,120 @@
+"""``bulkseed explain``: the request for one line of a manifest, taken apart."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from dataclasses import fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from bulkseed.cli import options as o
+from bulkseed.errors import CredentialsError, UsageError
+from bulkseed.model import Credentials, InvalidLine, SecretDefinition, SecretValue
+
+MASK = "****"
+EXAMPLE = Credentials("your-access-key-id", SecretValue("your-access-key-secret"))
+
+
+@click.command()
+@o.manifest_options
+@click.option("--line", type=click.IntRange(min=1), required=True, metavar="N", help="The definition's line.")
+@o.target_options
+@click.option("--reveal", is_flag=True, help=f"Use the value itself instead of {MASK}, and print it.")
+def explain(**given: Any) -> int:
+    """Show the request that creates the definition on line N of MANIFEST…, and how it is signed.
+
+    Prints the canonical request, the string to sign and the signature, then a curl command and a snippet for
+    the vendor's SDK that send the same. Sends nothing. Unless --reveal is given the value is replaced by ****
+    before anything is computed from it. Without credentials in the environment an example key signs.
+    """
+    o.need_manifests(given["manifests"])
+    target = o.TargetOptions.of(given)
+    definition = _find(given)
+    if not given["reveal"]:
+        definition = replace(definition, data=SecretValue(MASK))
+    click.echo(_explanation(definition, target))
+    return 0
+
+
+def _find(given: dict[str, Any]) -> SecretDefinition:
+    from bulkseed.manifest import open_manifest
+
+    defaults = o.parse_defaults(given["defaults"])
+    with open_manifest(*given["manifests"], format=given["format_name"], defaults=defaults) as entries:
+        for entry in entries:
+            if entry.origin.line != given["line"]:
+                continue
+            if isinstance(entry, InvalidLine):
+                raise UsageError(f"{entry.origin} is no definition: {'; '.join(entry.reasons)}")
+            return entry
+    raise UsageError(f"there is no definition on line {given['line']}")
+
+
+def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
+    from bulkseed.engine.client import new_nonce
+    from bulkseed.wire.actions import create_secret
+    from bulkseed.wire.explain import layers
+    from bulkseed.wire.signing import SIGNATURES
+
+    try:
+        credentials = Credentials.from_environment(os.environ)
+    except CredentialsError:
+        credentials = EXAMPLE
+    url = "http://127.0.0.1" if target.embedded else target.url
+    call = create_secret.encode(definition)
+    signer = SIGNATURES[target.signature](urlsplit(url).netloc, credentials)
+    request = signer.sign(call, time.time(), new_nonce())
+    shown = layers(request, credentials.access_key_secret.reveal().encode())
+    headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
+    address = shlex.quote(f"{url}/?{request.query}" if request.query else f"{url}/")
+    curl = " \\\n  ".join(
+        [f"curl -X POST {address}", *headers, f"--data-raw {shlex.quote(request.body.decode())}"]
+    )
+    parts = {
+        "canonical request": shown.canonical,
+        "string to sign": shown.string_to_sign,
+        "signature": shown.signature,
+        "curl, good for 15 minutes and once": curl,
+        "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)": _sdk_snippet(
+            definition, url, target
+        ),
+    }
+    return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())
+
+
+_SDK_NAMES = {"name": "secret_name", "data": "secret_data", "data_type": "secret_data_type"}
+
+
+def _sdk_snippet(definition: SecretDefinition, url: str, target: o.TargetOptions) -> str:
+    parts = urlsplit(url)
+    arguments = []
+    for f in fields(definition):
+        value = getattr(definition, f.name)
+        if isinstance(value, SecretValue):
+            value = value.reveal()
+        if value is not None and f.name != "origin":
+            arguments.append(f"    {_SDK_NAMES.get(f.name, f.name)}={value!r},")
+    version = "\n    signature_algorithm='v2'," if target.signature == "rpc1" else ""
+    return "\n".join(
+        [
+            "import os",
+            "from alibabacloud_kms20160120 import models",
+            "from alibabacloud_kms20160120.client import Client",
+            "from alibabacloud_tea_openapi.models import Config",
+            "",
+            "client = Client(Config(",
+            "    access_key_id=os.environ['ALIBABA_CLOUD_ACCESS_KEY_ID'],",
+            "    access_key_secret=os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET'],",
+            f"    endpoint={parts.netloc!r},",
+            f"    protocol={parts.scheme!r},",
+            f"    region_id={target.region!r},{version}",
+            "))",
+            "print(client.create_secret(models.CreateSecretRequest(",
+            *arguments,
+            ")).body.to_map())",
+        ]
+    )

@@ -1,0 +1,62 @@
+"""``bulkseed explain``: what it prints, sent as printed, does what it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, write_manifest
+from support.stub_kms import StubKms
+
+VALUE = "canary value with spaces, 'quotes', \"more\" and 密码 + * ~ %"
+DEFINITION = {"SecretName": "app/db", "SecretData": VALUE, "Description": "it's a test", "Tags": {"a": "b"}}
+
+
+def section(text: str, title: str) -> str:
+    """Return the part below a title."""
+    return text.split(f"# {title}")[1].split("\n", 1)[1].split("\n\n# ", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_the_curl_command_and_the_snippet_are_accepted(tmp_path: Path, signature: str) -> None:
+    """An independent server finds nothing wrong with either, and stores the very value."""
+    manifest = write_manifest(tmp_path / "m.jsonl", ["# a comment", DEFINITION])
+    for title, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+        with StubKms(KEY_ID, KEY_SECRET) as stub:
+            done = bulkseed(
+                "explain", manifest, "--line", 2, "--reveal", "--endpoint", stub.endpoint,
+                "--signature", signature, cwd=tmp_path,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            code = section(done.stdout, title)
+            sent = subprocess.run(
+                [*program, code], env=environment(), capture_output=True, text=True, check=False, timeout=30
+            )
+            assert "RequestId" in sent.stdout, sent.stderr
+        assert stub.secrets == {"app/db": VALUE.encode()}
+        assert stub.problems == []
+
+
+def test_the_value_is_masked_and_nothing_is_computed_from_it(tmp_path: Path) -> None:
+    """Two definitions that differ in the value alone look the same but for nonce and time."""
+    manifest = write_manifest(
+        tmp_path / "m.jsonl", [DEFINITION, {**DEFINITION, "SecretData": "other-canary"}]
+    )
+    hashes = set()
+    for line in (1, 2):
+        done = bulkseed("explain", manifest, "--line", line, cwd=tmp_path)
+        assert "canary" not in done.stdout + done.stderr
+        hashes.add(section(done.stdout, "canonical request").splitlines()[-1])
+    assert len(hashes) == 1
+
+
+def test_a_bad_line_is_explained_by_its_reasons(tmp_path: Path) -> None:
+    """Neither a missing nor an invalid line is a traceback."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [{"SecretName": "x y", "SecretData": "canary"}])
+    for line, word in ((1, "SecretName"), (7, "line 7")):
+        done = bulkseed("explain", manifest, "--line", line, cwd=tmp_path)
+        assert done.returncode == 2
+        assert word in done.stderr
+        assert "canary" not in done.stderr
