@@ -96,6 +96,14 @@ def test_a_killed_run_passes(tmp_path: Path) -> None:
     assert failures(ledger.path) == []
 
 
+def test_a_row_may_be_settled_again_for_another_version(tmp_path: Path) -> None:
+    """A changed VersionId opens a row again; that it is settled anew is not settling it twice."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(3))
+        whole_run(ledger, [definition("secret-000001", version="v2")], "run-2", now=START + 60)
+    assert failures(ledger.path) == []
+
+
 def test_a_stopped_run_passes(tmp_path: Path) -> None:
     """What was read after the stop is pending in the rows and in the summary."""
     with new_ledger(tmp_path) as ledger:
