@@ -96,7 +96,7 @@ def _put_done(response: Response, _definition: SecretDefinition, _time: ServiceT
     if isinstance(reply, Fault | Lost):
         return reply
     # The same version and value again is a success that moves no stage.
-    return Done(reply.request_id, current=not reply.version_stages or "ACSCurrent" in reply.version_stages)
+    return Done(reply.request_id, current="ACSCurrent" in reply.version_stages)
 
 
 def _restore(definition: SecretDefinition) -> Call:

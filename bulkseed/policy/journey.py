@@ -2,7 +2,7 @@
 
 `journey` decides; the engine acts. The engine sends `None` for a `Wait` that is over or a `Disown` that is on
 disk, closes the generator to leave a definition pending, and reads the `Settled` that it returns. Rules that
-live here: when doubt arises, how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, and when
+live here: when doubt arises, how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, when
 attempts or budget run out.
 """
 
@@ -77,7 +77,7 @@ class Counted:
 
 @dataclass(slots=True, frozen=True)
 class Done:
-    """A write other than CreateSecret succeeded. `current`: the version written is the one in force."""
+    """A write other than CreateSecret succeeded. `current`: its version is known to be the one in force."""
 
     request_id: str | None = None
     current: bool = True
@@ -143,8 +143,8 @@ class GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from
 class Traveller:
     """The state of one journey: attempts made, budget used, and the doubt that they left.
 
-    `theirs`: an earlier run found that the secret is not ours. `time` gives epoch seconds; `now` is the clock of
-    the retry budget, which may stand still at times.
+    `theirs`: an earlier run found that the secret is not ours. `time` gives epoch seconds; `now` is the clock
+    of the retry budget, which may stand still at times.
     """
 
     __slots__ = (
@@ -342,7 +342,11 @@ def _update(version_id: str, me: Traveller) -> Journey:
             return ended(Outcome.CONFLICT, put, message)
         return ended(Outcome.REJECTED, put)
     assert isinstance(put, Done)  # noqa: S101  # a write is answered by Done or Fault
-    if not put.current:
-        message = f"version {version_id} has this value, but another one is current: choose another VersionId"
-        return Settled(Outcome.CONFLICT, message=message, status=200)
+    if not put.current:  # the service had it already, and moves no stage then
+        found = yield from me.ask(Step.READ_CURRENT)
+        if not isinstance(found, Found) or found.version_id != version_id:
+            message = (
+                f"version {version_id} has this value, but another one is current: choose another VersionId"
+            )
+            return Settled(Outcome.CONFLICT, message=message, status=200)
     return Settled(Outcome.UPDATED, status=200, request_id=put.request_id)

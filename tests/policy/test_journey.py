@@ -209,8 +209,16 @@ ON_EXISTS = [
     (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), NO_PERMISSION], Outcome.REJECTED),
     (
         OnExists.UPDATE,
-        [EXISTS, found(same=False, version="v0"), Counted(1), Done(current=False)],
+        [
+            *(EXISTS, found(same=False, version="v0"), Counted(1)),
+            *(Done(current=False), found(same=False, version="v0")),
+        ],
         Outcome.CONFLICT,
+    ),
+    (
+        OnExists.UPDATE,
+        [EXISTS, found(same=False, version="v0"), Counted(1), Done(current=False), found()],
+        Outcome.UPDATED,
     ),
     (
         OnExists.UPDATE,

@@ -1,0 +1,315 @@
+"""A service, the network to it, its other users and a disk, under the virtual clock: what a run lives in.
+
+The service is the real one, in this process; it keeps a record of who wrote what. What was sent arrives even
+if its sender has died meanwhile. A life is one run on the ledger of the last one; it may be killed at any
+step, and then only what was on disk at that moment is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+from bulkseed.engine.clock import Clock
+from bulkseed.engine.seed import seed
+from bulkseed.engine.stop import Stop
+from bulkseed.engine.task import APPLY
+from bulkseed.ledger import Ledger, open_ledger
+from bulkseed.model import Credentials, Lost, ManifestEntry, Outcome, Row, SecretValue, Summary, Target
+from bulkseed.service.build import build_kms
+from bulkseed.service.faults import KINDS, Disturbance
+from bulkseed.service.gate import Gate
+from bulkseed.service.kms import Kms
+from bulkseed.service.options import ServiceOptions
+from bulkseed.wire.actions import ACTIONS, get_secret_value
+from bulkseed.wire.encoding import parse_form
+from bulkseed.wire.message import Request, Response, Transport
+from bulkseed.wire.signing import SIGNATURES
+from support import virtual_clock
+
+EPOCH = 1_800_000_000.0
+"""Wall-clock time at the virtual clock's zero."""
+
+LATE = 40.0
+"""Seconds after which a request that its sender has given up arrives."""
+
+ACCESS_KEY_SECRET = "fake-access-key-secret-canary"
+
+
+class WatchedKms(Kms):
+    """The real service, with a record of what reached it and who wrote what is on its disk."""
+
+    def __init__(self, kms: Kms) -> None:
+        super().__init__(kms._service)
+        self.dead = False
+        self.writer = "ours"
+        self.arrivals: list[tuple[float, str, str]] = []  # when, action, name
+        self.creators: dict[str, str] = {}  # name -> who
+        self.versions: dict[tuple[str, str], tuple[str, str]] = {}  # name and version -> who and value
+        self._unwritten: list[tuple[str, str, str, str, str]] = []
+
+    def handle(self, request: Request, now: float) -> Response:
+        """Answer one request."""
+        response = super().handle(request, now)
+        parameters = dict((parse_form(request.query) or []) + (parse_form(request.body) or []))
+        action, name = request.headers.get("x-acs-action", ""), parameters.get("SecretName", "")
+        if self.writer == "ours":
+            self.arrivals.append((now, action, name))
+        if response.status == 200 and action in {"CreateSecret", "PutSecretValue"}:
+            version, value = parameters["VersionId"], parameters["SecretData"]
+            self._unwritten.append((action, self.writer, name, version, value))
+        return response
+
+    def commit(self) -> None:
+        """Put on disk what was written, and remember by whom."""
+        if self.dead:
+            raise sqlite3.OperationalError("the service is dead")
+        super().commit()
+        for action, who, name, version, value in self._unwritten:
+            self.versions.setdefault((name, version), (who, value))
+            if action == "CreateSecret":
+                assert name not in self.creators, f"{name} was created twice"
+                self.creators[name] = who
+        self._unwritten.clear()
+
+    def rollback(self) -> None:
+        """Undo what is not on disk."""
+        if not self.dead:
+            super().rollback()
+            self._unwritten.clear()
+
+
+@dataclass
+class Trouble:
+    """What happens to one request: a fault at the service, a refused connection, or a reply given up."""
+
+    kind: str = "none"  # none, refused, late, or one of `bulkseed.service.faults.KINDS`
+    one_way: float = 0.01
+
+
+class World:
+    """Everything outside a run. `troubles` meet the requests in the order they are sent."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: ServiceOptions | None = None,
+        troubles: Iterable[Trouble] = (),
+        one_way: Callable[[], float] = lambda: 0.01,
+        skew: float = 0.0,
+        access_key_secret: str = ACCESS_KEY_SECRET,
+        rewrite: Callable[[Request, Response], Response | None] | None = None,
+    ) -> None:
+        options = replace(options or ServiceOptions(), access_key_secret=SecretValue(ACCESS_KEY_SECRET))
+        built, self.credentials = build_kms(options)
+        self.kms = WatchedKms(built)
+        self.gate = Gate(self.kms, clock=self.time)
+        self.sent: list[float] = []  # when each request was written
+        self.replied: set[str] = set()  # names whose CreateSecret was answered with success, and read
+        self.steps = 0
+        self.path = folder / "0.ledger.db"
+        self.clock = Clock(virtual_clock.now, lambda: self.time() + skew)
+        mine = Credentials(self.credentials.access_key_id, SecretValue(access_key_secret))
+        self.target = Target("http://kms.test", "cn-hangzhou", mine)
+        self.make_ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
+        self.task = APPLY
+        self.make_transport: Callable[[World], Transport] = Network
+        self.rows: list[Row] = []
+        self._options = options
+        self._troubles = iter(troubles)
+        self._one_way = one_way
+        self._rewrite = rewrite
+        self._signer = SIGNATURES["acs3"]("kms.test", self.credentials)
+        self._nonces = itertools.count()
+        self._plans: dict[int, list[Callable[[], None]]] = {}
+        self._task: asyncio.Task[Summary] | None = None
+        self._copy: Path | None = None
+        self._travels: set[asyncio.Task[Any]] = set()
+
+    def time(self) -> float:
+        """Return the epoch seconds of the service."""
+        return EPOCH + virtual_clock.now()
+
+    def at_step(self, step: int, action: Callable[[], None]) -> None:
+        """Do `action` at a step: a request leaves, arrives or is answered, or a row is decided."""
+        self._plans.setdefault(step, []).append(action)
+
+    def step(self) -> None:
+        """Count a step."""
+        for action in self._plans.pop(self.steps, []):
+            action()
+        self.steps += 1
+
+    def foreign(self, request: Any) -> Any:
+        """Let somebody else make a request."""
+        call = request.encode()
+        signed = self._signer.sign(call, self.time(), f"foreign-{next(self._nonces)}")
+        self.kms.writer = "foreign"
+        try:
+            response = self.kms.handle(signed, self.time())
+            self.kms.commit()
+        finally:
+            self.kms.writer = "ours"
+        return ACTIONS[call.action].reply.read(response)
+
+    def value(self, name: str, version: str | None = None) -> str | None:
+        """Return what the service holds; by default the version in force."""
+        reply = self.foreign(get_secret_value.Request(name, version_id=version))
+        return reply.secret_data.reveal() if isinstance(reply, get_secret_value.Reply) else None
+
+    def restart_service(self) -> None:
+        """Kill the service and start it again on what is on its disk; needs a data directory."""
+        old = self.kms
+        old.rollback()
+        old.close()
+        old.dead = True
+        built, _ = build_kms(self._options)
+        self.kms = WatchedKms(built)
+        self.kms.arrivals, self.kms.creators, self.kms.versions = old.arrivals, old.creators, old.versions
+        self.gate = Gate(self.kms, clock=self.time)
+
+    def kill(self) -> None:
+        """Kill the run: what is on disk now is all that is left of it."""
+        assert self._task is not None
+        if self._copy is not None:
+            return
+        number = int(self.path.name.split(".")[0]) + 1
+        self._copy = self.path.with_name(f"{number}.ledger.db")
+        for suffix in ("", "-wal"):
+            source = Path(f"{self.path}{suffix}")
+            if source.exists():
+                shutil.copyfile(source, f"{self._copy}{suffix}")
+        self._task.cancel()
+
+    def cancel(self) -> None:
+        """Cancel the run hard, as a caller of `seed` may."""
+        assert self._task is not None
+        self._task.cancel()
+
+    @property
+    def killed(self) -> bool:
+        """True once the run of this life is dead."""
+        return self._copy is not None
+
+    async def live(
+        self, entries: Sequence[ManifestEntry], *, stop: Stop | None = None, **options: Any
+    ) -> Summary | None:
+        """Run until the end, and return the summary; None if the run was killed or cancelled."""
+        ledger = self.make_ledger(open_ledger(self.path, self.target))
+        self.rows = []
+
+        def on_row(row: Row) -> None:
+            if not self.killed:
+                self.rows.append(row)
+                self.step()
+
+        self._task = asyncio.ensure_future(
+            seed(
+                entries,
+                self.target,
+                ledger,
+                task=self.task,
+                transport=self.make_transport(self),
+                clock=self.clock,
+                on_row=on_row,
+                stop=stop,
+                **options,
+            )
+        )
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            return None
+        finally:
+            ledger.close()
+            if self._copy is not None:
+                self.path, self._copy = self._copy, None
+
+    def next_trouble(self) -> Trouble:
+        """Return what happens to the next request."""
+        return next(self._troubles, None) or Trouble(one_way=self._one_way())
+
+    def travel(self, request: Request, trouble: Trouble) -> asyncio.Task[Response | Lost]:
+        """Send a request on its way, which ends at the service whatever becomes of the sender."""
+        task = asyncio.ensure_future(self._travel(request, trouble))
+        self._travels.add(task)
+        task.add_done_callback(self._travels.discard)
+        return task
+
+    async def _travel(self, request: Request, trouble: Trouble) -> Response | Lost:
+        await asyncio.sleep(LATE if trouble.kind == "late" else trouble.one_way)
+        self.step()
+        kms = self.kms
+        disturbance = KINDS[trouble.kind](None) if trouble.kind in KINDS else Disturbance()
+        response: Response | None = Response(200, {}, b"")
+        if disturbance.applied:
+            response = await self.gate.answer(request)
+        if response is not None and kms.dead:
+            response = None
+        if response is not None:
+            response = disturbance.reply(response)
+        if response is not None and self._rewrite is not None:
+            response = self._rewrite(request, response)
+        self.step()
+        await asyncio.sleep(trouble.one_way)
+        if response is None:
+            return Lost("connection closed without a reply", maybe_applied=True)
+        date = formatdate(self.time(), usegmt=True)
+        return Response(response.status, {"date": date, **response.headers}, response.body)
+
+    def note_reply(self, request: Request) -> None:
+        """Note that a client takes a request to have succeeded."""
+        if request.headers["x-acs-action"] == "CreateSecret":
+            self.replied.add(dict(parse_form(request.query) or [])["SecretName"])
+
+    async def settle(self) -> None:
+        """Wait until everything that was sent has arrived."""
+        while self._travels:
+            await asyncio.wait(self._travels)
+
+    def close(self) -> None:
+        """Close the service."""
+        self.kms.close()
+
+
+@dataclass
+class Network:
+    """A transport to the world's service."""
+
+    world: World
+    patience: float = 30.0
+
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        """Send a request, if it can be connected; a reply that takes too long is given up."""
+        world = self.world
+        world.step()
+        if world.killed:
+            await asyncio.Event().wait()
+        trouble = world.next_trouble()
+        if trouble.kind == "refused":
+            return Lost("no connection", maybe_applied=False)
+        on_write()
+        world.sent.append(virtual_clock.now())
+        travel = world.travel(request, trouble)
+        try:
+            async with asyncio.timeout(self.patience):
+                answer = await asyncio.shield(travel)
+        except TimeoutError:
+            return Lost("no reply in time", maybe_applied=True)
+        world.step()
+        if isinstance(answer, Response) and answer.status == 200 and not world.killed:
+            world.note_reply(request)
+        return answer
+
+
+def outcomes(rows: Iterable[Row]) -> dict[str, Outcome]:
+    """Return the outcome of every row that names a definition."""
+    return {row.name: row.outcome for row in rows if row.name and row.outcome is not Outcome.INVALID}
