@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-PROGRAMS = ("chromium", "chromedriver")
+from support.programs import program
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -29,12 +27,7 @@ FLAGS = (
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chrome]:
     """Start Chromium with an empty `profile`; without one the test fails in CI and is skipped elsewhere."""
-    browser, driver = (shutil.which(program) for program in PROGRAMS)
-    if browser is None or driver is None:
-        missing = "needs Debian's packages chromium and chromium-driver"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+    browser, driver = program("chromium", "chromium"), program("chromedriver", "chromium-driver")
     options = ChromeOptions()
     options.binary_location = browser
     for flag in (*FLAGS, f"--user-data-dir={profile}"):

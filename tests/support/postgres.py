@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.programs import program
 
 ADMIN_PASSWORD = "admin-password"
 
@@ -21,35 +22,48 @@ def _account() -> tuple[int, int]:
     return user.pw_uid, user.pw_gid
 
 
-ACCOUNT = _account()
-
-
 @contextmanager
 def postgres() -> Iterator[str]:
     """Run a server whose accounts need their passwords, and give the URL of its administrator."""
+    _program("initdb")  # before the account that its package makes is asked for
+    account = _account()
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         data, password = Path(name, "data"), Path(name, "password")
         password.write_text(ADMIN_PASSWORD)
         for path in (Path(name), password):
-            os.chown(path, *ACCOUNT)
+            os.chown(path, *account)
         port = _free_port()
-        _run("initdb", "-D", data, "-U", "admin", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8")
+        _run(
+            account,
+            "initdb",
+            "-D",
+            data,
+            "-U",
+            "admin",
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={password}",
+            "-E",
+            "UTF8",
+        )
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        _run("pg_ctl", "-D", data, "-w", "-o", options, "-l", data / "log", "start")
+        _run(account, "pg_ctl", "-D", data, "-w", "-o", options, "-l", data / "log", "start")
         try:
             yield f"postgresql://admin:{ADMIN_PASSWORD}@127.0.0.1:{port}/postgres"
         finally:
-            _run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+            _run(account, "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 
-def _run(program: str, *arguments: object) -> None:
-    found = shutil.which(program) or max(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), default=None)
-    assert found, f"{program} is missing: install Debian's package postgresql"
+def _program(name: str) -> str:
+    return program(name, "postgresql", f"usr/lib/postgresql/*/bin/{name}")
+
+
+def _run(account: tuple[int, int], name: str, *arguments: object) -> None:
     subprocess.run(
-        [found, *map(str, arguments)],
+        [_program(name), *map(str, arguments)],
         check=True,
-        user=ACCOUNT[0],
-        group=ACCOUNT[1],
+        user=account[0],
+        group=account[1],
         stdout=subprocess.DEVNULL,
         cwd="/",
     )
