@@ -12,6 +12,10 @@ from support.reference import updated
 
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.model import Outcome
+from bulkseed.service.databases import read_databases
+from bulkseed.service.faults import KINDS, read_faults
+from bulkseed.service.policies import read_policies
+from bulkseed.wire.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,3 +62,29 @@ def test_the_exit_codes_are_the_code_s() -> None:
 def test_what_the_code_writes_is_up_to_date() -> None:
     """The reference of commands, the failure table and the schema are the code's own words."""
     assert updated(README) == README, "run: python tests/support/reference.py"
+
+
+LOCAL_KMS = README.split("## The local KMS")[1].split("\n## ")[0]
+
+
+def test_the_local_kms_answers_the_actions_it_claims() -> None:
+    """The list of actions is the table of actions."""
+    lists = re.search(r"^Secrets: (.*?)\. Keys: (.*?)\.$", LOCAL_KMS, re.DOTALL | re.MULTILINE)
+    assert lists is not None
+    assert set(re.findall(r"\w+", f"{lists[1]} {lists[2]}")) == set(ACTIONS)
+
+
+def test_the_example_files_of_the_local_kms_are_read(tmp_path: Path) -> None:
+    """Each JSON example is what the service takes, and each fault it names exists."""
+    readers = {
+        "faults": read_faults,
+        "policies": lambda path: read_policies(path, "1000000000000001"),
+        "rds": read_databases,
+    }
+    for option, read in readers.items():
+        found = re.search(rf"^\| `--{option}` \| (.*) \| `(.*)` \|$", LOCAL_KMS, re.MULTILINE)
+        assert found is not None
+        (tmp_path / option).write_text(found[2], encoding="utf-8")
+        read(tmp_path / option)
+        if option == "faults":
+            assert set(re.findall("`([\\w-]+)`", found[1])) == set(KINDS)
