@@ -3,8 +3,8 @@
 Every attempt, first or repeated, asks its lane for a `Permit`. A lane grants one when all of these allow it,
 and otherwise the earliest moment that they do sets the one timer; waiters are served in order.
 
-- `SenderWindow`: never more than the limit in any second at the sender, whatever happens after the grant;
-- `ServiceWindow`: nor at the service, whatever the network does to our spacing;
+- its `Window`: never more than the limit in any second, neither here, whatever happens between grant and
+  write, nor at the service, whatever the network does to our spacing;
 - a token bucket, which spreads the sends over the second and saves up next to nothing while idle;
 - `Pace`: the rate of that bucket, lowered while the service throttles;
 - a pause that the service asked for.
@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bulkseed.engine.pace import Pace
-from bulkseed.engine.windows import SenderWindow, ServiceWindow
+from bulkseed.engine.window import Window
 
 PAUSE_MAX = 60.0
 """The longest pause taken from the service, in seconds."""
@@ -42,7 +42,7 @@ class Permit:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self.sent_at: float | None = None
-        self.placed_at: float | None = None  # owned by `ServiceWindow`
+        self.placed_at: float | None = None  # owned by `Window`
 
     def written(self) -> None:
         """Count the send from now; call it at the moment of the write."""
@@ -74,8 +74,7 @@ class Pacer:
         self.limit_qps = limit_qps
         self._clock = clock
         self._pace = Pace(limit_qps)
-        self._sender = SenderWindow(limit_qps) if limit_qps else None
-        self._service = ServiceWindow(limit_qps) if limit_qps else None
+        self._window = Window(limit_qps) if limit_qps else None
         self._open_road = not limit_qps  # nothing to ask: no ceiling, not throttled, not paused
         self._granted = 0  # not yet written
         self._tokens = 0.0
@@ -119,13 +118,10 @@ class Pacer:
 
     def answered(self, latency: float, throttled: bool = False, retry_after: float | None = None) -> None:
         """Learn from an answer that came `latency` seconds after its write; `retry_after` is in seconds."""
-        if self._service is None and not throttled:
-            return
-        now = self._clock()
-        if self._service is not None:
-            self._service.answered(now, latency)
+        if self._window is not None:
+            self._window.answered(self._clock(), latency)
         if throttled:
-            self._slow_down(now, latency, retry_after)
+            self._slow_down(self._clock(), latency, retry_after)
 
     def close(self) -> None:
         """Grant nothing any more: everyone who waits, now or later, gets None."""
@@ -165,8 +161,8 @@ class Pacer:
         at = self._paused_until
         if tokens < 1:
             at = max(at, now + (1 - tokens) / rate)
-        if self._sender is not None and self._service is not None:
-            at = max(at, self._sender.free_at(now, self._granted), self._service.free_at(now, self._granted))
+        if self._window is not None:
+            at = max(at, self._window.free_at(now, self._granted))
         return at
 
     def _grant(self) -> Permit:
@@ -189,9 +185,8 @@ class Pacer:
             recent.popleft()
         if len(recent) > self.worst_second:
             self.worst_second = len(recent)
-        if self._sender is not None and self._service is not None:
-            self._sender.wrote(now)
-            self._service.wrote(permit, now)
+        if self._window is not None:
+            self._window.wrote(permit, now)
             if self._waiters and self._timer is None:
                 self._serve()
 
@@ -201,8 +196,8 @@ class Pacer:
             self._tokens += 1
             if self._waiters:
                 self._serve()
-        elif self._service is not None:
-            until = self._service.ended(permit, self._clock())
+        elif self._window is not None:
+            until = self._window.ended(permit, self._clock())
             if self._waiters and until < self._timer_at:
                 self._arm(until)
 

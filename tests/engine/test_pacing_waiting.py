@@ -121,6 +121,23 @@ def test_unwritten_permits_count_until_they_go_back() -> None:
     run(main)
 
 
+def test_an_answer_may_free_a_place_sooner() -> None:
+    """A request that is out keeps its place longest; its quick answer lets the next go a second after it."""
+
+    async def main() -> float:
+        pacer, start = Pacer(1, clock=now), now()
+        permit = await pacer.acquire()
+        assert permit is not None
+        permit.written()
+        waiting = asyncio.create_task(_send(pacer))
+        await asyncio.sleep(0.01)
+        permit.release()
+        await waiting
+        return now() - start
+
+    assert 1 <= run(main) <= 1.01
+
+
 def test_a_grant_to_someone_just_cancelled_is_not_lost() -> None:
     """A task cancelled between its grant and its wake-up gives the permit back."""
 
