@@ -42,16 +42,22 @@ async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: f
 
 @asynccontextmanager
 async def beside(*tasks: tuple[Any, ...]) -> AsyncIterator[None]:
-    """Run `tasks` (function, arguments…) while the body runs; what the body raises comes out as it is."""
-    failure: BulkseedError | None = None
-    async with anyio.create_task_group() as group:
-        for function, *arguments in tasks:
-            group.start_soon(function, *arguments)
-        try:
-            yield
-        except BulkseedError as error:
-            failure = error
-        group.cancel_scope.cancel()
+    """Run `tasks` (function, arguments…) while the body runs; what the body raises comes out as it is.
+
+    A task that raises `click.Abort` cancels the body.
+    """
+    failure: BulkseedError | click.Abort | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            for function, *arguments in tasks:
+                group.start_soon(function, *arguments)
+            try:
+                yield
+            except BulkseedError as error:
+                failure = error
+            group.cancel_scope.cancel()
+    except* click.Abort:
+        failure = click.Abort()
     if failure is not None:
         raise failure
 
@@ -63,7 +69,7 @@ async def stop_on_signals(stop: Stop) -> None:
             name = signal.Signals(number).name
             if stop.requested:
                 click.echo(f"\n{name} again: stopping now; to resume: {this_call()}", err=True)
-                raise KeyboardInterrupt
+                raise click.Abort
             click.echo(f"\n{name}: finishing what is in flight; again to stop now", err=True)
             stop.request(f"interrupted by {name}", 130)
 

@@ -1,0 +1,154 @@
+"""Kills a provisioning command at random moments until it gets through, over real sockets and processes."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkseed.ledger import read_ledger
+from bulkseed.ledger.audit import audit
+from bulkseed.model import Credentials, Outcome, Row, SecretValue
+from bulkseed.service.build import build_kms
+from bulkseed.service.options import ServiceOptions
+from bulkseed.wire.actions import get_secret_value, list_secrets
+from bulkseed.wire.signing import SIGNATURES
+from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
+
+FAULTS: dict[str, Any] = {
+    "seed": 11,
+    "rules": [
+        {"action": "CreateSecret", "probability": 0.03, "fault": "drop-before"},
+        {"action": "CreateSecret", "probability": 0.04, "fault": "drop-after"},
+        {"action": "CreateSecret", "probability": 0.03, "fault": "500-after"},
+        {"action": "CreateSecret", "probability": 0.02, "fault": "500-before"},
+        {"action": "CreateSecret", "probability": 0.02, "fault": "429", "retry_after_ms": 50},
+        {"action": "CreateSecret", "probability": 0.02, "fault": "truncate"},
+        {"action": "CreateSecret", "probability": 0.02, "fault": "html-502"},
+        {"probability": 0.3, "fault": "delay", "delay_ms": 15},
+        {"probability": 0.3, "fault": "delay", "delay_ms": 40},
+    ],
+}
+
+
+@contextmanager
+def served(data_dir: Path, faults: dict[str, Any] | None = None, **options: object) -> Iterator[str]:
+    """Run ``bulkseed serve`` as a process of its own and give its endpoint."""
+    arguments: list[object] = ["serve", "--data-dir", data_dir, "--read-qps", 0, "--manage-qps", 0]
+    if faults is not None:
+        script = data_dir.with_suffix(".faults.json")
+        script.write_text(json.dumps(faults))
+        arguments += ["--faults", script]
+    for name, value in ({"create_qps": 0} | options).items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    keys = {"BULKSEED_SERVE_ACCESS_KEY_ID": KEY_ID, "BULKSEED_SERVE_ACCESS_KEY_SECRET": KEY_SECRET}
+    process = start(*arguments, cwd=data_dir.parent, env=environment(**keys))
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["endpoint"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def held(data_dir: Path) -> dict[str, str]:
+    """Return the names and values that a service, which has ended, keeps in its data directory."""
+    options = ServiceOptions(
+        data_dir=data_dir,
+        access_key_id=KEY_ID,
+        access_key_secret=SecretValue(KEY_SECRET),
+        read_qps=0,
+        manage_qps=0,
+    )
+    kms, _ = build_kms(options)
+    signer = SIGNATURES["acs3"]("kms.test", Credentials(KEY_ID, SecretValue(KEY_SECRET)))
+    try:
+        nonces = iter(range(10**9))
+
+        def ask(request: Any, reply: Any) -> Any:
+            signed = signer.sign(request.encode(), time.time(), f"look-{next(nonces)}")
+            return reply.read(kms.handle(signed, time.time()))
+
+        values: dict[str, str] = {}
+        page = 1
+        while True:
+            listed = ask(list_secrets.Request(page_number=page, page_size=100), list_secrets.Reply)
+            for entry in listed.secret_list:
+                read = ask(get_secret_value.Request(entry.secret_name), get_secret_value.Reply)
+                values[entry.secret_name] = read.secret_data.reveal()
+            if page * 100 >= listed.total_count:
+                return values
+            page += 1
+    finally:
+        kms.close()
+
+
+@dataclass
+class Torture:
+    """`kills` times killed after a random time, on a manifest of `count` definitions."""
+
+    count: int
+    kills: int
+    longest: float
+    seed: int = 1
+    qps: float = 0
+
+    def run(self, folder: Path) -> dict[Outcome, int]:
+        """Kill, run until done, and see that everything is true; return how often each outcome came."""
+        definitions = simple(self.count)
+        manifest = write_manifest(folder / "m.jsonl", definitions)
+        expected = {d["SecretName"]: d["SecretData"] for d in definitions}
+        random_time = random.Random(self.seed)  # noqa: S311  # the same moments in every run
+        data_dir, ledger = folder / "kms", folder / "m.ledger.db"
+        with served(data_dir, FAULTS) as endpoint:
+            command = ["apply", manifest, "--endpoint", endpoint, "--qps", self.qps, "--output", "json"]
+            killed = 0
+            while killed < self.kills:
+                process = start(*command, cwd=folder)
+                try:
+                    process.wait(random_time.uniform(0.2, self.longest))
+                    break  # it got through
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    killed += 1
+                finally:
+                    process.communicate()
+                if ledger.exists() and ledger.stat().st_size:
+                    assert_audited(ledger)
+            assert killed == self.kills, f"it was done after {killed} kills: more definitions are needed"
+            for _ in range(5):
+                done = bulkseed(*command, cwd=folder)
+                if done.returncode == 0:
+                    break
+            assert done.returncode == 0, done.stderr
+            again = bulkseed(*command, cwd=folder)
+            assert (again.returncode, json.loads(again.stdout)["attempts"]) == (0, 0)
+        rows = rows_of(ledger)
+        assert held(data_dir) == expected
+        assert {row.name for row in rows} == set(expected)
+        assert len(rows) == len(expected)
+        assert {row.outcome for row in rows} <= {Outcome.CREATED, Outcome.ADOPTED}
+        assert_audited(ledger)
+        proof = bulkseed("ledger", "audit", ledger, cwd=folder)
+        assert proof.returncode == 0, proof.stdout
+        return {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Return all rows of a ledger."""
+    with read_ledger(path) as ledger:
+        return list(ledger.rows())
+
+
+def assert_audited(path: Path) -> None:
+    """See that the ledger proves itself."""
+    with read_ledger(path) as ledger:
+        broken = [finding for finding in audit(ledger) if not finding.holds]
+    assert not broken, broken
