@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +27,7 @@ def report(ledger: Path, output: Path | None) -> int:
     It shows outcomes, what failed and what to do, the pace against the quota, latencies, runs and the audit.
     It opens from disk, needs no network, and has no secret value, since the ledger has none.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its cache lies is not the user's concern
     try:
         from bulkseed.report.page import render
     except ModuleNotFoundError as missing:

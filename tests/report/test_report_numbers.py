@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ledgers import START, definition, new_ledger
 
-from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
+from bulkseed.ledger import AttemptRecord, Ledger, Settlement, read_ledger
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
-from bulkseed.report.timeline import MOST_SLOTS
 from bulkseed.wire.message import Lane
 
 ANSWERS = {
@@ -146,7 +145,7 @@ def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: 
     timeline = numbers.timeline
     assert timeline is not None
     assert timeline.lane == lane
-    assert sum(len(stretch.slots) for stretch in timeline.stretches) <= MOST_SLOTS + len(timeline.stretches)
+    assert sum(len(stretch.slots) for stretch in timeline.stretches) <= 240 + len(timeline.stretches)
     fullest = {pace.run: pace.fullest for pace in numbers.paces if pace.lane == lane}
     held, retries, offset = 0, 0, 0
     for stretch in timeline.stretches:
@@ -200,13 +199,35 @@ def test_reasons_that_differ_in_a_number_are_one(tmp_path: Path) -> None:
     ]
 
 
-def test_a_second_that_spans_two_runs_counts_both(tmp_path: Path) -> None:
-    """A run that starts in the second in which another ended must share its quota."""
+def sent(ledger: Ledger, run: int, now: float, *after: float) -> None:
+    """Begin a run that sends the same definition several times, and leave it pending."""
+    ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)
+    (claim,) = ledger.admit([definition("a")], now).to_send
+    records = [AttemptRecord(claim.row_id, Lane.CREATE, now + more, 0.01, 500) for more in after]
+    ledger.record([Settlement(claim.row_id, Outcome.PENDING, now)], records)
+
+
+@pytest.mark.parametrize(("apart", "fullest"), [(0.999_999, 2), (1.0, 1)])
+def test_a_second_is_half_open(tmp_path: Path, apart: float, fullest: int) -> None:
+    """What is a whole second apart is not in the same one."""
     with new_ledger(tmp_path) as ledger:
-        for run in range(2):
-            now = START + run * 0.5
-            ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)
-            (claim,) = ledger.admit([definition(f"a/{run}")], now).to_send
-            ledger.record([], [AttemptRecord(claim.row_id, Lane.CREATE, now, 0.01, 200)])
-        paces = read_numbers(ledger.connection, "x", []).paces
-    assert [(pace.fullest, pace.kept) for pace in paces] == [(1, True), (2, False)]
+        sent(ledger, 1, START, 0, apart)
+        (pace,) = read_numbers(ledger.connection, "x", []).paces
+    assert (pace.fullest, pace.kept) == (fullest, fullest == 1)
+
+
+def test_a_second_that_spans_two_runs_counts_both_and_retries_are_of_one(tmp_path: Path) -> None:
+    """A run that starts in the second in which another ended shares its quota, but begins its own retries."""
+    with new_ledger(tmp_path) as ledger:
+        sent(ledger, 1, START, 0)
+        sent(ledger, 2, START + 0.5, 0, 5)
+        numbers = read_numbers(ledger.connection, "x", [])
+    assert [(pace.fullest, pace.kept, pace.retries) for pace in numbers.paces] == [
+        (1, True, 0),
+        (2, False, 1),
+    ]
+    assert numbers.timeline is not None
+    assert [[slot.retries for slot in s.slots] for s in numbers.timeline.stretches] == [
+        [0],
+        [0, 0, 0, 0, 0, 1],
+    ]

@@ -30,8 +30,8 @@ def eventful(folder: Path) -> Path:
     """Make a ledger with an interrupted, a killed and a finished run, and every kind of answer."""
     ledger = new_ledger(folder)
     rng = random.Random(5)  # noqa: S311  # the same ledger each time
-    entries = [definition(f"prod/orders/{line:03d}", line) for line in range(1, EVENTFUL)]
-    entries.append(definition(HOSTILE, EVENTFUL, manifest=HOSTILE))
+    entries = [definition(f"prod/orders/{line:03d}", line) for line in range(1, EVENTFUL + 1)]
+    entries[9] = definition(HOSTILE, 10, manifest=HOSTILE)  # the first that is rejected
     run_id, now = iter(("run-1", "run-2", HOSTILE)), START
     with ledger, ledger.transaction():  # one wait for the disk
         for first, last, code in ((0, 40, 130), (40, 60, None), (60, EVENTFUL, 1)):
