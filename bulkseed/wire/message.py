@@ -1,9 +1,12 @@
-"""What travels: calls before they are signed, requests and responses, and the port that carries them."""
+"""What travels: calls before they are signed, requests and responses, and the port that carries them.
+
+What may hold a value is in no repr: error reporters print the variables of every frame.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -29,7 +32,7 @@ class Call:
 
     action: str
     query: Pairs = ()
-    form: Pairs = ()
+    form: Pairs = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class Request:
     method: str
     query: str
     headers: dict[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     path: str = "/"
 
 
@@ -49,7 +52,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class Transport(Protocol):
