@@ -52,6 +52,7 @@ from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
 @click.option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
 @o.output_option
 @o.progress_option
+@o.watch_options
 @o.log_options
 def apply(**given: Any) -> int:
     """Provision the secrets that MANIFEST… define; run it again to resume.
@@ -86,6 +87,8 @@ def apply(**given: Any) -> int:
 
 
 async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summary:
+    from bulkseed.cli import events
+    from bulkseed.cli.numbers import prometheus, telemetry
     from bulkseed.cli.progress import watch
     from bulkseed.cli.running import beside, open_target, stop_on_signals
     from bulkseed.engine.seed import seed
@@ -97,6 +100,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
 
     manifests, qps = given["manifests"], given["qps"]
     stop, stats = Stop(), Stats()
+    stats.on_attempt = events.attempt_teller()
     rules = Rules(
         RetryPolicy(given["max_attempts"], given["retry_budget"]),
         OnExists(given["on_exists"]),
@@ -113,9 +117,16 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
         if selection is not None:
             ledger.forget_invalid(selection.places)
+        stack.enter_context(prometheus(stats, given["metrics_port"]))
+        stack.enter_context(telemetry(stats, "apply", given["otel"]))
+        events.tell("run.started", command="apply", ledger=str(path), endpoint=target.endpoint, qps=qps)
         gc.freeze()  # what exists by now lives as long as the run: the collector need not look at it again
-        async with beside((stop_on_signals, stop), (watch, given["progress"], stats, entries, qps)):
-            return await seed(
+        async with beside(
+            (stop_on_signals, stop),
+            (watch, given["progress"], stats, entries, qps),
+            (events.watch_service, stats),
+        ):
+            summary = await seed(
                 selection.of(entries) if selection is not None else entries,
                 target,
                 ledger,
@@ -125,9 +136,12 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 stop_after=given["stop_after"],
                 limit=given["limit"],
                 account_for_rest="-" not in manifests,
+                on_row=events.row_teller(),
                 stats=stats,
                 stop=stop,
             )
+        events.tell_end(summary)
+    return summary
 
 
 def _say_what_next(summary: Summary) -> None:

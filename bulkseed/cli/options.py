@@ -150,6 +150,18 @@ output_option: Callable[[F], F] = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Text or JSON."
 )
 
+watch_options: Callable[[F], F] = _stack(
+    click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        help="Serve Prometheus metrics on this loopback port while the run goes on.",
+    ),
+    click.option(
+        "--otel", is_flag=True, help="Send OpenTelemetry traces and metrics, as OTEL_… variables say."
+    ),
+)
+
 log_options: Callable[[F], F] = _stack(
     click.option(
         "--log-level",

@@ -136,9 +136,10 @@ class Client:
             stats.last_problem = answer.reason
         if not isinstance(answer, Lost):
             stats.latencies.add(latency)
-        self._recorder.attempted(
-            AttemptRecord(errand.claim.row_id, exchange.lane, sent, latency, status, code)
-        )
+        attempt = AttemptRecord(errand.claim.row_id, exchange.lane, sent, latency, status, code)
+        self._recorder.attempted(attempt)
+        if stats.on_attempt is not None:
+            stats.on_attempt(attempt)
 
 
 _CANCELLED = Lost("the run was cancelled", maybe_applied=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from bulkseed.ledger import AttemptRecord
 from bulkseed.model import Outcome
 
 _STEPS_PER_E = 50  # a bucket is 2 % wide
+
+
+def _bucket(seconds: float) -> int:
+    return int(math.log(max(seconds, 1e-6) * 1e6) * _STEPS_PER_E)
 
 
 class Latencies:
@@ -22,7 +27,7 @@ class Latencies:
 
     def add(self, seconds: float) -> None:
         """Count one reply."""
-        self._buckets[int(math.log(max(seconds, 1e-6) * 1e6) * _STEPS_PER_E)] += 1
+        self._buckets[_bucket(seconds)] += 1
         if seconds > self._max:
             self._max = seconds
 
@@ -36,6 +41,14 @@ class Latencies:
                 return min(math.exp((bucket + 1) / _STEPS_PER_E) / 1e6, self._max)
         return None
 
+    def cumulative(self, bounds: Iterable[float]) -> list[tuple[float, int]]:
+        """Return for each bound, in seconds and rising, how many replies came within it (to 2 %)."""
+        buckets = dict(self._buckets)  # another thread may ask
+        return [
+            (bound, sum(count for bucket, count in buckets.items() if bucket <= _bucket(bound)))
+            for bound in bounds
+        ]
+
     def as_milliseconds(self) -> dict[str, float | None]:
         """Return p50, p90, p99 and max in milliseconds; None without replies."""
         shares = {"p50": self.percentile(0.5), "p90": self.percentile(0.9), "p99": self.percentile(0.99)}
@@ -45,6 +58,8 @@ class Latencies:
 
 class Stats:
     """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`.
+
+    `on_attempt` is called with every attempt when it has ended.
 
     What `admitted` counts is written in the ledger's thread, everything else in the event loop's.
     """
@@ -62,6 +77,7 @@ class Stats:
         self.latencies = Latencies()
         self.last_problem: str | None = None
         self.waiting_for_service = False
+        self.on_attempt: Callable[[AttemptRecord], None] | None = None
 
     def admitted(self, read: int, settled: Mapping[Outcome, int], invalid: int) -> None:
         """Count a block of the manifest."""

@@ -1,0 +1,97 @@
+"""What a run tells the log: every event has a stable name, and facts that are the same in text and JSON.
+
+`EVENTS` holds name → level and meaning. Rows and attempts are logged only where the level asks for them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from bulkseed.engine.stats import Stats
+from bulkseed.ledger import AttemptRecord
+from bulkseed.model import Row, Summary
+
+log = logging.getLogger("bulkseed.run")
+
+EVENTS: dict[str, tuple[int, str]] = {
+    "run.started": (logging.INFO, "a run begins"),
+    "run.ended": (logging.INFO, "a run has ended; its summary's counts"),
+    "definition.settled": (logging.DEBUG, "a definition is settled"),
+    "definition.failed": (logging.INFO, "a definition is not settled, with code and message"),
+    "attempt": (logging.DEBUG, "a request was answered or lost"),
+    "service.silent": (logging.WARNING, "nothing gets through; the run waits"),
+    "service.back": (logging.WARNING, "the service answers again"),
+}
+
+
+def tell(event: str, **facts: Any) -> None:
+    """Log an event with its facts."""
+    level, _ = EVENTS[event]
+    if log.isEnabledFor(level):
+        known = {name: value for name, value in facts.items() if value is not None}
+        log.log(level, event, extra={"facts": known})
+
+
+def row_teller() -> Callable[[Row], None] | None:
+    """Return what logs rows; None when the level leaves nothing to log."""
+    return _tell_row if log.isEnabledFor(logging.INFO) else None
+
+
+def attempt_teller() -> Callable[[AttemptRecord], None] | None:
+    """Return what logs attempts; None when the level leaves nothing to log."""
+    return _tell_attempt if log.isEnabledFor(logging.DEBUG) else None
+
+
+def _tell_row(row: Row) -> None:
+    event = "definition.settled" if row.outcome.settled else "definition.failed"
+    tell(
+        event,
+        secret_name=row.name,
+        outcome=row.outcome.value,
+        code=row.code,
+        message=row.message,
+        manifest=row.manifest,
+        line=row.line,
+        attempts=row.attempts,
+    )
+
+
+def _tell_attempt(attempt: AttemptRecord) -> None:
+    milliseconds = round(attempt.latency * 1000, 1)
+    tell(
+        "attempt",
+        row=attempt.row_id,
+        lane=attempt.lane.value,
+        latency_ms=milliseconds,
+        status=attempt.status,
+        code=attempt.code,
+    )
+
+
+def tell_end(summary: Summary) -> None:
+    """Log how a run ended."""
+    counts = {outcome.value: count for outcome, count in summary.outcomes.items() if count}
+    tell(
+        "run.ended",
+        run_id=summary.run_id,
+        exit_code=summary.exit_code,
+        stopped_by=summary.stopped_by,
+        attempts=summary.attempts,
+        throttled=summary.throttled,
+        elapsed_s=summary.elapsed_s,
+        **counts,
+    )
+
+
+async def watch_service(stats: Stats) -> None:
+    """Log when the service falls silent and when it is back, until cancelled."""
+    silent = False
+    while True:
+        await anyio.sleep(1.0)
+        if stats.waiting_for_service != silent:
+            silent = stats.waiting_for_service
+            tell("service.silent" if silent else "service.back", problem=stats.last_problem)

@@ -1,0 +1,171 @@
+"""A run's counters for machines that watch: Prometheus on a loopback port, OpenTelemetry by its environment.
+
+`NUMBERS` is the table of names. Both are optional extras, imported when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bulkseed.engine.stats import Stats
+from bulkseed.errors import UsageError
+from bulkseed.ledger import AttemptRecord
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, Observation
+
+
+class Number(NamedTuple):
+    """A counter or gauge: what it means and where it is read. One reading for each value of `label`."""
+
+    meaning: str
+    read: Callable[[Stats], dict[str, float]]
+    label: str | None = None
+    gauge: bool = False
+
+
+NUMBERS: dict[str, Number] = {
+    "bulkseed_definitions": Number(
+        "definitions that have their outcome, by outcome",
+        lambda stats: {outcome.value: count for outcome, count in stats.outcomes.items()},
+        label="outcome",
+    ),
+    "bulkseed_read": Number("manifest entries read", lambda stats: {"": stats.read}),
+    "bulkseed_attempts": Number("requests sent", lambda stats: {"": stats.attempts}),
+    "bulkseed_throttled": Number("requests refused for their rate", lambda stats: {"": stats.throttled}),
+    "bulkseed_retried": Number("requests that repeat one", lambda stats: {"": stats.retried}),
+    "bulkseed_waiting": Number(
+        "1 while nothing gets through and the run waits for the service",
+        lambda stats: {"": float(stats.waiting_for_service)},
+        gauge=True,
+    ),
+}
+LATENCY = "bulkseed_latency_seconds"
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+@contextmanager
+def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
+    """Serve ``/metrics`` on 127.0.0.1 while the body runs; nothing without a port.
+
+    Raises:
+        UsageError: the package is missing, or the port is taken.
+    """
+    if port is None:
+        yield
+        return
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server
+        from prometheus_client.core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+            Metric,
+        )
+        from prometheus_client.registry import Collector
+    except ImportError:
+        raise UsageError("--metrics-port needs one more package: pip install 'bulkseed[metrics]'") from None
+
+    class Counters(Collector):
+        def collect(self) -> Iterable[Metric]:
+            for name, number in NUMBERS.items():
+                labels = [number.label] if number.label else []
+                kind = GaugeMetricFamily if number.gauge else CounterMetricFamily
+                family = kind(name, number.meaning, labels=labels)
+                for value, reading in number.read(stats).items():
+                    family.add_metric([value] if labels else [], reading)
+                yield family
+            latency = HistogramMetricFamily(LATENCY, "time from a request's write to its reply")
+            counts = stats.latencies.cumulative((*BOUNDS, float("inf")))
+            latency.add_metric(
+                [],
+                [("+Inf" if bound == float("inf") else str(bound), count) for bound, count in counts],
+                None,
+            )
+            yield latency
+
+    registry = CollectorRegistry()
+    registry.register(Counters())
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+    except OSError as error:
+        raise UsageError(f"--metrics-port {port}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[None]:
+    """Send a span for the run and for each attempt, and the numbers, while the body runs.
+
+    Where to is told by OpenTelemetry's own environment variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, …).
+
+    Raises:
+        UsageError: the packages are missing.
+    """
+    if not asked:
+        yield
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace import Status, StatusCode
+    except ImportError:
+        raise UsageError("--otel needs more packages: pip install 'bulkseed[otel]'") from None
+
+    resource = Resource.create({"service.name": "bulkseed"})
+    traces = TracerProvider(resource=resource)
+    traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
+    meter = meters.get_meter("bulkseed")
+    for name, number in NUMBERS.items():
+        make = meter.create_observable_gauge if number.gauge else meter.create_observable_counter
+        make(name.replace("_", ".", 1), [_observe(stats, number)], description=number.meaning)
+    tracer = traces.get_tracer("bulkseed")
+    before = stats.on_attempt
+
+    def on_attempt(attempt: AttemptRecord) -> None:
+        if before is not None:
+            before(attempt)
+        started = int(attempt.sent_at * 1e9)
+        span = tracer.start_span("bulkseed.attempt", start_time=started)
+        span.set_attribute("bulkseed.lane", attempt.lane.value)
+        span.set_attribute("bulkseed.row", attempt.row_id)
+        if attempt.status is not None:
+            span.set_attribute("http.response.status_code", attempt.status)
+        if attempt.code is not None:
+            span.set_attribute("bulkseed.code", attempt.code)
+        if attempt.status != 200:
+            span.set_status(Status(StatusCode.ERROR, attempt.code or "no answer"))
+        span.end(started + int(attempt.latency * 1e9))
+
+    stats.on_attempt = on_attempt
+    try:
+        with tracer.start_as_current_span(f"bulkseed.{command}"):
+            yield
+    finally:
+        stats.on_attempt = before
+        traces.shutdown()
+        meters.shutdown()
+
+
+def _observe(stats: Stats, number: Number) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
+        for value, reading in number.read(stats).items():
+            attributes: dict[str, Any] = {f"bulkseed.{number.label}": value} if number.label else {}
+            yield Observation(reading, attributes)
+
+    return observe
