@@ -78,12 +78,8 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
                     family.add_metric([value] if labels else [], reading)
                 yield family
             latency = HistogramMetricFamily(LATENCY, "time from a request's write to its reply")
-            counts = stats.latencies.cumulative((*BOUNDS, float("inf")))
-            latency.add_metric(
-                [],
-                [("+Inf" if bound == float("inf") else str(bound), count) for bound, count in counts],
-                None,
-            )
+            counts = [(str(bound), count) for bound, count in stats.latencies.cumulative(BOUNDS)]
+            latency.add_metric([], [*counts, ("+Inf", stats.latencies.count)], None)
             yield latency
 
     registry = CollectorRegistry()

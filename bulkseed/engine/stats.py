@@ -41,6 +41,11 @@ class Latencies:
                 return min(math.exp((bucket + 1) / _STEPS_PER_E) / 1e6, self._max)
         return None
 
+    @property
+    def count(self) -> int:
+        """How many replies there were."""
+        return self._buckets.total()
+
     def cumulative(self, bounds: Iterable[float]) -> list[tuple[float, int]]:
         """Return for each bound, in seconds and rising, how many replies came within it (to 2 %)."""
         buckets = dict(self._buckets)  # another thread may ask
