@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from support.command import bulkseed, environment
+import pytest
+import yaml
+from support.command import bulkseed, environment, simple, write_manifest
 from support.reference import updated
 
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
@@ -88,3 +92,38 @@ def test_the_example_files_of_the_local_kms_are_read(tmp_path: Path) -> None:
         read(tmp_path / option)
         if option == "faults":
             assert set(re.findall("`([\\w-]+)`", found[1])) == set(KINDS)
+
+
+def recipe(name: str) -> str:
+    """Return the text of a recipe."""
+    found = re.search(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def recipe_commands() -> list[list[str]]:
+    """Return the commands that the recipes run, each parsed out of its own format."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    unit.read_string(recipe("systemd"))
+    job = yaml.safe_load(recipe("kubernetes"))
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    workflow = yaml.safe_load(recipe("github"))
+    runs = [step["run"] for step in workflow["jobs"]["plan"]["steps"] if "run" in step]
+    return [
+        shlex.split(unit["Service"]["ExecStart"]),
+        container["command"],
+        *(shlex.split(run) for run in runs if run.startswith("bulkseed")),
+    ]
+
+
+@pytest.mark.parametrize("call", recipe_commands(), ids=" ".join)
+def test_the_commands_of_the_recipes_run(call: list[str], tmp_path: Path) -> None:
+    """Each recipe is well-formed, and its command does its work, here against the embedded local KMS."""
+    write_manifest(tmp_path / "onboarding.jsonl", simple(3))
+    program, *arguments = call
+    assert Path(program).name == "bulkseed"
+    if arguments[0] == "apply" and "--endpoint" not in arguments:
+        arguments += ["--endpoint", "embedded"]
+    done = bulkseed(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

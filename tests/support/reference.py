@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import click
 
 from bulkseed.cli.app import COMMANDS, app
+from bulkseed.cli.events import EVENTS
+from bulkseed.cli.numbers import LATENCY, NUMBERS
 from bulkseed.ledger.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 
@@ -56,7 +59,25 @@ def schema() -> str:
     return "```sql\n" + "\n\n".join(f"{table.strip()};" for table in TABLES) + "\n```\n"
 
 
-SECTIONS = {"commands": commands, "failures": failures, "schema": schema}
+def watching() -> str:
+    """Return the tables of log events and of metrics."""
+    events = [
+        f"| `{name}` | {logging.getLevelName(level).lower()} | {does} |"
+        for name, (level, does) in EVENTS.items()
+    ]
+    numbers = [
+        f"| `{name}{'' if number.gauge else '_total'}` | {number.meaning} |"
+        for name, number in NUMBERS.items()
+    ]
+    numbers.append(f"| `{LATENCY}` | time from a request's write to its reply (histogram) |")
+    tables = [
+        ["| event | level | meaning |", "|---|---|---|", *events],
+        ["| metric | meaning |", "|---|---|", *numbers],
+    ]
+    return "\n\n".join("\n".join(table) for table in tables) + "\n"
+
+
+SECTIONS = {"commands": commands, "failures": failures, "schema": schema, "watching": watching}
 
 
 def updated(text: str) -> str:
