@@ -59,7 +59,8 @@ class Origin(NamedTuple):
 class SecretDefinition:
     """One secret to create: the parameters of CreateSecret, checked, and where they were read.
 
-    `tags`, `extended_config` and `policy` are the API's JSON text. `data` never prints.
+    `name` is what the secret is filed under: for RAMCredentials, where `$Auto` is asked for, the name that the
+    service generates. `tags`, `extended_config` and `policy` are the API's JSON text. `data` never prints.
     """
 
     name: str

@@ -18,6 +18,7 @@ from bulkseed.manifest.lines import Unreadable
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
 from bulkseed.wire import limits
 from bulkseed.wire.rules import CHECKS, Problem, boolean, definition_problems
+from bulkseed.wire.secret_types import created_name
 
 Defaults = tuple[tuple[str, str], ...]
 
@@ -70,7 +71,7 @@ def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefiniti
     get = item.get
     rotation = get("EnableAutomaticRotation")
     return SecretDefinition(
-        item["SecretName"],
+        created_name(item["SecretName"], get("SecretType"), get("ExtendedConfig")),
         SecretValue(item["SecretData"]),
         item["VersionId"],
         origin,

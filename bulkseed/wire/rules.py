@@ -19,6 +19,7 @@ from bulkseed.wire import limits
 from bulkseed.wire.secret_types import (
     MANAGED,
     config_problems,
+    created_name,
     json_object,
     name_problem,
     one_of,
@@ -108,6 +109,9 @@ def _managed_problems(kind: str, parameters: Mapping[str, str]) -> Iterator[Prob
         sub_type = config.get("SecretSubType")
         for reason in config_problems(managed, config):
             yield Problem("ExtendedConfig", reason)
+        if (created := created_name(limits.AUTO, kind, config_text)) != limits.AUTO:
+            for reason in _check_name(created):
+                yield Problem("ExtendedConfig", f"UserName becomes part of a name that {reason}")
     data = parameters.get("SecretData")
     if data and (data_reason := value_problem(managed, sub_type, data)):
         yield Problem("SecretData", data_reason)

@@ -73,6 +73,11 @@ def created_name(name: str, kind: str | None, extended_config: str | None) -> st
     return name
 
 
+def requested_name(name: str, kind: str | None) -> str:
+    """Return the name to ask for, so that the secret is filed under `name`; undoes `created_name`."""
+    return limits.AUTO if kind == "RAMCredentials" else name
+
+
 def name_problem(kind: str, name: str) -> str | None:
     """Return what is wrong with the name of a secret of this type beyond its characters, or None."""
     if kind == "RAMCredentials":

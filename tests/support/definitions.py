@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bulkseed.manifest import open_manifest
 from bulkseed.model import InvalidLine, ManifestEntry, SecretDefinition
 from bulkseed.wire import limits
+from bulkseed.wire.secret_types import requested_name
 
 Parameters = dict[str, str]
 
@@ -106,7 +107,21 @@ def rds(draw: st.DrawFn) -> Parameters:
     return parameters
 
 
-parameters = generic() | rds()
+@st.composite
+def ram(draw: st.DrawFn) -> Parameters:
+    """A RAM user's access keys, whose name the service makes."""
+    user = draw(st.text(limits.LETTERS_AND_DIGITS + ".-_", min_size=1, max_size=20))
+    key = {"AccessKeyId": draw(_texts), "AccessKeySecret": draw(_texts)}
+    return {
+        "SecretName": limits.AUTO,
+        "SecretData": compact({"AccessKeys": [key]}),
+        "VersionId": "v1",
+        "SecretType": "RAMCredentials",
+        "ExtendedConfig": compact({"SecretSubType": "RamUserAccessKey", "UserName": user}),
+    }
+
+
+parameters = generic() | rds() | ram()
 
 
 def as_jsonl(definitions: list[Parameters]) -> str:
@@ -180,7 +195,7 @@ def as_parameters(entry: ManifestEntry) -> Parameters:
     assert isinstance(entry, SecretDefinition), entry
     rotation = entry.enable_automatic_rotation
     texts = {
-        "SecretName": entry.name,
+        "SecretName": requested_name(entry.name, entry.secret_type),
         "SecretData": entry.data.reveal(),
         "VersionId": entry.version_id,
         "SecretDataType": entry.data_type,

@@ -118,6 +118,19 @@ def test_a_definition_arrives_as_it_is(definition: SecretDefinition) -> None:
             assert getattr(request, pairs.get(f.name, f.name)) == getattr(definition, f.name)
 
 
+def test_a_ram_secret_is_asked_for_by_auto() -> None:
+    """The service makes the name under which the client files it; every other kind has its own."""
+    for kind, asked in (
+        ("RAMCredentials", "$Auto"),
+        ("Rds", "acs/ram/user/somebody"),
+        (None, "acs/ram/user/somebody"),
+    ):
+        definition = SecretDefinition(
+            "acs/ram/user/somebody", SecretValue("fake"), "v1", Origin("m", 1), secret_type=kind
+        )
+        assert sent(create_secret.encode(definition))["SecretName"] == asked
+
+
 REPLY = orjson.dumps(create_secret.Reply("req", "acs:kms:r:1:secret/n", "n", "v1", "Generic").encode())
 
 

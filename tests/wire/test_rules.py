@@ -17,7 +17,7 @@ from bulkseed.wire.rules import (
     definition_problems,
     rotation_seconds,
 )
-from bulkseed.wire.secret_types import created_name
+from bulkseed.wire.secret_types import created_name, requested_name
 
 PLAIN = {"SecretName": "app/db", "SecretData": "fake", "VersionId": "v1"}
 
@@ -265,6 +265,14 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
         RAM | {"SecretName": "acs/ram/user/somebody"},
         ["SecretName must be $Auto for a RAMCredentials secret"],
     ),
+    "RAMCredentials of a user whose name cannot be in a secret's name": (
+        texts(RAM, ExtendedConfig={"SecretSubType": "RamUserAccessKey", "UserName": "u\0" + "x" * 200}),
+        [
+            "ExtendedConfig UserName becomes part of a name that has 215 characters, more than 192",
+            "ExtendedConfig UserName becomes part of a name that "
+            "may have only letters, digits and _ / + = . @ -",
+        ],
+    ),
     "RAMCredentials without keys": (
         RAM | {"SecretData": '{"AccessKeys":[]}'},
         ['SecretData must have the form {"AccessKeys":[{"AccessKeyId":"…","AccessKeySecret":"…"}]}'],
@@ -368,3 +376,5 @@ def test_the_service_names_a_ram_secret() -> None:
     assert created_name("$Auto", "RAMCredentials", RAM["ExtendedConfig"]) == "acs/ram/user/somebody"
     assert created_name("$Auto", "RAMCredentials", "{}") == "$Auto"
     assert created_name("a", None, None) == "a"
+    for name, kind in (("$Auto", "RAMCredentials"), ("a", None), ("a", "Rds"), ("acs/ecs/a", "ECS")):
+        assert requested_name(created_name(name, kind, RAM["ExtendedConfig"]), kind) == name

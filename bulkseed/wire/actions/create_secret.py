@@ -14,6 +14,7 @@ from bulkseed.wire.actions.shape import UNREADABLE, Document, Parameters, call, 
 from bulkseed.wire.encoding import percent
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Lane, Response
+from bulkseed.wire.secret_types import requested_name
 
 ACTION = "CreateSecret"
 LANE = Lane.CREATE
@@ -37,7 +38,7 @@ def encode(definition: SecretDefinition) -> Call:
         query.append(("RotationInterval", percent(d.rotation_interval)))
     if d.data_type is not None:
         query.append(("SecretDataType", percent(d.data_type)))
-    query.append(("SecretName", percent(d.name)))
+    query.append(("SecretName", percent(requested_name(d.name, d.secret_type))))
     if d.secret_type is not None:
         query.append(("SecretType", percent(d.secret_type)))
     if d.tags is not None:
