@@ -145,7 +145,7 @@ class _Lane(asyncio.Protocol):
 
     def __init__(self, connection: Connection, owner: FastTransport) -> None:
         transport, handler = connection.transport, connection.protocol
-        if transport is None or handler is None or handler.should_close:
+        if transport is None or handler is None:
             connection.close()
             raise aiohttp.ServerDisconnectedError
         if hasattr(transport, "max_size"):
@@ -229,9 +229,6 @@ class _Lane(asyncio.Protocol):
         if not self.reusable:
             self.close()
 
-    def eof_received(self) -> None:  # returning None lets the transport close itself
-        self._end(None)
-
     def connection_lost(self, error: Exception | None) -> None:
         self._end(error)
         self._owner.lanes.discard(self)
@@ -299,5 +296,5 @@ def _insides_fit() -> bool:
         and list(inspect.signature(aiohttp.TCPConnector.connect).parameters)[1:]
         == ["req", "traces", "timeout"]
         and all(hasattr(Connection, name) for name in ("transport", "protocol", "close"))
-        and all(hasattr(ResponseHandler, name) for name in ("connection_lost", "should_close"))
+        and all(hasattr(ResponseHandler, name) for name in ("connection_lost", "closed"))
     )

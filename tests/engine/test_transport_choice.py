@@ -11,7 +11,6 @@ from support.hostile_server import REPLY, Peer, hostile_server
 from support.proxy import forward_proxy
 from support.transports import HEADERS, Sender
 
-from bulkseed.engine import fast_transport
 from bulkseed.engine.endpoint import parse_endpoint
 from bulkseed.engine.fast_transport import FastTransport
 from bulkseed.engine.session_transport import SessionTransport
@@ -45,13 +44,6 @@ async def test_the_fast_transport_is_the_first_choice(caplog: pytest.LogCaptureF
             assert isinstance(transport, FastTransport)
             assert await Sender(transport).status() == 200
     assert "transport: FastTransport" in caplog.text
-
-
-@pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
-async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> None:
-    """Outside the range the fast transport is not used."""
-    assert version in (fast_transport.obstacle(version) or "")
-    assert fast_transport.obstacle() is None
 
 
 async def test_only_posts_go_through_a_session() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
 import time
 import zlib
 
@@ -26,6 +27,16 @@ async def _answering(peer: Peer) -> None:
 async def _silent(peer: Peer) -> None:
     await peer.read_request()
     await peer.until_closed()
+
+
+STUCK = Request("POST", "", HEADERS, b"stuck")
+
+
+async def _answering_unless_stuck(peer: Peer) -> None:
+    while request := await peer.read_request():
+        if request.endswith(b"stuck"):
+            await peer.until_closed()
+        await peer.send(REPLY)
 
 
 def _with_length(body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> bytes:
@@ -385,35 +396,43 @@ async def test_a_slow_drip_does_not_extend_the_timeout(open_to: Opener) -> None:
 
 
 @contract
-async def test_timeouts_do_not_disturb_others(open_to: Opener) -> None:
-    """One attempt times out while others on the same transport are answered; then all is well again."""
+async def test_each_attempt_has_its_own_timeout(open_to: Opener) -> None:
+    """Attempts that hang end one after the other, each in time, while others are answered."""
 
-    async def script(peer: Peer) -> None:
-        if peer.number == 1:
-            await _silent(peer)
-        await _answering(peer)
+    async def hang() -> float:
+        started = time.monotonic()
+        assert isinstance(await sender.send(STUCK), Lost)
+        return time.monotonic() - started
 
-    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        stuck = asyncio.create_task(sender.loss())
-        await server.asked()
-        while not stuck.done():
-            assert await sender.status() == 200
-        assert await sender.status() == 200
-        await stuck
+    async with (
+        hostile_server(_answering_unless_stuck) as server,
+        open_to(server.url, patience=PATIENCE) as sender,
+    ):
+        for _ in range(2):
+            started = time.monotonic()
+            first = asyncio.create_task(hang())
+            while time.monotonic() < started + PATIENCE / 2:
+                assert await sender.status() == 200
+            for elapsed in await asyncio.gather(first, hang()):
+                assert PATIENCE * 0.9 < elapsed < PATIENCE + 0.5
 
 
 @contract
 async def test_waiting_for_a_connection_counts(open_to: Opener) -> None:
     """Attempts that never get a connection end in time, unwritten."""
     async with (
-        hostile_server(_silent) as server,
+        hostile_server(_answering_unless_stuck) as server,
         open_to(server.url, patience=PATIENCE, connections=1) as sender,
     ):
         started = time.monotonic()
-        losses = await asyncio.gather(*[sender.loss() for _ in range(10)])
+        answers = await asyncio.gather(*[sender.send(STUCK) for _ in range(10)])
         assert time.monotonic() - started < PATIENCE + 0.5
-    # The first to end may leave its connection to one that has a moment left.
-    assert 1 <= sum(loss.maybe_applied for loss in losses) <= 3
+        # The first to end may leave its connection to one that has a moment left.
+        assert 1 <= sum(isinstance(answer, Lost) and answer.maybe_applied for answer in answers) <= 3
+        await server.all_closed()
+        server.most_open = 0
+        assert await asyncio.gather(*[sender.status() for _ in range(10)]) == [200] * 10
+    assert server.most_open == 1
 
 
 @pytest.mark.parametrize(
@@ -485,6 +504,7 @@ async def test_what_is_not_http_is_lost(open_to: Opener, garbage: bytes) -> None
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         assert "not HTTP" in (await sender.loss()).reason
+        await server.all_closed()
         assert await sender.status() == 200
 
 
@@ -502,6 +522,18 @@ async def test_a_greeting_is_not_a_reply(open_to: Opener) -> None:
 
 
 @contract
+async def test_a_reply_before_the_request_does_not_count_as_written(open_to: Opener) -> None:
+    """A reply that is there before its request is written is a loss; after the write, nobody can tell."""
+
+    async def script(peer: Peer) -> None:
+        await peer.send(REPLY)
+        await peer.until_closed()
+
+    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
+        await sender.send()
+
+
+@contract
 async def test_switching_protocols_ends_the_connection(open_to: Opener) -> None:
     """101 is an answer that nobody can use, not a wait."""
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"
@@ -511,12 +543,28 @@ async def test_switching_protocols_ends_the_connection(open_to: Opener) -> None:
         await peer.until_closed()
 
     async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        await sender.send()
-        await sender.send()
+        assert [await sender.status(), await sender.status()] == [101, 101]
     assert server.connections == 2
 
 
-# Never written
+# When it is written
+
+
+@contract
+async def test_on_write_comes_right_before_the_bytes(open_to: Opener) -> None:
+    """A turn of the loop after `on_write`, the bytes are at the service."""
+    seen: list[bytes] = []
+
+    def look() -> None:
+        connection, _ = listener.accept()
+        connection.setblocking(False)
+        seen.append(connection.recv(1 << 16)[:4])
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with open_to(f"http://127.0.0.1:{listener.getsockname()[1]}") as sender:
+            await sender.send(on_write=lambda: asyncio.get_running_loop().call_soon(look))
+    assert seen == [b"POST"]
 
 
 @contract
@@ -568,6 +616,7 @@ async def test_a_cancelled_attempt_leaves_no_trace(open_to: Opener) -> None:
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
+        await server.all_closed()
         assert await sender.status() == 200
     assert server.connections == 2
 

@@ -41,15 +41,18 @@ class Sender:
         self._transport = transport
         self.writes = 0
 
-    async def send(self, request: Request = REQUEST) -> Response | Lost:
+    async def send(
+        self, request: Request = REQUEST, on_write: Callable[[], object] = lambda: None
+    ) -> Response | Lost:
         """Send `request`. Written once if answered; lost before the write means not applied."""
         writes = 0
 
-        def on_write() -> None:
+        def count() -> None:
             nonlocal writes
             writes += 1
+            on_write()
 
-        answer = await self._transport.send(request, on_write)
+        answer = await self._transport.send(request, count)
         self.writes += writes
         if isinstance(answer, Lost):
             assert answer.maybe_applied == bool(writes)

@@ -1,0 +1,68 @@
+"""What the fast transport does better than the contract asks, and when it steps back."""
+
+from __future__ import annotations
+
+import pytest
+from support.hostile_server import REPLY, Peer, hostile_server, turns
+from support.transports import Sender
+
+from bulkseed.engine.endpoint import KEEP_ALIVE, parse_endpoint
+from bulkseed.engine.fast_transport import FastTransport, obstacle
+
+
+@pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
+async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> None:
+    """Outside the range the fast transport is not used; the one installed is inside."""
+    assert version in (obstacle(version) or "")
+    assert obstacle() is None
+
+
+async def test_a_connection_that_idled_long_is_not_used() -> None:
+    """Load balancers forget idle connections without a word, so they are not trusted for long."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.reply(REPLY):
+            pass
+
+    async with (
+        hostile_server(script) as server,
+        FastTransport(parse_endpoint(server.url), connections=2) as transport,
+    ):
+        await Sender(transport).status()
+        (lane,) = transport.lanes
+        lane.idle_since -= KEEP_ALIVE
+        await Sender(transport).status()
+        await turns()
+        assert lane not in transport.lanes
+    assert server.connections == 2
+
+
+async def test_a_reset_does_not_end_a_reply_without_a_length() -> None:
+    """Only an orderly end says that the body is complete."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        peer.reset()
+
+    async with (
+        hostile_server(script) as server,
+        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+    ):
+        await Sender(transport).loss()
+
+
+async def test_a_connection_that_speaks_unasked_is_closed() -> None:
+    """Bytes between two requests: the next request has a connection of its own, and nothing is lost."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(REPLY, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        await peer.until_closed()
+
+    async with (
+        hostile_server(script) as server,
+        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+    ):
+        for _ in range(2):
+            assert await Sender(transport).status() == 200
+            await server.all_closed()
+    assert server.connections == 2
