@@ -39,10 +39,10 @@ class WriterLock:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                busy = _busy(path)
+            except OSError as error:
+                refusal = _busy(path) if isinstance(error, BlockingIOError) else error
                 os.close(self._fd)
-                raise busy from None
+                raise refusal from None
             self._key = _identity(self._fd)
             _held.add(self._key)
 

@@ -47,7 +47,7 @@ class Status:
     binding: str
     region: str
     created_at: str
-    writer: dict[str, Any] | None  # pid, host, since; None after an orderly end
+    writer: dict[str, Any] | None  # pid, host, since of who is writing, or was killed
     runs: int
     last_run: Run | None
     counts: dict[Outcome, int]
