@@ -66,10 +66,10 @@ class Intake:
     async def next(self) -> Claim | None:
         """Return the next claim, or None when there are no more."""
         while not self._ready:
-            if self._ended:
-                return None
-            async with self._filling:
-                if not self._ready and not self._ended:
+            async with self._filling:  # the end has been read while the last block is still being claimed
+                if not self._ready:
+                    if self._ended:
+                        return None
                     await self._fill()
         claim = self._ready.popleft()
         if len(self._ready) < self._block // 2 and not self._ended and not self._filling_ahead:
