@@ -42,7 +42,7 @@ def audit(ledger: LedgerReader) -> list[Finding]:
         for name, check in CHECKS.items():
             try:
                 wrong, detail = check(ledger)
-            except (LedgerError, KeyError, TypeError, ValueError) as error:
+            except (LedgerError, AttributeError, KeyError, TypeError, ValueError) as error:
                 wrong, detail = [f"cannot be read: {error!r}"], ""
             findings.append(Finding(name, not wrong, "; ".join(wrong) or detail))
     finally:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from bulkseed.errors import LedgerDamagedError
 from bulkseed.model import Outcome
 from bulkseed.report.attempts import (
     Answer,
@@ -72,7 +73,9 @@ class Numbers:
     """Everything that the page says."""
 
     name: str
-    meta: dict[str, str]
+    binding: str
+    region: str
+    created_at: str
     format: int
     as_of: int  # the latest moment on record
     counts: dict[Outcome, int]
@@ -102,10 +105,18 @@ class Numbers:
 
 
 def read_numbers(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) -> Numbers:
-    """Read one snapshot of a ledger. `connection` is in autocommit mode; `checks` come from its audit."""
+    """Read one snapshot of a ledger. `connection` is in autocommit mode; `checks` come from its audit.
+
+    Raises:
+        LedgerDamagedError: it holds what no run can have written.
+    """
     connection.execute("BEGIN")
     try:
         return _read(connection, name, checks)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise LedgerDamagedError(
+            f"ledger {name} is damaged: see `bulkseed ledger audit {name}` and restore a copy"
+        ) from None
     finally:
         connection.execute("COMMIT")
 
@@ -114,13 +125,16 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
     def one(query: str) -> int:
         return int(connection.execute(query).fetchone()[0])
 
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
     runs = [_run(*row) for row in connection.execute(_RUNS)]
     paces = read_paces(connection, {run.number: run.limits for run in runs})
     lane = _main_lane(paces)
     limits = {run.number: run.limits.get(lane, 0) for run in runs}
     return Numbers(
         name=name,
-        meta=dict(connection.execute("SELECT key, value FROM meta")),
+        binding=meta["binding"],
+        region=meta["region"],
+        created_at=meta["created_at"],
         format=one("PRAGMA user_version"),
         as_of=max(one(_SETTLED_AT), *(run.ended_at or run.last_sign for run in runs), 0),
         counts=_counts(connection),

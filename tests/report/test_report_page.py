@@ -145,6 +145,32 @@ def test_a_ledger_that_does_not_add_up_is_called_that(tmp_path: Path) -> None:
     assert {text_of(row[0]): text_of(row[1]) for row in root.iter("tr")}["All rows add up"] == "no ✗"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE runs SET limits = 'nonsense'",
+        "UPDATE runs SET limits = 'null'",
+        "UPDATE runs SET summary = '7' WHERE summary IS NOT NULL",
+        "UPDATE definitions SET outcome = 'fine' WHERE id = 1",
+        "UPDATE attempts SET run = 99",
+        "UPDATE attempts SET sent_at = 'noon' WHERE rowid = 1",
+        "UPDATE invalid_lines SET reasons = 'a word'",
+        "DELETE FROM runs",
+        "DELETE FROM meta",
+    ],
+)
+def test_a_damaged_ledger_is_an_error_and_no_traceback(tmp_path: Path, damage: str) -> None:
+    """What no run can have written ends the command with one line and exit code 4, or shows in the page."""
+    path = eventful(tmp_path)
+    with new_ledger(tmp_path) as ledger:
+        ledger.connection.execute("PRAGMA foreign_keys = OFF")
+        ledger.connection.execute(damage)
+    done = bulkseed("report", path, cwd=tmp_path)
+    assert done.stderr.count("\n") == (done.returncode == 4)
+    if done.returncode == 0:
+        assert "The ledger does not add up" in (tmp_path / "prod.report.html").read_text()
+
+
 def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path, page: str) -> None:
     """No clock, no randomness, no name of this machine beyond the ledger's own."""
     path = eventful(tmp_path)

@@ -12,7 +12,10 @@ from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.wire.message import Lane
 from support.ledgers import START, definition, new_ledger, summary
 
-HOSTILE = '"><img src=http://evil.example/x onerror=alert(1)><script>alert("x")</script>&amp;{{ 7 * 7 }}'
+HOSTILE = (
+    '"><img src=http://evil.example/x onerror=alert(1)><script>alert("x")</script>&amp;{{ 7 * 7 }}'
+    + "y" * 200
+)
 LIMITS = {Lane.CREATE: 10.0, Lane.READ: 450.0}
 CREATED = (200, None)
 STORIES: dict[int, tuple[Outcome, str | None, list[tuple[int | None, str | None]]]] = {
