@@ -135,7 +135,7 @@ def test_an_answer_may_free_a_place_sooner() -> None:
         await waiting
         return now() - start
 
-    assert 1 <= run(main) <= 1.01
+    assert 1.005 <= run(main) <= 1.01  # a second and the slack
 
 
 def test_a_grant_to_someone_just_cancelled_is_not_lost() -> None:
