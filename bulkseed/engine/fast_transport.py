@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,6 +50,7 @@ class FastTransport:
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[_Lane] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -123,10 +125,14 @@ class FastTransport:
     def watch(self, deadline: float) -> None:
         """See to it that `deadline` is kept, with one timer for all connections.
 
-        All attempts have the same timeout: none that starts later ends before the timer that runs.
+        It is set anew only by an attempt that took long to connect; others end later than those before them.
         """
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._expire)
+        if self._timer is not None:
+            if self._due <= deadline:
+                return
+            self._timer.cancel()
+        self._due = deadline
+        self._timer = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         now = self._loop.time()
@@ -134,8 +140,10 @@ class FastTransport:
         for lane in waiting:
             if lane.deadline <= now:
                 lane.give_up(no_answer(TimeoutError(), self.endpoint, self.timeout))
+        self._timer = None
         deadlines = [lane.deadline for lane in waiting if lane.waiter is not None]
-        self._timer = self._loop.call_at(min(deadlines), self._expire) if deadlines else None
+        if deadlines:
+            self.watch(min(deadlines))
 
 
 class _Lane(asyncio.Protocol):
@@ -221,10 +229,11 @@ class _Lane(asyncio.Protocol):
 
     def _finish(self, data: bytes) -> None:
         """Settle with the first reply. The connection lives on only if its bytes end where the reply ends."""
-        head, payload = self._replies[0]
+        (head, payload), *more = self._replies
+        self._replies = []  # a value in the body must not stay while the connection idles
         body = payload.read_nowait()
         ends_here = data.endswith(b"\r\n\r\n") if head.chunked else self._body_received == len(body)
-        self.reusable = ends_here and len(self._replies) == 1 and not head.should_close
+        self.reusable = ends_here and not more and not head.should_close
         self._settle(to_response(head.code, head.headers.items(), body))
         if not self.reusable:
             self.close()
@@ -239,17 +248,13 @@ class _Lane(asyncio.Protocol):
         """Settle what is under way: a reply without a length ends with the connection, others break off."""
         if self.waiter is None:
             return
-        if not self._replies:
-            self._settle(self._no_answer(error))
-            return
-        try:
+        if self._replies:
             if error is None:
-                self._parser.feed_eof()
-                self._finish(b"")
-                return
-        except Exception as cause:  # noqa: BLE001 - as in data_received
-            error = cause
-        self._settle(self._no_answer(aiohttp.ClientPayloadError()))
+                with suppress(Exception):  # the parser raises when more had to come
+                    self._parser.feed_eof()
+                    self._finish(b"")
+            error = aiohttp.ClientPayloadError()
+        self._settle(self._no_answer(error))
 
     def pause_reading(self) -> None:
         """Do nothing. The parser's streams ask for it; replies are capped, so reading never pauses."""

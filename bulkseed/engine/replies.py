@@ -64,7 +64,7 @@ def not_connected(error: Exception, endpoint: Endpoint, connect_timeout: float) 
         case TimeoutError():
             reason = f"no connection to {where} within {connect_timeout:g} s"
         case aiohttp.ServerDisconnectedError():
-            reason = f"{where} spoke before it was asked"
+            reason = f"{where} did not wait for a request"
         case aiohttp.ClientConnectorError(os_error=cause):
             reason = f"no connection to {where}: {_errno_text(cause)}"
         case _:

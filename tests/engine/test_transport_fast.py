@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from support.hostile_server import REPLY, Peer, hostile_server, turns
 from support.transports import Sender
 
 from bulkseed.engine.endpoint import KEEP_ALIVE, parse_endpoint
 from bulkseed.engine.fast_transport import FastTransport, obstacle
+from bulkseed.model import Lost
 
 
 @pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
@@ -66,3 +69,21 @@ async def test_a_connection_that_speaks_unasked_is_closed() -> None:
             assert await Sender(transport).status() == 200
             await server.all_closed()
     assert server.connections == 2
+
+
+async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
+    """The one timer follows the earliest deadline, not the attempt that was written first."""
+
+    async def script(peer: Peer) -> None:
+        await peer.until_closed()
+
+    async with (
+        hostile_server(script) as server,
+        FastTransport(parse_endpoint(server.url), connections=2) as transport,
+    ):
+        now = asyncio.get_running_loop().time()
+        early, late = [await transport._new_lane(now + 5.0) for _ in range(2)]
+        pending = early.exchange(b"x", now + 5.0)
+        async with asyncio.timeout(2.0):
+            assert isinstance(await late.exchange(b"x", now + 0.1), Lost)
+        assert not pending.done()
