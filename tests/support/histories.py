@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -44,7 +45,10 @@ ENDS = ["kill", "kill", "kill", "cancel", "stop", "restart"]
 
 @dataclass
 class History:
-    """What happens. `ends`, `meanwhile` and `restarts` begin with the step at which it does."""
+    """What happens. `ends`, `meanwhile` and `restarts` begin with the step at which it does.
+
+    `generated` are the definitions whose value every run makes anew.
+    """
 
     count: int
     on_exists: OnExists
@@ -54,25 +58,28 @@ class History:
     workers: int | None
     max_attempts: int
     skew: float
+    one_way: float
     bad_lines: bool
     troubles: list[Trouble]
     there: dict[int, str]
     ends: list[tuple[int, str]]
     meanwhile: list[tuple[int, int, str]]
     restarts: list[int] = field(default_factory=list)
+    generated: set[int] = field(default_factory=set)
 
 
 steps = st.integers(0, 40)
 histories = st.builds(
     History,
-    count=st.integers(1, 6),
+    count=st.integers(1, 8),
     on_exists=st.sampled_from(OnExists),
     on_delete_window=st.sampled_from(OnDeleteWindow),
-    qps=st.sampled_from([0.0, 3.0, 20.0]),
+    qps=st.sampled_from([0.0, 3.0, 8.0, 20.0, 400.0]),
     quota=st.sampled_from([0, 2, 20]),
     workers=st.sampled_from([None, 1, 2]),
     max_attempts=st.integers(2, 6),
     skew=st.sampled_from([0.0, -400.0, 400.0, 3600.0]),
+    one_way=st.sampled_from([0.0, 0.001, 0.01]),
     bad_lines=st.booleans(),
     troubles=st.lists(
         st.builds(Trouble, st.sampled_from(TROUBLES), st.sampled_from([0.0, 0.02, 0.4, 2.0])), max_size=16
@@ -81,6 +88,7 @@ histories = st.builds(
     ends=st.lists(st.tuples(steps, st.sampled_from(ENDS)), max_size=4),
     meanwhile=st.lists(st.tuples(steps, st.integers(0, 5), st.sampled_from(MEANWHILE)), max_size=3),
     restarts=st.just([]) | st.lists(steps, max_size=2),
+    generated=st.sets(st.integers(0, 5), max_size=3),
 )
 
 
@@ -102,14 +110,19 @@ def value(number: int) -> str:
 
 def manifest(history: History) -> list[ManifestEntry]:
     """Return the definitions, perhaps among lines that are none and a name that comes twice."""
-    entries: list[ManifestEntry] = [
-        SecretDefinition(name(i), SecretValue(value(i)), "v1", Origin("m.jsonl", i + 1))
-        for i in range(history.count)
-    ]
+    entries: list[ManifestEntry] = []
+    for i in range(history.count):
+        generated = i in history.generated
+        text = f"generated-value-{next(_made)}" if generated else value(i)
+        origin = Origin("m.jsonl", i + 1)
+        entries.append(SecretDefinition(name(i), SecretValue(text), "v1", origin, generated=generated))
     if history.bad_lines:
         again = SecretDefinition(name(0), SecretValue("another-value"), "v1", Origin("m.jsonl", 90))
         entries[1:1] = [InvalidLine(Origin("m.jsonl", 91), ("is no definition",)), again]
     return entries
+
+
+_made = itertools.count()
 
 
 class _Manifest(list[ManifestEntry]):
@@ -118,10 +131,12 @@ class _Manifest(list[ManifestEntry]):
 
 async def _live(history: History, folder: Path, spoil: Callable[[World], None] | None) -> None:
     data_dir = folder / "kms" if history.restarts else None
+    asyncio.get_running_loop().thread_time = 0.002  # type: ignore[attr-defined]  # of the virtual clock
     world = World(
         folder,
         options=ServiceOptions(data_dir=data_dir, create_qps=history.quota, read_qps=0, manage_qps=0),
         troubles=history.troubles,
+        one_way=lambda: history.one_way,
         skew=history.skew,
     )
     if spoil is not None:
@@ -239,6 +254,7 @@ def _is_done(history: History, world: World, rows: dict[str, Outcome]) -> bool:
     refused = history.on_exists is OnExists.FAIL or history.on_delete_window is OnDeleteWindow.FAIL
     finished = {Outcome.CONFLICT, Outcome.REJECTED} if refused else {Outcome.CONFLICT}
     theirs = {n for n, who in world.kms.creators.items() if who == "foreign"}
+    theirs |= {name(i) for i in history.generated}  # or perhaps theirs: that cannot be told
     return len(rows) == history.count and all(
         outcome.settled or (outcome in finished and n in theirs) for n, outcome in rows.items()
     )
@@ -248,12 +264,14 @@ def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
     """What must hold in the end: the service is as the manifest says, and every row tells the truth."""
     kms = world.kms
     assert set(rows) == {name(i) for i in range(history.count)}
+    lost = {Outcome.REJECTED if history.on_exists is OnExists.FAIL else Outcome.EXISTING}
     for number in range(history.count):
         who, ours = name(number), (name(number), "v1")
         outcome = rows[who]
+        generated = number in history.generated
         if kms.creators[who] == "ours":
-            assert outcome in {Outcome.CREATED, Outcome.ADOPTED}
-            assert world.value(who, "v1") == value(number)
+            assert outcome in {Outcome.CREATED, Outcome.ADOPTED} or (generated and outcome in lost)
+            assert generated or world.value(who, "v1") == value(number)
             continue
         updated = kms.versions.get(ours, ("nobody", ""))[0] == "ours"
         theirs = [v for (n, _), (by, v) in kms.versions.items() if n == who and by == "foreign"]
@@ -271,6 +289,9 @@ def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
             expected = {Outcome.CONFLICT}
         if history.on_exists is OnExists.UPDATE and world.value(who) != value(number):
             expected |= {Outcome.CONFLICT}
+        if generated:
+            assert not updated, "a generated value has replaced another"
+            expected = lost
         if history.there.get(number) == "to be deleted" and history.on_delete_window is OnDeleteWindow.FAIL:
             expected = {Outcome.REJECTED}
         assert outcome in expected, f"{who}: {outcome}, should be one of {expected}"

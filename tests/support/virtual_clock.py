@@ -80,6 +80,7 @@ class VirtualClockLoop(asyncio.BaseEventLoop):
         self._now = START
         self._end = START + horizon
         self._woken = threading.Event()
+        self.thread_time = 0.0
         self.failures: list[BaseException] = []
         self.set_exception_handler(self._remember)
 
@@ -104,12 +105,20 @@ class VirtualClockLoop(asyncio.BaseEventLoop):
     def run_in_executor(
         self, _executor: concurrent.futures.Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run `func` now, in this thread: virtual time never races a worker thread."""
+        """Run `func` now, in this thread: virtual time never races a worker thread.
+
+        Its result is known `thread_time` seconds later: others go on meanwhile.
+        """
         future: asyncio.Future[T] = self.create_future()
+
+        def tell(resolve: Callable[[Any], None], what: Any) -> None:
+            if not future.done():
+                resolve(what)
+
         try:
-            future.set_result(func(*args))
+            self.call_later(self.thread_time, tell, future.set_result, func(*args))
         except Exception as error:  # noqa: BLE001  # an executor hands over whatever the function raised
-            future.set_exception(error)
+            self.call_later(self.thread_time, tell, future.set_exception, error)
         return future
 
     def _waiting(self) -> str:

@@ -12,7 +12,7 @@ import itertools
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
@@ -201,7 +201,11 @@ class World:
         return self._copy is not None
 
     async def live(
-        self, entries: Sequence[ManifestEntry], *, stop: Stop | None = None, **options: Any
+        self,
+        entries: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+        *,
+        stop: Stop | None = None,
+        **options: Any,
     ) -> Summary | None:
         """Run until the end, and return the summary; None if the run was killed or cancelled."""
         ledger = self.make_ledger(open_ledger(self.path, self.target))

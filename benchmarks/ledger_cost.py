@@ -1,0 +1,104 @@
+"""What claims before sends and durable answers cost: the same runs with the ledger and without one.
+
+    python -m benchmarks.ledger_cost [--secrets 20000] [--rounds 5]
+
+Client and stub server have a core each; there is no ceiling, so the client is the limit. The rounds
+alternate, and the figures are medians: another program on the machine then hits both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import uvloop
+
+from bulkseed.engine.seed import seed
+from bulkseed.ledger import Admission, AttemptRecord, Claim, Ledger, Settlement, open_ledger
+from bulkseed.model import Credentials, ManifestEntry, Origin, SecretDefinition, SecretValue, Target
+
+
+class NullLedger(Ledger):
+    """Knows nothing and writes nothing; every entry is to be sent."""
+
+    def admit(self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True) -> Admission:
+        """Hand everything out."""
+        del now, claim
+        return Admission(
+            [Claim(entry, i) for i, entry in enumerate(entries) if isinstance(entry, SecretDefinition)]
+        )
+
+    def record(self, settlements: Sequence[Settlement], attempts: Sequence[AttemptRecord] = ()) -> None:
+        """Forget."""
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--secrets", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[0]})
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.stub_server", "--cpu", str(cores[-1])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None  # noqa: S101  # a pipe was asked for
+    port = json.loads(server.stdout.readline())["port"]
+    target = Target(f"http://127.0.0.1:{port}", "cn-hangzhou", Credentials("id", SecretValue("secret")))
+    times: dict[str, list[tuple[float, float]]] = {"ledger": [], "none": []}
+    try:
+        for number in range(options.rounds + 1):
+            for kind, measured in times.items():
+                took = _run(target, options.secrets, null=kind == "none")
+                if number:  # the first warms up
+                    measured.append(took)
+    finally:
+        server.terminate()
+        server.wait()
+    each = 1e6 / options.secrets
+    medians = {}
+    for kind, measured in times.items():
+        wall, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
+        medians[kind] = wall
+        rate = options.secrets / wall
+        print(f"{kind:<7} {rate:8,.0f} secrets/s   {wall * each:6.1f} us wall   {cpu * each:6.1f} us CPU")
+    slower = medians["ledger"] / medians["none"] - 1
+    print(f"with the ledger a run is {slower:.1%} slower")
+
+
+def _run(target: Target, count: int, *, null: bool) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = open_ledger(Path(folder) / "bench.ledger.db", target)
+        if null:
+            ledger = NullLedger(ledger.path, ledger.connection, ledger._lock)  # type: ignore[arg-type]  # noqa: SLF001  # it is open
+        definitions = [
+            SecretDefinition(
+                f"bench/{i}", SecretValue(f"fake-value-{i}" * 4), "v1", Origin("bench.jsonl", i + 1)
+            )
+            for i in range(count)
+        ]
+        with closing(ledger):
+            wall, cpu = time.perf_counter(), time.process_time()
+            summary = uvloop.run(seed(definitions, target, ledger, qps=0))
+            took = time.perf_counter() - wall, time.process_time() - cpu
+        if summary.attempts != count:
+            raise SystemExit(f"{summary.attempts} attempts for {count} secrets: {summary.stopped_by}")
+        return took
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Every definition of a manifest reaches a worker, however reading, claiming and sending interleave."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support import virtual_clock
+from support.histories import FOLDER
+from support.world import World
+
+from bulkseed.model import Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.service.options import ServiceOptions
+
+OPTIONS = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
+
+
+def definitions(count: int) -> Iterator[SecretDefinition]:
+    """Yield definitions as a manifest does."""
+    for i in range(count):
+        yield SecretDefinition(f"secret-{i}", SecretValue(f"value-{i}"), "v1", Origin("m.jsonl", i + 1))
+
+
+async def slowly(count: int) -> AsyncIterator[SecretDefinition]:
+    """Yield definitions asynchronously."""
+    for definition in definitions(count):
+        await asyncio.sleep(0)
+        yield definition
+
+
+@pytest.mark.parametrize("thread_time", [0.0, 0.003])
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 600])
+def test_no_definition_is_left_behind(count: int, asynchronous: bool, thread_time: float) -> None:
+    """Blocks end anywhere, and the disk is slower than the service: all are created in one run."""
+
+    async def test(folder: Path) -> None:
+        asyncio.get_running_loop().thread_time = thread_time  # type: ignore[attr-defined]  # of the virtual clock
+        world = World(folder, options=OPTIONS, one_way=lambda: 0.0)
+        with closing(world):
+            entries = slowly(count) if asynchronous else definitions(count)
+            summary = await world.live(entries, qps=0)
+            assert summary is not None
+            assert summary.outcomes.get(Outcome.CREATED, 0) == summary.definitions == count
+            assert summary.exit_code == 0
+
+    _run(test)
+
+
+@pytest.mark.parametrize("limit", [1, 256, 300])
+def test_a_limit_is_kept(limit: int) -> None:
+    """`limit` definitions are sent, the rest is not even read; what is settled does not count."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=OPTIONS)
+        with closing(world):
+            for done in (limit, 2 * limit):
+                summary = await world.live(definitions(700), qps=0, limit=limit)
+                assert summary is not None
+                assert summary.attempts == limit
+                assert summary.outcomes[Outcome.CREATED] == min(done, 700)
+
+    _run(test)
+
+
+def test_no_value_stays_in_memory_once_it_is_settled() -> None:
+    """Of a long manifest only a block or two and what workers carry is in memory at any time."""
+    alive = most = 0
+
+    class Counted(SecretValue):
+        """A value that is counted while it lives."""
+
+        __slots__ = ()
+
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            nonlocal alive, most
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=OPTIONS)
+        with closing(world):
+            entries = (
+                SecretDefinition(f"secret-{i}", Counted("value"), "v1", Origin("m.jsonl", i + 1))
+                for i in range(1500)
+            )
+            summary = await world.live(entries, qps=40, workers=5)
+            assert summary is not None
+            assert summary.exit_code == 0
+            assert most <= 40, "a block at this pace has 10"
+
+    _run(test)
+
+
+def _run(test: object) -> None:
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        virtual_clock.run(test, Path(folder))  # type: ignore[arg-type]  # a coroutine function
