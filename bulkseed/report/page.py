@@ -47,7 +47,7 @@ def render(numbers: Numbers, version: str) -> str:
         "moment": words.moment,
         "percent": words.percent,
         "plain": lambda number: f"{number:g}",
-        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}.",
+        "sentence": words.sentence,
         "thousands": lambda number: f"{number:,}",
     }
     attempts_of = Counter[str]()

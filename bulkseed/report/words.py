@@ -43,3 +43,8 @@ def percent(part: float, whole: float) -> str:
     if part > 0:
         share = max(share, 0.1)
     return f"{share:.1f}".removesuffix(".0") + " %"
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(("…", ".")) else ".")

@@ -199,6 +199,25 @@ def test_reasons_that_differ_in_a_number_are_one(tmp_path: Path) -> None:
     ]
 
 
+def test_without_a_code_the_message_tells_groups_apart(tmp_path: Path) -> None:
+    """What the service gave a code is one group whatever was said; what has none is told by its message."""
+    ends = [(None, "has 12 versions"), (None, "differs"), (None, "differs"), ("InternalFailure", "a")]
+    ends.append(("InternalFailure", "b"))
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run", ["a.jsonl"], {}, START)
+        claims = ledger.admit([definition(f"a/{number}") for number in range(len(ends))], START).to_send
+        ledger.record(
+            [
+                Settlement(claim.row_id, Outcome.CONFLICT, START, code, message)
+                for claim, (code, message) in zip(claims, ends, strict=True)
+            ]
+        )
+        failures = read_numbers(ledger.connection, "x", []).failures
+    assert [(f.code, f.count) for f in failures] == [(None, 2), ("InternalFailure", 2), (None, 1)]
+    assert (failures[0].meaning, failures[2].meaning) == ("differs", "has 12 versions")
+    assert failures[0].examples[0].name == "a/1"
+
+
 def sent(ledger: Ledger, run: int, now: float, *after: float) -> None:
     """Begin a run that sends the same definition several times, and leave it pending."""
     ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)

@@ -117,9 +117,9 @@ def test_the_page_says_what_the_ledger_says(root: ET.Element) -> None:
         in text
     )
     assert "The ledger adds up: all 9 checks" in text
-    assert "The quota was kept: the fullest second held 10 attempts to create, the quota was 10" in text
+    assert "The quota was kept: the fullest second held 10 create attempts, the quota was 10" in text
     assert "12 exhausted: InternalFailure The service failed internally. What to do: run again." in text
-    assert "2 invalid Duplicate: first seen on line …." in text
+    assert "2 invalid Duplicate: first seen on line …" in text
     assert "prod/orders/008 at prod.jsonl:8" in text
     assert "interrupted by SIGINT (exit code 130)" in text
     assert "killed; last on record" in text
