@@ -86,6 +86,7 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
     return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())
 
 
+_NOT_SENT = {"origin", "generated"}
 _SDK_NAMES = {"name": "secret_name", "data": "secret_data", "data_type": "secret_data_type"}
 
 
@@ -96,7 +97,7 @@ def _sdk_snippet(definition: SecretDefinition, url: str, target: o.TargetOptions
         value = getattr(definition, f.name)
         if isinstance(value, SecretValue):
             value = value.reveal()
-        if value is not None and f.name != "origin":
+        if value is not None and f.name not in _NOT_SENT:
             arguments.append(f"    {_SDK_NAMES.get(f.name, f.name)}={value!r},")
     version = "\n    signature_algorithm='v2'," if target.signature == "rpc1" else ""
     return "\n".join(
