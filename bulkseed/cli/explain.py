@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 
 from bulkseed.cli import options as o
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.model import Credentials, InvalidLine, SecretDefinition, SecretValue
+from bulkseed.wire.message import Call
 
 MASK = "****"
 EXAMPLE = Credentials("your-access-key-id", SecretValue("your-access-key-secret"))
@@ -80,25 +83,27 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
         "signature": shown.signature,
         "curl, good for 15 minutes and once": curl,
         "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)": _sdk_snippet(
-            definition, url, target
+            call, url, target
         ),
     }
     return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())
 
 
-_NOT_SENT = {"origin", "generated"}
-_SDK_NAMES = {"name": "secret_name", "data": "secret_data", "data_type": "secret_data_type"}
+_SDK_NAMES = {"DKMSInstanceId": "dkmsinstance_id"}
+_JSON = {"ExtendedConfig"}  # the SDK takes an object where the API takes its text
 
 
-def _sdk_snippet(definition: SecretDefinition, url: str, target: o.TargetOptions) -> str:
+def _sdk_snippet(call: Call, url: str, target: o.TargetOptions) -> str:
     parts = urlsplit(url)
     arguments = []
-    for f in fields(definition):
-        value = getattr(definition, f.name)
-        if isinstance(value, SecretValue):
-            value = value.reveal()
-        if value is not None and f.name not in _NOT_SENT:
-            arguments.append(f"    {_SDK_NAMES.get(f.name, f.name)}={value!r},")
+    for name, encoded in (*call.query, *call.form):
+        value: Any = unquote(encoded)
+        if name == "EnableAutomaticRotation":
+            value = value == "true"
+        if name in _JSON:
+            value = json.loads(value)
+        snake = _SDK_NAMES.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        arguments.append(f"    {snake}={value!r},")
     version = "\n    signature_algorithm='v2'," if target.signature == "rpc1" else ""
     return "\n".join(
         [

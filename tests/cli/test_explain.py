@@ -11,7 +11,14 @@ from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, write_man
 from support.stub_kms import StubKms
 
 VALUE = "canary value with spaces, 'quotes', \"more\" and 密码 + * ~ %"
-DEFINITION = {"SecretName": "app/db", "SecretData": VALUE, "Description": "it's a test", "Tags": {"a": "b"}}
+DEFINITION = {
+    "SecretName": "app/db",
+    "SecretData": VALUE,
+    "Description": "it's a test",
+    "Tags": {"a": "b"},
+    "DKMSInstanceId": "kst-fake",
+    "EncryptionKeyId": "fake-key",
+}
 
 
 def section(text: str, title: str) -> str:
@@ -36,6 +43,7 @@ def test_the_curl_command_and_the_snippet_are_accepted(tmp_path: Path, signature
             )
             assert "RequestId" in sent.stdout, sent.stderr
         assert stub.secrets == {"app/db": VALUE.encode()}
+        assert stub.created["app/db"]["DKMSInstanceId"] == "kst-fake"
         assert stub.problems == []
 
 
