@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -79,4 +80,19 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         return 0
+    except Exception as error:  # noqa: BLE001  # a defect of ours: said without what the exception carries
+        click.echo(describe_defect(error), err=True)
+        return 1
     return result if isinstance(result, int) else 0
+
+
+def describe_defect(error: BaseException) -> str:
+    """Say where a defect is, but not what an exception holds: its text may quote a value."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    places = "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+    return (
+        f"Internal error: {type(error).__name__}. This is a defect of bulkseed; please report these lines:\n"
+        f"{places}\nWhat the ledger has is true; run the same command again to resume."
+    )
