@@ -6,6 +6,7 @@ The client's two functions are on the hot path; `Request` and `Reply` are what t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 
@@ -19,31 +20,34 @@ from bulkseed.wire.secret_types import requested_name
 ACTION = "CreateSecret"
 LANE = Lane.CREATE
 
+_percent = lru_cache(maxsize=256)(percent)
+"""For what is alike in many definitions: tags, key ids, descriptions. Never for a value."""
+
 
 def encode(definition: SecretDefinition) -> Call:
     """Return the call that creates `definition`; the value and the policy travel in the form body."""
     d = definition
     query: list[tuple[str, str]] = []
     if d.dkms_instance_id is not None:
-        query.append(("DKMSInstanceId", percent(d.dkms_instance_id)))
+        query.append(("DKMSInstanceId", _percent(d.dkms_instance_id)))
     if d.description is not None:
-        query.append(("Description", percent(d.description)))
+        query.append(("Description", _percent(d.description)))
     if d.enable_automatic_rotation is not None:
         query.append(("EnableAutomaticRotation", "true" if d.enable_automatic_rotation else "false"))
     if d.encryption_key_id is not None:
-        query.append(("EncryptionKeyId", percent(d.encryption_key_id)))
+        query.append(("EncryptionKeyId", _percent(d.encryption_key_id)))
     if d.extended_config is not None:
         query.append(("ExtendedConfig", percent(d.extended_config)))
     if d.rotation_interval is not None:
-        query.append(("RotationInterval", percent(d.rotation_interval)))
+        query.append(("RotationInterval", _percent(d.rotation_interval)))
     if d.data_type is not None:
-        query.append(("SecretDataType", percent(d.data_type)))
+        query.append(("SecretDataType", _percent(d.data_type)))
     query.append(("SecretName", percent(requested_name(d.name, d.secret_type))))
     if d.secret_type is not None:
-        query.append(("SecretType", percent(d.secret_type)))
+        query.append(("SecretType", _percent(d.secret_type)))
     if d.tags is not None:
-        query.append(("Tags", percent(d.tags)))
-    query.append(("VersionId", percent(d.version_id)))
+        query.append(("Tags", _percent(d.tags)))
+    query.append(("VersionId", _percent(d.version_id)))
     data = ("SecretData", percent(d.data.reveal()))
     form = (data,) if d.policy is None else (("Policy", percent(d.policy)), data)
     return Call(ACTION, tuple(query), form)
