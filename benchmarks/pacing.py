@@ -1,7 +1,7 @@
 """Pacing on real time: `python -m benchmarks.pacing [seconds]` prints how much of a limit the pacer uses.
 
-No network: workers take a permit, mark it written and release it one timer tick later, so the figures are the
-pacer's own. `AsyncLimiter` rows show aiolimiter with the same small burst, for comparison. Shares are taken
+No network: workers take a permit, mark it written and release it a turn of the loop later, so the figures are
+the pacer's own. `limiter` rows show aiolimiter with the same small burst, for comparison. Shares are taken
 over the steady part, after the first 1.2 s; the worst second over everything.
 """
 
@@ -31,11 +31,12 @@ def pacer(limit: float) -> Send:
     async def send() -> None:
         permit = await lane.acquire()
         if permit is not None:
+            at = time.monotonic()
+            sent.append(at)
             permit.written()
-            sent.append(time.monotonic())
             await asyncio.sleep(0)
             permit.release()
-            lane.answered(0.001)
+            lane.answered(time.monotonic() - at)
 
     return send
 
