@@ -60,7 +60,8 @@ class SecretDefinition:
     """One secret to create: the parameters of CreateSecret, checked, and where they were read.
 
     `name` is what the secret is filed under: for RAMCredentials, where `$Auto` is asked for, the name that the
-    service generates. `tags`, `extended_config` and `policy` are the API's JSON text. `data` never prints.
+    service generates. `tags`, `extended_config` and `policy` are the API's JSON text. `data` never prints;
+    `generated` says that it was made up for this run, so that no later one can know it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class SecretDefinition:
     enable_automatic_rotation: bool | None = None
     rotation_interval: str | None = None
     policy: str | None = None
+    generated: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -25,6 +25,7 @@ LISTED = 1000
 
 MEANINGS = {
     Verified.IDENTICAL: "the service has this version with this value",
+    Verified.PRESENT: "the service has this version; its value was generated, there is nothing to compare",
     Verified.DIFFERS: "the service has this version with another value",
     Verified.MISSING: "the service has no such secret, or not this version",
     Verified.UNREADABLE: "could not be read, so it is not known",

@@ -61,6 +61,7 @@ class Carrier:
             self._health.working_time,
             self._rng,
             theirs=claim.theirs,
+            generated=claim.definition.generated,
         )
         steps = self._task.journey(self._rules, claim.definition.version_id, traveller)
         end = await self._walker.walk(errand, steps, traveller)

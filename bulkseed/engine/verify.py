@@ -20,7 +20,7 @@ from bulkseed.ledger.readbacks import need_readbacks, start_over
 from bulkseed.model import ManifestEntry, Outcome, Row, Summary, Target
 from bulkseed.policy.readback import Verified, verified
 
-PROBLEMS = [outcome for outcome in Outcome if outcome not in {Outcome.IDENTICAL, Outcome.PENDING}]
+PROBLEMS = [o for o in Outcome if not o.settled and o is not Outcome.PENDING]
 
 
 @dataclass(slots=True, frozen=True)

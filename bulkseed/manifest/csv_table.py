@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 
-from bulkseed.manifest.definition import not_a_parameter
+from bulkseed.manifest.definition import KEYS, not_a_parameter
 from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
-from bulkseed.wire.limits import PARAMETERS
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
@@ -81,7 +80,7 @@ def _rows(lines: _Lines) -> Iterator[tuple[int, list[str] | Unreadable]]:
 
 def _header_problems(header: list[str]) -> Iterator[str]:
     for column, name in enumerate(header, 1):
-        if name not in PARAMETERS:
+        if name not in KEYS:
             yield not_a_parameter(f"column {column}", name)
         elif name in header[: column - 1]:
             yield f"column {column} repeats {name}"

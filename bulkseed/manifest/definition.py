@@ -1,7 +1,8 @@
 """From one decoded object of any format to a `SecretDefinition`, or to an `InvalidLine` with every reason.
 
-Rules that live here: which forms a value may have in a manifest (`_to_text`), what is said about an unknown
-parameter, and which defaults are allowed. What the API accepts is decided in `bulkseed.wire.rules`.
+Rules that live here: which keys a definition may have (`KEYS`) and which forms their values (`_to_text`),
+what is said about an unknown key, and which defaults are allowed. Values that are asked for are made in
+`value_from`. What the API accepts is decided in `bulkseed.wire.rules`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from bulkseed.errors import UsageError
+from bulkseed.manifest import value_from
 from bulkseed.manifest.lines import Unreadable
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
 from bulkseed.wire import limits
@@ -22,8 +25,10 @@ from bulkseed.wire.secret_types import created_name
 
 Defaults = tuple[tuple[str, str], ...]
 
+KEYS = (*limits.PARAMETERS, value_from.PARAMETER)
 _KNOWN = frozenset(limits.PARAMETERS)
-_BY_LOWER_CASE = {name.lower(): name for name in limits.PARAMETERS}
+_ALLOWED = frozenset(KEYS)
+_BY_LOWER_CASE = {name.lower(): name for name in KEYS}
 
 _LONG_NAME = 64  # nobody misspells a parameter that badly, and comparing takes time
 
@@ -39,6 +44,8 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
         UsageError: a name is not a parameter that may have a default, or a value is not acceptable.
     """
     for name, text in (defaults or {}).items():
+        if name == value_from.PARAMETER:
+            raise UsageError(f"{name} can have no default: it belongs in manifests")
         if name not in _KNOWN:
             raise UsageError(not_a_parameter(name, name))
         if name == "SecretName":
@@ -51,8 +58,13 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
     return tuple({"VersionId": "v1", **(defaults or {})}.items())
 
 
-def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefinition | InvalidLine:
-    """Check one object of a manifest and make a definition of it; `item` is used up."""
+def to_entry(
+    item: object, origin: Origin, defaults: Defaults, folder: Path
+) -> SecretDefinition | InvalidLine:
+    """Check one object of a manifest and make a definition of it; `item` is used up.
+
+    Paths in it are relative to `folder`.
+    """
     if not isinstance(item, dict):
         reason = item.reason if isinstance(item, Unreadable) else "is not an object of parameters"
         return InvalidLine(origin, (reason,))
@@ -62,11 +74,21 @@ def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefiniti
             item[parameter], wrong = _to_text(parameter, value)
             if wrong:
                 mistyped.append(Problem(parameter, wrong))
+    spec = item.get(value_from.PARAMETER)
+    wanted = spec is not None and spec != ""
+    carried = wanted and item.get("SecretData")
     for parameter, text in defaults:
         if not item.get(parameter):
             item[parameter] = text
+    generated = False
+    if wanted:
+        value = value_from.resolve(spec, item.get("SecretDataType"), folder)
+        item["SecretData"], generated = value.text, value.generated
+        if carried or value.problem:
+            problem = "excludes SecretData, which is there too" if carried else value.problem
+            mistyped.append(Problem(value_from.PARAMETER, str(problem)))
     problems = definition_problems(item)
-    if problems or mistyped or not item.keys() <= _KNOWN:
+    if problems or mistyped or not item.keys() <= _ALLOWED:
         return _invalid(item, origin, mistyped, problems)
     get = item.get
     rotation = get("EnableAutomaticRotation")
@@ -85,6 +107,7 @@ def to_entry(item: object, origin: Origin, defaults: Defaults) -> SecretDefiniti
         boolean(rotation) if rotation else None,
         get("RotationInterval") or None,
         get("Policy") or None,
+        generated,
     )
 
 
@@ -132,14 +155,16 @@ def _invalid(
     item: Mapping[Any, Any], origin: Origin, mistyped: list[Problem], problems: list[Problem]
 ) -> InvalidLine:
     reasons = [
-        not_a_parameter(f"key {number}", key) for number, key in enumerate(item, 1) if key not in _KNOWN
+        not_a_parameter(f"key {number}", key) for number, key in enumerate(item, 1) if key not in _ALLOWED
     ]
     reasons += [str(problem) for problem in mistyped]
     bad = {problem.parameter for problem in mistyped}
+    if value_from.PARAMETER in bad:
+        bad.add("SecretData")  # of which nothing can be said then
     reasons += [str(problem) for problem in problems if problem.parameter not in bad]
     bad.update(problem.parameter for problem in problems)
     # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown.
-    shown = bool(item.get("SecretData"))
+    shown = item.get("SecretData") or item.get(value_from.PARAMETER)
     return InvalidLine(
         origin,
         tuple(reasons),

@@ -106,9 +106,10 @@ def _entries(
 ) -> Generator[ManifestEntry, None, None]:
     for path, reader in readers:
         line = 0
+        folder = Path(path).parent
         try:
             for line, item in reader:
-                yield to_entry(item, Origin(path, line), defaults)
+                yield to_entry(item, Origin(path, line), defaults, folder)
             continue
         except BrokenError as broken:
             reason = str(broken)

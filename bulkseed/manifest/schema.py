@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bulkseed.manifest import value_from
 from bulkseed.wire import limits
 from bulkseed.wire.secret_types import MANAGED, ManagedType
 
@@ -24,9 +25,9 @@ def definition_schema() -> Schema:
         "title": "A secret to create in Alibaba Cloud KMS Secrets Manager",
         "type": "object",
         "properties": _PROPERTIES,
-        "required": ["SecretName", "SecretData"],
+        "required": ["SecretName"],
         "additionalProperties": False,
-        "allOf": [*_TYPE_RULES, _ROTATION_RULE],
+        "allOf": [*_TYPE_RULES, _ROTATION_RULE, _VALUE_RULE],
     }
 
 
@@ -78,8 +79,7 @@ _PROPERTIES: dict[str, Schema] = {
     },
     "SecretData": {
         "description": "The value: a text as it is, or an object or array, which is sent as compact JSON.",
-        "type": ["string", "object", "array", "number", "boolean"],
-        "minLength": 1,
+        "type": ["string", "object", "array", "number", "boolean", "null"],
         "maxLength": limits.DATA_MAX_BYTES,
     },
     "VersionId": {
@@ -131,9 +131,50 @@ _PROPERTIES: dict[str, Schema] = {
     },
     "EncryptionKeyId": _TEXT,
     "DKMSInstanceId": _TEXT,
+    value_from.PARAMETER: {
+        "description": "Where the value comes from, instead of SecretData.",
+        "type": ["object", "string", "null"],
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {
+            "generate": {
+                "description": "Make a random text.",
+                "type": "object",
+                "properties": {
+                    "length": {
+                        "type": ["integer", "null"],
+                        "minimum": value_from.LENGTHS[0],
+                        "maximum": value_from.LENGTHS[-1],
+                        "default": value_from.LENGTH,
+                    },
+                    "charset": {
+                        "description": f"{', '.join(value_from.SETS)}, joined by +, or characters.",
+                        "type": ["string", "null"],
+                        "minLength": 2,
+                        "default": value_from.CHARSET,
+                    },
+                },
+                "additionalProperties": False,
+            },
+            "env": {"description": "The name of an environment variable.", "type": "string", "minLength": 1},
+            "file": {
+                "description": "A path, relative to the manifest.",
+                "type": "string",
+                "minLength": 1,
+            },
+        },
+        "additionalProperties": False,
+    },
 }
 
 _FILLED: Schema = {"type": "string", "minLength": 1}
+_EMPTY: Schema = {"enum": ["", None]}
+
+_VALUE_RULE: Schema = {
+    "if": {"properties": {value_from.PARAMETER: {"not": _EMPTY}}, "required": [value_from.PARAMETER]},
+    "then": {"properties": {"SecretData": _EMPTY}},
+    "else": {"properties": {"SecretData": {"not": _EMPTY}}, "required": ["SecretData"]},
+}
 
 _ROTATES: Schema = {
     "properties": {
@@ -176,7 +217,7 @@ def _config(managed: ManagedType) -> Schema:
 
 def _value(managed: ManagedType) -> Schema:
     if not managed.value_fields:
-        return {"const": limits.AUTO}
+        return {"enum": [limits.AUTO, "", None]}
     forms: list[Schema] = [
         {"properties": dict.fromkeys(fields, _FILLED), "required": list(fields)}
         for fields in managed.value_fields.values()
@@ -188,7 +229,7 @@ def _value(managed: ManagedType) -> Schema:
             "properties": {managed.value_list: {"type": "array", "minItems": 1, "items": form}},
             "required": [managed.value_list],
         }
-    return {"anyOf": [_FILLED, form]}
+    return {"anyOf": [_TEXT, form]}
 
 
 def _type_rule(kind: str, managed: ManagedType) -> Schema:

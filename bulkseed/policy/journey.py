@@ -19,6 +19,13 @@ from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 MAX_VERSIONS = 10
 """A standard secret keeps this many versions; one more drops the oldest (PutSecretValue page)."""
 
+NOT_READABLE = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
+VALUE_LOST = (
+    "exists; whether it is ours is unknown: an earlier run may have created it, and the value that it "
+    "generated ended with it; ActionTrail tells who created it"
+)
+LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
+
 
 class Step(Enum):
     """A request to make for this definition."""
@@ -58,10 +65,12 @@ class Found:
 class Described:
     """When a secret was created, whatever versions it got since; as in `Found`.
 
-    `not_before` is the earliest it can have been. `unchanged`: it was never updated since.
+    `dated` is the service's own text, `not_before` the earliest it can have been by our clock. `unchanged`:
+    it was never updated since.
     """
 
     created_at: float | None
+    dated: str | None = None
     not_before: float | None = None
     unchanged: bool = False
     to_be_deleted: bool = False
@@ -143,8 +152,9 @@ class GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from
 class Traveller:
     """The state of one journey: attempts made, budget used, and the doubt that they left.
 
-    `theirs`: an earlier run found that the secret is not ours. `time` gives epoch seconds; `now` is the clock
-    of the retry budget, which may stand still at times.
+    `theirs`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
+    run, so it can only be compared with what this run sent. `time` gives epoch seconds; `now` is the clock of
+    the retry budget, which may stand still at times.
     """
 
     __slots__ = (
@@ -156,7 +166,9 @@ class Traveller:
         "_rng",
         "_time",
         "doubt_since",
+        "generated",
         "theirs",
+        "value_lost",
     )
 
     def __init__(
@@ -168,6 +180,7 @@ class Traveller:
         rng: Callable[[], float],
         *,
         theirs: bool = False,
+        generated: bool = False,
     ) -> None:
         self._retry = retry
         self._time = time
@@ -178,6 +191,8 @@ class Traveller:
         self._first_at: float | None = None
         self.doubt_since = doubt_since
         self.theirs = theirs
+        self.generated = generated
+        self.value_lost = generated and doubt_since is not None  # an earlier run sent another one
 
     def ask(self, step: Step, *, repeat: bool = True) -> Generator[Step | Wait, Answer | None, Answer]:
         """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED.
@@ -279,18 +294,21 @@ def _probe(rules: Rules, version_id: str, me: Traveller, since: float, existed: 
     assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
     if found.created_at is None:
         return _unknown(rules, existed, found)
-    if not (found.same_value and found.version_id == version_id) or found.created_at < since:
+    if found.version_id != version_id or found.created_at < since:
         return (yield from _exists(rules, version_id, me, existed))
-    return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+    if found.same_value:
+        return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+    if me.value_lost:
+        return _unknown(rules, existed, found, VALUE_LOST)
+    return (yield from _exists(rules, version_id, me, existed))
 
 
-def _unknown(rules: Rules, existed: Fault, why: Answer) -> Settled:
-    """It exists, and whether it is ours cannot be found out."""
+def _unknown(rules: Rules, existed: Fault, why: Answer, message: str = NOT_READABLE) -> Settled:
+    """It exists, and whether it is ours cannot be found out; the doubt stays on record."""
     refused = isinstance(why, Fault) and why.code != "Forbidden.NoPermission"
     if refused or rules.on_exists is OnExists.FAIL:
         return ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
-    message = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
-    return ended(Outcome.EXISTING, existed, message)
+    return ended(Outcome.EXISTING, existed, message, doubt=True)
 
 
 def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Journey:
@@ -298,6 +316,8 @@ def _exists(rules: Rules, version_id: str, me: Traveller, existed: Fault) -> Jou
         return ended(Outcome.EXISTING, existed)
     if rules.on_exists is OnExists.FAIL:
         return ended(Outcome.REJECTED, existed)
+    if me.generated:  # another value says nothing about theirs, and is no reason to replace it
+        return ended(Outcome.EXISTING, existed, LEFT_ALONE)
     step = Step.READ_VERSION if rules.on_exists is OnExists.VERIFY else Step.READ_CURRENT
     found = yield from me.ask(step)
     if isinstance(found, Fault):

@@ -1,7 +1,8 @@
 """One definition's way from the manifest to what the service has: read its version and compare in memory.
 
 Rules that live here: what is identical, differs, is missing or cannot be read. A record of them is kept in
-the outcomes of a ledger, where only `IDENTICAL` is settled: a resumed verify looks at everything else again.
+the outcomes of a ledger, where only `IDENTICAL` and `PRESENT`, a version whose value was generated and not
+kept, are settled: a resumed verify looks at everything else again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Verified(StrEnum):
     """What reading a definition back showed."""
 
     IDENTICAL = "identical"
+    PRESENT = "present"
     DIFFERS = "differs"
     MISSING = "missing"
     UNREADABLE = "unreadable"
@@ -37,6 +39,7 @@ def verified(outcome: Outcome, code: str | None) -> Verified:
 
 _PLAIN = {
     Outcome.IDENTICAL: Verified.IDENTICAL,
+    Outcome.EXISTING: Verified.PRESENT,
     Outcome.INVALID: Verified.INVALID,
     Outcome.PENDING: Verified.PENDING,
 }
@@ -52,6 +55,9 @@ def read_back(_rules: Rules, version_id: str, me: Traveller) -> Journey:
         absent = _ABSENT.get(found.code)
         return ended(Outcome.REJECTED if absent is None else Outcome.CONFLICT, found, absent)
     assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
-    if found.same_value and found.version_id == version_id:
-        return Settled(Outcome.IDENTICAL, status=200)
+    if found.version_id == version_id:
+        if found.same_value:
+            return Settled(Outcome.IDENTICAL, status=200)
+        if me.generated:
+            return Settled(Outcome.EXISTING, message="has a generated value, which was not kept", status=200)
     return Settled(Outcome.CONFLICT, message="the service has another value", status=200)

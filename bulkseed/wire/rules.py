@@ -57,7 +57,7 @@ def create_secret_problems(parameters: Mapping[str, str]) -> list[Problem]:
     for parameter, text in parameters.items():
         check = CHECKS.get(parameter)
         if check is not None and text:
-            if text.isascii() or _is_unicode(text):
+            if text.isascii() or is_unicode(text):
                 for reason in check(text):
                     problems.append(Problem(parameter, reason))  # noqa: PERF401  # slower for none
             else:
@@ -86,6 +86,15 @@ def rotation_seconds(text: str) -> int | None:
 def boolean(text: str) -> bool | None:
     """Read ``true`` or ``false`` in any case (the vendor's SDK sends ``True``), or return None."""
     return {"true": True, "false": False}.get(text.lower())
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether `text` can be sent: it has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_base64(text: str) -> bool:
@@ -250,14 +259,6 @@ def _statement_problems(statement: Any) -> Iterator[str]:
 
 def _check_any(_text: str) -> Iterable[str]:
     return ()
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 CHECKS: dict[str, Callable[[str], Iterable[str]]] = {

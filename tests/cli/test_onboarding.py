@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.command import bulkseed, environment, write_manifest
+from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
+from support.stub_kms import StubKms
+
+CANARY = "canary-not-a-secret"
 
 SERVED = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 
@@ -28,13 +31,18 @@ def rows(folder: Path, ledger: str = "m.ledger.db") -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.stdout.splitlines()]
 
 
+def faulty(folder: Path, *rules: dict[str, Any]) -> str:
+    """Return the flag that makes the local KMS misbehave."""
+    (folder / "faults.json").write_text(json.dumps({"rules": rules}))
+    return f"--faults={folder}/faults.json"
+
+
 def test_secrets_that_the_service_names_are_told_apart(tmp_path: Path) -> None:
     """Every user has a row under the name that the service made, and a user who occurs twice is found."""
     users = [ram("ann"), ram("bob"), ram("ann", "another"), ram("cem")]
     manifest = write_manifest(tmp_path / "m.jsonl", users)
-    lost = {"rules": [{"action": "CreateSecret", "requests": [2], "fault": "drop-after"}]}
-    (tmp_path / "faults.json").write_text(json.dumps(lost))
-    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--faults={tmp_path}/faults.json") as (target, _):
+    lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
         call = [manifest, "--endpoint", target.endpoint]
         planned = bulkseed("plan", manifest, cwd=tmp_path)
         assert "m.jsonl:3: duplicate: first seen on line 1" in planned.stdout
@@ -50,3 +58,73 @@ def test_secrets_that_the_service_names_are_told_apart(tmp_path: Path) -> None:
         assert "attempts: 0" in again.stdout
         write_manifest(manifest, [users[0], users[1], users[3]])
         assert bulkseed("verify", *call, cwd=tmp_path, env=SERVED).returncode == 0
+
+
+GENERATED = [{"SecretName": f"gen/{i}", "SecretDataFrom": {"generate": {"length": 24}}} for i in range(4)]
+
+
+def test_generated_values_are_made_once(tmp_path: Path) -> None:
+    """A lost reply is adopted, a second run sends nothing, and a verify says what can be said."""
+    manifest = write_manifest(tmp_path / "m.jsonl", GENERATED)
+    lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
+        call = [manifest, "--endpoint", target.endpoint]
+        first = bulkseed("apply", *call, "--workers", 1, cwd=tmp_path, env=SERVED)
+        assert first.returncode == 0, first.stderr
+        outcomes = [row["outcome"] for row in rows(tmp_path)]
+        assert outcomes == ["created", "adopted", "created", "created"]
+        again = bulkseed("apply", *call, cwd=tmp_path, env=SERVED)
+        assert "attempts: 0" in again.stdout
+        verified = bulkseed("verify", *call, cwd=tmp_path, env=SERVED)
+        assert verified.returncode == 0, verified.stdout
+        assert "definitions: 4 = 4 present" in verified.stdout
+
+
+def test_a_generated_value_that_is_lost_is_not_called_ours(tmp_path: Path) -> None:
+    """Created without an answer by a run that is over: it exists, and the row says that no more is known."""
+    manifest = write_manifest(tmp_path / "m.jsonl", GENERATED)
+    lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
+        call = ["apply", manifest, "--endpoint", target.endpoint, "--workers", 1]
+        first = bulkseed(*call, "--max-attempts", 1, cwd=tmp_path, env=SERVED)
+        assert first.returncode == 1
+        assert [row["outcome"] for row in rows(tmp_path)] == ["created", "exhausted", "created", "created"]
+        second = bulkseed(*call, "--output", "json", cwd=tmp_path, env=SERVED)
+        assert second.returncode == 0, second.stderr
+        assert json.loads(second.stdout)["attempts"] == 2, "one create, one read"
+        row = rows(tmp_path)[1]
+        assert (row["outcome"], row["code"]) == ("existing", "Rejected.ResourceExist")
+        assert "ActionTrail" in row["message"]
+        assert bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path).returncode == 0
+
+
+def test_values_come_from_the_environment_and_from_files(tmp_path: Path) -> None:
+    """Plan says what is missing before anything is sent; no word and no ledger holds what was found."""
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "token").write_text(f"{CANARY}-file\n")
+    asked = [
+        {"SecretName": "from/env", "SecretDataFrom": {"env": "ONBOARDING_TOKEN"}},
+        {"SecretName": "from/file", "SecretDataFrom": {"file": "token"}},
+        {"SecretName": "from/nowhere", "SecretDataFrom": {"file": "nothing"}},
+    ]
+    manifest = write_manifest(tmp_path / "jobs" / "m.jsonl", asked)
+    bare = bulkseed("plan", manifest, cwd=tmp_path)
+    assert "m.jsonl:1: SecretDataFrom env names a variable that is not set" in bare.stdout
+    env = environment(ONBOARDING_TOKEN=f"{CANARY}-env")
+    planned = bulkseed("plan", manifest, cwd=tmp_path, env=env)
+    assert "m.jsonl:3: SecretDataFrom file cannot be read: No such file or directory" in planned.stdout
+    assert "definitions: 3 = 2 to create + 0 settled + 1 invalid" in planned.stdout
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["apply", manifest, "--endpoint", stub.endpoint, "--log-level", "debug"]
+        done = bulkseed(*call, cwd=tmp_path, env=env)
+    assert done.returncode == 1
+    assert stub.secrets == {
+        "from/env": f"{CANARY}-env".encode(),
+        "from/file": f"{CANARY}-file\n".encode(),
+    }
+    rejects = bulkseed("ledger", "rejects", "m.ledger.db", cwd=tmp_path).stdout
+    assert json.loads(rejects)["secret_name"] == "from/nowhere"
+    for words in (bare.stdout, planned.stdout, done.stdout, done.stderr, rejects):
+        assert CANARY not in words
+    for path in tmp_path.glob("m.ledger.db*"):
+        assert CANARY.encode() not in path.read_bytes()

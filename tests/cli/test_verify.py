@@ -87,7 +87,7 @@ def test_each_result_is_told_by_name_and_line_and_no_value_shows(
     assert (list(summary), told.stdout.count("\n")) == (KEYS, 1)
     assert [list(problem) for problem in summary["problems"]] == [PROBLEM_KEYS] * 6
     assert summary["results"] == {
-        "identical": 1, "differs": 2, "missing": 2, "unreadable": 1, "invalid": 1, "pending": 0,
+        "identical": 1, "present": 0, "differs": 2, "missing": 2, "unreadable": 1, "invalid": 1, "pending": 0,
     }  # fmt: skip
     assert (summary["definitions"], summary["exit_code"]) == (7, 1)
     kept = (tmp_path / "m.verify.db").read_bytes()

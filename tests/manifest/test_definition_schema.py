@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from support.definitions import Parameters, parameters, read_text
 
+from bulkseed.manifest.definition import KEYS
 from bulkseed.manifest.schema import definition_schema
 from bulkseed.model import SecretDefinition
 from bulkseed.wire import limits
@@ -17,6 +19,7 @@ from bulkseed.wire import limits
 VALIDATOR = Draft202012Validator(definition_schema())
 
 PLAIN: dict[str, Any] = {"SecretName": "a", "SecretData": "x"}
+ASKING: dict[str, Any] = {"SecretName": "a"}
 RDS: dict[str, Any] = {
     "SecretName": "a",
     "SecretType": "Rds",
@@ -76,6 +79,36 @@ GOOD: list[Any] = [
     ECS,
     RAM,
     POLARDB,
+    {**ASKING, "SecretDataFrom": {"generate": {}}},
+    {**ASKING, "SecretDataFrom": {"generate": {"length": 8, "charset": "hex"}}},
+    {**ASKING, "SecretDataFrom": {"generate": {"length": 4096, "charset": "€ß"}}},
+    {**ASKING, "SecretDataFrom": {"generate": {"length": None, "charset": None}}},
+    {**ASKING, "SecretDataFrom": '{"generate": {"charset": "letters+digits"}}'},
+    {**ASKING, "SecretDataFrom": {"env": "PATH"}},
+    {**ASKING, "SecretDataFrom": {"file": str(Path(__file__).with_name("test_manifest_canary.py"))}},
+    {**ASKING, "SecretData": None, "SecretDataFrom": {"generate": {}}},
+    {**ASKING, "SecretData": "", "SecretDataFrom": {"generate": {}}},
+    {**PLAIN, "SecretDataFrom": None},
+    {**PLAIN, "SecretDataFrom": ""},
+]
+
+SPECS: list[Any] = [
+    None,
+    "",
+    {},
+    [],
+    1,
+    {"generate": {}, "env": "PATH"},
+    {"exec": "date"},
+    {"generate": 32},
+    {"generate": {"size": 32}},
+    *({"generate": {"length": length}} for length in (7, 4097, "32", 32.5)),
+    {"generate": {"length": True}},
+    *({"generate": {"charset": charset}} for charset in ("", "x")),
+    {"generate": {"charset": 1}},
+    *({source: name} for source in ("env", "file") for name in ("", None)),
+    {"env": 1},
+    {"file": []},
 ]
 
 BAD: list[Any] = [
@@ -124,6 +157,9 @@ BAD: list[Any] = [
     {**ECS, "SecretName": "a"},
     {**ECS, "SecretData": {"UserName": "a"}},
     {**RAM, "SecretName": "a"},
+    *({**ASKING, "SecretDataFrom": spec} for spec in SPECS),
+    {**PLAIN, "SecretDataFrom": {"generate": {}}},
+    {**PLAIN, "SecretDataFrom": {}},
     {**POLARDB, "SecretName": "$Auto"},
     {**POLARDB, "SecretData": "x"},
     {**POLARDB, "ExtendedConfig": {**POLARDB["ExtendedConfig"], "DBType": "Oracle"}},
@@ -168,4 +204,4 @@ def test_the_schema_is_one() -> None:
     schema = definition_schema()
     Draft202012Validator.check_schema(schema)
     assert json.loads(json.dumps(schema)) == schema
-    assert tuple(schema["properties"]) == limits.PARAMETERS
+    assert tuple(schema["properties"]) == KEYS

@@ -58,6 +58,7 @@ class Drive:
         u: float = 0.5,
         *,
         theirs: bool = False,
+        generated: bool = False,
     ) -> None:
         self.steps: list[Step] = []
         self.disowned_before: Step | None = None
@@ -65,7 +66,13 @@ class Drive:
         self.now = 0.0
         rules = rules or Rules()
         self.traveller = Traveller(
-            rules.retry, doubt_since, lambda: CLAIMED_AT, lambda: self.now, lambda: u, theirs=theirs
+            rules.retry,
+            doubt_since,
+            lambda: CLAIMED_AT,
+            lambda: self.now,
+            lambda: u,
+            theirs=theirs,
+            generated=generated,
         )
         self.end = self._run(iter(answers), rules)
 
@@ -165,6 +172,43 @@ def test_somebody_elses_secret_is_never_called_ours(answer: Answer) -> None:
     assert outcome(drive) is Outcome.EXISTING
 
 
+def test_a_generated_value_is_adopted_by_the_run_that_made_it() -> None:
+    """The value is still in memory: a lost reply is resolved as for any other value."""
+    assert outcome(Drive([RESET, EXISTS, found()], generated=True)) is Outcome.ADOPTED
+    theirs = Drive([RESET, EXISTS, found(same=False)], generated=True)
+    assert theirs.end == Settled(Outcome.EXISTING, EXISTS.code, None, 409)
+
+
+@pytest.mark.parametrize("on_exists", OnExists)
+def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> None:
+    """What an earlier run may have created with a value that nobody knows is not called ours, nor changed."""
+    given = rules(on_exists=on_exists)
+    drive = Drive([EXISTS, found(same=False)], given, doubt_since=CLAIMED_AT, generated=True)
+    assert isinstance(drive.end, Settled)
+    assert drive.end.outcome is (Outcome.REJECTED if on_exists is OnExists.FAIL else Outcome.EXISTING)
+    assert drive.end.doubt
+    assert on_exists is OnExists.FAIL or "ActionTrail" in (drive.end.message or "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [found(same=False, created_at=CLAIMED_AT - 1), found(same=False, version="v0"), NOT_FOUND],
+    ids=["older than the claim", "other version", "no such version"],
+)
+def test_what_cannot_be_a_lost_value_of_ours_is_theirs(answer: Answer) -> None:
+    """Time and version still tell, also where the value cannot."""
+    drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, generated=True)
+    assert drive.end == Settled(Outcome.EXISTING, EXISTS.code, None, 409)
+
+
+@pytest.mark.parametrize("on_exists", [OnExists.VERIFY, OnExists.UPDATE])
+def test_a_generated_value_is_for_a_new_secret_only(on_exists: OnExists) -> None:
+    """There is nothing to compare and nothing to replace: what exists is left alone, unread."""
+    drive = Drive([EXISTS], rules(on_exists=on_exists), generated=True)
+    assert outcome(drive) is Outcome.EXISTING
+    assert drive.steps == [Step.CREATE]
+
+
 def test_without_permission_to_read_a_doubt_stays_said() -> None:
     """If it cannot be read it is called existing, and the message says what is not known."""
     probes: list[list[Answer]] = [[NO_PERMISSION], [found(created_at=None)]]
@@ -173,6 +217,7 @@ def test_without_permission_to_read_a_doubt_stays_said() -> None:
         assert isinstance(drive.end, Settled)
         assert drive.end.outcome is Outcome.EXISTING
         assert "kms:GetSecretValue" in (drive.end.message or "")
+        assert drive.end.doubt
 
 
 def test_a_doubt_that_cannot_be_resolved_now_is_kept() -> None:

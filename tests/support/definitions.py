@@ -14,6 +14,7 @@ import zstandard
 from hypothesis import strategies as st
 
 from bulkseed.manifest import open_manifest
+from bulkseed.manifest.definition import KEYS
 from bulkseed.model import InvalidLine, ManifestEntry, SecretDefinition
 from bulkseed.wire import limits
 from bulkseed.wire.secret_types import requested_name
@@ -137,7 +138,7 @@ def as_json(definitions: list[Parameters]) -> str:
 def as_csv(definitions: list[Parameters]) -> str:
     """A table of all parameters, quoted where needed."""
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, limits.PARAMETERS, restval="")
+    table = csv.DictWriter(text, KEYS, restval="")
     table.writeheader()
     table.writerows(definitions)
     return text.getvalue()

@@ -269,8 +269,10 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
         texts(RAM, ExtendedConfig={"SecretSubType": "RamUserAccessKey", "UserName": "u\0" + "x" * 200}),
         [
             "ExtendedConfig UserName becomes part of a name that has 215 characters, more than 192",
-            "ExtendedConfig UserName becomes part of a name that "
-            "may have only letters, digits and _ / + = . @ -",
+            (
+                "ExtendedConfig UserName becomes part of a name that "
+                "may have only letters, digits and _ / + = . @ -"
+            ),
         ],
     ),
     "RAMCredentials without keys": (
