@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from support.hostile_server import REPLY, Peer, hostile_server
+from support.hostile_server import answering, hostile_server
 from support.proxy import forward_proxy
 from support.transports import HEADERS, Sender
 
@@ -29,16 +29,11 @@ def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-async def _answering(peer: Peer) -> None:
-    while await peer.reply(REPLY):
-        pass
-
-
 async def test_the_fast_transport_is_the_first_choice(caplog: pytest.LogCaptureFixture) -> None:
     """No proxy and an aiohttp that is known: the fast one, and a log record at debug level says so."""
     with caplog.at_level(logging.DEBUG, "bulkseed.engine"):
         async with (
-            hostile_server(_answering) as server,
+            hostile_server(answering) as server,
             open_transport(server.url, connections=1) as transport,
         ):
             assert isinstance(transport, FastTransport)
@@ -87,7 +82,7 @@ def test_addresses_are_host_and_port() -> None:
 
 async def test_a_proxy_of_the_environment_carries_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request goes to the proxy with its target as it was signed, and with the proxy's credentials."""
-    async with hostile_server(_answering) as server, forward_proxy(server.port) as proxy:
+    async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:secret@"))
         async with open_transport("http://kms.example", connections=1) as transport:
             assert isinstance(transport, SessionTransport)
@@ -105,7 +100,7 @@ async def test_a_proxy_of_the_environment_carries_tls(
     """CONNECT, and the certificate that is verified is the service's; the proxy never sees the request."""
     authority = Authority(tmp_path)
     context = authority.server_context("kms.example")
-    async with hostile_server(_answering, context) as server, forward_proxy(server.port) as proxy:
+    async with hostile_server(answering, context) as server, forward_proxy(server.port) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         async with open_transport(
             "https://kms.example", connections=1, ca_file=str(authority.ca_file)
@@ -120,7 +115,7 @@ async def test_a_proxy_of_the_environment_carries_tls(
 
 async def test_a_proxy_that_refuses_is_not_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that is not there, and one that says no: lost before the write."""
-    async with hostile_server(_answering) as server, forward_proxy(server.port, b"407 No") as proxy:
+    async with hostile_server(answering) as server, forward_proxy(server.port, b"407 No") as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         async with open_transport("https://kms.example", connections=1) as transport:
             refused = await Sender(transport).loss()
@@ -134,7 +129,7 @@ async def test_a_proxy_that_refuses_is_not_a_write(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("no_proxy", ["*", "127.0.0.1", "kms.example, 127.0.0.1"])
 async def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -> None:
     """A host that NO_PROXY names is reached directly, by the fast transport."""
-    async with hostile_server(_answering) as server, forward_proxy(server.port) as proxy:
+    async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", no_proxy)
         async with open_transport(server.url, connections=1) as transport:

@@ -1,4 +1,4 @@
-"""What holds for every transport on every event loop, whatever the service does."""
+"""What holds for every transport on every event loop: what is carried, kept, written and ended."""
 
 from __future__ import annotations
 
@@ -6,42 +6,14 @@ import asyncio
 import gzip
 import logging
 import socket
-import time
 import zlib
 
 import pytest
-from support.hostile_server import REPLY, Peer, hostile_server, turns
+from support.hostile_server import REPLY, Peer, answering, hostile_server, silent, turns, with_length
 from support.transports import HEADERS, Opener, contract
 
 from bulkseed.model import Lost
 from bulkseed.wire.message import Request, Response
-
-PATIENCE = 0.2
-
-
-async def _answering(peer: Peer) -> None:
-    while await peer.reply(REPLY):
-        pass
-
-
-async def _silent(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.until_closed()
-
-
-STUCK = Request("POST", "", HEADERS, b"stuck")
-
-
-async def _answering_unless_stuck(peer: Peer) -> None:
-    while request := await peer.read_request():
-        if request.endswith(b"stuck"):
-            await peer.until_closed()
-        await peer.send(REPLY)
-
-
-def _with_length(body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> bytes:
-    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-
 
 # What is carried
 
@@ -49,7 +21,7 @@ def _with_length(body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> bytes:
 @contract
 async def test_the_request_is_carried_byte_for_byte(open_to: Opener) -> None:
     """Target, headers and body arrive as signed: %3A and %7E stay, nothing is added but the length."""
-    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
         await sender.send()
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     first, *fields = head.split(b"\r\n")
@@ -65,7 +37,7 @@ async def test_the_request_is_carried_byte_for_byte(open_to: Opener) -> None:
 @contract
 async def test_a_request_without_query_and_body_is_carried(open_to: Opener) -> None:
     """No query means no question mark, no body a length of 0; `on_write` is called all the same."""
-    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
         assert isinstance(await sender.send(Request("POST", "", HEADERS, b"")), Response)
     assert server.requests[0].startswith(b"POST / HTTP/1.1\r\n")
     assert b"content-length: 0\r\n" in server.requests[0].lower()
@@ -75,7 +47,7 @@ async def test_a_request_without_query_and_body_is_carried(open_to: Opener) -> N
 async def test_a_large_request_is_carried(open_to: Opener) -> None:
     """A body larger than the socket's buffers arrives whole."""
     body = b"x" * 900_000
-    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
         assert isinstance(await sender.send(Request("POST", "", HEADERS, body)), Response)
     assert server.requests[0].endswith(b"\r\n\r\n" + body)
 
@@ -92,7 +64,7 @@ async def test_the_reply_is_given_as_it_came(open_to: Opener) -> None:
 
     async def script(peer: Peer) -> None:
         for _, head, body in replies:
-            await peer.reply(_with_length(body, head))
+            await peer.reply(with_length(body, head))
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         for status, _, body in replies:
@@ -108,7 +80,7 @@ async def test_header_bytes_that_are_no_text_cannot_hurt_later(open_to: Opener) 
     """Names and values can always be stored and printed, also when the service sends raw bytes."""
 
     async def script(peer: Peer) -> None:
-        await peer.reply(_with_length(b"{}", b"HTTP/1.1 200 OK\r\nx-acs-request-id: \xff\xc3\xa9\r\n"))
+        await peer.reply(with_length(b"{}", b"HTTP/1.1 200 OK\r\nx-acs-request-id: \xff\xc3\xa9\r\n"))
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         answer = await sender.send()
@@ -144,7 +116,7 @@ async def test_a_compressed_reply_is_unpacked(open_to: Opener) -> None:
     async def script(peer: Peer) -> None:
         for coding, body, _ in packed:
             head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n" % coding
-            await peer.reply(_with_length(body, head))
+            await peer.reply(with_length(body, head))
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         for _, _, expected in packed:
@@ -158,7 +130,7 @@ async def test_a_compressed_reply_is_unpacked(open_to: Opener) -> None:
 @contract
 async def test_a_connection_is_kept(open_to: Opener) -> None:
     """Requests one after the other share a connection."""
-    async with hostile_server(_answering) as server, open_to(server.url) as sender:
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
         for _ in range(5):
             await sender.status()
     assert (len(server.requests), server.connections) == (5, 1)
@@ -197,7 +169,7 @@ async def test_a_chunked_reply_is_joined_and_the_connection_kept(open_to: Opener
     async def script(peer: Peer) -> None:
         await peer.reply(whole)
         await peer.reply(*[whole[at : at + 8] for at in range(0, len(whole), 8)])
-        await _answering(peer)
+        await answering(peer)
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         for _ in range(3):
@@ -212,7 +184,7 @@ async def test_a_reply_in_many_segments_is_joined(open_to: Opener) -> None:
     """Byte by byte is the same as at once."""
 
     async def script(peer: Peer) -> None:
-        whole = _with_length(bytes(range(256)))
+        whole = with_length(bytes(range(256)))
         await peer.reply(*[whole[at : at + 1] for at in range(len(whole))])
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
@@ -227,7 +199,7 @@ async def test_a_long_reply_keeps_its_connection(open_to: Opener) -> None:
     body = bytes(range(256)) * 1000
 
     async def script(peer: Peer) -> None:
-        while await peer.reply(_with_length(body)):
+        while await peer.reply(with_length(body)):
             pass
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
@@ -275,7 +247,7 @@ async def test_bytes_that_nobody_asked_for_are_not_a_reply(open_to: Opener) -> N
 
     async def script(peer: Peer) -> None:
         await peer.reply(*late.pop() if late else (REPLY,))
-        await _answering(peer)
+        await answering(peer)
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         while late:
@@ -288,263 +260,10 @@ async def test_bytes_that_nobody_asked_for_are_not_a_reply(open_to: Opener) -> N
 @contract
 async def test_no_more_connections_than_allowed(open_to: Opener) -> None:
     """More senders than connections wait for their turn, and all are served."""
-    async with hostile_server(_answering) as server, open_to(server.url, connections=3) as sender:
+    async with hostile_server(answering) as server, open_to(server.url, connections=3) as sender:
         statuses = await asyncio.gather(*[sender.status() for _ in range(40)])
     assert statuses == [200] * 40
     assert server.most_open <= 3
-
-
-# What can go wrong
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\nContent-Le",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n",
-    ],
-)
-@pytest.mark.parametrize("end", ["close", "reset", "half close"])
-@contract
-async def test_a_reply_that_breaks_off_is_lost(open_to: Opener, sent: bytes, end: str) -> None:
-    """Early end or reset, before and within head and body: it may have been applied, and nothing hangs."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(sent)
-        if end == "reset":
-            peer.reset()
-        elif end == "half close":
-            peer.half_close()
-            await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        assert f"127.0.0.1:{server.port}" in (await sender.loss()).reason
-
-
-@contract
-async def test_a_half_closed_service_still_answers(open_to: Opener) -> None:
-    """A reply followed by FIN is a reply, with and without a length."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(REPLY if peer.number == 1 else b"HTTP/1.1 200 OK\r\n\r\n{}")
-        peer.half_close()
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        for _ in range(2):
-            assert await sender.status() == 200
-            await server.all_closed()
-    assert server.connections == 2
-
-
-@contract
-async def test_a_post_is_never_sent_twice(open_to: Opener) -> None:
-    """When a kept connection dies under a request, the request is lost and not repeated behind our back."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(REPLY)
-        await peer.read_request()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        await sender.status()
-        await sender.loss()
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        (),
-        (b"HTTP/1.1 200 OK\r\n",),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{",),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n"),
-        (b"HTTP/1.1 200 OK\r\n\r\n{}",),
-        (b"HTTP/1.1 100 Continue\r\n\r\n",),
-    ],
-)
-@contract
-async def test_silence_ends_with_the_timeout(open_to: Opener, parts: tuple[bytes, ...]) -> None:
-    """A service that stops in the middle is given up in time."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(*parts)
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        started = time.monotonic()
-        assert (await sender.loss()).reason.endswith(f"within {PATIENCE} s")
-        assert PATIENCE * 0.9 < time.monotonic() - started < PATIENCE + 0.5
-
-
-@contract
-async def test_a_slow_drip_does_not_extend_the_timeout(open_to: Opener) -> None:
-    """The timeout is for the whole attempt, however lively the service looks."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        while await peer.drip():
-            pass
-
-    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        started = time.monotonic()
-        await sender.loss()
-        assert time.monotonic() - started < PATIENCE + 0.5
-
-
-@contract
-async def test_each_attempt_has_its_own_timeout(open_to: Opener) -> None:
-    """Attempts that hang end one after the other, each in time, while others are answered."""
-
-    async def hang() -> float:
-        started = time.monotonic()
-        assert isinstance(await sender.send(STUCK), Lost)
-        return time.monotonic() - started
-
-    async with (
-        hostile_server(_answering_unless_stuck) as server,
-        open_to(server.url, patience=PATIENCE) as sender,
-    ):
-        for _ in range(2):
-            started = time.monotonic()
-            first = asyncio.create_task(hang())
-            while time.monotonic() < started + PATIENCE / 2:
-                assert await sender.status() == 200
-            for elapsed in await asyncio.gather(first, hang()):
-                assert PATIENCE * 0.9 < elapsed < PATIENCE + 0.5
-
-
-@contract
-async def test_waiting_for_a_connection_counts(open_to: Opener) -> None:
-    """Attempts that never get a connection end in time, unwritten."""
-    async with (
-        hostile_server(_answering_unless_stuck) as server,
-        open_to(server.url, patience=PATIENCE, connections=1) as sender,
-    ):
-        started = time.monotonic()
-        answers = await asyncio.gather(*[sender.send(STUCK) for _ in range(10)])
-        assert time.monotonic() - started < PATIENCE + 0.5
-        # The first to end may leave its connection to one that has a moment left.
-        assert 1 <= sum(isinstance(answer, Lost) and answer.maybe_applied for answer in answers) <= 3
-        await server.all_closed()
-        server.most_open = 0
-        assert await asyncio.gather(*[sender.status() for _ in range(10)]) == [200] * 10
-    assert server.most_open == 1
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n\r\n",
-    ],
-)
-@contract
-async def test_a_gigantic_reply_is_lost(open_to: Opener, head: bytes) -> None:
-    """More than 1 MiB is not read to its end."""
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(head, *[bytes(100_000)] * 30)
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        assert (await sender.loss()).reason == "reply larger than 1 MiB"
-
-
-@contract
-async def test_gigantic_chunked_replies_and_heads_are_lost(open_to: Opener) -> None:
-    """Endless chunks, header lines and headers."""
-    head = b"HTTP/1.1 200 OK\r\n"
-    replies = [
-        (head + b"Transfer-Encoding: chunked\r\n\r\n", *[b"10000\r\n%s\r\n" % bytes(1 << 16)] * 40),
-        (head + b"X: " + b"x" * 100_000 + b"\r\n\r\n",),
-        (head + b"X: x\r\n" * 5_000 + b"\r\n",),
-        (b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",),
-    ]
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(*replies[peer.number - 1])
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        for _ in replies:
-            await sender.loss()
-    assert server.connections == len(replies)
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"\x00\xff\xfe garbage",
-        b"SSH-2.0-OpenSSH_9.2p1\r\n",
-        b"\x15\x03\x01\x00\x02\x02\x16",
-        b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
-    ],
-)
-@contract
-async def test_what_is_not_http_is_lost(open_to: Opener, garbage: bytes) -> None:
-    """Garbage and lengths that contradict: lost at once, and the connection is not used again."""
-
-    async def script(peer: Peer) -> None:
-        if peer.number > 1:
-            await _answering(peer)
-        await peer.reply(garbage)
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        assert "not HTTP" in (await sender.loss()).reason
-        await server.all_closed()
-        assert await sender.status() == 200
-
-
-@contract
-async def test_a_greeting_is_not_a_reply(open_to: Opener) -> None:
-    """A service that speaks first, like SMTP, is not HTTP."""
-
-    async def script(peer: Peer) -> None:
-        await peer.send(b"220 smtp.example ready\r\n")
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url) as sender:
-        await sender.loss()
-    assert server.connections == 1
-
-
-@contract
-async def test_a_reply_before_the_request_does_not_count_as_written(open_to: Opener) -> None:
-    """A reply that is there before its request is written is a loss; after the write, nobody can tell."""
-
-    async def script(peer: Peer) -> None:
-        await peer.send(REPLY)
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        await sender.send()
-
-
-@contract
-async def test_switching_protocols_ends_the_connection(open_to: Opener) -> None:
-    """101 is an answer that nobody can use, not a wait."""
-    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"
-
-    async def script(peer: Peer) -> None:
-        await peer.reply(upgrade)
-        await peer.until_closed()
-
-    async with hostile_server(script) as server, open_to(server.url, patience=PATIENCE) as sender:
-        assert [await sender.status(), await sender.status()] == [101, 101]
-    assert server.connections == 2
 
 
 # When it is written
@@ -570,7 +289,7 @@ async def test_on_write_comes_right_before_the_bytes(open_to: Opener) -> None:
 @contract
 async def test_a_refused_connection_is_not_a_write(open_to: Opener) -> None:
     """Nobody listens: not written, not applied, and the reason says where."""
-    async with hostile_server(_answering) as server:
+    async with hostile_server(answering) as server:
         pass
     async with open_to(server.url) as sender:
         loss = await sender.loss()
@@ -592,7 +311,7 @@ async def test_an_impossible_name_is_not_a_write(open_to: Opener, host: str) -> 
 async def test_a_line_break_in_a_header_is_the_callers_mistake(open_to: Opener) -> None:
     """It is refused before anything is written, and the connection slot is free again."""
     smuggled = Request("POST", "", {"host": "a\r\nx: y"}, b"")
-    async with hostile_server(_answering) as server, open_to(server.url, connections=1) as sender:
+    async with hostile_server(answering) as server, open_to(server.url, connections=1) as sender:
         for _ in range(2):
             with pytest.raises(ValueError, match="header"):
                 await sender.send(smuggled)
@@ -608,7 +327,7 @@ async def test_a_cancelled_attempt_leaves_no_trace(open_to: Opener) -> None:
     """Cancellation passes, the connection with the reply to come is closed, and its slot is free."""
 
     async def script(peer: Peer) -> None:
-        await (_silent if peer.number == 1 else _answering)(peer)
+        await (silent if peer.number == 1 else answering)(peer)
 
     async with hostile_server(script) as server, open_to(server.url, connections=1) as sender:
         attempt = asyncio.create_task(sender.send())
@@ -624,7 +343,7 @@ async def test_a_cancelled_attempt_leaves_no_trace(open_to: Opener) -> None:
 @contract
 async def test_cancelling_one_that_waits_for_a_connection_keeps_the_slot(open_to: Opener) -> None:
     """A slot that a cancelled sender waited for goes to the next."""
-    async with hostile_server(_answering) as server, open_to(server.url, connections=1) as sender:
+    async with hostile_server(answering) as server, open_to(server.url, connections=1) as sender:
         attempts = [asyncio.create_task(sender.status()) for _ in range(4)]
         await asyncio.sleep(0)
         attempts[1].cancel()
@@ -636,7 +355,7 @@ async def test_cancelling_one_that_waits_for_a_connection_keeps_the_slot(open_to
 @contract
 async def test_closing_ends_what_is_under_way(open_to: Opener) -> None:
     """An attempt that is under way when the transport closes is lost, not left hanging."""
-    async with hostile_server(_silent) as server:
+    async with hostile_server(silent) as server:
         async with open_to(server.url) as sender:
             attempt = asyncio.create_task(sender.loss())
             await server.asked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.hostile_server import REPLY, Peer, hostile_server, turns
+from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
 from bulkseed.engine.endpoint import KEEP_ALIVE, parse_endpoint
@@ -22,13 +22,8 @@ async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> Non
 
 async def test_a_connection_that_idled_long_is_not_used() -> None:
     """Load balancers forget idle connections without a word, so they are not trusted for long."""
-
-    async def script(peer: Peer) -> None:
-        while await peer.reply(REPLY):
-            pass
-
     async with (
-        hostile_server(script) as server,
+        hostile_server(answering) as server,
         FastTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         await Sender(transport).status()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from support.hostile_server import REPLY, HostileServer, Peer, hostile_server, turns
+from support.hostile_server import REPLY, HostileServer, Peer, answering, hostile_server, turns
 from support.transports import HEADERS, Opener, contract
 
 from bulkseed.engine.endpoint import parse_endpoint
@@ -24,11 +24,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-async def _answering(peer: Peer) -> None:
-    while await peer.reply(REPLY):
-        pass
-
-
 def _https(server: HostileServer) -> str:
     return f"https://127.0.0.1:{server.port}"
 
@@ -38,7 +33,7 @@ async def test_a_ca_file_is_trusted(open_to: Opener, authority: Authority) -> No
     """With the CA's file, requests large and small share a verified connection."""
     context = authority.server_context("127.0.0.1")
     async with (
-        hostile_server(_answering, context) as server,
+        hostile_server(answering, context) as server,
         open_to(_https(server), ca_file=str(authority.ca_file)) as sender,
     ):
         assert [await sender.status() for _ in range(3)] == [200] * 3
@@ -50,7 +45,7 @@ async def test_a_ca_file_is_trusted(open_to: Opener, authority: Authority) -> No
 async def test_an_unknown_ca_is_fatal(open_to: Opener, authority: Authority) -> None:
     """A certificate of a CA that the system does not know: one clear error, nothing written."""
     context = authority.server_context("127.0.0.1")
-    async with hostile_server(_answering, context) as server, open_to(_https(server)) as sender:
+    async with hostile_server(answering, context) as server, open_to(_https(server)) as sender:
         loss = await sender.loss()
     assert loss.reason.startswith("the certificate of 127.0.0.1 does not verify: ")
     assert "certificate" in loss.reason.partition(": ")[2]
@@ -62,7 +57,7 @@ async def test_a_certificate_for_another_host_is_fatal(open_to: Opener, authorit
     """A certificate that is in order but not this host's."""
     context = authority.server_context("kms.example")
     async with (
-        hostile_server(_answering, context) as server,
+        hostile_server(answering, context) as server,
         open_to(_https(server), ca_file=str(authority.ca_file)) as sender,
     ):
         loss = await sender.loss()
@@ -83,7 +78,7 @@ async def test_tls_before_1_2_is_refused(open_to: Opener, authority: Authority) 
     """A service that speaks 1.1 at most gets no request, though others may reach it; not fatal."""
     ca_file = str(authority.ca_file)
     old = _only_tls_1_1(authority.server_context("127.0.0.1"))
-    async with hostile_server(_answering, old) as server, open_to(_https(server), ca_file=ca_file) as sender:
+    async with hostile_server(answering, old) as server, open_to(_https(server), ca_file=ca_file) as sender:
         loss = await sender.loss()
         lax = _only_tls_1_1(ssl.create_default_context(cafile=ca_file))
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=lax)
@@ -133,7 +128,7 @@ async def test_a_service_without_tls_gets_no_request(open_to: Opener, authority:
 async def test_plain_http_to_a_tls_service_is_lost(open_to: Opener, authority: Authority) -> None:
     """The service closes or sends an alert: neither is a reply."""
     context = authority.server_context("127.0.0.1")
-    async with hostile_server(_answering, context) as server, open_to(server.url) as sender:
+    async with hostile_server(answering, context) as server, open_to(server.url) as sender:
         await sender.loss()
     assert server.requests == []
 

@@ -9,10 +9,14 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from bulkseed.wire.message import Request
+
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 GONE = (OSError, RuntimeError)
 """What asyncio and uvloop raise for a connection that the client has closed."""
+
+STUCK = Request("POST", "", {"host": "kms.example"}, b"stuck")
 
 Script = Callable[["Peer"], Awaitable[None]]
 
@@ -120,6 +124,31 @@ class HostileServer:
             if request is not None:
                 self.requests.append(request)
             self._changed.notify_all()
+
+
+async def answering(peer: Peer) -> None:
+    """Script: answer every request with `REPLY`."""
+    while await peer.reply(REPLY):
+        pass
+
+
+async def silent(peer: Peer) -> None:
+    """Script: read a request and say nothing."""
+    await peer.read_request()
+    await peer.until_closed()
+
+
+async def answering_unless_stuck(peer: Peer) -> None:
+    """Script: answer every request but `STUCK`."""
+    while request := await peer.read_request():
+        if request.endswith(STUCK.body):
+            await peer.until_closed()
+        await peer.send(REPLY)
+
+
+def with_length(body: bytes, head: bytes = b"HTTP/1.1 200 OK\r\n") -> bytes:
+    """Return a reply with `body`, its length, and the lines of `head`."""
+    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 @contextlib.asynccontextmanager
