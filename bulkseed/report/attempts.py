@@ -25,7 +25,7 @@ _ANSWERS = """
 SELECT lane, status, code, count(*) AS n FROM attempts GROUP BY lane, status, code ORDER BY n DESC, 1, 2, 3"""
 _USE = """
 SELECT lane, run, count(*), count(*) - count(DISTINCT definition), max(sent_at) - min(sent_at)
-FROM attempts GROUP BY lane, run ORDER BY lane, run"""
+FROM attempts GROUP BY lane, run ORDER BY run, lane"""
 _FULLEST = """
 SELECT lane, run, max(sends), sent_at FROM (
   SELECT lane, run, sent_at, count(*) OVER (

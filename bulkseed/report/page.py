@@ -17,7 +17,7 @@ from bulkseed.report.attempts import Kind, Latencies, Pace
 from bulkseed.report.numbers import Numbers, Run
 
 MOST_FAILURES = 50
-MOST_ROWS = 500
+MOST_ROWS = 100
 """What a page shows of lists that a hostile or very old ledger could make endless."""
 
 TITLES = {"apply": "Provisioning report", "verify": "Verification report", "rollback": "Rollback report"}

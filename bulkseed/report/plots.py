@@ -123,7 +123,7 @@ def histogram(latencies: Latencies, alternative: str) -> str:
         axes.stairs([part.answers for part in latencies.bins], edges, fill=True, color=COLOURS["accepted"])
         axes.set_xscale("log")
         for number, share in enumerate((50, 90, 99)):
-            at = latencies.percentiles[share]
+            at = max(latencies.percentiles[share], 1)  # the axis has no 0
             axes.axvline(at, color=COLOURS["ink"], linestyle=":")
             _label(axes, f"{share} %", at, 1.0 - number * 0.08)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if size.name == "wide" else (1.0,)))

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ledgers import START, definition, new_ledger
+from support.reports import pending_run
 
-from bulkseed.ledger import AttemptRecord, Ledger, Settlement, read_ledger
+from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
@@ -218,19 +219,11 @@ def test_without_a_code_the_message_tells_groups_apart(tmp_path: Path) -> None:
     assert failures[0].examples[0].name == "a/1"
 
 
-def sent(ledger: Ledger, run: int, now: float, *after: float) -> None:
-    """Begin a run that sends the same definition several times, and leave it pending."""
-    ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)
-    (claim,) = ledger.admit([definition("a")], now).to_send
-    records = [AttemptRecord(claim.row_id, Lane.CREATE, now + more, 0.01, 500) for more in after]
-    ledger.record([Settlement(claim.row_id, Outcome.PENDING, now)], records)
-
-
 @pytest.mark.parametrize(("apart", "fullest"), [(0.999_999, 2), (1.0, 1)])
 def test_a_second_is_half_open(tmp_path: Path, apart: float, fullest: int) -> None:
     """What is a whole second apart is not in the same one."""
     with new_ledger(tmp_path) as ledger:
-        sent(ledger, 1, START, 0, apart)
+        pending_run(ledger, 1, START, 0, apart)
         (pace,) = read_numbers(ledger.connection, "x", []).paces
     assert (pace.fullest, pace.kept) == (fullest, fullest == 1)
 
@@ -238,8 +231,8 @@ def test_a_second_is_half_open(tmp_path: Path, apart: float, fullest: int) -> No
 def test_a_second_that_spans_two_runs_counts_both_and_retries_are_of_one(tmp_path: Path) -> None:
     """A run that starts in the second in which another ended shares its quota, but begins its own retries."""
     with new_ledger(tmp_path) as ledger:
-        sent(ledger, 1, START, 0)
-        sent(ledger, 2, START + 0.5, 0, 5)
+        pending_run(ledger, 1, START, 0)
+        pending_run(ledger, 2, START + 0.5, 0, 5)
         numbers = read_numbers(ledger.connection, "x", [])
     assert [(pace.fullest, pace.kept, pace.retries) for pace in numbers.paces] == [
         (1, True, 0),

@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.command import bulkseed, environment, simple, write_manifest
-from support.ledgers import new_ledger, whole_run
-from support.reports import EVENTFUL, HOSTILE, eventful
+from support.ledgers import START, new_ledger, whole_run
+from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.audit import audit
@@ -116,7 +116,7 @@ def test_the_page_says_what_the_ledger_says(root: ET.Element) -> None:
         f"{EVENTFUL + 3} definitions = 84 created + 12 adopted + 12 rejected + 12 exhausted + 3 invalid"
         in text
     )
-    assert "The ledger adds up: all 9 checks" in text
+    assert re.search(r"The ledger adds up: all \d+ checks", text)
     assert "The quota was kept: the fullest second held 10 create attempts, the quota was 10" in text
     assert "12 exhausted: InternalFailure The service failed internally. What to do: run again." in text
     assert "2 invalid Duplicate: first seen on line …" in text
@@ -124,6 +124,17 @@ def test_the_page_says_what_the_ledger_says(root: ET.Element) -> None:
     assert "interrupted by SIGINT (exit code 130)" in text
     assert "killed; last on record" in text
     assert "12 are in doubt" in text
+
+
+def test_a_quota_that_was_exceeded_and_runs_without_an_end_are_told(tmp_path: Path) -> None:
+    """The worst second of any run decides; a run without an end was killed, unless it may be at work."""
+    with new_ledger(tmp_path) as ledger:
+        pending_run(ledger, 1, START, 0)
+        pending_run(ledger, 2, START + 0.5, 0)
+    text = text_of(parse(page_of(ledger.path)))
+    assert "The quota was exceeded: the fullest second held 2 create attempts, the quota was 1." in text
+    assert text.count("killed; last on record") == 1
+    assert text.count("killed, or at work as process") == 1
 
 
 def test_a_ledger_in_which_nothing_was_sent_has_a_page(tmp_path: Path) -> None:
