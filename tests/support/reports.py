@@ -52,7 +52,7 @@ def eventful(folder: Path) -> Path:
 
 
 def pending_run(ledger: Ledger, run: int, now: float, *after: float) -> None:
-    """Begin a run at one a second, send a definition at `now` plus each of `after` at no latency; end nothing."""
+    """Begin a run at one a second and send a definition at `now` plus each of `after`; end nothing."""
     ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)
     (claim,) = ledger.admit([definition("a")], now).to_send
     records = [AttemptRecord(claim.row_id, Lane.CREATE, now + more, 0.0, 500) for more in after]
