@@ -13,6 +13,7 @@ from bulkseed.errors import BulkseedError
 
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
+    "bench": ("bulkseed.cli.bench", "measure a service under an open-loop load"),
     "explain": ("bulkseed.cli.explain", "show the request for one line, and how it is signed"),
     "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
     "plan": ("bulkseed.cli.plan", "say what apply would do; writes nothing"),

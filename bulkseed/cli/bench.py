@@ -1,0 +1,219 @@
+"""``bulkseed bench``: an open-loop load on an endpoint, its latencies, and the rate it keeps up with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import click
+
+from bulkseed.cli import options as o
+from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.render import print_json
+from bulkseed.errors import UsageError
+from bulkseed.model import InvalidLine, SecretDefinition
+from bulkseed.wire.limits import DATA_MAX_BYTES
+
+if TYPE_CHECKING:
+    from bulkseed.engine.bench import Rung
+
+NAMED = 100
+"""The most names of what is left over in the JSON output."""
+
+
+@click.command()
+@o.manifest_arguments
+@o.target_options
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Requests a second.",
+)
+@click.option("--ladder", metavar="N,N…", help="Rates to climb, until one is too much; instead of --rate.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How long each rate is held.",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), metavar="N", help="Requests at each rate, instead of --seconds."
+)
+@click.option(
+    "--p99",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1000,
+    show_default=True,
+    metavar="MS",
+    help="A rate is kept up with if 99 % are created within this time.",
+)
+@click.option(
+    "--value-bytes",
+    type=click.IntRange(1, DATA_MAX_BYTES),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Size of the synthetic values.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="At most; waiting for one counts as latency.",
+)
+@click.option(
+    "--delete-qps",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Deletions a second afterwards; 0: no ceiling.  [default: the knee, else the first rate]",
+)
+@click.option("--keep", is_flag=True, help="Do not delete what was created.")
+@click.option("--yes-really", is_flag=True, help="Allow the public service (*.aliyuncs.com): it costs money.")
+@o.output_option
+@o.log_options
+def bench(**given: Any) -> int:
+    """Send creates at a fixed rate, whether or not earlier ones were answered, and measure.
+
+    Latencies count from the moment a request was due, so a slow service cannot hide by slowing the sender
+    down. The secrets are synthetic, named bench/RUN/N, or those of MANIFEST…. All that was created is
+    deleted again at the end, for good.
+
+    \b
+    Exit codes: 0 measured and cleaned up, 1 something is left over, 2 usage,
+    3 stopped early, 130 interrupted.
+
+    \b
+    Examples:
+      bulkseed bench --endpoint http://127.0.0.1:8080 --rate 500 --seconds 30
+      bulkseed bench --endpoint embedded --ladder 250,500,1000,2000,4000
+    """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
+    set_up_logging(given["log_level"], given["log_format"])
+    target_options = o.TargetOptions.of(given)
+    _need_permission(target_options, given["yes_really"])
+    found = anyio.run(_bench, target_options, given, backend_options=o.loop_options())
+    if given["output"] == "json":
+        print_json(found)
+    else:
+        _print_end(found)
+    if found["stopped_by"] is not None:
+        click.echo(f"stopped early: {found['stopped_by']}", err=True)
+    return int(found["exit_code"])
+
+
+def _need_permission(target_options: o.TargetOptions, given: bool) -> None:
+    host = (urlsplit(target_options.url).hostname or "").rstrip(".")
+    if host.endswith("aliyuncs.com") and not (given or target_options.embedded):
+        raise UsageError(
+            f"{host} is the public service, where secrets cost money and others share your quota: "
+            "give --yes-really if you mean it, or --endpoint embedded"
+        )
+
+
+def _ladder(given: dict[str, Any]) -> list[tuple[float, int]]:
+    """Return rates, and how many requests at each.
+
+    Raises:
+        UsageError: a rate is no positive number.
+    """
+    rates_text = str(given["rate"]) if given["ladder"] is None else given["ladder"]
+    try:
+        rates = [float(text) for text in rates_text.split(",")]
+    except ValueError:
+        rates = []
+    if not rates or not all(0 < rate < float("inf") for rate in rates):
+        raise UsageError("--ladder takes rates like 50,100,200")
+    return [(rate, given["count"] or max(1, round(rate * given["seconds"]))) for rate in rates]
+
+
+async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict[str, Any]:
+    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.engine.bench import Bench, synthetic
+    from bulkseed.engine.bench_removal import remove
+    from bulkseed.engine.clock import Clock
+    from bulkseed.engine.credentials import Keyring
+    from bulkseed.engine.stop import Stop
+    from bulkseed.engine.transport import open_transport
+
+    run_id, stop, clock, manifests = os.urandom(4).hex(), Stop(), Clock(), given["manifests"]
+    ladder = _ladder(given)
+    definitions = _definitions(given) if manifests else synthetic(f"bench/{run_id}", given["value_bytes"])
+    async with AsyncExitStack() as stack:
+        target = await open_target(stack, target_options, 0)
+        opening = open_transport(
+            target.endpoint, connections=given["connections"], ca_file=target_options.ca_file
+        )
+        transport = await stack.enter_async_context(opening)
+        keyring = Keyring(target, clock)
+        await keyring.signer()  # without credentials nothing begins
+        bench = Bench(transport, keyring, clock, stop)
+        show = _print_rung if given["output"] == "text" else None
+        async with beside((stop_on_signals, stop)):
+            knee = await bench.climb(definitions, ladder, given["p99"] / 1000, show)
+            # Of a name in doubt only a synthetic one is certainly ours.
+            ours, unknown = bench.created, bench.doubtful
+            if not manifests:
+                ours, unknown = ours + unknown, []
+            left = ours
+            if not given["keep"]:
+                qps = given["delete_qps"]
+                qps = (knee or ladder[0][0]) if qps is None else qps
+                left = await remove(ours, transport, keyring, clock, qps)
+    return {
+        "run_id": run_id,
+        "endpoint": target.endpoint,
+        "region": target.region,
+        "prefix": None if manifests else f"bench/{run_id}/",
+        "ladder": [{**rung.as_dict(), "kept_up": rung.kept_up(given["p99"] / 1000)} for rung in bench.rungs],
+        "knee": knee,
+        "deleted": len(ours) - len(left),
+        "left": len(left) + len(unknown),
+        "left_names": (left + unknown)[:NAMED],
+        "stopped_by": stop.reason,
+        "exit_code": stop.exit_code if stop.requested else 1 if left + unknown and not given["keep"] else 0,
+    }
+
+
+def _definitions(given: dict[str, Any]) -> Iterator[SecretDefinition]:
+    from bulkseed.manifest import open_manifest
+
+    defaults = o.parse_defaults(given["defaults"])
+    with open_manifest(*given["manifests"], format=given["format_name"], defaults=defaults) as entries:
+        for entry in entries:
+            if isinstance(entry, InvalidLine):
+                raise UsageError(f"{entry.origin}: {'; '.join(entry.reasons)}")
+            yield entry
+
+
+def _print_rung(rung: Rung) -> None:
+    told = rung.as_dict()
+    latency = told["latency_ms"]
+    line = f"{rung.rate:>8g}/s  {rung.created:,} of {rung.due:,} created"
+    if rung.created:
+        line += f"   p50 {latency['p50']:g}  p99 {latency['p99']:g}  p99.9 {latency['p99.9']:g}"
+        line += f"  max {latency['max']:g} ms"
+    click.echo(line)
+    for problem, count in rung.problems.most_common(3):
+        click.echo(f"{'':12}{count:,} {problem}")
+
+
+def _print_end(found: dict[str, Any]) -> None:
+    if found["knee"] is None:
+        click.echo("knee: none, the first rate is too much already")
+    elif found["knee"] == found["ladder"][-1]["rate"]:
+        click.echo(f"knee: not reached, {found['knee']:g}/s is kept up with")
+    else:
+        click.echo(f"knee: {found['knee']:g}/s is kept up with, {found['ladder'][-1]['rate']:g}/s is not")
+    click.echo(f"cleaned up: {found['deleted']:,} deleted, {found['left']:,} left")
+    for name in found["left_names"][:10]:
+        click.echo(f"  {name}")
