@@ -80,6 +80,7 @@ class Numbers:
     as_of: int  # the latest moment on record
     counts: dict[Outcome, int]
     in_doubt: int
+    rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
     runs: list[Run]
     paces: list[Pace]
@@ -139,6 +140,7 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
         as_of=max(one(_SETTLED_AT), *(run.ended_at or run.last_sign for run in runs), 0),
         counts=_counts(connection),
         in_doubt=one("SELECT count(*) FROM definitions WHERE doubt"),
+        rollbacks=_rollbacks(connection),
         checks=checks,
         runs=runs,
         paces=paces,
@@ -157,6 +159,15 @@ def _counts(connection: sqlite3.Connection) -> dict[Outcome, int]:
     ):
         counts[Outcome(outcome)] = count
     return counts
+
+
+def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
+    """Count what rollbacks did; their table is made by the first one."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollbacks'").fetchone():
+        return {}
+    return dict(
+        connection.execute("SELECT coalesce(result, ''), count(*) FROM rollbacks GROUP BY 1 ORDER BY 1")
+    )
 
 
 def _run(limits: str, summary: str | None, *columns: Any) -> Run:

@@ -32,6 +32,16 @@ ENDINGS: dict[int | None, str] = {
 """Exit code → how a run ended that was not stopped by anything said."""
 
 
+REMOVALS = {
+    "deleted": "deleted",
+    "gone": "gone already",
+    "changed": "changed since, so left as they were",
+    "failed": "could not be deleted",
+    "": "not known yet",
+}
+"""Result of a deletion → what the page says; other results only lead to one of these."""
+
+
 def render(numbers: Numbers, version: str) -> str:
     """Return the page. `version` is that of bulkseed."""
     environment = Environment(
@@ -65,6 +75,11 @@ def render(numbers: Numbers, version: str) -> str:
         most_failures=MOST_FAILURES,
         most_rows=MOST_ROWS,
         identity=_identity(numbers.counts),
+        rolled_back=", ".join(
+            f"{numbers.rollbacks[result]:,} {text}"
+            for result, text in REMOVALS.items()
+            if result in numbers.rollbacks
+        ),
         fullest=_fullest(numbers.paces),
         attempts=attempts_of[lane or ""],
         attempts_of=attempts_of,

@@ -137,6 +137,22 @@ def test_a_quota_that_was_exceeded_and_runs_without_an_end_are_told(tmp_path: Pa
     assert text.count("killed, or at work as process") == 1
 
 
+def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
+    """Secrets that a rollback deleted are not there any more, whatever created them."""
+    path = eventful(tmp_path)
+    assert "Rolled back" not in page_of(path)
+    with new_ledger(tmp_path) as ledger:
+        ledger.connection.execute("CREATE TABLE IF NOT EXISTS rollbacks (definition, run, result)")
+        rows = [(1, 1, "deleted"), (2, 1, "deleted"), (3, 1, "changed"), (4, 1, None), (4, 2, "resumed")]
+        ledger.connection.executemany(
+            "INSERT INTO rollbacks (definition, run, result) VALUES (?, ?, ?)", rows
+        )
+    with read_ledger(path) as reader:
+        text = text_of(parse(render(read_numbers(reader.connection, path.name, []), "1.2.3")))
+    told = "Rolled back: 2 deleted, 1 changed since, so left as they were, 1 not known yet."
+    assert told in text
+
+
 def test_a_ledger_in_which_nothing_was_sent_has_a_page(tmp_path: Path) -> None:
     """No attempt, no answer, no plot, and no error."""
     with new_ledger(tmp_path) as ledger:
