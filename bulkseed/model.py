@@ -59,9 +59,9 @@ class Origin(NamedTuple):
 class SecretDefinition:
     """One secret to create: the parameters of CreateSecret, checked, and where they were read.
 
-    `name` is what the secret is filed under: for RAMCredentials, where `$Auto` is asked for, the name that the
-    service generates. `tags`, `extended_config` and `policy` are the API's JSON text. `data` never prints;
-    `generated` says that it was made up for this run, so that no later one can know it.
+    `name` is what the secret is filed under: for RAMCredentials, where `$Auto` is asked for, the name that
+    the service generates. `tags`, `extended_config` and `policy` are the API's JSON text. `data` never
+    prints; `generated` says that it was made up for this run, so that no later one can know it.
     """
 
     name: str

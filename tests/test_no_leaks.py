@@ -110,7 +110,7 @@ async def _run(mess: Mess, folder: Path) -> None:
     with _watched() as told, closing(_world(mess, folder)) as world:
         try:
             rules = Rules(RetryPolicy(max_attempts=3), mess.on_exists, mess.on_delete_window)
-            summary = await world.live(_entries(mess), qps=0, rules=rules, stop_after=5)  # type: ignore[arg-type]  # any iterable
+            summary = await world.live(_entries(mess), qps=0, rules=rules, stop_after=5)
             places["the summary"] = repr(summary).encode()
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not tell
             places["the exception"] = repr(error).encode()

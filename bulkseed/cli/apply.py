@@ -66,15 +66,14 @@ def apply(**given: Any) -> int:
       bulkseed apply prod.jsonl
       bulkseed apply prod.jsonl --endpoint embedded --qps 100
       gunzip -c prod.jsonl.gz | bulkseed apply - --ledger prod.ledger.db
+      bulkseed apply onboarding.jsonl --each tenants.csv
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given["log_level"], given["log_format"])
     o.need_manifests(given["manifests"])
     if given["dry_run"]:
         from bulkseed.cli.plan import make_plan, print_plan
 
-        made = make_plan(
-            given["manifests"], given["format_name"], given["defaults"], given["ledger_path"], given["qps"]
-        )
+        made = make_plan(given)
         print_plan(made, given["output"])
         return made.exit_code
     summary = anyio.run(_apply, o.TargetOptions.of(given), given, backend_options=o.loop_options())
@@ -95,7 +94,6 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
     from bulkseed.ledger import open_ledger
-    from bulkseed.manifest import open_manifest
     from bulkseed.manifest.only import read_selection
 
     manifests, qps = given["manifests"], given["qps"]
@@ -107,10 +105,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         OnDeleteWindow(given["on_delete_window"]),
     )
     async with AsyncExitStack() as stack:
-        defaults = o.parse_defaults(given["defaults"])
-        entries = stack.enter_context(
-            open_manifest(*manifests, format=given["format_name"], defaults=defaults)
-        )
+        entries = stack.enter_context(o.open_manifests(given))
         selection = read_selection(given["only"]) if given["only"] else None
         target = await open_target(stack, target_options, qps)
         path = o.ledger_path_for(manifests, given["ledger_path"])
@@ -135,7 +130,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 rules=rules,
                 stop_after=given["stop_after"],
                 limit=given["limit"],
-                account_for_rest="-" not in manifests,
+                account_for_rest=not o.reads_standard_input(given),
                 on_row=events.row_teller(),
                 stats=stats,
                 stop=stop,

@@ -185,10 +185,7 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
 
 
 def _definitions(given: dict[str, Any]) -> Iterator[SecretDefinition]:
-    from bulkseed.manifest import open_manifest
-
-    defaults = o.parse_defaults(given["defaults"])
-    with open_manifest(*given["manifests"], format=given["format_name"], defaults=defaults) as entries:
+    with o.open_manifests(given) as entries:
         for entry in entries:
             if isinstance(entry, InvalidLine):
                 raise UsageError(f"{entry.origin}: {'; '.join(entry.reasons)}")

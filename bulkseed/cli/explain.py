@@ -44,10 +44,7 @@ def explain(**given: Any) -> int:
 
 
 def _find(given: dict[str, Any]) -> SecretDefinition:
-    from bulkseed.manifest import open_manifest
-
-    defaults = o.parse_defaults(given["defaults"])
-    with open_manifest(*given["manifests"], format=given["format_name"], defaults=defaults) as entries:
+    with o.open_manifests(given) as entries:
         for entry in entries:
             if entry.origin.line != given["line"]:
                 continue

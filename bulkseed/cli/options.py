@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bulkseed.errors import UsageError
+
+if TYPE_CHECKING:
+    from bulkseed.manifest import Manifest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +64,12 @@ manifest_arguments: Callable[[F], F] = _stack(
         multiple=True,
         metavar="NAME=VALUE",
         help="A default for a parameter that a line lacks; may be repeated.",
+    ),
+    click.option(
+        "--each",
+        type=click.Path(),
+        metavar="TABLE",
+        help="Take every definition once for each row of this CSV, with {column} in its texts.",
     ),
 )
 
@@ -237,6 +246,28 @@ def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--set takes NAME=VALUE; {name!r} has no '='")
         found[name] = value
     return found
+
+
+def open_manifests(given: Mapping[str, Any]) -> Manifest:
+    """Open the manifests that `manifest_arguments` name, with their table and defaults.
+
+    Raises:
+        UsageError: they make no sense.
+        ManifestError: one cannot be read at all.
+    """
+    from bulkseed.manifest import open_manifest
+
+    return open_manifest(
+        *given["manifests"],
+        format=given["format_name"],
+        defaults=parse_defaults(given["defaults"]),
+        each=given["each"],
+    )
+
+
+def reads_standard_input(given: Mapping[str, Any]) -> bool:
+    """Tell whether a manifest or a table comes through a pipe, which may never end."""
+    return "-" in (*given["manifests"], given["each"])
 
 
 def loop_options() -> dict[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,27 +25,19 @@ BLOCK = 2048
 @o.qps_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else.")
 @o.output_option
-def plan(
-    manifests: tuple[str, ...],
-    format_name: str | None,
-    defaults: tuple[str, ...],
-    ledger_path: str | None,
-    qps: float,
-    schema: bool,
-    output: str,
-) -> int:
+def plan(**given: Any) -> int:
     """Say what apply would do with MANIFEST…; send and write nothing.
 
     Exit codes: 0 every line is good, 1 some are not, 2 usage, 4 the ledger cannot be read.
     """
-    if schema:
+    if given["schema"]:
         from bulkseed.manifest.schema import definition_schema
 
         print_json(definition_schema())
         return 0
-    o.need_manifests(manifests)
-    made = make_plan(manifests, format_name, defaults, ledger_path, qps)
-    print_plan(made, output)
+    o.need_manifests(given["manifests"])
+    made = make_plan(given)
+    print_plan(made, given["output"])
     return made.exit_code
 
 
@@ -88,23 +81,14 @@ class Plan:
         }
 
 
-def make_plan(
-    manifests: tuple[str, ...],
-    format_name: str | None,
-    defaults: tuple[str, ...],
-    ledger_path: str | None,
-    qps: float,
-) -> Plan:
+def make_plan(given: Mapping[str, Any]) -> Plan:
     """Read the manifests and look each definition up in the ledger, if there is one."""
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
-    from bulkseed.manifest import open_manifest
 
-    made = Plan(o.ledger_path_for(manifests, ledger_path), qps)
+    made = Plan(o.ledger_path_for(given["manifests"], given["ledger_path"]), given["qps"])
     with ExitStack() as stack:
-        entries = stack.enter_context(
-            open_manifest(*manifests, format=format_name, defaults=o.parse_defaults(defaults))
-        )
+        entries = stack.enter_context(o.open_manifests(given))
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, BLOCK)):

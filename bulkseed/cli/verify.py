@@ -46,7 +46,7 @@ MEANINGS = {
     "--qps",
     type=click.FloatRange(min=0),
     default=450,
-    show_default="450",
+    show_default=True,
     metavar="N",
     help="The most reads in any one-second window; 0: no ceiling.",
 )
@@ -79,15 +79,11 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
     from bulkseed.engine.stop import Stop
     from bulkseed.engine.verify import verify as read_back
     from bulkseed.ledger import open_ledger
-    from bulkseed.manifest import open_manifest
 
     manifests, qps = given["manifests"], given["qps"]
     stop, stats = Stop(), Stats()
     async with AsyncExitStack() as stack:
-        defaults = o.parse_defaults(given["defaults"])
-        entries = stack.enter_context(
-            open_manifest(*manifests, format=given["format_name"], defaults=defaults)
-        )
+        entries = stack.enter_context(o.open_manifests(given))
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
@@ -100,7 +96,7 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
                 qps=qps,
                 rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
                 stop_after=given["stop_after"],
-                account_for_rest="-" not in manifests,
+                account_for_rest=not o.reads_standard_input(given),
                 stats=stats,
                 stop=stop,
             )

@@ -63,6 +63,7 @@ def _described(response: Response, _definition: SecretDefinition, time: ServiceT
     created = parse_timestamp(reply.create_time) if reply.create_time else None
     return Described(
         created_at=None if created is None else time.ours(created),
+        dated=None if created is None else reply.create_time,
         not_before=None if created is None else time.ours_not_before(created),
         unchanged=created is not None and reply.update_time == reply.create_time,
         to_be_deleted=reply.planned_delete_time is not None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -35,6 +38,14 @@ def summarise(
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
     )
+
+
+def with_results(run: Summary, results: Mapping[str, int]) -> dict[str, Any]:
+    """Return a summary in the shape that scripts rely on, with `results` in the place of outcomes."""
+    told = run.as_dict()
+    return {
+        ("results" if k == "outcomes" else k): (results if k == "outcomes" else v) for k, v in told.items()
+    }
 
 
 def _mean(lane: Pacer) -> float:

@@ -1,9 +1,10 @@
 """A verify: every definition is read back through the read lane and compared in memory.
 
 It is a run like any other, with another journey: the same intake, workers, retries, outages and stop-loss.
-What it finds goes into a ledger of its own (`bulkseed.ledger.readbacks`), so that one that was interrupted can
-be resumed: what was identical then is believed, everything else is read again. Without `resume` nothing is
-believed. A manifest that has changed meanwhile is a reason not to resume: values leave no trace to compare.
+What it finds goes into a ledger of its own (`bulkseed.ledger.readbacks`), so that one which was interrupted
+can be resumed: what was identical then is believed, everything else is read again. Without `resume` nothing
+is believed. A manifest that has changed meanwhile is a reason not to resume: values leave no trace to
+compare.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkseed.engine.seed import seed
+from bulkseed.engine.summary import with_results
 from bulkseed.engine.task import VERIFY
 from bulkseed.ledger import Ledger, LedgerReader
 from bulkseed.ledger.readbacks import need_readbacks, start_over
@@ -32,12 +34,7 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary in the shape that scripts rely on."""
-        document = self.run.as_dict()
-        del document["outcomes"]
-        at = list(document).index("definitions") + 1
-        items = list(document.items())
-        results = {result.value: self.results[result] for result in Verified}
-        return dict([*items[:at], ("results", results), *items[at:]])
+        return with_results(self.run, {result.value: self.results[result] for result in Verified})
 
     def problems(self, ledger: LedgerReader) -> Iterator[tuple[Verified, Row]]:
         """Yield what this run found not to be identical."""

@@ -19,6 +19,7 @@ from operator import itemgetter
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.rollbacks import was_rolled_back
 from bulkseed.model import SETTLED, Outcome
 
 _SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
@@ -162,6 +163,32 @@ def _claims(ledger: LedgerReader) -> Verdict:
     return _differences((rule, n, 0) for rule, n in zip(rules, broken, strict=True)), f"{attempts:,} attempts"
 
 
+def _deletions(ledger: LedgerReader) -> Verdict:
+    """A deletion was claimed before it was sent, and what was deleted is not called ours."""
+    if not was_rolled_back(ledger):
+        return [], "none"
+    counts = {
+        "deletions sent without a claim": (
+            "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run"
+            " LEFT JOIN rollbacks b ON b.definition = a.definition AND b.run = a.run"
+            " WHERE r.command = 'rollback' AND a.lane = 'create'"
+            " AND (b.claimed_at IS NULL OR b.claimed_at > a.sent_at)"
+        ),
+        "rows that are owned although their secret was deleted": (
+            "SELECT count(*) FROM rollbacks b JOIN definitions d ON d.id = b.definition"
+            " WHERE b.result IN ('deleted', 'gone') AND d.owned AND d.run < b.run"
+        ),
+        "rows that are settled although their deletion is open": (
+            "SELECT count(*) FROM rollbacks b JOIN definitions d ON d.id = b.definition"
+            " WHERE b.ended_at IS NULL AND d.outcome != 'pending' AND d.run < b.run"
+        ),
+    }
+    deleted = ledger.one("SELECT count(*) FROM rollbacks WHERE result = 'deleted'")
+    return _differences(
+        (rule, ledger.one(query), 0) for rule, query in counts.items()
+    ), f"{deleted:,} deleted"
+
+
 def _attempts(ledger: LedgerReader) -> Verdict:
     """Definitions and runs count as many attempts as are on record."""
     off = ledger.one(
@@ -223,6 +250,7 @@ CHECKS: dict[str, Callable[[LedgerReader], Verdict]] = {
     "the last summary agrees with the rows": _summary,
     "no row was settled twice": _settled_once,
     "every attempt belongs to a claim": _claims,
+    "every deletion was claimed": _deletions,
     "attempts are counted right": _attempts,
     "send times kept to the limit": _send_times,
 }

@@ -10,16 +10,30 @@ from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
-    """Yield the rows; a row's line is that of its first character."""
-    header: list[str] | None = None
-    for line, cells in _rows(_Lines(blocks)):
+    """Yield the rows of a manifest."""
+    line, header, rows = open_table(blocks)
+    if isinstance(header, Unreadable):
+        yield line, header
+    elif reasons := list(_header_problems(header)):
+        yield line, Unreadable(f"the header cannot be used: {'; '.join(reasons)}")
+    else:
+        yield from rows
+
+
+def open_table(blocks: Iterable[bytes]) -> tuple[int, list[str] | Unreadable, Iterator[Item]]:
+    """Return the header and its line, and the rows by column; a row's line is that of its first character."""
+    rows = _rows(_Lines(blocks))
+    line, header = next(rows, (1, []))
+    if isinstance(header, Unreadable):
+        return line, header, iter(())
+    header = [cell.strip() for cell in header]
+    return line, header, _by_column(header, rows)
+
+
+def _by_column(header: list[str], rows: Iterator[tuple[int, list[str] | Unreadable]]) -> Iterator[Item]:
+    for line, cells in rows:
         if isinstance(cells, Unreadable):
             yield line, cells
-        elif header is None:
-            header = [cell.strip() for cell in cells]
-            if reasons := list(_header_problems(header)):
-                yield line, Unreadable(f"the header cannot be used: {'; '.join(reasons)}")
-                return
         elif len(cells) != len(header):
             yield line, Unreadable(f"has {len(cells)} cells where the header has {len(header)}")
         else:

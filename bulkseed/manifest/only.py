@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from bulkseed.errors import ManifestError
+from bulkseed.manifest.each import places_of
 from bulkseed.manifest.reader import Manifest
 from bulkseed.model import ManifestEntry
 
@@ -17,15 +18,18 @@ Place = tuple[str, int]
 class Selection:
     """Names, and places of lines that had none or were not valid, as ``bulkseed ledger rejects`` writes them.
 
-    Kept in memory: what failed is few beside what is in a manifest.
+    Kept in memory: what failed is few beside what is in a manifest. `size` is how many were named. The place
+    of a template, or of a row of its table, stands for everything that is made with it.
     """
 
-    def __init__(self, names: set[str], places: set[Place]) -> None:
+    def __init__(self, names: set[str], places: set[Place], size: int) -> None:
         self.names = names
         self.places = places
+        self.size = size
 
     def __contains__(self, entry: ManifestEntry) -> bool:
-        return entry.name in self.names or entry.origin in self.places
+        places = (entry.origin, *places_of(entry.origin))
+        return entry.name in self.names or not self.places.isdisjoint(places)
 
     def of(self, manifest: Manifest) -> Iterator[ManifestEntry]:
         """Yield the selected entries of a manifest."""
@@ -40,10 +44,12 @@ def read_selection(path: str | Path) -> Selection:
     """
     names: set[str] = set()
     places: set[Place] = set()
+    size = 0
     try:
         with Path(path).open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
+                    size += 1
                     name, place = _reject(line, f"{path}:{number}")
                     if name is not None:
                         names.add(name)
@@ -51,7 +57,7 @@ def read_selection(path: str | Path) -> Selection:
                         places.add(place)
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from None
-    return Selection(names, places)
+    return Selection(names, places, size)
 
 
 def _reject(line: bytes, where: str) -> tuple[str | None, Place | None]:

@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Self
 
 from bulkseed.errors import ManifestError, UsageError
+from bulkseed.manifest.count import count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
+from bulkseed.manifest.each import Found, Templates, entry_names
 from bulkseed.manifest.formats import FORMATS, reader_for
-from bulkseed.manifest.lines import Item
+from bulkseed.manifest.lines import Item, Unreadable
 from bulkseed.manifest.source import BrokenError, Progress, Readable, decompressor, file_blocks, stream_blocks
-from bulkseed.model import InvalidLine, ManifestEntry, Origin
+from bulkseed.model import ManifestEntry, Origin
 
 STANDARD_INPUT = "-"
 
@@ -23,8 +25,9 @@ STANDARD_INPUT = "-"
 class Manifest:
     """The entries of one or more manifests, and how far the reading is. Use it in a `with`.
 
-    `paths` are the names as given. `bytes_total` is the size of all files on disk, None when one has no size
-    (a pipe); `bytes_read` is how much of that was read, so their quotient says about how much is done.
+    `paths` are the names of manifests that entries can have. `bytes_total` is the size on disk of all files
+    that are read along the way, None when one has no size (a pipe); `bytes_read` is how much of that was
+    read, so their quotient says about how much is done.
     """
 
     def __init__(
@@ -33,24 +36,48 @@ class Manifest:
         format: str | None,  # noqa: A002  # the name of the option
         defaults: Defaults,
         stdin: Readable | None,
+        table: str | None,
     ) -> None:
-        self.paths = paths
         self._progress = Progress()
-        sizes = [_size(path) for path in paths]
-        self.bytes_total = None if None in sizes else sum(size for size in sizes if size is not None)
-        readers = [(path, self._reader(path, format, stdin)) for path in paths]
-        self._entries = _entries(readers, defaults)
+        self._format = format
+        self._given = paths
+        self._table = table
+        self._templates: Templates | None = None
+        sizes = [_size(path) for path in (paths if table is None else (*paths, table))]
+        if table is None:
+            self.paths = paths
+            self.bytes_total = None if None in sizes else sum(size for size in sizes if size is not None)
+            self._entries = _entries(self._items(stdin, self._progress), defaults)
+        else:
+            self.paths = tuple(entry_names(paths, table))
+            self.bytes_total = sizes[-1]
+            rows = _blocks(table, stdin, self._progress)[1]
+            self._templates = Templates(self._items(stdin, Progress()), table, rows)
+            self._entries = self._templates.entries(defaults)
 
     @property
     def bytes_read(self) -> int:
         """Bytes read so far, as they lie on disk (compressed)."""
         return self._progress.bytes_read
 
-    def _reader(self, path: str, format: str | None, stdin: Readable | None) -> Iterator[Item]:  # noqa: A002  # as above
-        if path == STANDARD_INPUT:
-            return FORMATS[format or "jsonl"](stream_blocks(stdin or sys.stdin.buffer, self._progress))
-        decompress, name = decompressor(path)
-        return reader_for(name, format)(file_blocks(Path(path), decompress, self._progress))
+    def count(self) -> int | None:
+        """Count the entries ahead, from other readers; None where only reading tells.
+
+        That is in other formats than JSON lines, which are counted without decoding, and in pipes.
+        """
+        if self._templates is None or self._table is None:
+            return count_entries(self._given, self._format)
+        if self.bytes_total is None:
+            return None
+        return self._templates.count(_blocks(self._table, None, Progress())[1])
+
+    def _items(self, stdin: Readable | None, progress: Progress) -> Iterator[Found]:
+        readers = []
+        for path in self._given:
+            name, blocks = _blocks(path, stdin, progress)
+            format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
+            readers.append((path, reader_for(name, format_name)(blocks)))
+        return _items(readers)
 
     def __iter__(self) -> Iterator[ManifestEntry]:
         return self._entries  # saves a call per definition
@@ -76,6 +103,7 @@ def open_manifest(
     format: str | None = None,  # noqa: A002  # the name of the option
     defaults: Mapping[str, str] | None = None,
     stdin: Readable | None = None,
+    each: str | Path | None = None,
 ) -> Manifest:
     """Open manifests, to be read one after another as ``SecretDefinition | InvalidLine``.
 
@@ -84,36 +112,50 @@ def open_manifest(
         format: a row of `FORMATS`, for names whose suffix does not tell; standard input is jsonl without it.
         defaults: API parameters for definitions that lack them; `VersionId` is "v1" unless given.
         stdin: what "-" reads, instead of the process's own.
+        each: a CSV table; every definition is then a template for each of its rows, with ``{column}``.
 
     What is wrong with the content is never raised: it is an `InvalidLine` among the others.
 
     Raises:
-        UsageError: no manifest, "-" twice, an unknown format or an unusable default.
-        ManifestError: a file that is not there, may not be read, is of no known format, or needs a package.
+        UsageError: no manifest, "-" twice, an unknown format, an unusable default, or too many templates.
+        ManifestError: a file that is not there, may not be read, is of no known format, or needs a package; a
+            table without a usable header.
     """
     names = tuple(str(path) for path in paths)
+    table = None if each is None else str(each)
     if not names:
         raise UsageError("no manifest given")
-    if names.count(STANDARD_INPUT) > 1:
+    if (*names, table).count(STANDARD_INPUT) > 1:
         raise UsageError("standard input can be read only once")
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown format: choose one of {', '.join(FORMATS)}")
-    return Manifest(names, format, checked_defaults(defaults), stdin)
+    return Manifest(names, format, checked_defaults(defaults), stdin, table)
 
 
-def _entries(
-    readers: list[tuple[str, Iterator[Item]]], defaults: Defaults
-) -> Generator[ManifestEntry, None, None]:
+def _blocks(path: str, stdin: Readable | None, progress: Progress) -> tuple[str, Iterator[bytes]]:
+    """Return the name without a suffix for compression, and the content."""
+    if path == STANDARD_INPUT:
+        return path, stream_blocks(stdin or sys.stdin.buffer, progress)
+    decompress, name = decompressor(path)
+    return name, file_blocks(Path(path), decompress, progress)
+
+
+def _items(readers: list[tuple[str, Iterator[Item]]]) -> Iterator[Found]:
     for path, reader in readers:
-        line = 0
         folder = Path(path).parent
+        line = 0
         try:
             for line, item in reader:
-                yield to_entry(item, Origin(path, line), defaults, folder)
+                yield Origin(path, line), folder, item
             continue
         except BrokenError as broken:
             reason = str(broken)
-        yield InvalidLine(Origin(path, line + 1), (f"{reason}; nothing from here on could be read",))
+        yield Origin(path, line + 1), folder, Unreadable(f"{reason}; nothing from here on could be read")
+
+
+def _entries(items: Iterator[Found], defaults: Defaults) -> Generator[ManifestEntry, None, None]:
+    for origin, folder, item in items:
+        yield to_entry(item, origin, defaults, folder)
 
 
 def _size(path: str) -> int | None:

@@ -128,3 +128,42 @@ def test_values_come_from_the_environment_and_from_files(tmp_path: Path) -> None
         assert CANARY not in words
     for path in tmp_path.glob("m.ledger.db*"):
         assert CANARY.encode() not in path.read_bytes()
+
+
+def test_tenants_are_onboarded_from_a_table(tmp_path: Path) -> None:
+    """Plan finds names that collide, by both rows; what is mended is taken up; another run costs nothing."""
+    templates = [
+        {"SecretName": "prod/{tenant}/db", "SecretDataFrom": {"generate": {"charset": "hex"}}},
+        {"SecretName": "prod/{tenent}/api", "SecretData": {"user": "{tenant}", "password": CANARY}},
+    ]
+    manifest = write_manifest(tmp_path / "onboarding.jsonl", templates)
+    tenants = tmp_path / "tenants.csv"
+    tenants.write_text("tenant,team\nacme,red\nglobex,blue\nacme,green\n")
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        given = ["onboarding.jsonl", "--each", "tenants.csv"]
+        call = ["apply", *given, "--endpoint", stub.endpoint, "--qps", 0]
+        planned = bulkseed("plan", *given, cwd=tmp_path).stdout.splitlines()
+        where = "onboarding.jsonl:1@tenants.csv"
+        assert planned[:2] == [
+            "onboarding.jsonl:2: SecretName uses {tenent}, which is not a column of tenants.csv",
+            f"{where}:4: duplicate: first seen on line 2 of {where}",
+        ]
+        assert planned[-1] == "definitions: 4 = 2 to create + 0 settled + 2 invalid"
+        assert bulkseed(*call, cwd=tmp_path).returncode == 1
+        rejects = bulkseed("ledger", "rejects", "onboarding.ledger.db", cwd=tmp_path).stdout
+        (tmp_path / "rejects.jsonl").write_text(rejects)
+        templates[1]["SecretName"] = "prod/{tenant}/api"
+        write_manifest(manifest, templates)
+        tenants.write_text("tenant,team\nacme,red\nglobex,blue\nhooli,green\n")
+        mended = bulkseed(*call, "--only", "rejects.jsonl", "--output", "json", cwd=tmp_path)
+        assert json.loads(mended.stdout)["attempts"] == 4, "three of the template, one of the row"
+        last = bulkseed(*call, cwd=tmp_path)
+        assert (last.returncode, last.stderr) == (0, "")
+        assert "definitions: 6 = 6 created\nattempts: 0 " in last.stdout
+        assert len(stub.secrets) == len(stub.arrivals) == 6
+        assert json.loads(stub.secrets["prod/hooli/api"]) == {"user": "hooli", "password": CANARY}
+        assert len({stub.secrets[f"prod/{t}/db"] for t in ("acme", "globex", "hooli")}) == 3
+    assert bulkseed("ledger", "rejects", "onboarding.ledger.db", cwd=tmp_path).stdout == ""
+    assert bulkseed("ledger", "audit", "onboarding.ledger.db", cwd=tmp_path).returncode == 0
+    for path in tmp_path.glob("onboarding.ledger.db*"):
+        assert CANARY.encode() not in path.read_bytes()

@@ -1,0 +1,163 @@
+"""``bulkseed rollback``: delete what a ledger's runs made, and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from bulkseed.cli import options as o
+from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.render import print_effort, print_json
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.undo import Removal, Undone
+from bulkseed.report.words import duration
+
+if TYPE_CHECKING:
+    from bulkseed.engine.rollback import RolledBack
+
+LISTED = 10
+"""The most names in a preview."""
+
+MEANINGS = {
+    Removal.DELETED: "by this ledger's rollbacks",
+    Removal.GONE: "was not there any more",
+    Removal.CHANGED: "was changed since, so it was left alone",
+    Removal.FAILED: "is still there, the service did not delete it",
+    Removal.PENDING: "the run ended before this was certain",
+}
+
+
+@click.command()
+@click.argument("path", metavar="LEDGER", type=click.Path(dir_okay=False))
+@o.target_options
+@click.option("--yes", is_flag=True, help="Do it; without this it is only said what would be done.")
+@click.option(
+    "--recovery-days",
+    type=click.IntRange(7, 30),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="How long the secrets can be restored, 7 to 30.",
+)
+@click.option("--force", is_flag=True, help="Delete at once: nothing can be restored.")
+@click.option(
+    "--qps",
+    type=click.FloatRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="The most deletions in any one-second window; 0: no ceiling.",
+)
+@o.retry_options
+@o.output_option
+@o.log_options
+def rollback(**given: Any) -> int:
+    """Delete exactly what LEDGER's runs created or adopted, if nobody changed it since.
+
+    What the runs found there, and what somebody updated or gave another version, is left alone and named.
+    Without --yes nothing is sent. Run it again to resume.
+
+    \b
+    Exit codes: 0 all deleted or gone, 1 some are not, 2 usage, 3 stopped early,
+    4 the ledger cannot be used, 130 interrupted.
+    """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
+    set_up_logging(given["log_level"], given["log_format"])
+    if not given["yes"]:
+        _preview(given)
+        return 0
+    found = anyio.run(_rollback, o.TargetOptions.of(given), given, backend_options=o.loop_options())
+    if given["output"] == "json":
+        print_json(found.as_dict())
+    else:
+        _print(found)
+    _say_what_next(found)
+    return found.run.exit_code
+
+
+def _preview(given: dict[str, Any]) -> None:
+    from bulkseed.cli.running import this_call
+    from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.rollbacks import forecast
+
+    with read_ledger(given["path"]) as ledger:
+        seen = forecast(ledger, LISTED)
+    qps, days = given["qps"], None if given["force"] else given["recovery_days"]
+    seconds = seen.to_delete / qps if qps else None
+    if given["output"] == "json":
+        print_json(
+            {
+                "ledger": given["path"],
+                "to_delete": seen.to_delete,
+                "unfinished": seen.unfinished,
+                "left_alone": seen.others,
+                "recovery_days": days,
+                "limit_qps": qps,
+                "seconds": seconds,
+            }
+        )
+        return
+    pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {qps:g}/s"
+    after = "for good" if days is None else f"restorable for {days} days"
+    click.echo(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
+    for name in seen.names:
+        click.echo(f"  {name}")
+    if seen.to_delete > len(seen.names):
+        click.echo(f"  and {seen.to_delete - len(seen.names):,} more")
+    if seen.unfinished:
+        click.echo(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
+    if seen.others:
+        click.echo(f"{seen.others:,} others in this ledger were not made by it, and are left alone")
+    click.echo(f"nothing was sent; to do it: {this_call()} --yes")
+
+
+async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> RolledBack:
+    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.engine.rollback import Deletion
+    from bulkseed.engine.rollback import rollback as roll_back
+    from bulkseed.engine.stop import Stop
+    from bulkseed.ledger import open_ledger
+
+    stop = Stop()
+
+    def on_end(name: str, end: Undone) -> None:
+        if given["output"] == "text" and end.removal in {Removal.CHANGED, Removal.FAILED}:
+            code = f" ({end.code})" if end.code else ""
+            click.echo(f"{name}: {end.removal}: {end.message}{code}")
+
+    async with AsyncExitStack() as stack:
+        target = await open_target(stack, target_options, given["qps"])
+        ledger = stack.enter_context(
+            open_ledger(given["path"], target, binding=target_options.binding, create=False)
+        )
+        async with beside((stop_on_signals, stop)):
+            return await roll_back(
+                target,
+                ledger,
+                deletion=Deletion(None if given["force"] else given["recovery_days"]),
+                qps=given["qps"],
+                retry=RetryPolicy(given["max_attempts"], given["retry_budget"]),
+                stop_after=given["stop_after"],
+                on_end=on_end,
+                stop=stop,
+            )
+
+
+def _print(found: RolledBack) -> None:
+    results = {removal: count for removal in Removal if (count := found.results[removal])}
+    for removal, count in results.items():
+        click.echo(f"{f'{removal.value}: {count:,}':<22} {MEANINGS[removal]}")
+    terms = " + ".join(f"{count:,} {removal.value}" for removal, count in results.items()) or "0"
+    click.echo(f"secrets of this ledger: {found.run.definitions:,} = {terms}")
+    print_effort(found.run)
+
+
+def _say_what_next(found: RolledBack) -> None:
+    from bulkseed.cli.running import this_call
+
+    if found.run.exit_code == 130:
+        click.echo(f"interrupted; to resume: {this_call()}", err=True)
+    elif found.run.stopped_by is not None:
+        click.echo(f"stopped early: {found.run.stopped_by}\nto resume: {this_call()}", err=True)

@@ -1,0 +1,152 @@
+"""``bulkseed rollback`` against the local KMS, as users run it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import bulkseed, environment, simple, start, write_manifest
+from support.serve_process import SECRET, UNLIMITED_FLAGS, served
+
+ROOT = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
+CANARY = "not-a-secret"
+KEYS = [
+    "run_id", "ledger", "endpoint", "region", "definitions", "results", "attempts", "throttled", "retried",
+    "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code",
+]  # fmt: skip
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[str]:
+    """Serve a local KMS in a process of its own."""
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS) as (target, _):
+        yield target.endpoint
+
+
+def run(*arguments: object, cwd: Path) -> tuple[int, str, str]:
+    """Run the command as the root caller of the service."""
+    done = bulkseed(*arguments, cwd=cwd, env=ROOT)
+    assert CANARY not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def held(tmp_path: Path) -> dict[str, bool]:
+    """Return the names that the service holds, and whether each is scheduled for deletion."""
+    copy = tmp_path / "copy-of-kms"  # the service keeps its own file to itself
+    shutil.copytree(tmp_path / "kms", copy, dirs_exist_ok=True)
+    with sqlite3.connect(copy / "kms.db") as kms:
+        found = dict(kms.execute("SELECT name, delete_at IS NOT NULL FROM secrets"))
+    kms.close()
+    shutil.rmtree(copy)
+    return found
+
+
+def outcomes(ledger: str, cwd: Path) -> dict[str, str]:
+    """Return the outcome of every row."""
+    code, stdout, _ = run("ledger", "rows", ledger, cwd=cwd)
+    assert code == 0
+    return {row["secret_name"]: row["outcome"] for row in map(json.loads, stdout.splitlines())}
+
+
+def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) -> None:
+    """The preview sends and writes nothing; --yes plans the deletion; apply restores or makes it again."""
+    theirs = write_manifest(tmp_path / "theirs.jsonl", simple(3))
+    ours = write_manifest(tmp_path / "ours.jsonl", simple(8))
+    where = ["--endpoint", "embedded", "--qps", 0]
+    assert run("apply", theirs, *where, cwd=tmp_path)[0] == 0
+    assert run("apply", ours, *where, cwd=tmp_path)[0] == 0
+    before = (tmp_path / "ours.ledger.db").read_bytes()
+    code, stdout, _ = run("rollback", "ours.ledger.db", cwd=tmp_path)
+    assert code == 0
+    assert "5 to delete unless changed since, restorable for 30 days, 0.5 s at 10/s" in stdout
+    assert "3 others" in stdout
+    assert "app/00003" in stdout
+    assert "rollback ours.ledger.db --yes" in stdout
+    assert (tmp_path / "ours.ledger.db").read_bytes() == before
+    code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", "--output", "json", cwd=tmp_path)
+    summary = json.loads(stdout)
+    assert (code, list(summary)) == (0, KEYS)
+    assert summary["results"] == {"deleted": 5, "gone": 0, "changed": 0, "failed": 0, "pending": 0}
+    assert set(outcomes("ours.ledger.db", tmp_path).values()) == {"existing", "pending"}
+    assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
+    code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
+    assert (code, "secrets of this ledger: 0" in stdout) == (0, True)
+    code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
+    assert "definitions: 8 = 3 identical + 5 missing" in stdout
+    assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
+    assert run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)[0] == 0
+    assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
+
+
+def test_what_was_changed_since_is_left_alone_and_named(tmp_path: Path, endpoint: str) -> None:
+    """A new version by another ledger's run saves a secret; what is gone already counts as done."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(6))
+    where = ["--endpoint", endpoint, "--qps", 0]
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    others = write_manifest(
+        tmp_path / "others.jsonl", [{**d, "VersionId": "v2", "SecretData": "other"} for d in simple(2)]
+    )
+    assert run("apply", others, *where, "--on-exists", "update", cwd=tmp_path)[0] == 0
+    code, stdout, _ = run("rollback", "m.ledger.db", *where, "--yes", "--force", cwd=tmp_path)
+    assert code == 1
+    assert "app/00000: changed:" in stdout
+    assert "app/00001: changed:" in stdout
+    assert "secrets of this ledger: 6 = 4 deleted + 2 changed" in stdout
+    assert held(tmp_path) == {"app/00000": False, "app/00001": False}
+    assert sorted(outcomes("m.ledger.db", tmp_path).values()) == ["created"] * 2 + ["pending"] * 4
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+    code, stdout, _ = run("apply", manifest, *where, cwd=tmp_path)
+    assert (code, "created: 6" in stdout) == (0, True)
+    assert len(held(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_rollback_goes_on_where_it_was_ended(number: signal.Signals, tmp_path: Path, endpoint: str) -> None:
+    """After Ctrl-C or kill -9 the next call finishes: all is deleted, each is accounted for."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
+    where = ["--endpoint", endpoint]
+    assert run("apply", manifest, *where, "--qps", 0, cwd=tmp_path)[0] == 0
+    call = ["rollback", "m.ledger.db", *where, "--yes"]
+    process = start(*call, "--qps", "20", cwd=tmp_path, env=ROOT)
+    while sum(held(tmp_path).values()) < 15:
+        assert process.poll() is None
+        time.sleep(0.05)  # another process's work is looked at from outside
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    deleted = sum(held(tmp_path).values())
+    assert deleted < 60
+    if number is signal.SIGINT:
+        assert (process.returncode, "to resume: bulkseed rollback" in stderr) == (130, True)
+        assert f"60 = {deleted} deleted + {60 - deleted} pending" in stdout
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+    code, stdout, _ = run(*call, "--qps", 0, "--output", "json", cwd=tmp_path)
+    assert code == 0
+    assert sum(held(tmp_path).values()) == 60
+    results = json.loads(stdout)["results"]
+    assert results["deleted"] == 60 - deleted + (results["deleted"] + deleted - 60)
+    assert results["gone"] == 0, "what we deleted is not called gone"
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+
+
+def test_walls_and_mistakes(tmp_path: Path, endpoint: str) -> None:
+    """No ledger, another target, wrong credentials, no permission: a clear end, nothing deleted."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(4))
+    where = ["--endpoint", endpoint, "--qps", 0]
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    assert run("rollback", "missing.db", *where, "--yes", cwd=tmp_path)[0] == 4
+    assert run("rollback", "missing.db", cwd=tmp_path)[0] == 4
+    assert not (tmp_path / "missing.db").exists()
+    assert run("rollback", "m.ledger.db", "--endpoint", "embedded", "--yes", cwd=tmp_path)[0] == 4
+    assert run("rollback", "m.ledger.db", *where, "--yes", "--recovery-days", 6, cwd=tmp_path)[0] == 2
+    wrong = {**ROOT, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}
+    done = bulkseed("rollback", "m.ledger.db", *where, "--yes", cwd=tmp_path, env=wrong)
+    assert (done.returncode, "SignatureDoesNotMatch" in done.stderr) == (3, True)
+    assert not any(held(tmp_path).values())
+    assert set(outcomes("m.ledger.db", tmp_path).values()) == {"created"}
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
