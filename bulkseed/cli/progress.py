@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 
 import anyio
+import anyio.to_thread
 import click
 
 from bulkseed.engine.stats import Stats
@@ -18,38 +21,50 @@ RATE_OVER = 5.0
 """Seconds over which the rate of now is taken."""
 
 
-async def watch(kind: str, stats: Stats, entries: Manifest, qps: float) -> None:
-    """Show progress until cancelled. `kind`: auto, bar, plain or none."""
+async def watch(
+    kind: str, stats: Stats, entries: Manifest, qps: float, count: Callable[[], int | None] | None = None
+) -> None:
+    """Show progress until cancelled.
+
+    Args:
+        kind: auto, bar, plain or none.
+        stats: the run's counters.
+        entries: the manifests, for how far they have been read.
+        qps: the ceiling.
+        count: counts the definitions ahead of the run, in a thread; None where only reading tells.
+    """
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() else "plain"
     if kind == "none":
         return
     meter = _Meter(stats, entries, qps)
-    if kind == "plain":
+    async with anyio.create_task_group() as group:
+        if count is not None:
+            group.start_soon(meter.count_ahead, count)
+        if kind == "bar":
+            await _bar(meter)
         while True:
             await anyio.sleep(LINE_EVERY)
-            click.echo(meter.line(), err=True)
-    await _bar(meter)
+            click.echo(f"{time.strftime('%H:%M:%S')} {meter.line()}", err=True)
 
 
 async def _bar(meter: _Meter) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
-    console = Console(stderr=True)
     columns = (
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, auto_refresh=False, transient=True, expand=True) as progress:
         task = progress.add_task("", total=None, text="")
         while True:
             await anyio.sleep(BAR_EVERY)
-            total = meter.total()
-            progress.update(
-                task, total=total, completed=meter.stats.finished, text=meter.line(), refresh=True
-            )
+            done = meter.stats.finished
+            progress.update(task, total=meter.total()[0], completed=done, text=meter.line(), refresh=True)
 
 
 class _Meter:
@@ -59,37 +74,47 @@ class _Meter:
         self.stats = stats
         self._entries = entries
         self._qps = qps
-        self._seen: list[tuple[float, int, int]] = []
+        self._counted: int | None = None
+        self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
 
-    def total(self) -> float | None:
-        """Return how many definitions there are, about, from how far the manifests have been read."""
-        size = self._entries.bytes_total
-        if not size or not self._entries.bytes_read:
-            return None
-        return max(self.stats.read * size / self._entries.bytes_read, float(self.stats.finished))
+    async def count_ahead(self, count: Callable[[], int | None]) -> None:
+        """Count the definitions while the run goes on."""
+        self._counted = await anyio.to_thread.run_sync(count, abandon_on_cancel=True)
+
+    def total(self) -> tuple[float | None, bool]:
+        """Return how many definitions there are, if that can be told, and whether it is exact."""
+        if self._counted is not None:
+            return self._counted, True
+        size, read = self._entries.bytes_total, self._entries.bytes_read
+        if not size or not read:
+            return None, False
+        return max(self.stats.read * size / read, float(self.stats.finished)), False
 
     def line(self) -> str:
-        """Return one line for a person."""
+        """Return one line for a person, the most important first: the end may be cut off."""
         stats = self.stats
-        now = time.monotonic()
-        self._seen.append((now, stats.attempts, stats.finished))
-        while self._seen[0][0] < now - RATE_OVER:
-            self._seen.pop(0)
-        then, attempts, finished = self._seen[0]
-        span = max(now - then, 1e-9)
-        rate = (stats.attempts - attempts) / span if len(self._seen) > 1 else 0.0
-        pace = (stats.finished - finished) / span if len(self._seen) > 1 else 0.0
-        total = self.total()
-        parts = [f"{stats.finished:,}" + (f" of about {total:,.0f}" if total else "")]
-        parts.append(f"{rate:,.1f}/s" + (f" of {self._qps:g}" if self._qps else ""))
-        if total and pace > 0:
+        rate, pace = self._rates()
+        total, exact = self.total()
+        of = "" if total is None else f" of {'' if exact else 'about '}{total:,.0f}"
+        parts = [f"{stats.finished:,}{of}", f"{rate:,.1f}/s" + (f" of {self._qps:g}" if self._qps else "")]
+        if stats.waiting_for_service:
+            parts.append(f"waiting for the service: {stats.last_problem}")
+        elif total and pace > 0:
             parts.append(f"{duration((total - stats.finished) / pace)} left")
         unsettled = {o.value: n for o, n in stats.outcomes.items() if n and not o.settled}
         parts += [f"{count:,} {name}" for name, count in unsettled.items()]
-        if stats.throttled:
-            parts.append(f"{stats.throttled:,} throttled")
-        if stats.retried:
-            parts.append(f"{stats.retried:,} retried")
-        if stats.waiting_for_service:
-            parts.append(f"waiting for the service ({stats.last_problem})")
+        parts += [f"{stats.throttled:,} throttled"] if stats.throttled else []
+        parts += [f"{stats.retried:,} retried"] if stats.retried else []
+        if stats.last_problem and not stats.waiting_for_service:
+            parts.append(f"last problem: {stats.last_problem}")
         return ", ".join(parts)
+
+    def _rates(self) -> tuple[float, float]:
+        """Return the attempts and the definitions a second, over the last seconds."""
+        now = time.monotonic()
+        self._seen.append((now, self.stats.attempts, self.stats.finished))
+        while len(self._seen) > 2 and self._seen[1][0] < now - RATE_OVER:
+            self._seen.popleft()
+        then, attempts, finished = self._seen[0]
+        span = max(now - then, 1e-9)
+        return (self.stats.attempts - attempts) / span, (self.stats.finished - finished) / span
