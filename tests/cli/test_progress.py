@@ -45,7 +45,7 @@ def on_terminal(*arguments: object, cwd: Path) -> tuple[str, str]:
 
 
 def test_a_bar_on_a_terminal_tells_the_whole_count_and_fits(tmp_path: Path) -> None:
-    """The total is known from the start, every line fits 80 columns, standard output has the summary alone."""
+    """The total is known from the start, every line fits, standard output has the summary alone."""
     manifest = write_manifest(tmp_path / "m.jsonl", ["# comment", "", *simple(30)])
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         stdout, screen = on_terminal("apply", manifest, "--endpoint", stub.endpoint, cwd=tmp_path)
