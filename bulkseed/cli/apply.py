@@ -128,6 +128,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 qps=qps,
                 workers=given["workers"],
                 rules=rules,
+                timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 limit=given["limit"],
                 account_for_rest=not o.reads_standard_input(given),

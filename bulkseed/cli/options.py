@@ -122,6 +122,14 @@ qps_option: Callable[[F], F] = click.option(
 
 retry_options: Callable[[F], F] = _stack(
     click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=30,
+        show_default=True,
+        metavar="SECONDS",
+        help="Per attempt, from its write to the end of its reply.",
+    ),
+    click.option(
         "--max-attempts",
         type=click.IntRange(min=1),
         default=8,

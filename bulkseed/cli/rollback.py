@@ -139,6 +139,7 @@ async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> R
                 deletion=Deletion(None if given["force"] else given["recovery_days"]),
                 qps=given["qps"],
                 retry=RetryPolicy(given["max_attempts"], given["retry_budget"]),
+                timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 on_end=on_end,
                 stop=stop,

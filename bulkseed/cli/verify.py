@@ -97,6 +97,7 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
                 resume=given["resume"],
                 qps=qps,
                 rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
+                timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 account_for_rest=not o.reads_standard_input(given),
                 stats=stats,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.pacer import Pacer
+from bulkseed.engine.window import SLACK
 from bulkseed.wire.message import Lane
 
 QUOTAS = {Lane.CREATE: 10.0, Lane.READ: 450.0, Lane.MANAGE: 40.0}
@@ -15,3 +16,16 @@ def pacers(limits: Mapping[Lane, float], clock: Clock, *, paced: bool = True) ->
     """Return a pacer for every lane: `limits`, where given, else the quota; no ceiling if not `paced`."""
     quotas = QUOTAS if paced else dict.fromkeys(Lane, 0.0)
     return {lane: Pacer(limits.get(lane, quota), clock=clock.monotonic) for lane, quota in quotas.items()}
+
+
+def hold_back(lanes: Mapping[Lane, Pacer], sent_until: float | None, clock: Clock) -> None:
+    """Wait until the last second of an earlier run is over: the quota does not begin anew with a process.
+
+    `sent_until` is when that run can have sent last, in epoch seconds; None if there was none.
+    """
+    if sent_until is None:
+        return
+    ago = max(0.0, clock.time() - sent_until)
+    for pacer in lanes.values():
+        if pacer.limit_qps > 0:
+            pacer.hold_until(clock.monotonic() + 1 + SLACK - ago)

@@ -123,6 +123,10 @@ class Pacer:
         if throttled:
             self._slow_down(self._clock(), latency, retry_after)
 
+    def hold_until(self, moment: float) -> None:
+        """Grant nothing before a moment of the clock."""
+        self._paused_until = max(self._paused_until, moment)
+
     def close(self) -> None:
         """Grant nothing any more: everyone who waits, now or later, gets None."""
         self._closed = True

@@ -23,9 +23,10 @@ from anyio.abc import TaskGroup
 from bulkseed.engine.client import Client, Errand
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.credentials import Keyring
+from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.engine.exchange import STEPS, Exchange
 from bulkseed.engine.health import Health
-from bulkseed.engine.lanes import pacers
+from bulkseed.engine.lanes import hold_back, pacers
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -91,6 +92,7 @@ async def rollback(
     on_end: Callable[[str, Undone], None] | None = None,
     stats: Stats | None = None,
     stop: Stop | None = None,
+    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
     transport: Transport | None = None,
     clock: Clock | None = None,
     rng: Callable[[], float] = random.random,
@@ -107,6 +109,7 @@ async def rollback(
         on_end: called with the name and the end of every secret.
         stats: counters to watch while the run goes on.
         stop: to ask the run to stop.
+        timeout: seconds per attempt, for the transport that is opened without `transport`.
         transport: carries requests; None opens one to the target.
         clock: the clocks to use.
         rng: gives numbers uniform in [0, 1) for jitter.
@@ -120,7 +123,9 @@ async def rollback(
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
         if transport is None:
-            opening = open_transport(target.endpoint, connections=MOST_WORKERS, ca_file=target.ca_file)
+            opening = open_transport(
+                target.endpoint, connections=MOST_WORKERS, timeout=timeout, ca_file=target.ca_file
+            )
             transport = await stack.enter_async_context(opening)
         recorder = Recorder(ledger, executor)
         keyring = Keyring(target, clock)
@@ -196,7 +201,8 @@ class _Rollback:
     async def go(self, target: Target, lanes: dict[Lane, Any], stats: Stats) -> RolledBack:
         started, begin = self._clock.monotonic(), self._clock.time()
         limits = {lane: pacer.limit_qps for lane, pacer in lanes.items()}
-        self._book = await self._recorder.do(lambda: self._begin(limits, begin))
+        self._book, sent_until = await self._recorder.do(lambda: self._begin(limits, begin))
+        hold_back(lanes, sent_until, self._clock)
 
         async def close_lanes() -> None:
             await self._stop.event.wait()
@@ -219,10 +225,10 @@ class _Rollback:
             raise self._error
         return rolled_back
 
-    def _begin(self, limits: dict[Lane, float], now: float) -> Rollbacks:
+    def _begin(self, limits: dict[Lane, float], now: float) -> tuple[Rollbacks, float | None]:
         with self._ledger.transaction():
-            self._ledger.begin_run(self._run_id, [], limits, now, "rollback")
-            return Rollbacks(self._ledger, now)
+            sent_until = self._ledger.begin_run(self._run_id, [], limits, now, "rollback")
+            return Rollbacks(self._ledger, now), sent_until
 
     def _end(self, run: Summary, now: float) -> RolledBack:
         """Sum up in the ledger's thread: what was not come to is pending."""

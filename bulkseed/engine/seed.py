@@ -18,9 +18,10 @@ from bulkseed.engine.carrier import Carrier
 from bulkseed.engine.client import Client, Errand
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.credentials import Keyring
+from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.engine.health import Health
 from bulkseed.engine.intake import Intake, block_size
-from bulkseed.engine.lanes import pacers
+from bulkseed.engine.lanes import hold_back, pacers
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -54,6 +55,7 @@ async def seed(
     on_row: Callable[[Row], None] | None = None,
     stats: Stats | None = None,
     stop: Stop | None = None,
+    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
     transport: Transport | None = None,
     clock: Clock | None = None,
     rng: Callable[[], float] = random.random,
@@ -74,6 +76,7 @@ async def seed(
         on_row: called with every row as it is decided; keep it short, it runs on the event loop.
         stats: counters to watch while the run goes on.
         stop: to ask the run to stop.
+        timeout: seconds per attempt, for the transport that is opened without `transport`.
         transport: carries requests; None opens one to the target.
         clock: the clocks to use.
         rng: gives numbers uniform in [0, 1) for jitter.
@@ -91,7 +94,9 @@ async def seed(
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
         run.reader = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-reader"))
         if transport is None:
-            opening = open_transport(target.endpoint, connections=run.most_workers, ca_file=target.ca_file)
+            opening = open_transport(
+                target.endpoint, connections=run.most_workers, timeout=timeout, ca_file=target.ca_file
+            )
             transport = await stack.enter_async_context(opening)
         recorder = Recorder(ledger, executor)
         keyring = Keyring(target, run.clock)
@@ -147,9 +152,10 @@ class _Run:
         manifests = [str(path) for path in getattr(definitions, "paths", ())]
         begin = self.clock.stamp(started)
         limits = {lane: pacer.limit_qps for lane, pacer in self.lanes.items()}
-        await recorder.do(
+        sent_until = await recorder.do(
             lambda: self.ledger.begin_run(self.run_id, manifests, limits, begin, self.task.command)
         )
+        hold_back(self.lanes, sent_until, self.clock)
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self._close_lanes_on_stop)

@@ -84,12 +84,14 @@ class Ledger(LedgerReader):
         limits: Mapping[Lane, float],
         now: float,
         command: str = "apply",
-    ) -> None:
+    ) -> float | None:
         """Begin a run that reads `manifests`; what was invalid in them is forgotten, it will be found again.
 
-        `limits` maps lanes to the most attempts in any second, 0 for no ceiling.
+        `limits` maps lanes to the most attempts in any second, 0 for no ceiling. Returns until when the run
+        before may have sent: its end, or `now` if it was killed; None if there was none.
         """
         with self.transaction():
+            before = [ended for (ended,) in self.select("SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1")]
             self.connection.execute(
                 "DELETE FROM invalid_lines WHERE manifest IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(manifests)),),
@@ -101,6 +103,7 @@ class Ledger(LedgerReader):
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM definitions")
         self._seen = bytearray(last_id + 1)
+        return None if not before else now if before[0] is None else before[0] / 1e6
 
     def forget_invalid(self, places: Iterable[tuple[str, int]]) -> None:
         """Forget what was invalid at these manifests and lines, because a run is to read them again."""

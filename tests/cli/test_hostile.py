@@ -1,0 +1,176 @@
+"""Hostile replies, certificates and proxies, met by the installed command: always a verdict, soon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+from support.certificates import Authority
+from support.command import BULKSEED, environment, write_manifest
+from support.hostile_server import Peer, Script, answering, hostile_server, with_length
+from support.proxy import forward_proxy
+
+CANARY = "canary-behind-enemy-lines"
+HASTE = ["--max-attempts", "2", "--retry-budget", "3", "--timeout", "0.3", "--qps", "0"]
+ECHO = json.dumps({"Code": CANARY, "Message": CANARY, "RequestId": CANARY, "Arn": CANARY}).encode()
+
+
+def fixed(*parts: bytes) -> Script:
+    """Return a script that answers every request with `parts`, then closes."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reply(*parts)
+
+    return script
+
+
+async def drips(peer: Peer) -> None:
+    """Answer with a head and then a byte at a time, for ever."""
+    await peer.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while await peer.drip():
+        pass
+
+
+async def resets(peer: Peer) -> None:
+    """Read a request and reset the connection."""
+    await peer.read_request()
+    peer.reset()
+
+
+async def half_closes(peer: Peer) -> None:
+    """Read a request, say that nothing will come, and wait."""
+    await peer.read_request()
+    peer.half_close()
+    await peer.until_closed()
+
+
+async def keeps_silent(peer: Peer) -> None:
+    """Read a request and say nothing."""
+    await peer.read_request()
+    await peer.until_closed()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+HOSTILE: dict[str, Script] = {
+    "truncated JSON": fixed(with_length(b'{"RequestId": "0a1b')),
+    "a body cut off": fixed(OK + b"Content-Length: 500\r\n\r\n{"),
+    "HTML from a proxy": fixed(with_length(b"<html>502</html>", b"HTTP/1.1 502 Bad Gateway\r\n")),
+    "a page that is no error": fixed(
+        with_length(b"<html>welcome</html>", OK + b"Content-Type: text/html\r\n")
+    ),
+    "an empty reply": fixed(with_length(b"")),
+    "a gigantic body": fixed(OK + b"Content-Length: 5000000\r\n\r\n", b"x" * 5_000_000),
+    "gigantic headers": fixed(OK + b"X: " + b"y" * 200_000 + b"\r\n\r\n"),
+    "garbage": fixed(b"\x00\x16\x03 not HTTP at all\r\n\r\n"),
+    "a redirect": fixed(with_length(b"", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n")),
+    "chunks that end early": fixed(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"),
+    "a success that echoes the value": fixed(with_length(ECHO)),
+    "a refusal that echoes the value": fixed(with_length(ECHO, b"HTTP/1.1 400 Bad Request\r\n")),
+    "nothing": fixed(),
+    "a reset": resets,
+    "a half-closed connection": half_closes,
+    "silence": keeps_silent,
+    "a slow drip": drips,
+}
+
+
+async def run(*arguments: object, cwd: Path, **env: str) -> tuple[int, str, str]:
+    """Run the command beside a server in this loop."""
+    process = await asyncio.create_subprocess_exec(
+        BULKSEED,
+        *map(str, arguments),
+        cwd=cwd,
+        env=environment(**env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode is not None
+    return process.returncode, stdout.decode(), stderr.decode()
+
+
+def manifest_of(folder: Path, count: int = 3) -> Path:
+    """Write a manifest with a canary as every value."""
+    return write_manifest(
+        folder / "m.jsonl", [{"SecretName": f"app/{i}", "SecretData": CANARY} for i in range(count)]
+    )
+
+
+@pytest.mark.parametrize("script", HOSTILE.values(), ids=HOSTILE)
+async def test_any_reply_has_a_verdict(script: Script, tmp_path: Path) -> None:
+    """Whatever comes back, every definition gets an outcome that is not success, and nothing leaks."""
+    async with hostile_server(script) as server:
+        call = ["apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE]
+        code, stdout, stderr = await run(*call, "--output", "json", "--log-level", "debug", cwd=tmp_path)
+    assert code == 1, stderr
+    summary = json.loads(stdout)
+    outcomes = {outcome: count for outcome, count in summary["outcomes"].items() if count}
+    assert summary["definitions"] == sum(outcomes.values()) == 3
+    assert set(outcomes) <= {"rejected", "exhausted"}
+    audit, rows, _ = await run("ledger", "audit", "m.ledger.db", cwd=tmp_path)
+    assert audit == 0, rows
+    _, rows, _ = await run("ledger", "rows", "m.ledger.db", cwd=tmp_path)
+    for text in (stdout, stderr, rows):
+        assert CANARY not in text
+        assert "Traceback" not in text
+
+
+def server_context(authority: Authority, host: str) -> ssl.SSLContext:
+    """Return a context with a certificate for `host`."""
+    certificate, key = authority.issue(host)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted"), [("127.0.0.1", False), ("kms.example", True)], ids=["unknown CA", "other host"]
+)
+async def test_a_wrong_certificate_is_one_error(host: str, trusted: bool, tmp_path: Path) -> None:
+    """The run stops at once, says what is wrong, and no request was sent."""
+    authority = Authority(tmp_path)
+    async with hostile_server(answering, server_context(authority, host)) as server:
+        trust = ["--ca-file", authority.ca_file] if trusted else []
+        endpoint = f"https://127.0.0.1:{server.port}"
+        code, stdout, stderr = await run(
+            "apply",
+            manifest_of(tmp_path, 40),
+            "--endpoint",
+            endpoint,
+            *trust,
+            "--progress",
+            "none",
+            cwd=tmp_path,
+        )
+    assert code == 3
+    assert stderr.count("stopped early: the certificate of 127.0.0.1 does not verify") == 1
+    assert "pending: 40" in stdout
+    assert server.requests == []
+
+
+async def test_a_trusted_authority_is_accepted(tmp_path: Path) -> None:
+    """With --ca-file requests are sent over TLS."""
+    authority = Authority(tmp_path)
+    async with hostile_server(answering, server_context(authority, "127.0.0.1")) as server:
+        endpoint = f"https://127.0.0.1:{server.port}"
+        await run(
+            "apply", manifest_of(tmp_path), "--endpoint", endpoint, "--ca-file", authority.ca_file, *HASTE,
+            cwd=tmp_path,
+        )  # fmt: skip
+    assert server.requests
+
+
+@pytest.mark.parametrize("excepted", [False, True])
+async def test_proxies_of_the_environment(excepted: bool, tmp_path: Path) -> None:
+    """HTTP_PROXY is used, NO_PROXY respected."""
+    async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
+        env = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
+        if excepted:
+            env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        await run("apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE, cwd=tmp_path, **env)
+    assert bool(proxy.heads) is not excepted
+    assert server.requests
