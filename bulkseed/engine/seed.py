@@ -23,6 +23,7 @@ from bulkseed.engine.health import Health
 from bulkseed.engine.intake import Intake, block_size
 from bulkseed.engine.lanes import hold_back, pacers
 from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.retries import retry_bucket
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.summary import summarise
@@ -104,7 +105,8 @@ async def seed(
         client = Client(transport, keyring, run.lanes, run.clock, run.stats, recorder)
         rules = rules or Rules()
         health = Health(run.clock.monotonic, patience=5 * rules.retry.budget, stop_after=stop_after)
-        walker = Walker(client, health, run.stop, run.stats)
+        retries = retry_bucket() if qps <= 0 else None
+        walker = Walker(client, health, run.stop, run.stats, retries=retries)
         carrier = Carrier(
             run.run_id, task, rules, walker, health, run.stop, run.clock, recorder, run.stats, rng, on_row
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import TypeVar
 
+from aiolimiter import AsyncLimiter
+
 from bulkseed.engine.client import Client, Errand
 from bulkseed.engine.exchange import STEPS, Exchange
 from bulkseed.engine.health import Health
@@ -21,7 +23,10 @@ T = TypeVar("T")
 
 
 class Walker:
-    """What the journeys of a run share. `steps` says how each step travels."""
+    """What the journeys of a run share.
+
+    `steps` says how each step travels. `retries` spreads repeated attempts where no ceiling does.
+    """
 
     def __init__(
         self,
@@ -30,12 +35,14 @@ class Walker:
         stop: Stop,
         stats: Stats,
         steps: Mapping[Step, Exchange] = STEPS,
+        retries: AsyncLimiter | None = None,
     ) -> None:
         self._client = client
         self._health = health
         self._stop = stop
         self._stats = stats
         self._steps = steps
+        self._retries = retries
 
     async def walk(
         self, errand: Errand, steps: Generator[Step | Wait | Disown, Answer | None, T], traveller: Traveller
@@ -54,6 +61,7 @@ class Walker:
                     answer = None
                     if not await self._stop.sleep(step.seconds):
                         return None
+                    await self._take_turn()
                 elif isinstance(step, Disown):
                     answer = None
                     await self._client.disown(errand)
@@ -71,8 +79,10 @@ class Walker:
         But not a deletion: before another one the journey looks what there is to delete.
         """
         while True:
-            if self._health.outage and not await self._health.hold(self._stop):
-                return None
+            if self._health.outage:
+                if not await self._health.hold(self._stop):
+                    return None
+                await self._take_turn()
             answer = await self._client.attempt(errand, self._steps[step])
             if answer is None:
                 return None
@@ -83,6 +93,10 @@ class Walker:
             if not self._health.outage or step is Step.DELETE:
                 return answer
             traveller.saw(step, answer)
+
+    async def _take_turn(self) -> None:
+        if self._retries is not None:
+            await self._retries.acquire()
 
 
 def wall(end: Aborted) -> str:
