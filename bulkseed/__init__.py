@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bulkseed.errors import LedgerError as LedgerError
     from bulkseed.errors import LedgerTargetError as LedgerTargetError
     from bulkseed.errors import ManifestError as ManifestError
+    from bulkseed.errors import ServiceError as ServiceError
     from bulkseed.errors import UnfinishedError as UnfinishedError
     from bulkseed.errors import UsageError as UsageError
     from bulkseed.ledger import open_ledger as open_ledger
@@ -54,6 +55,7 @@ _HOMES = {
         "LedgerError",
         "LedgerTargetError",
         "ManifestError",
+        "ServiceError",
         "UnfinishedError",
         "UsageError",
     ),

@@ -4,6 +4,7 @@
     ├── UsageError            2   the call makes no sense
     ├── ManifestError         2   a manifest that cannot be read at all
     ├── CredentialsError      3   no usable credentials
+    ├── ServiceError          3   the service does not answer, or refuses every call
     ├── LedgerError           4   the ledger cannot be used
     │   ├── LedgerBusyError       another process has it
     │   ├── LedgerTargetError     it belongs to another target
@@ -39,6 +40,12 @@ class ManifestError(BulkseedError):
 
 class CredentialsError(BulkseedError):
     """No usable credentials."""
+
+    exit_code = 3
+
+
+class ServiceError(BulkseedError):
+    """The service does not answer, or refuses every call."""
 
     exit_code = 3
 

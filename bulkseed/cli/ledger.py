@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from typing import Any
+
 import click
 import orjson
 
-from bulkseed.cli.options import output_option
+from bulkseed.cli import options as o
 from bulkseed.cli.render import print_counts, print_json
 from bulkseed.model import Outcome
 
@@ -19,7 +22,7 @@ def ledger() -> None:
 
 @ledger.command()
 @_path
-@output_option
+@o.output_option
 def status(path: str, output: str) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
     from bulkseed.ledger import iso, read_ledger
@@ -108,20 +111,50 @@ def rejects(path: str) -> int:
 
 @ledger.command()
 @_path
-@output_option
-def audit(path: str, output: str) -> int:
+@click.option("--online", is_flag=True, help="Also look whether every settled row exists at the service.")
+@o.target_options
+@o.output_option
+def audit(**given: Any) -> int:
     """Prove that the ledger adds up. Exit code 0 only if every check holds."""
     from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.audit import Finding
     from bulkseed.ledger.audit import audit as audit_ledger
 
+    path, absent = given["path"], list[str]()
     with read_ledger(path) as opened:
         findings = audit_ledger(opened)
+    if given["online"]:
+        import anyio
+
+        looked = anyio.run(_look, path, o.TargetOptions.of(given), absent, backend_options=o.loop_options())
+        told = f"{len(absent):,} of {looked:,} do not" if absent else f"{looked:,} do"
+        findings.append(Finding("every settled row exists at the service", not absent, told))
     holds = all(finding.holds for finding in findings)
-    if output == "json":
+    if given["output"] == "json":
         checks = [{"check": f.name, "holds": f.holds, "detail": f.detail} for f in findings]
-        print_json({"ledger": path, "holds": holds, "checks": checks})
+        print_json({"ledger": path, "holds": holds, "checks": checks, "absent": absent})
     else:
+        for line in absent:
+            click.echo(line)
         for finding in findings:
             click.echo(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
         click.echo("everything adds up" if holds else "this ledger does not add up")
     return 0 if holds else 1
+
+
+async def _look(path: str, target_options: o.TargetOptions, absent: list[str]) -> int:
+    from bulkseed.cli.running import open_target
+    from bulkseed.engine.ask import open_questioner
+    from bulkseed.engine.existence import look_for
+    from bulkseed.ledger import open_ledger
+    from bulkseed.model import SETTLED, Row
+
+    def on_absent(row: Row, why: str) -> None:
+        absent.append(f"{row.name} ({row.manifest}:{row.line}) {why}")
+
+    async with AsyncExitStack() as stack:
+        target = await open_target(stack, target_options, 0)
+        # Opened as a run would: another target is refused.
+        ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding, create=False))
+        service = await stack.enter_async_context(open_questioner(target))
+        return await look_for(service, ledger.rows(SETTLED), on_absent)

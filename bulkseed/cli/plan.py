@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,18 +17,30 @@ from bulkseed.cli.render import print_json
 from bulkseed.model import InvalidLine, Outcome
 from bulkseed.report.words import duration
 
+if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
+    from bulkseed.engine.preflight import Preflight
+    from bulkseed.ledger.preview import Preview
+
 BLOCK = 2048
+CLOCK_WORTH_SAYING = 2.0
+"""Seconds; a Date header is no finer than one."""
 
 
 @click.command()
 @o.manifest_options
 @o.qps_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else.")
+@click.option("--online", is_flag=True, help="Also ask the service what exists and what room there is.")
+@o.target_options
 @o.output_option
 def plan(**given: Any) -> int:
-    """Say what apply would do with MANIFEST…; send and write nothing.
+    """Say what apply would do with MANIFEST…; create and write nothing.
 
-    Exit codes: 0 every line is good, 1 some are not, 2 usage, 4 the ledger cannot be read.
+    With --online the service is asked which of the names exist, how much room is left, whether the
+    encryption keys can be used, and what time it is there.
+
+    Exit codes: 0 all is well, 1 a line is bad, room is missing or a key cannot be used, 2 usage, 3 the
+    service does not answer or refuses, 4 the ledger cannot be read.
     """
     if given["schema"]:
         from bulkseed.manifest.schema import definition_schema
@@ -36,7 +48,7 @@ def plan(**given: Any) -> int:
         print_json(definition_schema())
         return 0
     o.need_manifests(given["manifests"])
-    made = make_plan(given)
+    made = make_plan(given, o.TargetOptions.of(given) if given["online"] else None)
     print_plan(made, given["output"])
     return made.exit_code
 
@@ -52,6 +64,16 @@ class Plan:
     size: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
     invalid: list[InvalidLine] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    instances: set[str | None] = field(default_factory=set)
+    online: Preflight | None = None
+
+    @property
+    def missing_room(self) -> int:
+        """How many secrets there is no room for, as far as the service told."""
+        if self.online is None or self.online.left is None:
+            return 0
+        return max(0, self.to_send - (self.online.existing or 0) - self.online.left)
 
     @property
     def seconds(self) -> float | None:
@@ -60,11 +82,13 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """0 when every line is good."""
-        return 1 if self.invalid else 0
+        """0 when nothing stands in the way."""
+        keys = self.online is not None and self.online.unusable_keys
+        return 1 if self.invalid or self.missing_room or keys else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``--output json`` prints."""
+        online = {} if self.online is None else {"online": self.online.as_dict()}
         return {
             "ledger": str(self.ledger),
             "definitions": self.definitions,
@@ -77,12 +101,13 @@ class Plan:
             ],
             "limit_qps": self.qps,
             "seconds": self.seconds,
+            **online,
             "exit_code": self.exit_code,
         }
 
 
-def make_plan(given: Mapping[str, Any]) -> Plan:
-    """Read the manifests and look each definition up in the ledger, if there is one."""
+def make_plan(given: Mapping[str, Any], target: o.TargetOptions | None = None) -> Plan:
+    """Read the manifests, look each definition up in the ledger, and ask the `target`, if there is one."""
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
 
@@ -98,7 +123,25 @@ def make_plan(given: Mapping[str, Any]) -> Plan:
             made.size += sum(len(d.data.reveal().encode()) for d in foreseen.to_send)
             made.settled += foreseen.settled
             made.invalid += foreseen.invalid
+            made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
+            made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
+        if target is not None:
+            import anyio
+
+            made.online = anyio.run(_ask, target, made, preview, backend_options=o.loop_options())
     return made
+
+
+async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) -> Preflight:
+    from bulkseed.cli.running import open_target
+    from bulkseed.engine.ask import open_questioner
+    from bulkseed.engine.preflight import look
+
+    instance = next(iter(made.instances)) if len(made.instances) == 1 else None
+    async with AsyncExitStack() as stack:
+        target = await open_target(stack, target_options, made.qps)
+        service = await stack.enter_async_context(open_questioner(target))
+        return await look(service, sorted(made.keys), instance, preview.to_send_among)
 
 
 def print_plan(made: Plan, output: str) -> None:
@@ -115,7 +158,28 @@ def print_plan(made: Plan, output: str) -> None:
         click.echo(f"{made.settled.total():,} settled already: {parts}")
     if made.invalid:
         click.echo(f"{len(made.invalid):,} invalid, never sent: see above")
+    if made.online is not None:
+        _print_online(made, made.online)
     click.echo(
         f"definitions: {made.definitions:,} = {made.to_send:,} to create"
         f" + {made.settled.total():,} settled + {len(made.invalid):,} invalid"
     )
+
+
+def _print_online(made: Plan, online: Preflight) -> None:
+    if online.existing is not None:
+        deleted = (
+            f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
+        )
+        click.echo(f"at the service: {online.existing:,} of the names exist already{deleted}")
+    if online.left is not None:
+        short = f": {made.missing_room:,} TOO FEW" if made.missing_room else ""
+        click.echo(f"room for {online.left:,} more secrets ({online.used:,} of {online.quota:,} used){short}")
+    for key, why in online.unusable_keys.items():
+        click.echo(f"encryption key {key} cannot be used: {why}")
+    if online.keys > len(online.unusable_keys):
+        click.echo(f"encryption keys that can be used: {online.keys - len(online.unusable_keys)}")
+    if online.clock_ahead_s is not None and abs(online.clock_ahead_s) >= CLOCK_WORTH_SAYING:
+        click.echo(f"the service's clock is {online.clock_ahead_s:+g} s from this machine's")
+    for question in online.unknown:
+        click.echo(f"not told: {question}")

@@ -17,8 +17,11 @@ from bulkseed.ledger.file import in_words
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
-_NAMES = "CREATE TABLE names (name TEXT PRIMARY KEY, manifest TEXT, line INTEGER) WITHOUT ROWID"
-_REMEMBER = "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_NAMES = """
+CREATE TABLE names (name TEXT PRIMARY KEY, manifest TEXT, line INTEGER, to_send INTEGER) WITHOUT ROWID"""
+_REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_TO_SEND = """
+SELECT count(*) FROM json_each(?) AS wanted CROSS JOIN names ON name = wanted.value WHERE to_send"""
 _KNOWN = """
 SELECT d.name, d.version_id, d.outcome
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
@@ -58,16 +61,20 @@ class Preview:
             if isinstance(entry, InvalidLine):
                 foreseen.invalid.append(entry)
                 continue
-            if self._names.execute(_REMEMBER, (entry.name, *entry.origin)).rowcount == 0:
-                foreseen.invalid.append(self._duplicate(entry))
-                continue
             version_id, outcome = known.get(entry.name, (None, None))
-            if outcome is not None and outcome.settled and version_id == entry.version_id:
+            settled = outcome is not None and outcome.settled and version_id == entry.version_id
+            if self._names.execute(_REMEMBER, (entry.name, *entry.origin, not settled)).rowcount == 0:
+                foreseen.invalid.append(self._duplicate(entry))
+            elif settled and outcome is not None:
                 foreseen.settled[outcome] += 1
             else:
                 foreseen.to_send.append(entry)
         self._names.execute("COMMIT")
         return foreseen
+
+    def to_send_among(self, names: Sequence[str]) -> int:
+        """Return how many of these names are to be sent."""
+        return int(self._names.execute(_TO_SEND, (json.dumps(names),)).fetchone()[0])
 
     def _known(self, names: list[str]) -> dict[str, tuple[str, Outcome]]:
         if self._ledger is None:

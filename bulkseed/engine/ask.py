@@ -1,0 +1,120 @@
+"""Single questions to a service, beside or instead of a run: paced by lane, repeated while that helps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+
+from bulkseed.engine.client import new_nonce
+from bulkseed.engine.clock import Clock, ServiceTime
+from bulkseed.engine.credentials import Keyring
+from bulkseed.engine.lanes import pacers
+from bulkseed.engine.pacer import Pacer
+from bulkseed.engine.transport import open_transport
+from bulkseed.errors import ServiceError
+from bulkseed.model import Fault, Lost, Target
+from bulkseed.policy.advice import advice
+from bulkseed.policy.backoff import RetryPolicy, delay
+from bulkseed.policy.verdicts import Verdict, classify
+from bulkseed.wire.message import Call, Lane, Response, Transport
+
+T = TypeVar("T")
+
+IN_FLIGHT = 16
+
+
+class Questioner:
+    """Asks one question at a time, from any number of tasks."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        keyring: Keyring,
+        lanes: Mapping[Lane, Pacer],
+        clock: Clock,
+        retry: RetryPolicy,
+    ) -> None:
+        self.time = ServiceTime()
+        self._transport = transport
+        self._keyring = keyring
+        self._lanes = lanes
+        self._clock = clock
+        self._retry = retry
+
+    async def ask(self, lane: Lane, call: Call, read: Callable[[Response], T | Fault | Lost]) -> T | Fault:
+        """Return what `read` finds in the reply, or the service's refusal.
+
+        Raises:
+            ServiceError: it does not answer, or refuses every call.
+            CredentialsError: the credentials have expired and no new ones can be had.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            answer = await self._attempt(lane, call, read)
+            if not isinstance(answer, Fault | Lost):
+                return answer
+            verdict = classify(answer)
+            if verdict is Verdict.ABORT or (
+                verdict in {Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK}
+                and attempt >= self._retry.max_attempts
+            ):
+                raise ServiceError(_refusal(answer))
+            if verdict is Verdict.CLOCK:
+                continue
+            if verdict in {Verdict.RETRY, Verdict.THROTTLED}:
+                await anyio.sleep(delay(self._retry, attempt, random.random()))  # noqa: S311  # jitter
+                continue
+            assert isinstance(answer, Fault)  # noqa: S101  # a Lost is retried or aborts
+            return answer
+
+    async def _attempt(
+        self, lane: Lane, call: Call, read: Callable[[Response], T | Fault | Lost]
+    ) -> T | Fault | Lost:
+        pacer = self._lanes[lane]
+        permit = await pacer.acquire()
+        assert permit is not None  # noqa: S101  # these lanes are never closed
+        try:
+            signer = await self._keyring.signer()
+            request = signer.sign(call, self._clock.wall() + self.time.correction, new_nonce())
+            response = await self._transport.send(request, permit.written)
+        finally:
+            permit.release()
+        if isinstance(response, Lost):
+            return response
+        now, date = self._clock.wall(), response.headers.get("date")
+        self.time.saw(date, now)
+        answer = read(response)
+        if isinstance(answer, Fault):
+            if classify(answer) is Verdict.CLOCK:
+                self.time.correct(date, now)
+            if permit.sent_at is not None and classify(answer) is Verdict.THROTTLED:
+                waited = self._clock.monotonic() - permit.sent_at
+                pacer.answered(waited, throttled=True, retry_after=answer.retry_after)
+        return answer
+
+
+def _refusal(answer: Fault | Lost) -> str:
+    if isinstance(answer, Lost):
+        return f"the service does not answer: {answer.reason}"
+    told = advice(answer.code)
+    return f"{answer.code}: {told.meaning}; {told.action}"
+
+
+@asynccontextmanager
+async def open_questioner(target: Target) -> AsyncIterator[Questioner]:
+    """Give a questioner with the quotas of the service's lanes.
+
+    Raises:
+        CredentialsError: there are no credentials.
+        UsageError: the target's endpoint makes no sense.
+    """
+    clock = Clock()
+    keyring = Keyring(target, clock)
+    await keyring.signer()
+    async with open_transport(target.endpoint, connections=IN_FLIGHT, ca_file=target.ca_file) as transport:
+        yield Questioner(transport, keyring, pacers({}, clock), clock, RetryPolicy(max_attempts=5))
