@@ -61,9 +61,11 @@ def test_a_second_signal_ends_the_run_at_once_and_loses_nothing(tmp_path: Path) 
         command = ["apply", manifest, "--endpoint", endpoint, "--qps", 100, "--output", "json"]
         process = start(*command, cwd=tmp_path)
         _wait_for_claims(tmp_path / "m.ledger.db")
-        time.sleep(0.3)
+        time.sleep(0.3)  # real requests of another process reach a service that keeps them for 3 s
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        assert process.stderr is not None
+        while "again to stop now" not in process.stderr.readline():
+            assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=10)
@@ -71,7 +73,7 @@ def test_a_second_signal_ends_the_run_at_once_and_loses_nothing(tmp_path: Path) 
         assert process.returncode == 130
         assert "Traceback" not in errors + output
         assert_audited(tmp_path / "m.ledger.db")
-        time.sleep(3.0)  # what was in flight is there now
+        time.sleep(3.0)  # the time for which the service keeps what was in flight
         second = bulkseed(*command, cwd=tmp_path)
         assert second.returncode == 0, second.stderr
         outcomes = json.loads(second.stdout)["outcomes"]
@@ -88,5 +90,5 @@ def _wait_for_claims(ledger: Path) -> None:
             with suppress(LedgerError):  # it is being made
                 if rows_of(ledger):
                     return
-        time.sleep(0.02)
+        time.sleep(0.02)  # another process's file is looked at from outside
     raise AssertionError("the run did not begin")
