@@ -100,6 +100,13 @@ def test_without_wishes_it_is_like_the_service_s_passwords() -> None:
         assert all(set(text) & set(SETS[name]) for name in ("lower", "upper", "digits", "punctuation"))
 
 
+def test_the_shortest_values_have_every_set_too() -> None:
+    """Where chance alone would leave a set out every other time."""
+    for _ in range(50):
+        text = given_by({"generate": {"length": 8}})
+        assert all(set(text) & set(SETS[name]) for name in ("lower", "upper", "digits", "punctuation"))
+
+
 def test_every_character_is_as_likely_as_any_other() -> None:
     """Sixteen characters over 64,000 draws: chi-square below its 99.9999 % quantile."""
     texts = [given_by({"generate": {"length": 4000, "charset": "hex"}}) for _ in range(16)]
