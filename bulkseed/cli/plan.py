@@ -73,7 +73,8 @@ class Plan:
         """How many secrets there is no room for, as far as the service told."""
         if self.online is None or self.online.left is None:
             return 0
-        return max(0, self.to_send - (self.online.existing or 0) - self.online.left)
+        taken = (self.online.existing or 0) + (self.online.in_delete_window or 0)
+        return max(0, self.to_send - taken - self.online.left)
 
     @property
     def seconds(self) -> float | None:
@@ -141,7 +142,7 @@ async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) ->
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, made.qps)
         service = await stack.enter_async_context(open_questioner(target))
-        return await look(service, sorted(made.keys), instance, preview.to_send_among)
+        return await look(service, sorted(made.keys), instance, preview, made.to_send)
 
 
 def print_plan(made: Plan, output: str) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+from anyio import create_task_group
+
 from bulkseed.engine.ask import Questioner
+from bulkseed.errors import BulkseedError, ServiceError
+from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
 from bulkseed.wire.actions import describe_key, get_kms_instance_quota_infos, list_secrets
 
 PAGE = 100
-"""The largest page of ListSecrets (API metadata)."""
+FILTER_VALUES = 10
+"""The largest page of ListSecrets, and the most names of one filter (API metadata)."""
+
+AT_A_TIME = 8
+"""Questions in flight: enough for the lane's quota at a fifth of a second each."""
 
 USABLE_STATE = "Enabled"
 
@@ -49,7 +59,7 @@ class Preflight:
 
 
 async def look(
-    service: Questioner, keys: Iterable[str], instance: str | None, is_ours: Callable[[list[str]], int]
+    service: Questioner, keys: Iterable[str], instance: str | None, preview: Preview, to_send: int
 ) -> Preflight:
     """Ask everything.
 
@@ -57,13 +67,14 @@ async def look(
         service: whom to ask.
         keys: the EncryptionKeyIds that the definitions name.
         instance: the KMS instance they go to, if all go to one.
-        is_ours: how many of these names are among those to be created.
+        preview: the names that are to be created.
+        to_send: how many they are.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
     """
     found = Preflight()
-    await _names(service, found, is_ours)
+    await _names(service, found, preview, to_send)
     await _room(service, found, instance)
     for key in keys:
         found.keys += 1
@@ -73,21 +84,69 @@ async def look(
     return found
 
 
-async def _names(service: Questioner, found: Preflight, is_ours: Callable[[list[str]], int]) -> None:
-    there = deleted = page = 0
+async def _names(service: Questioner, found: Preflight, preview: Preview, to_send: int) -> None:
+    """Look through all pages of the account, or ask for our names, whichever takes fewer calls."""
+    asked = await _page(service, 1)
+    if isinstance(asked, Fault):
+        found.unknown.append(f"which names exist ({asked.code}): grant kms:ListSecrets")
+        return
+    pages, lookups = -(-asked.total_count // PAGE), -(-to_send // FILTER_VALUES)
+    tally = Counter[bool]()  # planned to be deleted -> how many of our names
+    questions: Iterator[tuple[int, list[str] | None]]
+    if pages - 1 <= lookups:
+        _tally(preview, asked, tally)
+        questions = ((number, None) for number in range(2, pages + 1))
+    else:
+        questions = ((1, names) for names in preview.names_to_send(FILTER_VALUES))
+
+    failures: list[BulkseedError] = []
+
+    async def ask_on() -> None:
+        try:
+            for number, names in questions:
+                async for page in _pages(service, number, names):
+                    _tally(preview, page, tally, names)
+        except BulkseedError as failure:
+            failures.append(failure)
+            group.cancel_scope.cancel()
+
+    async with create_task_group() as group:
+        for _ in range(AT_A_TIME):
+            group.start_soon(ask_on)
+    if failures:
+        raise failures[0]
+    found.existing, found.in_delete_window = tally[False], tally[True]
+
+
+async def _pages(
+    service: Questioner, number: int, names: Sequence[str] | None
+) -> AsyncIterator[list_secrets.Reply]:
+    """Yield one page of the account, or all pages that a filter for `names` finds."""
     while True:
-        page += 1
-        call = list_secrets.Request(page_number=page, page_size=PAGE).encode()
-        reply = await service.ask(list_secrets.LANE, call, list_secrets.Reply.read)
-        if isinstance(reply, Fault):
-            found.unknown.append(f"which names exist ({reply.code}): grant kms:ListSecrets")
+        page = await _page(service, number, names)
+        if isinstance(page, Fault):
+            raise ServiceError(f"{page.code} in the middle of the list of secrets")
+        yield page
+        if names is None or number * PAGE >= page.total_count:
             return
-        names = {secret.secret_name: secret.planned_delete_time for secret in reply.secret_list}
-        there += is_ours([name for name, planned in names.items() if planned is None])
-        deleted += is_ours([name for name, planned in names.items() if planned is not None])
-        if page * PAGE >= reply.total_count or not names:
-            found.existing, found.in_delete_window = there, deleted
-            return
+        number += 1
+
+
+async def _page(
+    service: Questioner, number: int, names: Sequence[str] | None = None
+) -> list_secrets.Reply | Fault:
+    filters = None if names is None else orjson.dumps([{"Key": "SecretName", "Values": names}]).decode()
+    call = list_secrets.Request(filters=filters, page_number=number, page_size=PAGE).encode()
+    return await service.ask(list_secrets.LANE, call, list_secrets.Reply.read)
+
+
+def _tally(
+    preview: Preview, reply: list_secrets.Reply, tally: Counter[bool], asked: Sequence[str] | None = None
+) -> None:
+    """Count our names on a page; of those that were asked for, as a filter may let others through."""
+    for planned in (False, True):
+        names = [s.secret_name for s in reply.secret_list if (s.planned_delete_time is not None) is planned]
+        tally[planned] += len(set(names) & set(asked)) if asked else preview.to_send_among(names)
 
 
 async def _room(service: Questioner, found: Preflight, instance: str | None) -> None:

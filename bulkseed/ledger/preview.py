@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -75,6 +75,12 @@ class Preview:
     def to_send_among(self, names: Sequence[str]) -> int:
         """Return how many of these names are to be sent."""
         return int(self._names.execute(_TO_SEND, (json.dumps(names),)).fetchone()[0])
+
+    def names_to_send(self, size: int) -> Iterator[list[str]]:
+        """Yield the names that are to be sent, `size` at a time."""
+        cursor = self._names.execute("SELECT name FROM names WHERE to_send ORDER BY name")
+        while block := cursor.fetchmany(size):
+            yield [name for (name,) in block]
 
     def _known(self, names: list[str]) -> dict[str, tuple[str, Outcome]]:
         if self._ledger is None:

@@ -12,8 +12,14 @@ from support.command import bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
 from bulkseed.engine.ask import Questioner, open_questioner
-from bulkseed.model import Fault, Target
-from bulkseed.wire.actions import create_key, delete_secret, disable_key
+from bulkseed.engine.preflight import look
+from bulkseed.errors import ServiceError
+from bulkseed.ledger.preview import Preview
+from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.service.faults import KINDS, Arrival, Disturbance
+from bulkseed.service.local import local_service
+from bulkseed.service.options import ServiceOptions
+from bulkseed.wire.actions import create_key, create_secret, delete_secret, disable_key
 from bulkseed.wire.message import Lane
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
@@ -36,7 +42,7 @@ def plan(manifest: Path, target: Target, *more: str, cwd: Path) -> tuple[int, di
 
 
 def test_names_and_room_are_told_before_the_run(tmp_path: Path, target: Target) -> None:
-    """What exists, what is in its delete window, and that four secrets too many are to be created."""
+    """What exists, what is in its delete window, and that three secrets too many are to be created."""
     there = write_manifest(tmp_path / "there.jsonl", simple(3))
     assert bulkseed("apply", there, "--endpoint", target.endpoint, cwd=tmp_path, env=KEYS).returncode == 0
     asyncio.run(_delete(target, "app/00002"))
@@ -48,7 +54,43 @@ def test_names_and_room_are_told_before_the_run(tmp_path: Path, target: Target) 
     assert online["quota"] == {"total": 10, "used": 3, "left": 7}
     assert code == document["exit_code"] == 1
     assert "2 of the names exist already, 1 are in their delete window" in text
-    assert "room for 7 more secrets (3 of 10 used): 4 TOO FEW" in text
+    assert "room for 7 more secrets (3 of 10 used): 3 TOO FEW" in text
+
+
+async def test_few_names_are_asked_for_and_many_are_looked_up_in_the_pages() -> None:
+    """Whichever takes fewer calls; both find the same, those to be deleted apart."""
+    lists = 0
+
+    def count(arrival: Arrival) -> None:
+        nonlocal lists
+        lists += arrival.action == "ListSecrets"
+
+    options = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
+    async with local_service(options, hook=count) as target:
+        await _create(target, 450)
+        await _delete(target, "app/00447")
+        assert await _look(target, range(440, 460)) == (9, 1)
+        assert lists == 1 + 2
+        assert await _look(target, range(40, 540)) == (409, 1)
+        assert lists == 3 + 5
+
+
+async def test_a_service_that_goes_away_while_it_lists_is_one_clear_error() -> None:
+    """What happens to one of several questions ends the plan in words."""
+    lists = 0
+
+    def break_off(arrival: Arrival) -> Disturbance | None:
+        nonlocal lists
+        if arrival.action != "ListSecrets":
+            return None
+        lists += 1
+        return KINDS["500-before"](None) if lists > 1 else None
+
+    options = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
+    async with local_service(options, hook=break_off) as target:
+        await _create(target, 101)
+        with pytest.raises(ServiceError, match="InternalFailure"):
+            await _look(target, range(50))
 
 
 def test_all_is_well(tmp_path: Path, target: Target) -> None:
@@ -84,6 +126,27 @@ def test_wrong_credentials_are_found_at_once(tmp_path: Path, target: Target) -> 
     done = bulkseed("plan", manifest, "--online", "--endpoint", target.endpoint, cwd=tmp_path, env=env)
     assert done.returncode == 3
     assert "SignatureDoesNotMatch" in done.stderr
+
+
+async def _create(target: Target, count: int) -> None:
+    """Create app/00000 and so on."""
+    async with open_questioner(target) as service:
+        for i in range(count):
+            call = create_secret.Request(f"app/{i:05d}", "v1", SecretValue("fake-value")).encode()
+            # The lane only says how fast; the service here does not limit it.
+            assert not isinstance(await service.ask(Lane.READ, call, create_secret.Reply.read), Fault)
+
+
+async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]:
+    """Return how many of these names exist, and how many of them are to be deleted."""
+    definitions = [
+        SecretDefinition(f"app/{i:05d}", SecretValue("v"), "v1", Origin("m", i + 1)) for i in numbers
+    ]
+    async with open_questioner(target) as service:
+        with Preview(None) as preview:
+            preview.look(definitions)
+            found = await look(service, [], None, preview, len(definitions))
+    return found.existing, found.in_delete_window
 
 
 async def _delete(target: Target, name: str) -> None:

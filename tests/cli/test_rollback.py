@@ -129,7 +129,7 @@ def test_a_rollback_goes_on_where_it_was_ended(number: signal.Signals, tmp_path:
     assert code == 0
     assert sum(held(tmp_path).values()) == 60
     results = json.loads(stdout)["results"]
-    assert results["deleted"] == 60 - deleted + (results["deleted"] + deleted - 60)
+    assert results["deleted"] >= 60 - deleted
     assert results["gone"] == 0, "what we deleted is not called gone"
     assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
 
