@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from bulkseed.cli import options as o
 from bulkseed.cli.render import print_counts, print_json
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, Row
+
+if TYPE_CHECKING:
+    from bulkseed.ledger import LedgerReader
+    from bulkseed.ledger.audit import Finding
+
+LISTED = 1000
+"""The most rows in the JSON of an audit; the text has all of them."""
 
 _path = click.argument("path", metavar="LEDGER", type=click.Path(dir_okay=False))
 
@@ -115,46 +123,72 @@ def rejects(path: str) -> int:
 @o.target_options
 @o.output_option
 def audit(**given: Any) -> int:
-    """Prove that the ledger adds up. Exit code 0 only if every check holds."""
+    """Prove that the ledger adds up.
+
+    With --online every settled row is looked for at the service; what is missing or in its delete window
+    is listed.
+
+    Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses, 4 the
+    ledger cannot be read or belongs to another target.
+    """
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.audit import Finding
     from bulkseed.ledger.audit import audit as audit_ledger
 
-    path, absent = given["path"], list[str]()
+    path, in_json = given["path"], given["output"] == "json"
+    absent = _Absent(echo=not in_json)
     with read_ledger(path) as opened:
         findings = audit_ledger(opened)
-    if given["online"]:
-        import anyio
+        if given["online"]:
+            import anyio
 
-        looked = anyio.run(_look, path, o.TargetOptions.of(given), absent, backend_options=o.loop_options())
-        told = f"{len(absent):,} of {looked:,} do not" if absent else f"{looked:,} do"
-        findings.append(Finding("every settled row exists at the service", not absent, told))
+            target_options = o.TargetOptions.of(given)
+            looked = anyio.run(_look, opened, target_options, absent, backend_options=o.loop_options())
+            findings.append(absent.finding(looked))
     holds = all(finding.holds for finding in findings)
-    if given["output"] == "json":
+    if in_json:
         checks = [{"check": f.name, "holds": f.holds, "detail": f.detail} for f in findings]
-        print_json({"ledger": path, "holds": holds, "checks": checks, "absent": absent})
+        print_json({"ledger": path, "holds": holds, "checks": checks, "absent": absent.listed})
     else:
-        for line in absent:
-            click.echo(line)
         for finding in findings:
             click.echo(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
         click.echo("everything adds up" if holds else "this ledger does not add up")
     return 0 if holds else 1
 
 
-async def _look(path: str, target_options: o.TargetOptions, absent: list[str]) -> int:
+class _Absent:
+    """Says at once which rows are not there, so that memory stays flat; JSON has the first `LISTED`."""
+
+    def __init__(self, *, echo: bool) -> None:
+        self.listed: list[dict[str, Any]] = []
+        self._echo = echo
+        self._reasons = Counter[str]()
+
+    def __call__(self, row: Row, why: str) -> None:
+        self._reasons[why] += 1
+        if self._echo:
+            click.echo(f"{row.manifest}:{row.line}: {row.name}: {why}")
+        elif len(self.listed) < LISTED:
+            place = {"manifest": row.manifest, "line": row.line}
+            self.listed.append({"secret_name": row.name, **place, "reason": why})
+
+    def finding(self, looked: int) -> Finding:
+        """Sum up, `looked` rows having been looked for."""
+        from bulkseed.ledger.audit import Finding
+
+        reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(self._reasons.items()))
+        detail = f"of {looked:,}, {reasons}" if reasons else f"{looked:,} do"
+        return Finding("every settled row exists at the service", not reasons, detail)
+
+
+async def _look(opened: LedgerReader, target_options: o.TargetOptions, absent: _Absent) -> int:
     from bulkseed.cli.running import open_target
     from bulkseed.engine.ask import open_questioner
     from bulkseed.engine.existence import look_for
-    from bulkseed.ledger import open_ledger
-    from bulkseed.model import SETTLED, Row
-
-    def on_absent(row: Row, why: str) -> None:
-        absent.append(f"{row.name} ({row.manifest}:{row.line}) {why}")
+    from bulkseed.ledger import need_target
+    from bulkseed.model import SETTLED
 
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, 0)
-        # Opened as a run would: another target is refused.
-        ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding, create=False))
+        need_target(opened, target, binding=target_options.binding)
         service = await stack.enter_async_context(open_questioner(target))
-        return await look_for(service, ledger.rows(SETTLED), on_absent)
+        return await look_for(service, opened.rows(SETTLED), absent)

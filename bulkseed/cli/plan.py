@@ -69,12 +69,16 @@ class Plan:
     online: Preflight | None = None
 
     @property
-    def missing_room(self) -> int:
-        """How many secrets there is no room for, as far as the service told."""
-        if self.online is None or self.online.left is None:
-            return 0
-        taken = (self.online.existing or 0) + (self.online.in_delete_window or 0)
-        return max(0, self.to_send - taken - self.online.left)
+    def new(self) -> int:
+        """How many secrets need room: those in their delete window have theirs still."""
+        online = self.online
+        there = 0 if online is None else (online.existing or 0) + (online.in_delete_window or 0)
+        return self.to_send - there
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether there is too little room, as far as the service told."""
+        return self.online is not None and self.online.left is not None and self.new > self.online.left
 
     @property
     def seconds(self) -> float | None:
@@ -84,8 +88,8 @@ class Plan:
     @property
     def exit_code(self) -> int:
         """0 when nothing stands in the way."""
-        keys = self.online is not None and self.online.unusable_keys
-        return 1 if self.invalid or self.missing_room or keys else 0
+        bad_key = self.online is not None and any(key.usable is False for key in self.online.keys)
+        return 1 if self.invalid or self.lacks_room or bad_key else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``--output json`` prints."""
@@ -138,11 +142,10 @@ async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) ->
     from bulkseed.engine.ask import open_questioner
     from bulkseed.engine.preflight import look
 
-    instance = next(iter(made.instances)) if len(made.instances) == 1 else None
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, made.qps)
         service = await stack.enter_async_context(open_questioner(target))
-        return await look(service, sorted(made.keys), instance, preview, made.to_send)
+        return await look(service, sorted(made.keys), made.instances, preview, made.to_send)
 
 
 def print_plan(made: Plan, output: str) -> None:
@@ -174,12 +177,16 @@ def _print_online(made: Plan, online: Preflight) -> None:
         )
         click.echo(f"at the service: {online.existing:,} of the names exist already{deleted}")
     if online.left is not None:
-        short = f": {made.missing_room:,} TOO FEW" if made.missing_room else ""
-        click.echo(f"room for {online.left:,} more secrets ({online.used:,} of {online.quota:,} used){short}")
-    for key, why in online.unusable_keys.items():
-        click.echo(f"encryption key {key} cannot be used: {why}")
-    if online.keys > len(online.unusable_keys):
-        click.echo(f"encryption keys that can be used: {online.keys - len(online.unusable_keys)}")
+        used = f"{online.used:,} of {online.quota:,} used"
+        if made.lacks_room:
+            click.echo(f"not enough room: {made.new:,} to create, {online.left:,} left ({used})")
+        else:
+            click.echo(f"room for {online.left:,} more secrets ({used})")
+    for key in online.keys:
+        if key.usable is False:
+            click.echo(f"encryption key {key.id} cannot be used: it {key.reason}")
+    if usable := sum(key.usable is True for key in online.keys):
+        click.echo(f"encryption keys that can be used: {usable:,}")
     if online.clock_ahead_s is not None and abs(online.clock_ahead_s) >= CLOCK_WORTH_SAYING:
         click.echo(f"the service's clock is {online.clock_ahead_s:+g} s from this machine's")
     for question in online.unknown:

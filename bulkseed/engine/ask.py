@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 
-from bulkseed.engine.client import new_nonce
+from bulkseed.engine.client import new_nonce, plain_code
 from bulkseed.engine.clock import Clock, ServiceTime
 from bulkseed.engine.credentials import Keyring
 from bulkseed.engine.lanes import pacers
@@ -24,7 +25,8 @@ from bulkseed.wire.message import Call, Lane, Response, Transport
 
 T = TypeVar("T")
 
-IN_FLIGHT = 16
+IN_FLIGHT = 48
+"""Questions at a time: 450 reads a second need as many when a round trip takes 100 ms."""
 
 
 class Questioner:
@@ -52,25 +54,22 @@ class Questioner:
             ServiceError: it does not answer, or refuses every call.
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        attempt = 0
+        attempt, began = 0, self._clock.monotonic()
         while True:
             attempt += 1
             answer = await self._attempt(lane, call, read)
             if not isinstance(answer, Fault | Lost):
                 return answer
             verdict = classify(answer)
-            if verdict is Verdict.ABORT or (
-                verdict in {Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK}
-                and attempt >= self._retry.max_attempts
-            ):
+            if isinstance(answer, Fault) and verdict not in _REPEATED and verdict is not Verdict.ABORT:
+                return answer
+            spent = attempt >= self._retry.max_attempts or (
+                self._clock.monotonic() - began >= self._retry.budget
+            )
+            if verdict is Verdict.ABORT or spent or (verdict is Verdict.CLOCK and attempt > 1):
                 raise ServiceError(_refusal(answer))
-            if verdict is Verdict.CLOCK:
-                continue
-            if verdict in {Verdict.RETRY, Verdict.THROTTLED}:
+            if verdict is not Verdict.CLOCK:
                 await anyio.sleep(delay(self._retry, attempt, random.random()))  # noqa: S311  # jitter
-                continue
-            assert isinstance(answer, Fault)  # noqa: S101  # a Lost is retried or aborts
-            return answer
 
     async def _attempt(
         self, lane: Lane, call: Call, read: Callable[[Response], T | Fault | Lost]
@@ -89,13 +88,19 @@ class Questioner:
         now, date = self._clock.wall(), response.headers.get("date")
         self.time.saw(date, now)
         answer = read(response)
+        verdict, retry_after = None, None
         if isinstance(answer, Fault):
-            if classify(answer) is Verdict.CLOCK:
+            answer = replace(answer, code=plain_code(answer))
+            verdict, retry_after = classify(answer), answer.retry_after
+            if verdict is Verdict.CLOCK:
                 self.time.correct(date, now)
-            if permit.sent_at is not None and classify(answer) is Verdict.THROTTLED:
-                waited = self._clock.monotonic() - permit.sent_at
-                pacer.answered(waited, throttled=True, retry_after=answer.retry_after)
+        if permit.sent_at is not None:
+            latency = self._clock.monotonic() - permit.sent_at
+            pacer.answered(latency, verdict is Verdict.THROTTLED, retry_after)
         return answer
+
+
+_REPEATED = {Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK}
 
 
 def _refusal(answer: Fault | Lost) -> str:
@@ -106,7 +111,7 @@ def _refusal(answer: Fault | Lost) -> str:
 
 
 @asynccontextmanager
-async def open_questioner(target: Target) -> AsyncIterator[Questioner]:
+async def open_questioner(target: Target, retry: RetryPolicy | None = None) -> AsyncIterator[Questioner]:
     """Give a questioner with the quotas of the service's lanes.
 
     Raises:
@@ -117,4 +122,4 @@ async def open_questioner(target: Target) -> AsyncIterator[Questioner]:
     keyring = Keyring(target, clock)
     await keyring.signer()
     async with open_transport(target.endpoint, connections=IN_FLIGHT, ca_file=target.ca_file) as transport:
-        yield Questioner(transport, keyring, pacers({}, clock), clock, RetryPolicy(max_attempts=5))
+        yield Questioner(transport, keyring, pacers({}, clock), clock, retry or RetryPolicy())

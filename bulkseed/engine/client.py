@@ -187,6 +187,12 @@ def shaped(answer: Answer, definition: SecretDefinition) -> Answer:
     return answer
 
 
+def plain_code(fault: Fault) -> str:
+    """Return the code if it looks like one, else ``HTTP<status>``; for replies to calls without a value."""
+    known = fault.code in ADVICE or (len(fault.code) <= 80 and _CODE.fullmatch(fault.code))
+    return fault.code if known else f"HTTP{fault.status}"
+
+
 def _good(text: str | None, shape: re.Pattern[str], definition: SecretDefinition) -> bool:
     return text is not None and shape.fullmatch(text) is not None and not _echoes(text, definition)
 

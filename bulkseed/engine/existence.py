@@ -18,6 +18,7 @@ async def look_for(service: Questioner, rows: Iterator[Row], on_absent: Callable
     `on_absent` is called with the row and why it does not count as there.
 
     Raises:
+        LedgerError: the rows cannot be read.
         ServiceError: the service does not answer, or refuses every call.
     """
     looked = 0
@@ -25,16 +26,15 @@ async def look_for(service: Questioner, rows: Iterator[Row], on_absent: Callable
 
     async def look() -> None:
         nonlocal looked, failure
-        for row in rows:  # shared: every worker takes the next one
-            try:
+        try:
+            for row in rows:  # shared: every worker takes the next one
                 why = await _absence(service, row)
-            except BulkseedError as error:  # raised below, where it is not one of a group
-                failure = failure or error
-            if failure is not None:
-                return
-            looked += 1
-            if why is not None:
-                on_absent(row, why)
+                looked += 1
+                if why is not None:
+                    on_absent(row, why)
+        except BulkseedError as error:  # raised below, where it is not one of a group
+            failure = failure or error
+            group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         for _ in range(IN_FLIGHT):
@@ -49,9 +49,5 @@ async def _absence(service: Questioner, row: Row) -> str | None:
     call = describe_secret.Request(row.name).encode()
     reply = await service.ask(describe_secret.LANE, call, describe_secret.Reply.read)
     if isinstance(reply, Fault):
-        return (
-            "is not there" if reply.code == "Forbidden.ResourceNotFound" else f"cannot be read: {reply.code}"
-        )
-    if reply.planned_delete_time is not None:
-        return "is scheduled for deletion"
-    return None
+        return "not there" if reply.code == "Forbidden.ResourceNotFound" else f"cannot be read ({reply.code})"
+    return None if reply.planned_delete_time is None else "in its delete window"

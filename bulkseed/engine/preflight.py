@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from bulkseed.engine.ask import Questioner
 from bulkseed.errors import BulkseedError, ServiceError
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
+from bulkseed.policy.advice import advice
 from bulkseed.wire.actions import describe_key, get_kms_instance_quota_infos, list_secrets
 
 PAGE = 100
@@ -23,7 +23,25 @@ FILTER_VALUES = 10
 AT_A_TIME = 8
 """Questions in flight: enough for the lane's quota at a fifth of a second each."""
 
-USABLE_STATE = "Enabled"
+_REFUSED_KEYS = {
+    "Forbidden.KeyNotFound": "does not exist",
+    "Forbidden.ResourceNotFound": "does not exist",
+    "InvalidParameter": "is not the id of a key",
+}
+_STATES = {
+    "Disabled": "is disabled",
+    "PendingDeletion": "is scheduled for deletion",
+    "PendingImport": "has no material yet",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class KeyCheck:
+    """An encryption key that definitions name; `usable` is None when it was not told."""
+
+    id: str
+    usable: bool | None
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -34,8 +52,7 @@ class Preflight:
     in_delete_window: int | None = None
     quota: int | None = None
     used: int | None = None
-    unusable_keys: dict[str, str] = field(default_factory=dict)
-    keys: int = 0
+    keys: list[KeyCheck] = field(default_factory=list)
     clock_ahead_s: float | None = None
     unknown: list[str] = field(default_factory=list)
 
@@ -52,21 +69,25 @@ class Preflight:
             "quota": None
             if self.quota is None
             else {"total": self.quota, "used": self.used, "left": self.left},
-            "keys": {"checked": self.keys, "unusable": self.unusable_keys},
+            "keys": [asdict(key) for key in self.keys],
             "clock_ahead_s": self.clock_ahead_s,
             "unknown": self.unknown,
         }
 
 
 async def look(
-    service: Questioner, keys: Iterable[str], instance: str | None, preview: Preview, to_send: int
+    service: Questioner,
+    keys: Iterable[str],
+    instances: Collection[str | None],
+    preview: Preview,
+    to_send: int,
 ) -> Preflight:
     """Ask everything.
 
     Args:
         service: whom to ask.
         keys: the EncryptionKeyIds that the definitions name.
-        instance: the KMS instance they go to, if all go to one.
+        instances: the KMS instances they go to; None: the account's own.
         preview: the names that are to be created.
         to_send: how many they are.
 
@@ -75,10 +96,12 @@ async def look(
     """
     found = Preflight()
     await _names(service, found, preview, to_send)
-    await _room(service, found, instance)
+    if len(instances) > 1:
+        found.unknown.append(f"how much room is left: the definitions go to {len(instances)} KMS instances")
+    else:
+        await _room(service, found, next(iter(instances), None))
     for key in keys:
-        found.keys += 1
-        await _key(service, found, key)
+        found.keys.append(await _key(service, found, key))
     if service.time.ahead is not None:
         found.clock_ahead_s = round(service.time.ahead, 1)
     return found
@@ -88,13 +111,12 @@ async def _names(service: Questioner, found: Preflight, preview: Preview, to_sen
     """Look through all pages of the account, or ask for our names, whichever takes fewer calls."""
     asked = await _page(service, 1)
     if isinstance(asked, Fault):
-        found.unknown.append(f"which names exist ({asked.code}): grant kms:ListSecrets")
+        found.unknown.append(_not_told("which names exist", asked, list_secrets.ACTION))
         return
     pages, lookups = -(-asked.total_count // PAGE), -(-to_send // FILTER_VALUES)
-    tally = Counter[bool]()  # planned to be deleted -> how many of our names
     questions: Iterator[tuple[int, list[str] | None]]
     if pages - 1 <= lookups:
-        _tally(preview, asked, tally)
+        _note(preview, asked)
         questions = ((number, None) for number in range(2, pages + 1))
     else:
         questions = ((1, names) for names in preview.names_to_send(FILTER_VALUES))
@@ -105,7 +127,7 @@ async def _names(service: Questioner, found: Preflight, preview: Preview, to_sen
         try:
             for number, names in questions:
                 async for page in _pages(service, number, names):
-                    _tally(preview, page, tally, names)
+                    _note(preview, page)
         except BulkseedError as failure:
             failures.append(failure)
             group.cancel_scope.cancel()
@@ -115,7 +137,7 @@ async def _names(service: Questioner, found: Preflight, preview: Preview, to_sen
             group.start_soon(ask_on)
     if failures:
         raise failures[0]
-    found.existing, found.in_delete_window = tally[False], tally[True]
+    found.existing, found.in_delete_window = preview.seen()
 
 
 async def _pages(
@@ -140,13 +162,10 @@ async def _page(
     return await service.ask(list_secrets.LANE, call, list_secrets.Reply.read)
 
 
-def _tally(
-    preview: Preview, reply: list_secrets.Reply, tally: Counter[bool], asked: Sequence[str] | None = None
-) -> None:
-    """Count our names on a page; of those that were asked for, as a filter may let others through."""
-    for planned in (False, True):
-        names = [s.secret_name for s in reply.secret_list if (s.planned_delete_time is not None) is planned]
-        tally[planned] += len(set(names) & set(asked)) if asked else preview.to_send_among(names)
+def _note(preview: Preview, page: list_secrets.Reply) -> None:
+    for deleted in (False, True):
+        names = [s.secret_name for s in page.secret_list if (s.planned_delete_time is not None) is deleted]
+        preview.saw(names, deleted=deleted)
 
 
 async def _room(service: Questioner, found: Preflight, instance: str | None) -> None:
@@ -155,20 +174,29 @@ async def _room(service: Questioner, found: Preflight, instance: str | None) -> 
         get_kms_instance_quota_infos.LANE, call, get_kms_instance_quota_infos.Reply.read
     )
     if isinstance(reply, Fault):
-        found.unknown.append(f"how much room is left ({reply.code}): grant kms:GetKmsInstanceQuotaInfos")
+        action = get_kms_instance_quota_infos.ACTION
+        found.unknown.append(_not_told("how much room is left", reply, action))
         return
     for info in reply.kms_instance_quota_infos:
         if info.resource_type == "secret":
             found.quota, found.used = info.resource_quota, info.used_quantity
 
 
-async def _key(service: Questioner, found: Preflight, key: str) -> None:
+async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
     reply = await service.ask(describe_key.LANE, describe_key.Request(key).encode(), describe_key.Reply.read)
     if isinstance(reply, Fault):
-        found.unusable_keys[key] = reply.code
-        return
+        reason = _REFUSED_KEYS.get(reply.code)
+        if reason is None:
+            found.unknown.append(_not_told(f"whether key {key} can be used", reply, describe_key.ACTION))
+        return KeyCheck(key, None if reason is None else False, reason or reply.code)
     about = reply.key_metadata
-    if about.key_state != USABLE_STATE:
-        found.unusable_keys[key] = f"is {about.key_state}"
-    elif about.key_usage not in {None, "ENCRYPT/DECRYPT"} or (about.key_spec or "").startswith(("RSA", "EC")):
-        found.unusable_keys[key] = "is not a symmetric key for encryption"
+    if about.key_state != "Enabled":
+        return KeyCheck(key, False, _STATES.get(about.key_state or "", "is not enabled"))
+    if about.key_usage not in {None, "ENCRYPT/DECRYPT"} or (about.key_spec or "").startswith(("RSA", "EC")):
+        return KeyCheck(key, False, "is not a symmetric key for encryption")
+    return KeyCheck(key, True)
+
+
+def _not_told(question: str, fault: Fault, action: str) -> str:
+    told = f"grant kms:{action}" if fault.code == "Forbidden.NoPermission" else advice(fault.code).meaning
+    return f"{question} ({fault.code}): {told}"

@@ -2,7 +2,7 @@
 
 from bulkseed.ledger.entries import Admission, AttemptRecord, Claim, Settlement
 from bulkseed.ledger.ledger import Ledger
-from bulkseed.ledger.opening import open_ledger
+from bulkseed.ledger.opening import need_target, open_ledger
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
 from bulkseed.ledger.rows import iso, row_as_dict
 
@@ -17,6 +17,7 @@ __all__ = [
     "Settlement",
     "Status",
     "iso",
+    "need_target",
     "open_ledger",
     "read_ledger",
     "row_as_dict",

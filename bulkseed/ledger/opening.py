@@ -13,6 +13,7 @@ from bulkseed.errors import LedgerError, LedgerTargetError
 from bulkseed.ledger.file import connect, in_words, is_new, this_host
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.lock import WriterLock
+from bulkseed.ledger.reader import LedgerReader
 from bulkseed.ledger.rows import iso
 from bulkseed.ledger.schema import APPLICATION_ID, TABLES, VERSION
 from bulkseed.model import Target
@@ -50,6 +51,16 @@ def open_ledger(
         lock.release()
         raise
     return Ledger(path, connection, lock)
+
+
+def need_target(ledger: LedgerReader, target: Target, *, binding: str | None = None) -> None:
+    """Refuse a ledger that is open for reading and bound to another target; `binding` as in `open_ledger`.
+
+    Raises:
+        LedgerTargetError: it belongs to another target.
+    """
+    with in_words(ledger.path):
+        _check_target(ledger.path, ledger.connection, binding or _host(target.endpoint), target.region)
 
 
 def _make(path: Path, connection: sqlite3.Connection, binding: str, region: str) -> None:

@@ -18,10 +18,13 @@ from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _NAMES = """
-CREATE TABLE names (name TEXT PRIMARY KEY, manifest TEXT, line INTEGER, to_send INTEGER) WITHOUT ROWID"""
-_REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_TO_SEND = """
-SELECT count(*) FROM json_each(?) AS wanted CROSS JOIN names ON name = wanted.value WHERE to_send"""
+CREATE TABLE names (
+    name TEXT PRIMARY KEY, manifest TEXT, line INTEGER, to_send INTEGER, deleted INTEGER
+) WITHOUT ROWID"""
+_REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
+_SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each(?)) AND to_send"
+_COUNT_SEEN = "SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names"
+_NEXT = "SELECT name FROM names WHERE to_send AND name > ? ORDER BY name LIMIT ?"
 _KNOWN = """
 SELECT d.name, d.version_id, d.outcome
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
@@ -72,15 +75,24 @@ class Preview:
         self._names.execute("COMMIT")
         return foreseen
 
-    def to_send_among(self, names: Sequence[str]) -> int:
-        """Return how many of these names are to be sent."""
-        return int(self._names.execute(_TO_SEND, (json.dumps(names),)).fetchone()[0])
+    def saw(self, names: Sequence[str], *, deleted: bool) -> None:
+        """Remember that the service has these names, or has them in their delete window."""
+        self._names.execute(_SEEN, (deleted, json.dumps(names)))
+
+    def seen(self) -> tuple[int, int]:
+        """Return how many names to be sent the service has, and how many in their delete window.
+
+        A name counts once, also when the service's list shifts while it is read.
+        """
+        existing, deleted = self._names.execute(_COUNT_SEEN).fetchone()
+        return existing, deleted
 
     def names_to_send(self, size: int) -> Iterator[list[str]]:
         """Yield the names that are to be sent, `size` at a time."""
-        cursor = self._names.execute("SELECT name FROM names WHERE to_send ORDER BY name")
-        while block := cursor.fetchmany(size):
-            yield [name for (name,) in block]
+        last = ""
+        while block := [name for (name,) in self._names.execute(_NEXT, (last, size))]:
+            yield block
+            last = block[-1]
 
     def _known(self, names: list[str]) -> dict[str, tuple[str, Outcome]]:
         if self._ledger is None:

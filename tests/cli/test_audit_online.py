@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import pytest
 from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
+
+from bulkseed.engine.ask import open_questioner
+from bulkseed.engine.existence import look_for
+from bulkseed.errors import LedgerDamagedError
+from bulkseed.ledger import open_ledger
+from bulkseed.model import Outcome, Row
+from bulkseed.service.local import local_service
+from bulkseed.service.options import ServiceOptions
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 
@@ -38,9 +47,61 @@ def test_what_is_gone_is_named(tmp_path: Path, endpoint: str) -> None:
         assert bulkseed(*undo, cwd=tmp_path, env=KEYS).returncode == 0
     done = bulkseed(*audit, cwd=tmp_path, env=KEYS)
     assert done.returncode == 1
-    assert f"a/00000 ({both}:1) is not there" in done.stdout
-    assert f"b/00003 ({both}:8) is scheduled for deletion" in done.stdout
-    assert "BROKEN  every settled row exists at the service: 8 of 12 do not" in done.stdout
+    for i in range(4):
+        assert f"{both}:{i + 1}: a/{i:05d}: not there\n" in done.stdout
+        assert f"{both}:{i + 5}: b/{i:05d}: in its delete window\n" in done.stdout
+    detail = "of 12, 4 in its delete window, 4 not there"
+    assert f"BROKEN  every settled row exists at the service: {detail}" in done.stdout
+    told = bulkseed(*audit, "--output", "json", cwd=tmp_path, env=KEYS)
+    document = json.loads(told.stdout)
+    assert (told.returncode, document["holds"], document["checks"][-1]["detail"]) == (1, False, detail)
+    place = {"manifest": str(both), "line": 6}
+    assert {"secret_name": "b/00001", **place, "reason": "in its delete window"} in document["absent"]
+    assert len(document["absent"]) == 8
+    for text in (done.stdout, done.stderr, told.stdout, told.stderr):
+        assert "fake-value" not in text
+        assert SECRET.reveal() not in text
+
+
+def test_a_ledger_can_be_audited_while_a_run_has_it(tmp_path: Path) -> None:
+    """Whoever audits is a reader: it takes no lock and writes nothing."""
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS) as (target, _):
+        manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+        call = ["apply", manifest, "--endpoint", target.endpoint, "--qps", 0]
+        assert bulkseed(*call, cwd=tmp_path, env=KEYS).returncode == 0
+        with open_ledger(tmp_path / "m.ledger.db", target):
+            audit = ["ledger", "audit", "m.ledger.db", "--online", "--endpoint", target.endpoint]
+            done = bulkseed(*audit, cwd=tmp_path, env=KEYS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_failures_on_the_way_are_no_findings(tmp_path: Path) -> None:
+    """A question that was not answered, or not well, is asked again."""
+    faults = tmp_path / "faults.json"
+    kinds = ["500-before", "429", "drop-after", "drop-before"]
+    rules = [
+        {"action": "DescribeSecret", "requests": [1 + 3 * i], "fault": kind} for i, kind in enumerate(kinds)
+    ]
+    faults.write_text(json.dumps({"seed": 1, "rules": rules}))
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--faults={faults}") as (target, _):
+        manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
+        where = ["--endpoint", target.endpoint]
+        assert bulkseed("apply", manifest, *where, "--qps", 0, cwd=tmp_path, env=KEYS).returncode == 0
+        done = bulkseed("ledger", "audit", "m.ledger.db", "--online", *where, cwd=tmp_path, env=KEYS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "holds   every settled row exists at the service: 30 do" in done.stdout
+
+
+async def test_a_ledger_that_cannot_be_read_on_is_one_clear_error() -> None:
+    """What a worker meets comes out as it is."""
+
+    def rows() -> Iterator[Row]:
+        yield Row("app/1", "v1", Outcome.CREATED)
+        raise LedgerDamagedError("the ledger is damaged")
+
+    async with local_service(ServiceOptions()) as target, open_questioner(target) as service:
+        with pytest.raises(LedgerDamagedError):
+            await look_for(service, rows(), lambda _row, _why: None)
 
 
 def test_another_target_is_refused(tmp_path: Path, endpoint: str) -> None:

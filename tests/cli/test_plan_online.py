@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from support.command import bulkseed, environment, simple, write_manifest
@@ -16,6 +21,7 @@ from bulkseed.engine.preflight import look
 from bulkseed.errors import ServiceError
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.service.faults import KINDS, Arrival, Disturbance
 from bulkseed.service.local import local_service
 from bulkseed.service.options import ServiceOptions
@@ -54,7 +60,7 @@ def test_names_and_room_are_told_before_the_run(tmp_path: Path, target: Target) 
     assert online["quota"] == {"total": 10, "used": 3, "left": 7}
     assert code == document["exit_code"] == 1
     assert "2 of the names exist already, 1 are in their delete window" in text
-    assert "room for 7 more secrets (3 of 10 used): 3 TOO FEW" in text
+    assert "not enough room: 10 to create, 7 left (3 of 10 used)" in text
 
 
 async def test_few_names_are_asked_for_and_many_are_looked_up_in_the_pages() -> None:
@@ -73,6 +79,18 @@ async def test_few_names_are_asked_for_and_many_are_looked_up_in_the_pages() -> 
         assert lists == 1 + 2
         assert await _look(target, range(40, 540)) == (409, 1)
         assert lists == 3 + 5
+
+
+def test_a_name_that_is_seen_twice_counts_once() -> None:
+    """A list that shifts between two pages repeats names; what was seen last is true; others do not count."""
+    definitions = [SecretDefinition(f"n{i}", SecretValue("v"), "v1", Origin("m", i + 1)) for i in range(5)]
+    with Preview(None) as preview:
+        preview.look(definitions)
+        preview.saw(["n0", "n1", "another"], deleted=False)
+        preview.saw(["n1", "n2"], deleted=False)
+        preview.saw(["n2"], deleted=True)
+        assert preview.seen() == (2, 1)
+        assert list(preview.names_to_send(2)) == [["n0", "n1"], ["n2", "n3"], ["n4"]]
 
 
 async def test_a_service_that_goes_away_while_it_lists_is_one_clear_error() -> None:
@@ -100,23 +118,123 @@ def test_all_is_well(tmp_path: Path, target: Target) -> None:
         code, document, text = plan(manifest, target, cwd=tmp_path)
         assert (code, document["to_send"]) == (0, 5)
         assert "0 of the names exist already" in text
-        assert "TOO FEW" not in text
+        assert "room for 10 more secrets (0 of 10 used)" in text
+        assert "not enough" not in text
 
 
 def test_keys_that_cannot_be_used_are_named(tmp_path: Path, target: Target) -> None:
-    """An unknown and a disabled key are found before the first secret is refused."""
-    good, disabled = asyncio.run(_make_keys(target))
-    names = [good, disabled, "no-such-key"]
+    """An unknown, a disabled and an asymmetric key are found before the first secret is refused."""
+    good, disabled, asymmetric = asyncio.run(_make_keys(target))
+    names = [good, disabled, asymmetric, "no-such-key"]
     manifest = write_manifest(
-        tmp_path / "m.jsonl", [{**d, "EncryptionKeyId": names[i % 3]} for i, d in enumerate(simple(6))]
+        tmp_path / "m.jsonl", [{**d, "EncryptionKeyId": names[i % 4]} for i, d in enumerate(simple(8))]
     )
     code, document, text = plan(manifest, target, cwd=tmp_path)
     online = document["online"]
     assert isinstance(online, dict)
-    assert online["keys"]["checked"] == 3
-    assert set(online["keys"]["unusable"]) == {disabled, "no-such-key"}
+    assert sorted(online["keys"], key=lambda key: names.index(key["id"])) == [
+        {"id": good, "usable": True, "reason": None},
+        {"id": disabled, "usable": False, "reason": "is disabled"},
+        {"id": asymmetric, "usable": False, "reason": "is not a symmetric key for encryption"},
+        {"id": "no-such-key", "usable": False, "reason": "does not exist"},
+    ]
     assert code == 1
-    assert f"encryption key {disabled} cannot be used: is Disabled" in text
+    assert f"encryption key {disabled} cannot be used: it is disabled" in text
+    assert "encryption keys that can be used: 1\n" in text
+
+
+def test_what_may_not_be_asked_is_said_and_the_rest_is_told(tmp_path: Path) -> None:
+    """Each permission that is missing costs its own answer only, and is no reason for another exit code."""
+    actions = ["kms:ListSecrets", "kms:GetKmsInstanceQuotaInfos", "kms:DescribeKey"]
+    users = [
+        {
+            "name": f"without-{i}",
+            "access_key_id": f"id-{i}",
+            "access_key_secret": "fake-secret",
+            "allow": [{"action": [a for a in actions if a != actions[i]], "resource": "*"}],
+        }
+        for i in range(3)
+    ]
+    policies = tmp_path / "policies.json"
+    policies.write_text(json.dumps({"users": users}))
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--policies={policies}") as (target, _):
+        key, *_ = asyncio.run(_make_keys(target))
+        manifest = write_manifest(tmp_path / "m.jsonl", [{**d, "EncryptionKeyId": key} for d in simple(2)])
+        for i, action in enumerate(actions):
+            env = environment(
+                ALIBABA_CLOUD_ACCESS_KEY_ID=f"id-{i}", ALIBABA_CLOUD_ACCESS_KEY_SECRET="fake-secret"
+            )
+            call = ["plan", manifest, "--online", "--endpoint", target.endpoint]
+            told = bulkseed(*call, "--output", "json", cwd=tmp_path, env=env)
+            online = json.loads(told.stdout)["online"]
+            unknown = [
+                online["existing"] is None, online["quota"] is None, online["keys"][0]["usable"] is None
+            ]  # fmt: skip
+            assert (told.returncode, unknown) == (0, [n == i for n in range(3)])
+            assert [action in question for question in online["unknown"]] == [True]
+            assert f"grant {action}\n" in bulkseed(*call, cwd=tmp_path, env=env).stdout
+
+
+def test_no_room_is_told_for_several_instances_at_once(tmp_path: Path, target: Target) -> None:
+    """The quota of one of them says nothing about the others."""
+    manifest = write_manifest(
+        tmp_path / "m.jsonl", [{**d, "DKMSInstanceId": f"kst-{i}"} for i, d in enumerate(simple(12))]
+    )
+    code, document, text = plan(manifest, target, cwd=tmp_path)
+    online = document["online"]
+    assert isinstance(online, dict)
+    assert (code, online["quota"]) == (0, None)
+    assert "not told: how much room is left: the definitions go to 12 KMS instances" in text
+
+
+class _OddService(BaseHTTPRequestHandler):
+    """Has a clock that is an hour ahead, throttles the first question, and says odd things."""
+
+    protocol_version = "HTTP/1.1"
+    calls: ClassVar[list[str]] = []
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return formatdate((timestamp or time.time()) + 3600, usegmt=True)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        action = self.headers["x-acs-action"]
+        self.calls.append(action)
+        status, document = 200, {"RequestId": "r", "TotalCount": 0, "SecretList": {"Secret": []}}
+        if len(self.calls) == 1:
+            status, document = 429, {"Code": "Rejected.Throttling", "Message": "slow down"}
+        elif action != "ListSecrets":
+            status, document = 403, {"Code": "\x1b[2JFake.Code", "Message": "canary-hunter2"}
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+def test_a_clock_that_is_off_is_told_and_what_the_service_says_is_not_trusted(tmp_path: Path) -> None:
+    """The Date header against our clock; a throttled question is repeated; an odd code is not shown."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [{**simple(1)[0], "EncryptionKeyId": "key-1"}])
+    _OddService.calls.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _OddService) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        call = ["plan", manifest, "--online", "--endpoint", f"http://127.0.0.1:{server.server_port}"]
+        text = bulkseed(*call, cwd=tmp_path)
+        told = bulkseed(*call, "--output", "json", cwd=tmp_path)
+        server.shutdown()
+        thread.join()
+    assert _OddService.calls[:2] == ["ListSecrets", "ListSecrets"]
+    assert 3597 <= json.loads(told.stdout)["online"]["clock_ahead_s"] <= 3601
+    assert "the service's clock is +3" in text.stdout
+    assert "whether key key-1 can be used (HTTP403)" in text.stdout
+    shown = text.stdout + text.stderr + told.stdout + told.stderr
+    assert "canary" not in shown
+    assert "Fake" not in shown
 
 
 def test_wrong_credentials_are_found_at_once(tmp_path: Path, target: Target) -> None:
@@ -142,10 +260,10 @@ async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]
     definitions = [
         SecretDefinition(f"app/{i:05d}", SecretValue("v"), "v1", Origin("m", i + 1)) for i in numbers
     ]
-    async with open_questioner(target) as service:
+    async with open_questioner(target, RetryPolicy(max_attempts=2)) as service:
         with Preview(None) as preview:
             preview.look(definitions)
-            found = await look(service, [], None, preview, len(definitions))
+            found = await look(service, [], [], preview, len(definitions))
     return found.existing, found.in_delete_window
 
 
@@ -155,15 +273,17 @@ async def _delete(target: Target, name: str) -> None:
         assert not isinstance(await service.ask(Lane.CREATE, call, delete_secret.Reply.read), Fault)
 
 
-async def _make_keys(target: Target) -> tuple[str, str]:
+async def _make_keys(target: Target) -> tuple[str, str, str]:
     async with open_questioner(target) as service:
         good, disabled = [await _make_key(service) for _ in range(2)]
+        asymmetric = await _make_key(service, "RSA_2048", "SIGN/VERIFY")
         call = disable_key.Request(disabled).encode()
         assert not isinstance(await service.ask(Lane.MANAGE, call, disable_key.Reply.read), Fault)
-    return good, disabled
+    return good, disabled, asymmetric
 
 
-async def _make_key(service: Questioner) -> str:
-    made = await service.ask(Lane.MANAGE, create_key.Request().encode(), create_key.Reply.read)
+async def _make_key(service: Questioner, spec: str | None = None, usage: str | None = None) -> str:
+    call = create_key.Request(key_spec=spec, key_usage=usage).encode()
+    made = await service.ask(Lane.MANAGE, call, create_key.Reply.read)
     assert not isinstance(made, Fault)
     return made.key_metadata.key_id
