@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import orjson
-from anyio import create_task_group
-
 from bulkseed.engine.ask import Questioner
-from bulkseed.errors import BulkseedError, ServiceError
+from bulkseed.engine.names import look_up_names
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
 from bulkseed.policy.advice import advice
 from bulkseed.wire.actions import describe_key, get_kms_instance_quota_infos, list_secrets
-
-PAGE = 100
-FILTER_VALUES = 10
-"""The largest page of ListSecrets, and the most names of one filter (API metadata)."""
-
-AT_A_TIME = 8
-"""Questions in flight: enough for the lane's quota at a fifth of a second each."""
 
 _REFUSED_KEYS = {
     "Forbidden.KeyNotFound": "does not exist",
@@ -95,7 +85,11 @@ async def look(
         ServiceError: the service does not answer, or refuses every call.
     """
     found = Preflight()
-    await _names(service, found, preview, to_send)
+    refusal = await look_up_names(service, preview, to_send)
+    if refusal is None:
+        found.existing, found.in_delete_window = preview.seen()
+    else:
+        found.unknown.append(_not_told("which names exist", refusal, list_secrets.ACTION))
     if len(instances) > 1:
         found.unknown.append(f"how much room is left: the definitions go to {len(instances)} KMS instances")
     else:
@@ -105,67 +99,6 @@ async def look(
     if service.time.ahead is not None:
         found.clock_ahead_s = round(service.time.ahead, 1)
     return found
-
-
-async def _names(service: Questioner, found: Preflight, preview: Preview, to_send: int) -> None:
-    """Look through all pages of the account, or ask for our names, whichever takes fewer calls."""
-    asked = await _page(service, 1)
-    if isinstance(asked, Fault):
-        found.unknown.append(_not_told("which names exist", asked, list_secrets.ACTION))
-        return
-    pages, lookups = -(-asked.total_count // PAGE), -(-to_send // FILTER_VALUES)
-    questions: Iterator[tuple[int, list[str] | None]]
-    if pages - 1 <= lookups:
-        _note(preview, asked)
-        questions = ((number, None) for number in range(2, pages + 1))
-    else:
-        questions = ((1, names) for names in preview.names_to_send(FILTER_VALUES))
-
-    failures: list[BulkseedError] = []
-
-    async def ask_on() -> None:
-        try:
-            for number, names in questions:
-                async for page in _pages(service, number, names):
-                    _note(preview, page)
-        except BulkseedError as failure:
-            failures.append(failure)
-            group.cancel_scope.cancel()
-
-    async with create_task_group() as group:
-        for _ in range(AT_A_TIME):
-            group.start_soon(ask_on)
-    if failures:
-        raise failures[0]
-    found.existing, found.in_delete_window = preview.seen()
-
-
-async def _pages(
-    service: Questioner, number: int, names: Sequence[str] | None
-) -> AsyncIterator[list_secrets.Reply]:
-    """Yield one page of the account, or all pages that a filter for `names` finds."""
-    while True:
-        page = await _page(service, number, names)
-        if isinstance(page, Fault):
-            raise ServiceError(f"{page.code} in the middle of the list of secrets")
-        yield page
-        if names is None or number * PAGE >= page.total_count:
-            return
-        number += 1
-
-
-async def _page(
-    service: Questioner, number: int, names: Sequence[str] | None = None
-) -> list_secrets.Reply | Fault:
-    filters = None if names is None else orjson.dumps([{"Key": "SecretName", "Values": names}]).decode()
-    call = list_secrets.Request(filters=filters, page_number=number, page_size=PAGE).encode()
-    return await service.ask(list_secrets.LANE, call, list_secrets.Reply.read)
-
-
-def _note(preview: Preview, page: list_secrets.Reply) -> None:
-    for deleted in (False, True):
-        names = [s.secret_name for s in page.secret_list if (s.planned_delete_time is not None) is deleted]
-        preview.saw(names, deleted=deleted)
 
 
 async def _room(service: Questioner, found: Preflight, instance: str | None) -> None:
