@@ -131,7 +131,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 limit=given["limit"],
-                account_for_rest=not o.reads_standard_input(given),
+                account_for_rest=entries.bytes_total is not None,  # a pipe may never end
                 on_row=events.row_teller(),
                 stats=stats,
                 stop=stop,

@@ -273,11 +273,6 @@ def open_manifests(given: Mapping[str, Any]) -> Manifest:
     )
 
 
-def reads_standard_input(given: Mapping[str, Any]) -> bool:
-    """Tell whether a manifest or a table comes through a pipe, which may never end."""
-    return "-" in (*given["manifests"], given["each"])
-
-
 def loop_options() -> dict[str, bool]:
     """Return anyio's backend options: uvloop when the `fast` extra is installed."""
     return {"use_uvloop": find_spec("uvloop") is not None and not os.environ.get("BULKSEED_NO_UVLOOP")}

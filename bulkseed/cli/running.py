@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import click
 
 from bulkseed.cli.options import TargetOptions
@@ -51,6 +52,7 @@ async def beside(*tasks: tuple[Any, ...]) -> AsyncIterator[None]:
         async with anyio.create_task_group() as group:
             for function, *arguments in tasks:
                 group.start_soon(function, *arguments)
+            await anyio.lowlevel.checkpoint()  # they begin: from here on signals are heeded
             try:
                 yield
             except BulkseedError as error:

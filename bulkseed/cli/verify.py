@@ -99,7 +99,7 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
                 rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
                 timeout=given["timeout"],
                 stop_after=given["stop_after"],
-                account_for_rest=not o.reads_standard_input(given),
+                account_for_rest=entries.bytes_total is not None,  # a pipe may never end
                 stats=stats,
                 stop=stop,
             )

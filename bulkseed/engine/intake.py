@@ -16,6 +16,7 @@ from itertools import islice
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
 from bulkseed.ledger import Admission, Claim, Ledger
 from bulkseed.model import InvalidLine, ManifestEntry
 
@@ -30,7 +31,11 @@ def block_size(qps: float) -> int:
 
 
 class Intake:
-    """Hands out claims. `limit`: how many to hand out at most."""
+    """Hands out claims.
+
+    `limit`: how many to hand out at most. `give_up`: a stop that ends even a read that is under way, as pipes
+    may stall; the block that was being read is then as if never read.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Intake:
         reader: Executor,
         block: int,
         limit: int | None,
+        give_up: Stop | None = None,
         on_invalid: Callable[[InvalidLine], None],
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
@@ -56,6 +62,7 @@ class Intake:
         self._block = block
         self._size = block
         self._left = limit
+        self._give_up = give_up
         self._on_invalid = on_invalid
         self._spawn = spawn
         self._ready: deque[Claim] = deque()
@@ -98,7 +105,7 @@ class Intake:
             self._ended = self._ended or self._left <= 0
 
     async def _admit(self, size: int, *, claim: bool) -> Admission:
-        entries = await (self._read(size) if self._async is None else self._read_async(size))
+        entries = await self._read(size)
         admission = await self._recorder.do(lambda: self._write_and_admit(entries, claim=claim))
         self._ready.extend(admission.to_send)
         for line in admission.invalid:
@@ -107,7 +114,18 @@ class Intake:
 
     async def _read(self, size: int) -> list[ManifestEntry]:
         """Read in a thread of its own: a manifest that comes slowly must not keep answers from the disk."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read_block, size)
+        reading: asyncio.Future[list[ManifestEntry]]
+        if self._async is None:
+            reading = asyncio.get_running_loop().run_in_executor(self._reader, self._read_block, size)
+        else:
+            reading = asyncio.ensure_future(self._read_async(size))
+        if self._give_up is None:
+            return await reading
+        entries = await self._give_up.wait_for(reading)
+        if entries is None:
+            self._ended = True
+            return []
+        return entries
 
     def _read_block(self, size: int) -> list[ManifestEntry]:
         assert self._sync is not None  # noqa: S101  # the caller checked

@@ -22,6 +22,7 @@ from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.engine.health import Health
 from bulkseed.engine.intake import Intake, block_size
 from bulkseed.engine.lanes import hold_back, pacers
+from bulkseed.engine.reader_thread import ReaderThread
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.retries import retry_bucket
 from bulkseed.engine.stats import Stats
@@ -73,7 +74,8 @@ async def seed(
         rules: retries, and what an existing secret means.
         stop_after: this many equal rejections in a row stop the run.
         limit: send at most this many definitions.
-        account_for_rest: after a stop, read what is left of the manifest and count it as pending.
+        account_for_rest: after a stop, read what is left of the manifest and count it as pending; if not, not
+            even a read that is under way is waited for.
         on_row: called with every row as it is decided; keep it short, it runs on the event loop.
         stats: counters to watch while the run goes on.
         stop: to ask the run to stop.
@@ -93,7 +95,7 @@ async def seed(
     run = _Run(task, target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
-        run.reader = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-reader"))
+        run.reader = stack.enter_context(ReaderThread())
         if transport is None:
             opening = open_transport(
                 target.endpoint, connections=run.most_workers, timeout=timeout, ca_file=target.ca_file
@@ -220,6 +222,7 @@ class _Run:
                 reader=self.reader,
                 block=block_size(self.qps),
                 limit=limit,
+                give_up=None if account_for_rest else self.stop,
                 on_invalid=carrier.report_invalid,
                 spawn=spawn,
             )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -36,3 +39,14 @@ class Stop:
             except TimeoutError:
                 return True
         return False
+
+    async def wait_for(self, work: asyncio.Future[T]) -> T | None:
+        """Return what `work` gives; None if a stop comes first, which cancels it."""
+        stopping = asyncio.ensure_future(self.event.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {work, stopping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else None
+        finally:
+            stopping.cancel()
+            work.cancel()

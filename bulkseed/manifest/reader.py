@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-import sys
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,7 +88,8 @@ class Manifest:
 
     def close(self) -> None:
         """Close the manifest that is open."""
-        self._entries.close()
+        with suppress(ValueError):  # a thread that was left behind is still reading
+            self._entries.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,9 +137,17 @@ def open_manifest(
 def _blocks(path: str, stdin: Readable | None, progress: Progress) -> tuple[str, Iterator[bytes]]:
     """Return the name without a suffix for compression, and the content."""
     if path == STANDARD_INPUT:
-        return path, stream_blocks(stdin or sys.stdin.buffer, progress)
+        return path, stream_blocks(stdin or _standard_input(), progress)
     decompress, name = decompressor(path)
     return name, file_blocks(Path(path), decompress, progress)
+
+
+def _standard_input() -> Readable:
+    """Return it without Python's buffer, which is locked while a thread waits for input: exiting needs it."""
+    try:
+        return io.FileIO(0, closefd=False)
+    except OSError as error:
+        raise ManifestError(f"standard input: {error.strerror}") from None
 
 
 def _items(readers: list[tuple[str, Iterator[Item]]]) -> Iterator[Found]:
