@@ -118,7 +118,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         gc.freeze()  # what exists by now lives as long as the run: the collector need not look at it again
         async with beside(
             (stop_on_signals, stop),
-            (watch, given["progress"], stats, entries, qps, entries.count if selection is None else None),
+            (watch, given["progress"], stats, entries, qps, selection and selection.size),
             (events.watch_service, stats),
         ):
             summary = await seed(

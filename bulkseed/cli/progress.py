@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import click
 
 from bulkseed.engine.stats import Stats
+from bulkseed.errors import ManifestError
 from bulkseed.manifest import Manifest
 from bulkseed.report.words import duration
 
@@ -21,9 +23,7 @@ RATE_OVER = 5.0
 """Seconds over which the rate of now is taken."""
 
 
-async def watch(
-    kind: str, stats: Stats, entries: Manifest, qps: float, count: Callable[[], int | None] | None = None
-) -> None:
+async def watch(kind: str, stats: Stats, entries: Manifest, qps: float, selected: int | None = None) -> None:
     """Show progress until cancelled.
 
     Args:
@@ -31,55 +31,63 @@ async def watch(
         stats: the run's counters.
         entries: the manifests, for how far they have been read.
         qps: the ceiling.
-        count: counts the definitions ahead of the run, in a thread; None where only reading tells.
+        selected: how many of the entries are to be taken; None for all.
     """
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() else "plain"
     if kind == "none":
         return
-    meter = _Meter(stats, entries, qps)
+    meter = _Meter(stats, entries, qps, selected)
     async with anyio.create_task_group() as group:
-        if count is not None:
-            group.start_soon(meter.count_ahead, count)
+        if selected is None:
+            group.start_soon(meter.count_ahead)
         if kind == "bar":
             await _bar(meter)
         while True:
             await anyio.sleep(LINE_EVERY)
-            click.echo(f"{time.strftime('%H:%M:%S')} {meter.line()}", err=True)
+            line = ", ".join(meter.pace() + meter.troubles())
+            click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
 
 
 async def _bar(meter: _Meter) -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
+    from rich.text import Text
 
     columns = (
         BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, auto_refresh=False, transient=True, expand=True) as progress:
-        task = progress.add_task("", total=None, text="")
+    bar = Progress(*columns, expand=True)
+    task = bar.add_task("")
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             await anyio.sleep(BAR_EVERY)
             done = meter.stats.finished
-            progress.update(task, total=meter.total()[0], completed=done, text=meter.line(), refresh=True)
+            bar.update(task, total=meter.total()[0], completed=done, text=", ".join(meter.pace()))
+            troubles = Text(", ".join(meter.troubles()), no_wrap=True, overflow="ellipsis")
+            live.update(Group(bar, troubles) if troubles else bar, refresh=True)
 
 
 class _Meter:
     """Turns counters into a line; remembers the last seconds to tell the rate of now."""
 
-    def __init__(self, stats: Stats, entries: Manifest, qps: float) -> None:
+    def __init__(self, stats: Stats, entries: Manifest, qps: float, counted: int | None = None) -> None:
         self.stats = stats
         self._entries = entries
         self._qps = qps
-        self._counted: int | None = None
+        self._counted = counted
         self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
 
-    async def count_ahead(self, count: Callable[[], int | None]) -> None:
-        """Count the definitions while the run goes on."""
-        self._counted = await anyio.to_thread.run_sync(count, abandon_on_cancel=True)
+    async def count_ahead(self) -> None:
+        """Count the entries while the run goes on, and no longer than it does."""
+        with contextlib.suppress(ManifestError):  # a file is gone meanwhile, which the run will tell
+            self._counted = await anyio.to_thread.run_sync(
+                self._entries.count, anyio.from_thread.check_cancelled, abandon_on_cancel=True
+            )
 
     def total(self) -> tuple[float | None, bool]:
         """Return how many definitions there are, if that can be told, and whether it is exact."""
@@ -90,24 +98,28 @@ class _Meter:
             return None, False
         return max(self.stats.read * size / read, float(self.stats.finished)), False
 
-    def line(self) -> str:
-        """Return one line for a person, the most important first: the end may be cut off."""
+    def pace(self) -> list[str]:
+        """Say how far it is, how fast, and how long it takes."""
         stats = self.stats
         rate, pace = self._rates()
         total, exact = self.total()
         of = "" if total is None else f" of {'' if exact else 'about '}{total:,.0f}"
         parts = [f"{stats.finished:,}{of}", f"{rate:,.1f}/s" + (f" of {self._qps:g}" if self._qps else "")]
-        if stats.waiting_for_service:
-            parts.append(f"waiting for the service: {stats.last_problem}")
-        elif total and pace > 0:
+        if total and pace > 0 and not stats.waiting_for_service:
             parts.append(f"{duration((total - stats.finished) / pace)} left")
+        return parts
+
+    def troubles(self) -> list[str]:
+        """Say what did not go well, the most important first: a terminal may cut off the end."""
+        stats = self.stats
+        parts = [f"waiting for the service: {stats.last_problem}"] if stats.waiting_for_service else []
         unsettled = {o.value: n for o, n in stats.outcomes.items() if n and not o.settled}
         parts += [f"{count:,} {name}" for name, count in unsettled.items()]
         parts += [f"{stats.throttled:,} throttled"] if stats.throttled else []
         parts += [f"{stats.retried:,} retried"] if stats.retried else []
         if stats.last_problem and not stats.waiting_for_service:
             parts.append(f"last problem: {stats.last_problem}")
-        return ", ".join(parts)
+        return parts
 
     def _rates(self) -> tuple[float, float]:
         """Return the attempts and the definitions a second, over the last seconds."""

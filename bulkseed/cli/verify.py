@@ -87,9 +87,7 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
-        async with beside(
-            (stop_on_signals, stop), (watch, given["progress"], stats, entries, qps, entries.count)
-        ):
+        async with beside((stop_on_signals, stop), (watch, given["progress"], stats, entries, qps)):
             return await read_back(
                 entries,
                 target,

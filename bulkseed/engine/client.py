@@ -106,6 +106,8 @@ class Client:
                 throttled=isinstance(answer, Fault) and classify(answer) is Verdict.THROTTLED,
                 retry_after=answer.retry_after if isinstance(answer, Fault) else None,
             )
+        elif isinstance(answer, Lost):  # nothing was sent, so nothing is counted
+            self._stats.last_problem = answer.reason
         return answer
 
     async def disown(self, errand: Errand) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from bulkseed.manifest.formats import FORMATS, reader_for
-from bulkseed.manifest.lines import split_lines
 from bulkseed.manifest.source import BrokenError, Progress, decompressor, file_blocks
 
+_ENTRY = re.compile(rb"\n[^\S\n]*+[^\s#]")  # a line that is neither blank nor a comment
 
-def count_entries(paths: Iterable[str], format: str | None) -> int | None:  # noqa: A002  # the name of the option
+Check = Callable[[], object]
+"""Called before every block; it raises when nobody wants to know any more."""
+
+
+def count_entries(paths: Iterable[str], format: str | None, check: Check) -> int | None:  # noqa: A002  # the name of the option
     """Return the number of entries; None where only reading tells: other formats than JSON lines, a pipe."""
     total = 0
     for path in paths:
@@ -20,8 +25,25 @@ def count_entries(paths: Iterable[str], format: str | None) -> int | None:  # no
         if reader_for(name, format) is not FORMATS["jsonl"]:
             return None
         try:
-            for _, line in split_lines(file_blocks(Path(path), decompress, Progress())):
-                total += line[:1] == b"{" or ((text := line.strip()) != b"" and text[:1] != b"#")
+            for count in entries_in(checked(file_blocks(Path(path), decompress, Progress()), check)):
+                total += count
         except BrokenError:
             total += 1  # the reader reports it as one invalid line
     return total
+
+
+def entries_in(blocks: Iterable[bytes]) -> Iterator[int]:
+    """Yield how many entries of JSON lines begin to show in each block."""
+    before = b"\n"  # stands for a line's beginning, of which nothing but blanks was seen; else empty
+    for block in blocks:
+        text = before + block
+        yield len(_ENTRY.findall(text))
+        last = text.rfind(b"\n")
+        before = b"" if last < 0 or text[last:].strip() else b"\n"
+
+
+def checked(blocks: Iterable[bytes], check: Check) -> Iterator[bytes]:
+    """Yield the blocks as long as `check` lets us."""
+    for block in blocks:
+        check()
+        yield block

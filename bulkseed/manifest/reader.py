@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from bulkseed.errors import ManifestError, UsageError
-from bulkseed.manifest.count import count_entries
+from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
 from bulkseed.manifest.each import Found, Templates, entry_names
 from bulkseed.manifest.formats import FORMATS, reader_for
@@ -61,16 +61,17 @@ class Manifest:
         """Bytes read so far, as they lie on disk (compressed)."""
         return self._progress.bytes_read
 
-    def count(self) -> int | None:
+    def count(self, check: Check = lambda: None) -> int | None:
         """Count the entries ahead, from other readers; None where only reading tells.
 
-        That is in other formats than JSON lines, which are counted without decoding, and in pipes.
+        That is in other formats than JSON lines, which are counted without decoding, and in pipes. `check` is
+        called now and then, and may raise to give up.
         """
         if self._templates is None or self._table is None:
-            return count_entries(self._given, self._format)
+            return count_entries(self._given, self._format, check)
         if self.bytes_total is None:
             return None
-        return self._templates.count(_blocks(self._table, None, Progress())[1])
+        return self._templates.count(checked(_blocks(self._table, None, Progress())[1], check))
 
     def _items(self, stdin: Readable | None, progress: Progress) -> Iterator[Found]:
         readers = []

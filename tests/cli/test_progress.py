@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
+import json
+import logging
 import os
 import pty
 import re
@@ -11,21 +15,30 @@ import subprocess
 import termios
 from pathlib import Path
 
+from support import virtual_clock
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
+from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
+from support.world import Trouble, World
+
+from bulkseed.cli.logs import set_up_logging
+from bulkseed.engine.stats import Stats
+from bulkseed.model import Origin, SecretDefinition, SecretValue
 
 COLUMNS = 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_terminal(*arguments: object, cwd: Path) -> tuple[str, str]:
+def on_terminal(
+    *arguments: object, cwd: Path, env: dict[str, str] | None = None, code: int = 0
+) -> tuple[str, str]:
     """Run the command with a terminal as standard error; return standard output and what the terminal got."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     run = subprocess.Popen(
         [BULKSEED, *map(str, arguments)],
         cwd=cwd,
-        env=environment(TERM="xterm-256color"),
+        env={**(env or environment()), "TERM": "xterm-256color"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -40,7 +53,7 @@ def on_terminal(*arguments: object, cwd: Path) -> tuple[str, str]:
             break
     stdout, _ = run.communicate(timeout=20)
     os.close(ours)
-    assert run.returncode == 0
+    assert run.returncode == code
     return stdout, got.decode()
 
 
@@ -64,3 +77,58 @@ def test_lines_for_logs_without_a_terminal(tmp_path: Path) -> None:
         quiet = bulkseed("apply", manifest, "--endpoint", stub.endpoint, "--progress", "none", cwd=tmp_path)
     assert re.fullmatch(r"(\d\d:\d\d:\d\d \d+ of 60, \d+\.\d/s of 10, [^\n]+ left\n)+", done.stderr)
     assert quiet.stderr == ""
+
+
+def test_the_total_is_of_what_is_taken(tmp_path: Path) -> None:
+    """Rows times templates with --each, and with --only as many as were named."""
+    templates = [{"SecretName": f"{kind}/{{n}}", "SecretData": "fake"} for kind in "ab"]
+    write_manifest(tmp_path / "t.jsonl", templates)
+    (tmp_path / "rows.csv").write_text(
+        'n,note\n"1","two\nlines"\n' + "".join(f"{n},\n" for n in range(2, 31))
+    )
+    write_manifest(tmp_path / "only.jsonl", [{"secret_name": f"a/{n}"} for n in range(1, 26)])
+    call = ["apply", "t.jsonl", "--each", "rows.csv", "--qps", 40, "--progress", "bar"]
+    for more, total in (["--only", "only.jsonl"], 25), ([], 60):
+        with StubKms(KEY_ID, KEY_SECRET) as stub:
+            _, screen = on_terminal(*call, *more, "--endpoint", stub.endpoint, cwd=tmp_path)
+        assert re.search(rf" \d+ of {total}, ", ESCAPE.sub("", screen)), screen
+        (tmp_path / "t.ledger.db").unlink()
+
+
+def test_troubles_have_a_line_of_their_own(tmp_path: Path) -> None:
+    """Below the bar, and in 80 columns: what is not settled, throttled, retried, and the last problem."""
+    manifest = write_manifest(tmp_path / "m.jsonl", ["nonsense", *simple(60)])
+    rules = [{"action": "CreateSecret", "requests": list(range(3, 60, 3)), "fault": "429"}]
+    (tmp_path / "faults.json").write_text(json.dumps({"rules": rules}))
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--faults={tmp_path}/faults.json") as (target, _):
+        env = environment(
+            ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal()
+        )
+        call = ["apply", manifest, "--endpoint", target.endpoint, "--qps", 60]
+        _, screen = on_terminal(*call, cwd=tmp_path, env=env, code=1)
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", ESCAPE.sub("", screen))]
+    told = re.compile(r"1 invalid, \d+ throttled, \d+ retried, last problem: Rejected.Throttling")
+    assert any(told.fullmatch(line) for line in lines), lines
+    assert max(len(line) for line in lines if "━" in line or "throttled" in line) <= COLUMNS
+
+
+def test_why_nothing_is_sent_is_known(tmp_path: Path) -> None:
+    """A connection that does not come about is a problem, too, though nothing is counted."""
+
+    async def live() -> str | None:
+        stats = Stats()
+        with contextlib.closing(World(tmp_path, troubles=[Trouble("refused")])) as world:
+            definition = SecretDefinition("a", SecretValue("fake"), "v1", Origin("m", 1))
+            await world.live([definition], stats=stats)
+        assert stats.attempts == 1
+        return stats.last_problem
+
+    assert virtual_clock.run(live) == "no connection"
+
+
+def test_logs_go_to_what_standard_error_is_by_then() -> None:
+    """A bar prints them above itself: it takes the place of standard error after logging was set up."""
+    set_up_logging("warning", "text")
+    with contextlib.redirect_stderr(io.StringIO()) as screen:
+        logging.getLogger("bulkseed.x").warning("seen")
+    assert screen.getvalue() == "WARNING bulkseed.x: seen\n"

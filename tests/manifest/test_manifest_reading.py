@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
 import os
@@ -10,6 +11,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.definitions import (
     COMPRESSORS,
     WRITERS,
@@ -20,7 +23,8 @@ from support.definitions import (
 )
 
 from bulkseed.errors import ManifestError, UsageError
-from bulkseed.manifest import open_manifest, yaml_documents
+from bulkseed.manifest import json_lines, open_manifest, yaml_documents
+from bulkseed.manifest.count import entries_in
 from bulkseed.model import InvalidLine, SecretDefinition
 
 
@@ -53,6 +57,32 @@ def test_entries_are_taken_one_by_one(tmp_path: Path) -> None:
             assert entry.name == "app/1"
             break
     assert list(entries) == []
+
+
+@given(st.text("\n\n\n {x#\t\r\x0b\x0c\x1cé", max_size=40), st.integers(1, 9))
+@settings(max_examples=300, deadline=None)
+def test_entries_are_counted_as_they_are_read(text: str, size: int) -> None:
+    """Wherever the blocks are cut: blank lines and comments do not count, bad lines do."""
+    data = text.encode()
+    blocks = [data[start : start + size] for start in range(0, len(data), size)]
+    assert sum(entries_in(blocks)) == len(list(json_lines.read(blocks)))
+
+
+def test_counting_ahead_is_known_where_it_is_cheap(tmp_path: Path) -> None:
+    """JSON lines are counted, compressed and broken ones too; and it can be given up at any block."""
+    good = tmp_path / "a.jsonl"
+    good.write_text("# comment\n\n" + as_jsonl(list(numbered(2000))) + "nonsense\n")
+    broken = tmp_path / "b.ndjson.gz"
+    broken.write_bytes(gzip.compress(good.read_bytes())[:-9])
+    for paths in ([good], [good, broken], [broken]):
+        with open_manifest(*paths) as entries:
+            assert entries.count() == len(list(entries))
+    with open_manifest(good, good) as entries, pytest.raises(ZeroDivisionError):
+        entries.count(lambda: 1 / 0)
+    (tmp_path / "c.csv").write_text("SecretName,SecretData\na,x\n")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in ("-", tmp_path / "c.csv", tmp_path / "pipe.jsonl"):
+        assert open_manifest(good, path).count() is None
 
 
 class Typing(io.BytesIO):
