@@ -22,6 +22,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.common import publish
 from bulkseed.engine.seed import seed
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Ledger, Settlement, open_ledger
 from bulkseed.model import Credentials, ManifestEntry, Origin, SecretDefinition, SecretValue, Target
@@ -69,15 +70,18 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
-    each = 1e6 / options.secrets
-    medians = {}
+    publish("ledger_cost", "What the ledger costs", table(times, options.secrets), times)
+
+
+def table(times: dict[str, list[tuple[float, float]]], secrets: int) -> str:
+    """Return the results as Markdown."""
+    lines = ["| ledger | secrets a second | wall µs a secret | CPU µs a secret |", "|---|---|---|---|"]
     for kind, measured in times.items():
-        wall, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
-        medians[kind] = wall
-        rate = options.secrets / wall
-        print(f"{kind:<7} {rate:8,.0f} secrets/s   {wall * each:6.1f} us wall   {cpu * each:6.1f} us CPU")
-    slower = medians["ledger"] / medians["none"] - 1
-    print(f"with the ledger a run is {slower:.1%} slower")
+        wall, cpu = (statistics.median(column) / secrets * 1e6 for column in zip(*measured, strict=True))
+        lines.append(f"| {kind} | {1e6 / wall:,.0f} | {wall:.1f} | {cpu:.1f} |")
+    slower = [kept[0] / none[0] - 1 for kept, none in zip(times["ledger"], times["none"], strict=True)]
+    spread = f"{statistics.median(slower):.1%} ({min(slower):.1%} to {max(slower):.1%})"
+    return "\n".join(lines) + f"\n\nWith the ledger a run is {spread} slower, pair by pair."
 
 
 def _run(target: Target, count: int, *, null: bool) -> tuple[float, float]:

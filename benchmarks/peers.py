@@ -18,6 +18,7 @@ import urllib.parse
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from typing import Any
 
 KEY_ID, KEY_SECRET = "fake-access-key-id", "fake-access-key-secret"
@@ -36,7 +37,8 @@ def definition(number: int) -> dict[str, str]:
     }
 
 
-def _sdk(endpoint: str, ca_file: str | None) -> tuple[Any, Callable[[int], Any]]:
+def sdk_client(endpoint: str, **config: Any) -> tuple[Any, Callable[[int], Any]]:
+    """Return the vendor's client, and what makes its request for one secret."""
     from alibabacloud_kms20160120 import models
     from alibabacloud_kms20160120.client import Client
     from alibabacloud_tea_openapi.models import Config
@@ -49,7 +51,7 @@ def _sdk(endpoint: str, ca_file: str | None) -> tuple[Any, Callable[[int], Any]]
             endpoint=host,
             protocol=scheme,
             region_id="cn-hangzhou",
-            ca=ca_file,
+            **config,
         )
     )
 
@@ -68,7 +70,7 @@ def _sdk(endpoint: str, ca_file: str | None) -> tuple[Any, Callable[[int], Any]]
 
 def sdk_sync(endpoint: str, count: int, ca_file: str | None) -> Callable[[], None]:
     """One call after the other."""
-    client, request = _sdk(endpoint, ca_file)
+    client, request = sdk_client(endpoint, ca=ca_file)
 
     def run() -> None:
         for number in range(count):
@@ -79,7 +81,7 @@ def sdk_sync(endpoint: str, count: int, ca_file: str | None) -> Callable[[], Non
 
 def sdk_threads(endpoint: str, count: int, ca_file: str | None) -> Callable[[], None]:
     """The synchronous client in 32 threads."""
-    client, request = _sdk(endpoint, ca_file)
+    client, request = sdk_client(endpoint, ca=ca_file)
 
     def run() -> None:
         with ThreadPoolExecutor(THREADS) as pool:
@@ -91,7 +93,7 @@ def sdk_threads(endpoint: str, count: int, ca_file: str | None) -> Callable[[], 
 
 def sdk_async(endpoint: str, count: int, ca_file: str | None) -> Callable[[], None]:
     """The asynchronous client, 64 in flight."""
-    client, request = _sdk(endpoint, ca_file)
+    client, request = sdk_client(endpoint, ca=ca_file)
 
     async def main() -> None:
         gate = asyncio.Semaphore(IN_FLIGHT)
@@ -106,25 +108,37 @@ def sdk_async(endpoint: str, count: int, ca_file: str | None) -> Callable[[], No
 
 
 def script(endpoint: str, count: int, ca_file: str | None) -> Callable[[], None]:
-    """A typical script: one session, a queue, 64 workers, a rate limiter out of the way, naive signing."""
+    """A typical script: a queue, 64 workers on one session, aiolimiter, plain signing, a list of results."""
     import aiohttp
     from aiolimiter import AsyncLimiter
 
+    @dataclass
+    class Secret:
+        SecretName: str
+        SecretData: str
+        VersionId: str
+        Description: str
+        Tags: str
+
+    manifest = [json.dumps(definition(number)) for number in range(count)]
+
     async def main() -> None:
-        queue: asyncio.Queue[dict[str, str] | None] = asyncio.Queue(1000)
-        limiter = AsyncLimiter(1e9, 1)
+        queue: asyncio.Queue[Secret | None] = asyncio.Queue(1000)
+        limiter = AsyncLimiter(1e9, 1)  # out of the way
         results = []
 
         async def work(session: aiohttp.ClientSession) -> None:
-            while (parameters := await queue.get()) is not None:
-                async with limiter, session.post(endpoint, data=_signed(parameters)) as response:
-                    results.append((await response.json(content_type=None))["RequestId"])
+            while (secret := await queue.get()) is not None:
+                form = signed(asdict(secret))
+                async with limiter, session.post(endpoint, data=form) as response:
+                    reply = await response.json()
+                    results.append((secret.SecretName, response.status, reply["RequestId"]))
 
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(work(session))
-            for number in range(count):
-                await queue.put(json.loads(json.dumps(definition(number))))
+            for line in manifest:
+                await queue.put(Secret(**json.loads(line)))
             for _ in range(IN_FLIGHT):
                 await queue.put(None)
 
@@ -132,7 +146,8 @@ def script(endpoint: str, count: int, ca_file: str | None) -> Callable[[], None]
     return lambda: asyncio.run(main())
 
 
-def _signed(parameters: dict[str, str]) -> dict[str, str]:
+def signed(parameters: dict[str, str]) -> dict[str, str]:
+    """Sign as the documentation's example does (RPC 1.0), and return the form."""
     every = {
         **parameters,
         "Action": "CreateSecret",
