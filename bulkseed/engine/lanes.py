@@ -28,4 +28,5 @@ def hold_back(lanes: Mapping[Lane, Pacer], sent_until: float | None, clock: Cloc
     ago = max(0.0, clock.time() - sent_until)
     for pacer in lanes.values():
         if pacer.limit_qps > 0:
-            pacer.hold_until(clock.monotonic() + 1 + SLACK - ago)
+            second = max(1.0, 1 / pacer.limit_qps)  # as `Window` counts
+            pacer.hold_until(clock.monotonic() + second * (1 + SLACK) - ago)

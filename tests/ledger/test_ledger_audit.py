@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 
@@ -128,9 +129,48 @@ def test_limits_that_are_no_whole_numbers(tmp_path: Path, limit: float, apart: f
     assert ("send times kept to the limit" not in failures(ledger.path)) is holds
 
 
-@given(st.lists(st.integers(0, 5_000_000), max_size=30))
-def test_the_fullest_window_is_found(times: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("pause", "limits", "holds"),
+    [
+        (1.01, (10, 10), True),
+        (0.9, (10, 10), False),
+        (0.5, (12, 10), False),
+        (0.9, (20, 10), True),
+        (0.9, (10, 20), True),
+        (0.0, (10, 0), True),
+        (0.0, (0, 10), True),
+        (-3600.0, (10, 10), True),
+    ],
+)
+def test_runs_that_follow_each_other_share_the_limit(
+    tmp_path: Path, pause: float, limits: tuple[int, int], holds: bool
+) -> None:
+    """Ten at once, a pause, ten more. Excused by a larger limit, none, or a clock that was set back."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(10), apart=0.01)
+        whole_run(ledger, definitions(20), "run-2", now=START + 0.09 + pause, apart=0.01)
+        with ledger.transaction():
+            for run, limit in enumerate(limits, start=1):
+                ledger.connection.execute(
+                    "UPDATE runs SET limits = json_object('create', ?) WHERE id = ?", (limit, run)
+                )
+    assert ("send times kept to the limit" not in failures(ledger.path)) is holds
+
+
+times_of_a_run = st.lists(st.integers(0, 3_000_000), max_size=20).map(sorted)
+
+
+@given(times_of_a_run, times_of_a_run)
+def test_the_fullest_window_is_found(first: list[int], second: list[int]) -> None:
     """It is what counting every window by hand gives; the end of a window is not in it."""
-    times.sort()
-    by_hand = max((sum(start <= time < start + 1_000_000 for time in times) for start in times), default=0)
-    assert _most_within(1.0, times) == by_hand
+    window = deque[int]()
+    assert _most_within(1.0, first, window) == (_by_hand(first), 0)
+    later = [time + 2_500_000 for time in second]
+    alone, together = _most_within(1.0, later, window)
+    assert alone == _by_hand(later)
+    if later and first and first[-1] <= later[0]:
+        assert max(_by_hand(first), alone, together) == _by_hand(first + later)
+
+
+def _by_hand(times: list[int]) -> int:
+    return max((sum(start <= time < start + 1_000_000 for time in times) for start in times), default=0)
