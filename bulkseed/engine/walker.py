@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Mapping
 from typing import TypeVar
 
@@ -59,9 +60,8 @@ class Walker:
                 step = steps.send(answer)
                 if isinstance(step, Wait):
                     answer = None
-                    if not await self._stop.sleep(step.seconds):
+                    if not (await self._stop.sleep(step.seconds) and await self._take_turn()):
                         return None
-                    await self._take_turn()
                 elif isinstance(step, Disown):
                     answer = None
                     await self._client.disown(errand)
@@ -79,10 +79,8 @@ class Walker:
         But not a deletion: before another one the journey looks what there is to delete.
         """
         while True:
-            if self._health.outage:
-                if not await self._health.hold(self._stop):
-                    return None
-                await self._take_turn()
+            if self._health.outage and not (await self._health.hold(self._stop) and await self._take_turn()):
+                return None
             answer = await self._client.attempt(errand, self._steps[step])
             if answer is None:
                 return None
@@ -94,9 +92,11 @@ class Walker:
                 return answer
             traveller.saw(step, answer)
 
-    async def _take_turn(self) -> None:
+    async def _take_turn(self) -> bool:
+        """Wait for leave to repeat an attempt. False: the run is stopping."""
         if self._retries is not None:
-            await self._retries.acquire()
+            await self._stop.wait_for(asyncio.ensure_future(self._retries.acquire()))
+        return not self._stop.requested
 
 
 def wall(end: Aborted) -> str:

@@ -12,8 +12,9 @@ from support import virtual_clock
 from bulkseed.engine.clock import Clock
 from bulkseed.engine.retries import BURST, PER_SECOND
 from bulkseed.engine.seed import seed
+from bulkseed.engine.stop import Stop
 from bulkseed.ledger import open_ledger
-from bulkseed.model import Credentials, Lost, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.model import Credentials, Lost, Origin, Outcome, SecretDefinition, SecretValue, Summary, Target
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.journey import Rules
 from bulkseed.wire.message import Request, Response
@@ -36,33 +37,52 @@ class Down:
         return Response(500, {}, b'{"Code": "InternalFailure", "RequestId": "0a1b2c3d"}')
 
 
+async def _fail(service: Down, folder: Path, stop: Stop | None = None) -> Summary:
+    clock = Clock(virtual_clock.now, virtual_clock.now)
+    definitions = [
+        SecretDefinition(f"s/{i}", SecretValue("fake"), "v1", Origin("m", i + 1)) for i in range(WORKERS)
+    ]
+    with open_ledger(folder / "x.ledger.db", TARGET) as ledger:
+        return await seed(
+            definitions,
+            TARGET,
+            ledger,
+            qps=0,
+            workers=WORKERS,
+            rules=Rules(RetryPolicy(max_attempts=3)),
+            stop_after=10 * WORKERS,
+            transport=service,
+            clock=clock,
+            rng=lambda: 0.9,
+            stop=stop,
+        )
+
+
 def test_retries_without_a_ceiling_do_not_stampede() -> None:
     """A thousand definitions fail together; from then on no second has more than the bucket gives."""
     service = Down()
-
-    async def fail(folder: Path) -> None:
-        clock = Clock(virtual_clock.now, virtual_clock.now)
-        definitions = [
-            SecretDefinition(f"s/{i}", SecretValue("fake"), "v1", Origin("m", i + 1)) for i in range(WORKERS)
-        ]
-        with open_ledger(folder / "x.ledger.db", TARGET) as ledger:
-            await seed(
-                definitions,
-                TARGET,
-                ledger,
-                qps=0,
-                workers=WORKERS,
-                rules=Rules(RetryPolicy(max_attempts=3)),
-                stop_after=10 * WORKERS,
-                transport=service,
-                clock=clock,
-                rng=lambda: 0.9,
-            )
-
     with tempfile.TemporaryDirectory() as folder:
-        virtual_clock.run(fail, Path(folder))
+        virtual_clock.run(_fail, service, Path(folder))
     first, retries = service.asked[:WORKERS], service.asked[WORKERS:]
     assert first[-1] - first[0] < 1
     assert len(retries) == 2 * WORKERS
     worst = max(sum(start <= at < start + 1 for at in retries) for start in retries[::50])
     assert worst <= PER_SECOND + BURST + 1
+
+
+def test_a_stop_does_not_wait_for_the_turn_of_retries() -> None:
+    """Hundreds wait for leave to repeat: the run ends at once, and repeats nothing any more."""
+    service = Down()
+
+    async def interrupt(folder: Path) -> None:
+        stop = Stop()
+        asyncio.get_running_loop().call_later(2.0, stop.request, "enough")
+        began = virtual_clock.now()
+        summary = await _fail(service, folder, stop)
+        assert virtual_clock.now() - began < 2.1
+        assert summary.outcomes[Outcome.PENDING] > 300
+        assert len(service.asked) == summary.attempts
+        assert max(service.asked) - began <= 2.0
+
+    with tempfile.TemporaryDirectory() as folder:
+        virtual_clock.run(interrupt, Path(folder))
