@@ -110,7 +110,8 @@ def machine(*packages: str) -> str:
         model = names[0].partition(": ")[2] if names else model
     versions = ", ".join(f"{name} {version(name)}" for name in ("bulkseed", "aiohttp", "uvloop", *packages))
     system = f"{os.cpu_count()} x {model}, {platform.system()}, Python {platform.python_version()}"
-    return f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {system}, {versions}; load {LOAD:.1f} before it, niceness {os.nice(0)}."
+    load = f"load {LOAD:.1f} before it, niceness {os.nice(0)}"
+    return f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {system}, {versions}; {load}."
 
 
 def publish(name: str, title: str, tables: str, data: object, *packages: str) -> None:
