@@ -25,7 +25,7 @@ from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.service.faults import KINDS, Arrival, Disturbance
 from bulkseed.service.local import local_service
 from bulkseed.service.options import ServiceOptions
-from bulkseed.wire.actions import create_key, create_secret, delete_secret, disable_key
+from bulkseed.wire.actions import create_key, create_secret, delete_secret, describe_key, disable_key
 from bulkseed.wire.message import Lane
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
@@ -61,6 +61,9 @@ def test_names_and_room_are_told_before_the_run(tmp_path: Path, target: Target) 
     assert code == document["exit_code"] == 1
     assert "2 of the names exist already, 1 are in their delete window" in text
     assert "not enough room: 10 to create, 7 left (3 of 10 used)" in text
+    code, document, text = plan(there, target, cwd=tmp_path)
+    assert (code, document["to_send"]) == (0, 0)
+    assert "0 of the names exist already" in text  # those that the ledger has settled are not counted again
 
 
 async def test_few_names_are_asked_for_and_many_are_looked_up_in_the_pages() -> None:
@@ -244,6 +247,23 @@ def test_wrong_credentials_are_found_at_once(tmp_path: Path, target: Target) -> 
     done = bulkseed("plan", manifest, "--online", "--endpoint", target.endpoint, cwd=tmp_path, env=env)
     assert done.returncode == 3
     assert "SignatureDoesNotMatch" in done.stderr
+
+
+async def test_questions_keep_to_the_quota_of_management() -> None:
+    """40 in a second, however many ask at once."""
+    times: list[float] = []
+    options = ServiceOptions(manage_qps=0)
+
+    def note(_: Arrival) -> None:
+        times.append(time.monotonic())
+
+    async with local_service(options, hook=note) as target, open_questioner(target) as service:
+        call = describe_key.Request("no-such-key").encode()
+        asked = [service.ask(Lane.MANAGE, call, describe_key.Reply.read) for _ in range(60)]
+        assert all(isinstance(answer, Fault) for answer in await asyncio.gather(*asked))
+    assert len(times) == 60
+    # The sender keeps to it exactly, as the pacer's tests see; a busy server notes arrivals late.
+    assert all(later - sooner > 0.9 for sooner, later in zip(times, times[40:], strict=False))
 
 
 async def _create(target: Target, count: int) -> None:
