@@ -165,9 +165,8 @@ def _invalid(
     bad.update(problem.parameter for problem in problems)
     # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown.
     shown = item.get("SecretData") or item.get(value_from.PARAMETER)
-    return InvalidLine(
-        origin,
-        tuple(reasons),
-        item["SecretName"] if shown and "SecretName" not in bad else None,
-        item["VersionId"] if shown and "VersionId" not in bad else None,
-    )
+    name = item["SecretName"] if shown and "SecretName" not in bad else None
+    if name is not None and "ExtendedConfig" not in bad:
+        name = created_name(name, item.get("SecretType"), item.get("ExtendedConfig"))
+    version_id = item["VersionId"] if shown and "VersionId" not in bad else None
+    return InvalidLine(origin, tuple(reasons), name, version_id)

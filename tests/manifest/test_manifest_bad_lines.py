@@ -309,3 +309,18 @@ def test_utf_16_is_told_once(tmp_path: Path) -> None:
     [entry] = _damaged(tmp_path, "", GOOD.encode("utf-16"))
     assert isinstance(entry, InvalidLine)
     assert entry.reasons == ("is UTF-16: save it as UTF-8; nothing from here on could be read",)
+
+
+def test_a_bad_line_has_the_name_that_the_service_would_give() -> None:
+    """So that a RAM user's rejected keys are found again by it; a bad UserName gives none."""
+    config = {"SecretSubType": "RamUserAccessKey", "UserName": "ann"}
+    ram = {
+        "SecretName": "$Auto",
+        "SecretType": "RAMCredentials",
+        "SecretData": "fake",
+        "ExtendedConfig": config,
+    }
+    for user, name in (("ann", "acs/ram/user/ann"), ("a b", "$Auto")):
+        config["UserName"] = user
+        [bad] = good_and_bad(read_text(json.dumps(ram), "jsonl"))[1]
+        assert bad.name == name
