@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
 
-_path = click.argument("path", metavar="LEDGER", type=click.Path(dir_okay=False))
+_path = click.argument("path", metavar="LEDGER", type=click.Path())
 
 
 @click.group()

@@ -45,7 +45,8 @@ def _ledger_option(name: str) -> Callable[[F], F]:
     return click.option(
         "--ledger",
         "ledger_path",
-        type=click.Path(dir_okay=False),
+        type=click.Path(),  # whatever is wrong with it, the ledger says so
+        metavar="FILE",
         help=f"The ledger's file.  [default: <first manifest's stem>.{name}.db]",
     )
 

@@ -13,7 +13,7 @@ from bulkseed.errors import UsageError
 
 
 @click.command()
-@click.argument("ledger", metavar="LEDGER", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("ledger", metavar="LEDGER", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",

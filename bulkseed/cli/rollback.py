@@ -31,7 +31,7 @@ MEANINGS = {
 
 
 @click.command()
-@click.argument("path", metavar="LEDGER", type=click.Path(dir_okay=False))
+@click.argument("path", metavar="LEDGER", type=click.Path())
 @o.target_options
 @click.option("--yes", is_flag=True, help="Do it; without this it is only said what would be done.")
 @click.option(

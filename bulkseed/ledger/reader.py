@@ -168,6 +168,8 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     with reachable(path), in_words(path):
         if not path.exists():
             raise LedgerError(f"there is no ledger {path}")
+        if path.is_dir():
+            raise LedgerError(f"ledger {path} cannot be used: it is a folder")
         ledger = LedgerReader(path, connect_read_only(path))
         try:
             new = is_new(ledger.connection, path)

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.command import BULKSEED, bulkseed, environment, simple, start, write_manifest
+from support.small_disk import CAN_MOUNT, limit_files, tmpfs
 from support.torture import assert_audited, held, rows_of, served
 
 from bulkseed.model import Outcome
 
 
-@pytest.mark.parametrize("limit_kib", [8, 200])
-def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, limit_kib: int) -> None:
-    """The ledger cannot grow: exit 4, why; with room it goes on, and knows of all that was sent.
+class Disk:
+    """A folder for a ledger that is too small, until there is room."""
 
-    The limit is the kernel's on the size of files (RLIMIT_FSIZE): a write beyond it fails as on a full disk.
-    """
+    def __init__(self, folder: Path, limit: Callable[[], None] | None, make_room: Callable[[], None]) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.make_room = make_room
+
+
+@contextmanager
+def disk(kind: str, kib: int, folder: Path) -> Iterator[Disk]:
+    """Give a disk; `kind` is ``limit`` or ``tmpfs``."""
+    if kind == "limit":
+        yield Disk(folder, limit_files(kib), lambda: None)
+        return
+    with tmpfs(folder / "disk", kib) as small:
+        yield Disk(small.path, None, lambda: small.remount("size=16m"))
+
+
+DISKS = [("limit", 8), ("limit", 200), *((("tmpfs", 40), ("tmpfs", 256)) if CAN_MOUNT else ())]
+
+
+@pytest.mark.parametrize(("kind", "kib"), DISKS)
+def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, kind: str, kib: int) -> None:
+    """The ledger cannot grow: exit 4, why; with room it goes on, and knows of all that was sent."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(900))
-    data_dir, ledger = tmp_path / "kms", tmp_path / "m.ledger.db"
-    with served(data_dir) as endpoint:
+    data_dir = tmp_path / "kms"
+    with served(data_dir) as endpoint, disk(kind, kib, tmp_path) as small:
+        ledger = small.folder / "m.ledger.db"
         command = ["apply", manifest, "--endpoint", endpoint, "--qps", "0", "--output", "json"]
+        command += ["--ledger", ledger]
         full = subprocess.run(
             [BULKSEED, *map(str, command)],
             cwd=tmp_path,
@@ -32,21 +55,29 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, limit_kib: i
             text=True,
             timeout=60,
             check=False,
-            preexec_fn=lambda: resource.setrlimit(
-                resource.RLIMIT_FSIZE, (limit_kib * 1024, limit_kib * 1024)
-            ),
+            preexec_fn=small.limit,
         )
         assert full.returncode == 4, full.stderr
         assert full.stderr.count("\n") <= 2, full.stderr
         assert "ledger" in full.stderr
         assert "full" in full.stderr
+        small.make_room()
         done = bulkseed(*command, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
+        rows = rows_of(ledger)
+        assert {row.outcome for row in rows} <= {Outcome.CREATED, Outcome.ADOPTED}
+        assert_audited(ledger)
     names = set(held(data_dir))
-    rows = rows_of(ledger)
     assert len(names) == len(rows) == 900
-    assert {row.outcome for row in rows} <= {Outcome.CREATED, Outcome.ADOPTED}
-    assert_audited(ledger)
+
+
+WRONG = {
+    "folder": "Is a directory",
+    "text.db": "is not a ledger",
+    "missing/m.ledger.db": "No such file or directory",
+    "/proc/m.ledger.db": "No such file or directory",
+    "/dev/full": "its disk is full",
+}
 
 
 def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(tmp_path: Path) -> None:
@@ -55,12 +86,49 @@ def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(tmp_path:
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.db").write_text("this is not a ledger, but it is long enough to be a header" * 20)
     with served(tmp_path / "kms") as endpoint:
-        for path in ("folder", "text.db", "missing/m.ledger.db", "/proc/m.ledger.db"):
+        for path, why in WRONG.items():
             done = bulkseed("apply", manifest, "--endpoint", endpoint, "--ledger", path, cwd=tmp_path)
-            assert done.returncode in {2, 4}, (path, done.stderr)
-            assert "Traceback" not in done.stderr
-            assert path in done.stderr
+            assert done.returncode == 4, (path, done.stderr)
+            assert done.stderr.startswith(f"Error: ledger {path} ")
+            assert why in done.stderr
+            assert done.stderr.count("\n") == 1
     assert held(tmp_path / "kms") == {}
+
+
+@pytest.mark.parametrize("command", ["status", "rows", "rejects", "audit"])
+def test_what_is_no_ledger_cannot_be_read(command: str, tmp_path: Path) -> None:
+    """A folder, another file, nothing at all: exit 4, and one line that says which."""
+    (tmp_path / "text.db").write_text("this is not a ledger, but it is long enough to be a header" * 20)
+    for path, why in (
+        (".", "is a folder"),
+        ("text.db", "is not a ledger"),
+        ("none.db", "there is no ledger"),
+    ):
+        done = bulkseed("ledger", command, path, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr
+        assert why in done.stderr
+
+
+if CAN_MOUNT:
+
+    @pytest.mark.parametrize("existing", [True, False])
+    def test_a_disk_that_is_read_only(tmp_path: Path, existing: bool) -> None:
+        """Nothing is sent that could not be recorded: exit 4. What is on the disk can be read and proved."""
+        manifest = write_manifest(tmp_path / "m.jsonl", simple(9))
+        with served(tmp_path / "kms") as endpoint, tmpfs(tmp_path / "disk", 4096) as small:
+            ledger = small.path / "m.ledger.db"
+            command = ["apply", manifest, "--endpoint", endpoint, "--qps", 0, "--ledger", ledger]
+            if existing:
+                assert bulkseed(*command, "--limit", 4, cwd=tmp_path).returncode == 0
+            small.remount("ro")
+            done = bulkseed(*command, cwd=tmp_path)
+            assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr
+            assert f"ledger {ledger} cannot be used: Read-only file system" in done.stderr
+            if existing:
+                audit = bulkseed("ledger", "audit", ledger, "--online", "--endpoint", endpoint, cwd=tmp_path)
+                assert audit.returncode == 0, audit.stdout + audit.stderr
+                assert "every settled row exists at the service: 4 do" in audit.stdout
+        assert len(held(tmp_path / "kms")) == (4 if existing else 0)
 
 
 def test_two_processes_on_one_ledger(tmp_path: Path) -> None:
