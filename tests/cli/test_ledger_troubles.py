@@ -175,3 +175,39 @@ def test_on_exists_through_real_sockets(tmp_path: Path, on_exists: str) -> None:
     assert values[theirs[2]["SecretName"]] == "fake-value-of-theirs"
     current = simple(4)[3]["SecretData"] if on_exists == "update" else "fake-value-of-theirs"
     assert values[theirs[3]["SecretName"]] == current
+
+
+RESTORED = {
+    "skip": (0, {"existing": 2}, "fake-value-of-theirs"),
+    "verify": (1, {"identical": 1, "conflict": 1}, "fake-value-of-theirs"),
+    "update": (0, {"identical": 1, "updated": 1}, simple(2)[1]["SecretData"]),
+    "fail": (1, {"rejected": 2}, "fake-value-of-theirs"),
+}
+
+
+@pytest.mark.parametrize("on_exists", RESTORED)
+def test_on_delete_window_through_real_sockets(tmp_path: Path, on_exists: str) -> None:
+    """Two that are scheduled for deletion fail with a hint; restored, they exist, and only then count."""
+    theirs = simple(2)
+    theirs[1] |= {"SecretData": "fake-value-of-theirs", "VersionId": "v0"}
+    before = write_manifest(tmp_path / "theirs.jsonl", theirs)
+    ours = write_manifest(tmp_path / "ours.jsonl", simple(3))
+    with served(tmp_path / "kms") as endpoint:
+        common = ["--endpoint", endpoint, "--qps", 0, "--output", "json"]
+        assert bulkseed("apply", before, *common, cwd=tmp_path).returncode == 0
+        undo = ["rollback", "theirs.ledger.db", *common, "--yes"]
+        assert bulkseed(*undo, cwd=tmp_path).returncode == 0
+        command = ["apply", ours, *common, "--on-exists", on_exists]
+        for more, (code, expected) in (
+            ((), (1, {"rejected": 2})),
+            (("--on-delete-window", "restore"), RESTORED[on_exists][:2]),
+        ):
+            done = bulkseed(*command, *more, cwd=tmp_path)
+            outcomes = {name: count for name, count in json.loads(done.stdout)["outcomes"].items() if count}
+            assert (done.returncode, outcomes) == (code, {"created": 1, **expected})
+            assert_audited(tmp_path / "ours.ledger.db")
+            rejects = bulkseed("ledger", "rejects", "ours.ledger.db", cwd=tmp_path).stdout
+            assert rejects.count("--on-delete-window restore") == (0 if more else 2)
+        audit = ["ledger", "audit", "ours.ledger.db", "--online", "--endpoint", endpoint]
+        assert bulkseed(*audit, cwd=tmp_path).returncode == 0
+    assert held(tmp_path / "kms")["app/00001"] == RESTORED[on_exists][2]
