@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from support.certificates import Authority
 from support.command import BULKSEED, environment, write_manifest
-from support.hostile_server import Peer, Script, answering, hostile_server, with_length
+from support.hostile_server import HostileServer, Peer, Script, hostile_server, with_length
 from support.proxy import forward_proxy
 
 CANARY = "canary-behind-enemy-lines"
@@ -119,6 +122,29 @@ async def test_any_reply_has_a_verdict(script: Script, tmp_path: Path) -> None:
         assert "Traceback" not in text
 
 
+BODY = b'{"RequestId": "0a1b2c3d4e5f", "SecretName": "app/0", "VersionId": "v1"}'
+ODD: dict[str, tuple[bytes, ...]] = {
+    "until the connection closes": (OK + b"Connection: close\r\n\r\n", BODY),
+    "in chunks": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n",
+        *(b"1\r\n%c\r\n" % byte for byte in BODY),
+        b"0\r\n\r\n",
+    ),
+    "byte by byte": tuple(bytes([byte]) for byte in with_length(BODY)),
+    "with another content type": (with_length(BODY, OK + b"Content-Type: text/html\r\n"),),
+    "after an interim reply": (b"HTTP/1.1 100 Continue\r\n\r\n", with_length(BODY)),
+}
+
+
+@pytest.mark.parametrize("parts", ODD.values(), ids=ODD)
+async def test_an_odd_reply_that_is_whole_counts(parts: tuple[bytes, ...], tmp_path: Path) -> None:
+    """However a success is wrapped, it is one: created at the first attempt."""
+    async with hostile_server(fixed(*parts)) as server:
+        call = ["apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE, "--timeout", 5]
+        code, stdout, stderr = await run(*call, cwd=tmp_path)
+    assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
+
+
 def server_context(authority: Authority, host: str) -> ssl.SSLContext:
     """Return a context with a certificate for `host`."""
     certificate, key = authority.issue(host)
@@ -127,50 +153,86 @@ def server_context(authority: Authority, host: str) -> ssl.SSLContext:
     return context
 
 
+async def creates(peer: Peer) -> None:
+    """Say of every secret that it was created."""
+    while await peer.reply(with_length(BODY)):
+        pass
+
+
+@asynccontextmanager
+async def over_tls(
+    authority: Authority, host: str, *, proxied: bool
+) -> AsyncIterator[tuple[HostileServer, list[str], dict[str, str]]]:
+    """Serve with a certificate for `host`; give the server, the options that lead to it, and the environment.
+
+    Behind a proxy that takes CONNECT the other transport is in use.
+    """
+    async with (
+        hostile_server(creates, server_context(authority, host)) as server,
+        forward_proxy(server.port) as proxy,
+    ):
+        options = ["--endpoint", f"https://127.0.0.1:{server.port}"]
+        yield server, options, {"HTTPS_PROXY": proxy.url, "https_proxy": proxy.url} if proxied else {}
+        assert bool(proxy.heads) is proxied
+        assert all(head.startswith(b"CONNECT 127.0.0.1:") for head in proxy.heads)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
 @pytest.mark.parametrize(
     ("host", "trusted"), [("127.0.0.1", False), ("kms.example", True)], ids=["unknown CA", "other host"]
 )
-async def test_a_wrong_certificate_is_one_error(host: str, trusted: bool, tmp_path: Path) -> None:
+async def test_a_wrong_certificate_is_one_error(
+    host: str, trusted: bool, proxied: bool, tmp_path: Path
+) -> None:
     """The run stops at once, says what is wrong, and no request was sent."""
     authority = Authority(tmp_path)
-    async with hostile_server(answering, server_context(authority, host)) as server:
-        trust = ["--ca-file", authority.ca_file] if trusted else []
-        endpoint = f"https://127.0.0.1:{server.port}"
-        code, stdout, stderr = await run(
-            "apply",
-            manifest_of(tmp_path, 40),
-            "--endpoint",
-            endpoint,
-            *trust,
-            "--progress",
-            "none",
-            cwd=tmp_path,
-        )
+    began = time.monotonic()
+    async with over_tls(authority, host, proxied=proxied) as (server, options, env):
+        options += ["--ca-file", str(authority.ca_file)] if trusted else []
+        call = ["apply", manifest_of(tmp_path, 40), *options, "--progress", "none"]
+        code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
     assert code == 3
     assert stderr.count("stopped early: the certificate of 127.0.0.1 does not verify") == 1
+    assert stderr.count("\n") == 2
     assert "pending: 40" in stdout
+    assert "attempts: 0" in stdout
+    assert server.connections <= 20
     assert server.requests == []
+    assert time.monotonic() - began < 10
 
 
-async def test_a_trusted_authority_is_accepted(tmp_path: Path) -> None:
-    """With --ca-file requests are sent over TLS."""
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
+async def test_a_trusted_authority_is_accepted(proxied: bool, tmp_path: Path) -> None:
+    """With --ca-file secrets are created over TLS, also through a proxy, which sees nothing of it."""
     authority = Authority(tmp_path)
-    async with hostile_server(answering, server_context(authority, "127.0.0.1")) as server:
-        endpoint = f"https://127.0.0.1:{server.port}"
-        await run(
-            "apply", manifest_of(tmp_path), "--endpoint", endpoint, "--ca-file", authority.ca_file, *HASTE,
-            cwd=tmp_path,
-        )  # fmt: skip
-    assert server.requests
+    async with over_tls(authority, "127.0.0.1", proxied=proxied) as (server, options, env):
+        call = ["apply", manifest_of(tmp_path), *options, "--ca-file", authority.ca_file, *HASTE]
+        code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
+    assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
 
 
 @pytest.mark.parametrize("excepted", [False, True])
 async def test_proxies_of_the_environment(excepted: bool, tmp_path: Path) -> None:
     """HTTP_PROXY is used, NO_PROXY respected."""
-    async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
+    async with hostile_server(creates) as server, forward_proxy(server.port) as proxy:
         env = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
         if excepted:
             env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-        await run("apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE, cwd=tmp_path, **env)
+        call = ["apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE]
+        code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
+    assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
     assert bool(proxy.heads) is not excepted
-    assert server.requests
+
+
+async def test_a_proxy_that_refuses_is_named(tmp_path: Path) -> None:
+    """Nothing reaches the service: every definition is exhausted, and the reason is the proxy's."""
+    async with (
+        hostile_server(creates) as server,
+        forward_proxy(server.port, b"407 Proxy Authentication Required") as proxy,
+    ):
+        endpoint = f"https://127.0.0.1:{server.port}"
+        call = ["apply", manifest_of(tmp_path), "--endpoint", endpoint, *HASTE]
+        code, stdout, _ = await run(*call, cwd=tmp_path, HTTPS_PROXY=proxy.url, https_proxy=proxy.url)
+    assert (code, "exhausted: 3" in stdout, server.requests) == (1, True, [])
+    _, rejects, _ = await run("ledger", "rejects", "m.ledger.db", cwd=tmp_path)
+    assert rejects.count("407") == 3
