@@ -27,8 +27,8 @@ _REFUSED = (
 )
 
 
-async def serve(limit: int, jitter: float) -> list[tuple[float, bool]]:
-    """Decide on requests until SIGTERM. What is refused does not count."""
+async def serve(limit: int, jitter: float, record: Path) -> None:
+    """Decide on requests until SIGTERM, then record it and exit. What is refused does not count."""
     window, decided = deque[float](maxlen=limit), list[tuple[float, bool]]()
     rng = random.Random(1)  # noqa: S311  # a network, not a key
 
@@ -56,8 +56,9 @@ async def serve(limit: int, jitter: float) -> list[tuple[float, bool]]:
     async with await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024) as server:
         print(json.dumps({"port": server.sockets[0].getsockname()[1], "pid": os.getpid()}), flush=True)
         await stop.wait()
-    return decided
+    await asyncio.to_thread(record.write_text, json.dumps(decided))
+    os._exit(0)  # clients may still hold connections
 
 
 if __name__ == "__main__":
-    Path(sys.argv[3]).write_text(json.dumps(asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))))
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])))
