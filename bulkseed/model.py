@@ -143,7 +143,7 @@ class Target:
     ca_file: str | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # one for every secret: freezing would triple what it costs to make
 class Created:
     """CreateSecret succeeded."""
 

@@ -92,7 +92,7 @@ class Done:
     current: bool = True
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # one for every secret: freezing would triple what it costs to make
 class Settled:
     """How a definition's journey ended. `doubt`: an attempt of ours may yet have taken effect."""
 

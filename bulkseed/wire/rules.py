@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -186,6 +187,15 @@ def _check_interval(text: str) -> Iterable[str]:
 
 
 def _check_tags(text: str) -> Iterable[str]:
+    return _known_tags(text) if len(text) < 2048 else _tags_problems(text)
+
+
+@lru_cache(maxsize=256)  # many definitions have the same tags
+def _known_tags(text: str) -> tuple[str, ...]:
+    return tuple(_tags_problems(text))
+
+
+def _tags_problems(text: str) -> Iterator[str]:
     try:
         tags = orjson.loads(text)
     except ValueError:
