@@ -271,12 +271,25 @@ def test_no_value_leaves_the_command(tmp_path: Path) -> None:
             ["ledger", "rejects", "m.ledger.db"],
             ["ledger", "status", "m.ledger.db"],
             ["ledger", "audit", "m.ledger.db"],
+            ["ledger", "audit", "m.ledger.db", "--online", "--endpoint", endpoint],
+            ["plan", manifest, "--online", "--endpoint", endpoint],
+            ["explain", manifest, "--line", 1],
+            ["verify", manifest, *common],
+            ["verify", manifest, *common, "--output", "json"],
+            ["report", "m.ledger.db"],
+            ["report", "other.ledger.db"],
+            ["report", "m.verify.db"],
+            ["rollback", "m.ledger.db", *common],
+            ["rollback", "m.ledger.db", *common, "--yes"],
         ]
         for number, call in enumerate(calls):
             done = bulkseed(*call, cwd=tmp_path)
             assert "Traceback" not in done.stderr, done.stderr
+            assert "Internal error" not in done.stderr, done.stderr
+            assert done.returncode in ({2} if "nonsense" in call else {0, 1}), (call, done.stderr)
             told[f"output of {number}: {call[0]} {call[1]}"] = (done.stdout + done.stderr).encode()
     told |= {name: content for name, content in _files(tmp_path).items() if name not in manifests}
+    assert {"m.report.html", "other.report.html", "m.verify.report.html"} <= set(told)
     secrets = {"a value": CANARY, "a bad line's value": BAD, "the key": KEY_SECRET}
     assert KEY_ID in environment()["ALIBABA_CLOUD_ACCESS_KEY_ID"]
     leaks = find_leaks(secrets, told)
