@@ -74,11 +74,12 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
     curl = " \\\n  ".join(
         [f"curl -X POST {address}", *headers, f"--data-raw {shlex.quote(request.body.decode())}"]
     )
+    creates = f"the value {MASK}" if definition.data == SecretValue(MASK) else "its value"
     parts = {
         "canonical request": shown.canonical,
         "string to sign": shown.string_to_sign,
         "signature": shown.signature,
-        "curl, good for 15 minutes and once": curl,
+        f"curl, good for 15 minutes and once; it creates the secret with {creates}": curl,
         "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)": _sdk_snippet(
             call, url, target
         ),

@@ -222,12 +222,12 @@ class TargetOptions:
     @property
     def binding(self) -> str | None:
         """What a ledger is bound to besides the region; None: the endpoint's host."""
-        return EMBEDDED if self.embedded else None
+        return f"{EMBEDDED} {Path(self.data_dir).resolve()}" if self.embedded else None
 
     @property
     def url(self) -> str:
         """The endpoint of a service that is not embedded."""
-        return self.endpoint or f"https://kms.{self.region}.aliyuncs.com"
+        return f"https://kms.{self.region}.aliyuncs.com" if self.endpoint is None else self.endpoint
 
 
 def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = "ledger") -> Path:

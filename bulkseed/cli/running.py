@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
@@ -17,7 +18,7 @@ import click
 
 from bulkseed.cli.options import TargetOptions
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError
+from bulkseed.errors import BulkseedError, UsageError
 from bulkseed.model import SignatureName, Target
 
 
@@ -26,6 +27,7 @@ async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: f
 
     Raises:
         CredentialsError: there are none.
+        UsageError: the endpoint makes no sense, or values would travel to the public service in plaintext.
     """
     signature: SignatureName = "rpc1" if given.signature == "rpc1" else "acs3"
     if given.embedded:
@@ -36,7 +38,12 @@ async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: f
         local = await stack.enter_async_context(local_service(service))
         return Target(local.endpoint, local.region, local.credentials, signature)
     from bulkseed.engine.credentials import find_credentials
+    from bulkseed.engine.endpoint import parse_endpoint
 
+    parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
+    where = urlsplit(given.url)
+    if where.scheme == "http" and (where.hostname or "").endswith(".aliyuncs.com"):
+        raise UsageError(f"{given.url} would carry values in plaintext: use https")
     credentials = find_credentials(os.environ, given.profile)
     return Target(given.url, given.region, credentials, signature, given.ca_file)
 

@@ -75,7 +75,7 @@ class Stats:
         self.known: Counter[Outcome] = Counter(
             dict.fromkeys(Outcome, 0)
         )  # settled by earlier runs, or invalid
-        self.carried: Counter[Outcome] = Counter()  # what workers have come to
+        self.carried: Counter[Outcome] = Counter(dict.fromkeys(Outcome, 0))  # what workers have come to
         self.attempts = 0
         self.throttled = 0
         self.retried = 0

@@ -40,6 +40,8 @@ def test_1_some_are_not_settled(tmp_path: Path) -> None:
         ["apply", "m.jsonl", "--set", "VersionId"],
         ["apply", "m.jsonl", "--set", "Versionid=v1"],
         ["apply", "m.jsonl", "--endpoint", "ftp://127.0.0.1"],
+        ["apply", "m.jsonl", "--endpoint", ""],
+        ["apply", "m.jsonl", "--endpoint", "http://kms.cn-hangzhou.aliyuncs.com"],
         ["plan", "m.unknown"],
         ["nonsense"],
     ],
@@ -53,6 +55,7 @@ def test_2_usage(call: list[str], manifest: Path, tmp_path: Path) -> None:
     assert done.stdout == ""
     assert "Error:" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "m.ledger.db").exists(), "a mistake has bound the ledger"
 
 
 def test_3_no_credentials(manifest: Path, tmp_path: Path) -> None:
@@ -84,6 +87,13 @@ def test_4_another_target(manifest: Path, tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "--ledger" in done.stderr
     assert stub.arrivals == []
+
+
+def test_4_another_data_directory(manifest: Path, tmp_path: Path) -> None:
+    """Two embedded services are two targets: what one has says nothing about the other."""
+    call = ["apply", manifest, "--endpoint", "embedded", "--qps", 0, "--data-dir"]
+    assert bulkseed(*call, "one", cwd=tmp_path).returncode == 0
+    assert bulkseed(*call, "other", cwd=tmp_path).returncode == 4
 
 
 def test_4_not_a_ledger(manifest: Path, tmp_path: Path) -> None:
