@@ -265,10 +265,12 @@ def test_no_value_leaves_the_command(tmp_path: Path) -> None:
             ["apply", manifest, *common, "--progress", "plain"],
             ["apply", other, *common, "--on-exists", "verify", "--ledger", "other.ledger.db"],
             ["apply", other, *common, "--on-exists", "update", "--ledger", "other.ledger.db"],
+            ["apply", other, *common, "--on-exists", "fail", "--ledger", "refused.ledger.db"],
             ["apply", manifest, *common, "--on-exists", "nonsense"],
             ["plan", manifest],
             ["ledger", "rows", "m.ledger.db"],
             ["ledger", "rejects", "m.ledger.db"],
+            ["ledger", "rejects", "refused.ledger.db"],
             ["ledger", "status", "m.ledger.db"],
             ["ledger", "audit", "m.ledger.db"],
             ["ledger", "audit", "m.ledger.db", "--online", "--endpoint", endpoint],
@@ -278,6 +280,7 @@ def test_no_value_leaves_the_command(tmp_path: Path) -> None:
             ["verify", manifest, *common, "--output", "json"],
             ["report", "m.ledger.db"],
             ["report", "other.ledger.db"],
+            ["report", "refused.ledger.db"],
             ["report", "m.verify.db"],
             ["rollback", "m.ledger.db", *common],
             ["rollback", "m.ledger.db", *common, "--yes"],
@@ -289,7 +292,7 @@ def test_no_value_leaves_the_command(tmp_path: Path) -> None:
             assert done.returncode in ({2} if "nonsense" in call else {0, 1}), (call, done.stderr)
             told[f"output of {number}: {call[0]} {call[1]}"] = (done.stdout + done.stderr).encode()
     told |= {name: content for name, content in _files(tmp_path).items() if name not in manifests}
-    assert {"m.report.html", "other.report.html", "m.verify.report.html"} <= set(told)
+    assert {f"{name}.report.html" for name in ("m", "other", "refused", "m.verify")} <= set(told)
     secrets = {"a value": CANARY, "a bad line's value": BAD, "the key": KEY_SECRET}
     assert KEY_ID in environment()["ALIBABA_CLOUD_ACCESS_KEY_ID"]
     leaks = find_leaks(secrets, told)
