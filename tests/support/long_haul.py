@@ -1,7 +1,7 @@
 """Hours of a run at its quota under the virtual clock: credentials expire, spells of throttling, outages.
 
-Every hour the service is away for four minutes, each time in another way, and throttles half of all requests
-for two. Credentials are good for half an hour.
+Every hour the service is away for four minutes, each time in another way, and for two minutes others take
+half of the quota. Credentials are good for half an hour.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.message import Request, Response
 from support import virtual_clock
-from support.quota import most_in_one_second
+from support.quota import SlidingWindow, most_in_one_second
 from support.world import Network, Trouble, World
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -75,7 +75,7 @@ async def haul(folder: Path, hours: float, rate: float) -> Haul:
     count = round(hours * HOUR * rate)
     start = virtual_clock.now()
     unlimited = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
-    world = World(folder, options=unlimited, troubles=_troubles(start))
+    world = World(folder, options=unlimited, troubles=_troubles(start, rate))
     source = _Expiring(world)
     world.target = replace(world.target, credentials=source)
     alive: list[Counter[str]] = []
@@ -100,14 +100,15 @@ def _definitions(count: int) -> Iterator[SecretDefinition]:
         yield SecretDefinition(f"haul/{i}", value, "v1", Origin("haul.jsonl", i + 1))
 
 
-def _troubles(start: float) -> Iterator[Trouble]:
+def _troubles(start: float, rate: float) -> Iterator[Trouble]:
     rng = random.Random(3)  # noqa: S311  # a simulation, repeatable
+    half = SlidingWindow(max(1.0, rate / 2))
     while True:
         hour, second = divmod(virtual_clock.now() - start, HOUR)
         one_way = 0.01 + 0.02 * rng.random()
         if OUTAGE[0] <= second < OUTAGE[1]:
             yield Trouble(OUTAGES[int(hour) % len(OUTAGES)], one_way)
-        elif SPELL[0] <= second < SPELL[1] and rng.random() < 0.5:
+        elif SPELL[0] <= second < SPELL[1] and not half.accepts(virtual_clock.now()):
             yield Trouble("429", one_way)
         else:
             yield Trouble(one_way=one_way)
