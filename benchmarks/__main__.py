@@ -20,17 +20,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 from benchmarks.certificate import self_signed
 from benchmarks.common import RESULTS, apply, cores, publish, stub_server, write_manifest
-from benchmarks.peers import PEERS, definition
+from benchmarks.peers import PEERS, definition, signed
 
 OURS, OURS_PLAIN = "bulkseed", "bulkseed, without uvloop"
 WRK = "wrk, replaying one request"
-COUNTS = {OURS: 40_000, OURS_PLAIN: 40_000, "typical aiohttp script": 6_000}
-TLS_COUNTS = {OURS: 25_000, OURS_PLAIN: 25_000, "SDK, async": 60}
+COUNTS = {OURS: 40_000, OURS_PLAIN: 40_000, "bare aiohttp script": 6_000, "typical aiohttp script": 6_000}
+TLS_COUNTS = {**COUNTS, OURS: 25_000, OURS_PLAIN: 25_000, "SDK, async": 60}
 FEW = 3_000
-TLS_PEERS = ("SDK, 32 threads", "SDK, async")
 OTHERS = ("quota", "local_kms", "ledger_cost", "resume", "memory")
 
 Figures = dict[str, float]
@@ -70,8 +70,8 @@ def _round(folder: Path, endpoint: str, ca_file: Path | None) -> Round:
         OURS: _ours(folder, endpoint, ca_file, counts[OURS], {}),
         OURS_PLAIN: _ours(folder, endpoint, ca_file, counts[OURS_PLAIN], {"BULKSEED_NO_UVLOOP": "1"}),
     }
-    for name in PEERS if ca_file is None else TLS_PEERS:
-        done[name] = _peer(name, endpoint, ca_file, counts.get(name, FEW))
+    for name in PEERS:
+        done[name] = _peer(name, folder, endpoint, ca_file, counts.get(name, FEW))
     if ca_file is None and shutil.which("wrk"):
         done[WRK] = _wrk(folder, endpoint)
     return done
@@ -88,17 +88,21 @@ def _ours(folder: Path, endpoint: str, ca_file: Path | None, count: int, env: di
     return _figures(created, applied.summary["elapsed_s"], applied.cpu)
 
 
-def _peer(name: str, endpoint: str, ca_file: Path | None, count: int) -> Figures:
-    command = [sys.executable, "-m", "benchmarks.peers", name, endpoint, str(count)]
+def _peer(name: str, folder: Path, endpoint: str, ca_file: Path | None, count: int) -> Figures:
+    manifest = str(folder / "bench.jsonl")
+    command = [sys.executable, "-m", "benchmarks.peers", name, endpoint, manifest, str(count)]
     command += [str(ca_file)] if ca_file else []
     took = json.loads(_run(command)[0])
     return _figures(took["secrets"], took["wall"], took["cpu"])
 
 
 def _wrk(folder: Path, endpoint: str) -> Figures:
-    body = "&".join(f"{key}={value}" for key, value in definition(1).items() if key != "Tags")
+    form = "application/x-www-form-urlencoded"
     script = folder / "post.lua"
-    script.write_text(f'wrk.method = "POST"\nwrk.body = "{body}"\nwrk.headers["Content-Type"] = "x"\n')
+    script.write_text(
+        f'wrk.method = "POST"\nwrk.body = "{urlencode(signed(definition(1)))}"\n'
+        f'wrk.headers["Content-Type"] = "{form}"\n'
+    )
     said, cpu = _run(["wrk", "-t1", "-c64", "-d3s", "-s", str(script), endpoint])
     requests = next(int(line.split()[0]) for line in said.splitlines() if " requests in " in line)
     return _figures(requests, 3.0, cpu)

@@ -1,0 +1,43 @@
+"""The comparison is fair: every client sends the same secrets, with the same parameters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import KEY_ID, KEY_SECRET, bulkseed
+from support.stub_kms import StubKms
+
+from benchmarks.common import write_manifest
+from benchmarks.peers import PEERS, definition
+
+ROOT = Path(__file__).parents[1]
+COUNT = 3
+RPC = {"Action", "Version", "Format", "AccessKeyId", "Timestamp"}
+"""What signature 1.0 adds, besides its ``Signature…``."""
+
+
+def create(client: str, manifest: Path, endpoint: str) -> None:
+    """Let a client create the secrets of a manifest."""
+    if client == "bulkseed":
+        done = bulkseed("apply", manifest, "--endpoint", endpoint, cwd=manifest.parent)
+        assert done.returncode == 0, done.stderr
+        return
+    peer = [sys.executable, "-m", "benchmarks.peers", client, endpoint, str(manifest), str(COUNT)]
+    subprocess.run(peer, cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("client", ["bulkseed", *PEERS])
+def test_every_client_sends_the_same(client: str, tmp_path: Path) -> None:
+    """What arrives is what the manifest says: every secret, every parameter, nothing else."""
+    manifest = write_manifest(tmp_path / "m.jsonl", COUNT)
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        create(client, manifest, stub.endpoint)
+    assert stub.problems == []
+    for sent in stub.created.values():
+        del sent["CreateTime"]  # the stub's
+        for key in [key for key in sent if key in RPC or key.startswith("Signature")]:
+            del sent[key]
+    assert stub.created == {sent["SecretName"]: sent for sent in map(definition, range(COUNT))}
