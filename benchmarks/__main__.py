@@ -6,7 +6,8 @@ Client and server have a core each. Every round runs every client once, so that 
 hits all alike; ratios are taken inside a round. Ours is the whole command: reading, validating, claiming,
 signing, sending, decoding, recording. Rates leave out the start of every client; the CPU time of ours
 includes its start, that of the others begins after their imports. ``--all`` then runs the other benchmarks
-too, half an hour with the long manifest of `benchmarks.memory`. All is written to ``benchmarks/results``.
+too, half an hour with the long manifest of `benchmarks.memory`. All is written to ``benchmarks/results``;
+``python tests/support/reference.py`` takes it into the README.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def main() -> None:
     about = f"Medians and ranges of {options.rounds} rounds; one core for the client, another for the server."
     tables = f"{about}\n\n## HTTP\n\n{_table(plain)}\n\n## HTTPS\n\n{_table(tls)}"
     figures = {"http": plain, "https": tls}
-    publish("comparison", "Against other clients", tables, figures, "alibabacloud_kms20160120")
+    versions = ("alibabacloud_kms20160120", "aiolimiter", "pydantic")
+    publish("comparison", "Against other clients", tables, figures, *versions)
     from benchmarks.plots import bars
 
     bars(plain, RESULTS / "comparison")

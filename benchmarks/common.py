@@ -117,10 +117,11 @@ def machine(*packages: str) -> str:
 def publish(name: str, title: str, tables: str, data: object, *packages: str) -> None:
     """Print a benchmark's result, and write it to the results as Markdown and JSON."""
     about = machine(*packages)
-    flags = " ".join(sys.argv[1:])
     module = "benchmarks" if name == "comparison" else f"benchmarks.{name}"
-    text = f"# {title}\n\n`python -m {module}{' ' if flags else ''}{flags}` on {about}\n\n{tables}\n"
+    command = " ".join(["python", "-m", module, *sys.argv[1:]])
+    text = f"# {title}\n\n`{command}` on {about}\n\n{tables}\n"
+    everything = {"command": command, "about": about, "figures": data}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text)
-    (RESULTS / f"{name}.json").write_text(json.dumps({"about": about, "figures": data}, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(everything, indent=1) + "\n")
     print(text, flush=True)

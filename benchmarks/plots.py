@@ -24,7 +24,7 @@ def bars(rounds: list[dict[str, dict[str, float]]], path: Path) -> None:
     """Draw secrets a second of every client, the median of all rounds, on a logarithmic scale."""
     rates = {name: statistics.median(one[name]["per_second"] for one in rounds) for name in rounds[0]}
     names = sorted(rates, key=lambda name: rates[name])
-    figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 0.45 * len(names)), layout="constrained")
     colours = [BLUE if name.startswith("bulkseed") else GREY for name in names]
     drawn = axes.barh(names, [rates[name] for name in names], color=colours)
     axes.bar_label(drawn, [f"{rates[name]:,.0f}" for name in names], padding=4)

@@ -1,13 +1,17 @@
-"""The parts of the README that the code writes: the reference of commands, the failure table, the schema.
+"""The parts of the README that the code writes: commands, failures, the schema, figures of benchmarks.
 
 ``python tests/support/reference.py`` writes them anew; a test holds the README to them.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import statistics
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +21,9 @@ from bulkseed.cli.numbers import LATENCY, NUMBERS
 from bulkseed.ledger.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+RESULTS = "benchmarks/results"
 
 
 def commands() -> str:
@@ -77,7 +83,90 @@ def watching() -> str:
     return "\n\n".join("\n".join(table) for table in tables) + "\n"
 
 
-SECTIONS = {"commands": commands, "failures": failures, "schema": schema, "watching": watching}
+def benchmarks() -> str:
+    """Return the comparison's table, and a line for each of the other results that are kept."""
+    told = _result("comparison")
+    http, https = told["figures"]["http"], told["figures"]["https"]
+    ours = next(iter(http[0]))
+    lines = [
+        f"`{told['command']}` on {told['about']} Medians of {len(http)} rounds (and ranges):\n",
+        f"| client | secrets a second | {ours} against it | over HTTPS | {ours} against it |",
+        "|---|---|---|---|---|",
+    ]
+    for client in http[0]:
+        cells = [*_cells(http, ours, client), *_cells(https, ours, client)]
+        lines.append(f"| {client} | {' | '.join(cells)} |")
+    picture = f"[SVG]({RESULTS}/comparison.svg), [PNG]({RESULTS}/comparison.png)"
+    lines.append(
+        f"\nAs a picture: {picture}. All results, with ranges and CPU times: [{RESULTS}]({RESULTS}).\n"
+    )
+    for name, (title, tell) in OTHERS.items():
+        if (ROOT / RESULTS / f"{name}.json").exists():
+            lines.append(f"- [{title}]({RESULTS}/{name}.md): {tell(_result(name)['figures'])}.")
+    return "\n".join(lines) + "\n"
+
+
+def _result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _cells(rounds: list[dict[str, dict[str, float]]], ours: str, client: str) -> tuple[str, str]:
+    """Return a client's rate, and how much faster ours was, round by round."""
+    if client not in rounds[0]:
+        return "", ""
+    rates = [one[client]["per_second"] for one in rounds]
+    ratios = [one[ours]["per_second"] / one[client]["per_second"] for one in rounds]
+    spread = f"{statistics.median(ratios):.3g}x ({min(ratios):.3g}-{max(ratios):.3g})"
+    return f"{statistics.median(rates):,.0f}", "" if client == ours else spread
+
+
+def _quota(courses: list[dict[str, Any]]) -> str:
+    told = []
+    for course in courses:
+        refused, lost = len(course["refused"]), course["secrets"] - len(course["accepted"])
+        took = max(course["accepted"], default=0.0)
+        told.append(f"{course['client']}: {refused:,} / {lost:,} / {took:.1f} s")
+    what = f"{courses[0]['secrets']:,} secrets at {courses[0]['limit']} a second"
+    return f"{what}, with jitter; requests refused / secrets lost / time: {'; '.join(told)}"
+
+
+def _ledger_cost(figures: dict[str, list[Sequence[float]]]) -> str:
+    pairs = zip(figures["ledger"], figures["none"], strict=True)
+    slower = statistics.median(kept[0] / none[0] - 1 for kept, none in pairs)
+    return f"claims before sends and durable answers make a run {slower:.1%} slower than none"
+
+
+def _resume(figures: dict[str, Any]) -> str:
+    rate = statistics.median(figures["per_second"])
+    return f"{figures['definitions']:,} finished definitions pass at {rate:,.0f} a second, nothing is sent"
+
+
+def _memory(peaks: list[dict[str, Any]]) -> str:
+    told = [f"{peak['mib']:.0f} MiB ({peak['definitions']:,}, {peak['run']})" for peak in peaks]
+    return f"the whole command peaks at {', '.join(told)}"
+
+
+def _local_kms(rounds: list[dict[str, float]]) -> str:
+    rate, cpu = (statistics.median(one[key] for one in rounds) for key in ("per_second", "cpu_us"))
+    return f"{rate:,.0f} creates a second, signatures checked, sealed and on disk, {cpu:.0f} µs of CPU each"
+
+
+OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "quota": ("A strict quota", _quota),
+    "ledger_cost": ("The ledger", _ledger_cost),
+    "resume": ("Resuming", _resume),
+    "memory": ("Memory", _memory),
+    "local_kms": ("The local KMS", _local_kms),
+}
+
+SECTIONS = {
+    "benchmarks": benchmarks,
+    "commands": commands,
+    "failures": failures,
+    "schema": schema,
+    "watching": watching,
+}
 
 
 def updated(text: str) -> str:
