@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +13,12 @@ from pathlib import Path
 from bulkseed.errors import LedgerBusyError, LedgerDamagedError, LedgerError
 from bulkseed.ledger.schema import APPLICATION_ID, VERSION
 
+_LOG = logging.getLogger("bulkseed.ledger")
 _NOT_A_LEDGER = "is not a ledger: use another --ledger"
+_NO_LOG = (
+    "has lost its content: it was copied without the file {name}-wal that lay beside it;"
+    " copy both, or use another --ledger"
+)
 _DAMAGED = "is damaged ({error}): restore a copy, or start a new one with another --ledger"
 _IN_USE = "is locked by another program ({error}): close it and run again"
 _WORDS: dict[int, tuple[type[LedgerError], str]] = {
@@ -77,13 +84,18 @@ def is_new(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell a file without content from a ledger that this version understands.
 
     Raises:
-        LedgerDamagedError: it is neither.
+        LedgerDamagedError: it is neither, or was copied without its log.
     """
+    size = path.stat().st_size
     kind, version, tables = (
         connection.execute(query).fetchone()[0]
         for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
     if (kind, version, tables) == (0, 0, 0):
+        # Tables are made before there is a log: those that are only in a log which is not here were lost. But
+        # a creation may just be going on, or have been undone by these questions.
+        if size and path.stat().st_size:
+            raise LedgerDamagedError(f"ledger {path} {_NO_LOG.format(name=path.name)}")
         return True
     if kind != APPLICATION_ID:
         raise LedgerDamagedError(f"ledger {path} {_NOT_A_LEDGER}")
@@ -93,6 +105,32 @@ def is_new(connection: sqlite3.Connection, path: Path) -> bool:
             "update bulkseed, or use another --ledger"
         )
     return False
+
+
+def warn_of_lost_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Say so if the last writer was killed and its write-ahead log is not there: rows may be missing.
+
+    A kill leaves the log, and any later use of the ledger by us keeps it or names no writer any more.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = 'writer'").fetchone()
+    log = path.with_name(f"{path.name}-wal")
+    if row and not (log.exists() and log.stat().st_size):
+        writer = json.loads(row[0])
+        _LOG.warning(
+            "ledger %s was not closed by process %s on %s, and %s is not beside it: "
+            "if this is a copy, what that process did last is missing; copy both files",
+            *(path, writer["pid"], writer["host"], log.name),
+        )
+
+
+def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file itself up to its log, so that even a copy without the log knows so much.
+
+    Not inside a transaction, and not past what a reader still needs: nobody is waited for.
+    """
+    if not connection.in_transaction:
+        with in_words(path):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _code(error: sqlite3.Error) -> int:

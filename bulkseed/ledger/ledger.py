@@ -16,7 +16,7 @@ from typing import Any
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.block import Block
 from bulkseed.ledger.entries import Admission, AttemptRecord, Settlement
-from bulkseed.ledger.file import in_words, this_host
+from bulkseed.ledger.file import checkpoint, in_words, this_host
 from bulkseed.ledger.lock import WriterLock
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
@@ -102,6 +102,7 @@ class Ledger(LedgerReader):
                 (run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM definitions")
+        checkpoint(self.connection, self.path)
         self._seen = bytearray(last_id + 1)
         return None if not before else now if before[0] is None else before[0] / 1e6
 

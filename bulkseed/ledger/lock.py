@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ _held: set[tuple[int, int]] = set()  # device and inode of every ledger that thi
 
 
 class WriterLock:
-    """Held from construction to `release`. Creates the file, with mode 0600, if `create`.
+    """Held from construction to `release`. Creates the file if `create`; an empty one gets mode 0600.
 
     Closing any descriptor of a file drops the locks that SQLite holds on it in the same process. So `release`
     comes after SQLite has closed, and a ledger that this process has open already is refused before a second
@@ -43,6 +44,9 @@ class WriterLock:
                 refusal = _busy(path) if isinstance(error, BlockingIOError) else error
                 os.close(self._fd)
                 raise refusal from None
+            status = os.fstat(self._fd)
+            if stat.S_ISREG(status.st_mode) and not status.st_size:
+                os.fchmod(self._fd, 0o600)  # it may have been there, for everybody to read
             self._key = _identity(self._fd)
             _held.add(self._key)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulkseed.errors import LedgerError, LedgerTargetError
-from bulkseed.ledger.file import connect, in_words, is_new, this_host
+from bulkseed.ledger.file import connect, in_words, is_new, this_host, warn_of_lost_log
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.lock import WriterLock
 from bulkseed.ledger.reader import LedgerReader
@@ -39,9 +39,11 @@ def open_ledger(
         with in_words(path):
             connection = connect(path)
             if is_new(connection, path):
-                _make(path, connection, binding or _host(target.endpoint), target.region)
+                _make(connection, binding or _host(target.endpoint), target.region)
             else:
                 _check_target(path, connection, binding or _host(target.endpoint), target.region)
+                warn_of_lost_log(connection, path)
+            _use_log(path, connection)
             connection.execute("PRAGMA synchronous = FULL")
             writer = {"pid": os.getpid(), "host": this_host(), "since": iso(time.time())}
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('writer', ?)", (json.dumps(writer),))
@@ -63,12 +65,8 @@ def need_target(ledger: LedgerReader, target: Target, *, binding: str | None = N
         _check_target(ledger.path, ledger.connection, binding or _host(target.endpoint), target.region)
 
 
-def _make(path: Path, connection: sqlite3.Connection, binding: str, region: str) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise LedgerError(
-            f"ledger {path} cannot be kept on this file system: it has no shared memory for SQLite"
-        )
+def _make(connection: sqlite3.Connection, binding: str, region: str) -> None:
+    """Make the tables in the file itself, before there is a log: no copy of it is ever without them."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in TABLES:
         connection.execute(statement)
@@ -79,6 +77,14 @@ def _make(path: Path, connection: sqlite3.Connection, binding: str, region: str)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def _use_log(path: Path, connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise LedgerError(
+            f"ledger {path} cannot be kept on this file system: it has no shared memory for SQLite"
+        )
 
 
 def _check_target(path: Path, connection: sqlite3.Connection, binding: str, region: str) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger.file import connect_read_only, in_words, is_new, reachable
+from bulkseed.ledger.file import connect_read_only, in_words, is_new, reachable, warn_of_lost_log
 from bulkseed.model import Outcome, Row
 
 _ROWS = """
@@ -173,6 +173,8 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
         ledger = LedgerReader(path, connect_read_only(path))
         try:
             new = is_new(ledger.connection, path)
+            if not new:
+                warn_of_lost_log(ledger.connection, path)
         except BaseException:
             ledger.close()
             raise

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -130,12 +131,112 @@ def test_a_creation_that_was_cut_short_is_taken_up(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(LedgerError, match="nothing was recorded yet"):
         read_ledger(path)
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.close()
-    with pytest.raises(LedgerError, match="nothing was recorded yet"):
-        read_ledger(path)
     new_ledger(tmp_path).close()
+
+
+@pytest.mark.parametrize("cut", [4096, 20_000, None], ids=["one page", "some pages", "all pages"])
+def test_a_creation_that_was_killed_while_it_was_written_is_taken_up(tmp_path: Path, cut: int | None) -> None:
+    """Its tables are in the file in part, and its journal says that there was nothing before."""
+    path, journal = tmp_path / "prod.ledger.db", tmp_path / "prod.ledger.db-journal"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")  # pages are written before the commit, as in its middle
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        for number in range(20):
+            connection.execute(f"CREATE TABLE table_{number} AS SELECT zeroblob(9000) AS content")
+        content, undo = path.read_bytes(), journal.read_bytes()
+    path.write_bytes(content[:cut])
+    journal.write_bytes(undo)
+    assert path.stat().st_size
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(2))
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_that_was_there_is_for_its_owner_only(tmp_path: Path) -> None:
+    """An empty file that everybody may read is made private, and so are those beside it."""
+    path = tmp_path / "prod.ledger.db"
+    path.touch()
+    path.chmod(0o644)
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(3))
+        modes = {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == {0o600}
+
+
+def _copy_without_log(path: Path) -> Path:
+    (path.parent / "copy").mkdir()
+    return Path(shutil.copy(path, path.parent / "copy" / "prod.ledger.db"))
+
+
+def test_a_copy_without_the_log_knows_whose_it_is(tmp_path: Path) -> None:
+    """From its creation on the file alone is bound: never empty, and never taken for another target's."""
+    with new_ledger(tmp_path) as ledger:
+        copy = _copy_without_log(ledger.path)
+    with read_ledger(copy) as reader:
+        assert (reader.status().binding, reader.status().runs) == ("kms.cn-hangzhou.aliyuncs.com", 0)
+    with pytest.raises(LedgerTargetError):
+        open_ledger(copy, target(region="cn-beijing"))
+
+
+@pytest.mark.parametrize("orderly", [False, True], ids=["killed", "closed"])
+def test_a_copy_without_the_log_knows_its_runs_and_what_it_may_lack(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, orderly: bool
+) -> None:
+    """It has the run that was killed; who uses it is told that rows may be missing. Else nobody is."""
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], {}, START)
+        ledger.admit(definitions(5), START)
+        copy = _copy_without_log(ledger.path)
+    path = ledger.path if orderly else copy
+    for _ in range(2):
+        with read_ledger(path) as reader:
+            last = reader.status().last_run
+            assert last is not None
+            assert (last.run_id, last.ended_at) == ("run-1", None)
+    told = "prod.ledger.db-wal is not beside it: if this is a copy"
+    assert [told in text for text in caplog.messages] == ([] if orderly else [True, True])
+    caplog.clear()
+    new_ledger(path.parent).close()
+    assert [told in text for text in caplog.messages] == ([] if orderly else [True])
+    new_ledger(path.parent).close()
+    assert len(caplog.messages) == (0 if orderly else 1), "once it was closed in order, it is whole"
+
+
+def test_a_ledger_that_is_killed_says_nothing_of_a_log_that_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """File and log together are the whole ledger."""
+    with child("write", tmp_path / "prod.ledger.db") as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline()
+        writer.kill()
+    with read_ledger(tmp_path / "prod.ledger.db") as reader:
+        assert reader.counts()[Outcome.PENDING] > 0
+    new_ledger(tmp_path).close()
+    assert caplog.messages == []
+
+
+def test_a_log_that_a_reader_needs_is_not_waited_for(tmp_path: Path) -> None:
+    """A run begins while somebody reads, at once."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(3))
+        with read_ledger(ledger.path) as reader:
+            reader.connection.execute("BEGIN")
+            assert reader.counts()[Outcome.CREATED] == 3
+            before = time.monotonic()
+            ledger.begin_run("run-2", [], {}, START + 60)
+            assert time.monotonic() - before < 2.0
+
+
+def test_a_file_whose_content_was_in_a_log_that_is_gone_is_refused(tmp_path: Path) -> None:
+    """It is not called empty, and no ledger is begun in it: the message says which file is missing."""
+    path = tmp_path / "prod.ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    for use in (read_ledger, lambda path: open_ledger(path, target())):
+        with pytest.raises(LedgerDamagedError, match=r"copied without the file prod\.ledger\.db-wal"):
+            use(path)
 
 
 @pytest.mark.parametrize(
