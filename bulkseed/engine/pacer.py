@@ -42,7 +42,7 @@ class Permit:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self.sent_at: float | None = None
-        self.placed_at: float | None = None  # owned by `Window`
+        self.placed_at: float | None  # owned by `Window`, which sets it at the write
 
     def written(self) -> None:
         """Count the send from now; call it at the moment of the write."""
@@ -99,10 +99,10 @@ class Pacer:
 
     async def acquire(self) -> Permit | None:
         """Wait for a permit; None once the lane is closed."""
+        if self._open_road:
+            return Permit(self)
         if self._closed:
             return None
-        if self._open_road:
-            return self._grant()
         if not self._waiters and self._free_at(now := self._clock()) <= now:
             return self._grant()
         future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
@@ -130,6 +130,7 @@ class Pacer:
     def close(self) -> None:
         """Grant nothing any more: everyone who waits, now or later, gets None."""
         self._closed = True
+        self._open_road = False
         self._disarm()
         for future in self._waiters:
             if not future.done():
@@ -137,11 +138,9 @@ class Pacer:
         self._waiters.clear()
 
     def _slow_down(self, now: float, latency: float, retry_after: float | None) -> None:
-        second_ago = now - 1
         self._refused.append(now)
-        for times in (self._recent, self._refused):
-            while times and times[0] <= second_ago:
-                times.popleft()
+        _forget(self._recent, now - 1)
+        _forget(self._refused, now - 1)
         if retry_after:
             self._paused_until = max(self._paused_until, now + min(retry_after, PAUSE_MAX))
         span = min(1.0, max(now - self.first_sent_at, 0.05))
@@ -176,20 +175,20 @@ class Pacer:
 
     def _wrote(self, permit: Permit) -> None:
         now = self._clock()
-        permit.sent_at = now
-        self._granted -= 1
-        self.sent += 1
-        self.last_sent_at = now
-        if self.sent == 1:
+        permit.sent_at = self.last_sent_at = now
+        if not self.sent:
             self.first_sent_at = now
+        self.sent += 1
         recent = self._recent
         recent.append(now)
-        second_ago = now - 1
-        while recent[0] <= second_ago:
-            recent.popleft()
-        if len(recent) > self.worst_second:
-            self.worst_second = len(recent)
+        if len(recent) > self.worst_second:  # otherwise it does not matter how many of them are older
+            second_ago = now - 1
+            while recent[0] <= second_ago:
+                recent.popleft()
+            if len(recent) > self.worst_second:
+                self.worst_second = len(recent)
         if self._window is not None:
+            self._granted -= 1
             self._window.wrote(permit, now)
             if self._waiters and self._timer is None:
                 self._serve()
@@ -230,3 +229,8 @@ class Pacer:
             self._timer.cancel()
             self._timer = None
             self._timer_at = math.inf
+
+
+def _forget(times: deque[float], until: float) -> None:
+    while times and times[0] <= until:
+        times.popleft()

@@ -10,6 +10,8 @@ At the service: it counts a request at some moment between our write and its rep
 may arrive closer together. The place is kept until a second after the latest moment at which it can have been
 counted, as seen by a new request that arrives as early as any can: `reply - fastest round trip + 1 s`. That
 adds the request's own excess latency, on average half of the jitter of each way, and no jitter is guessed.
+Until a second after the first reply nobody knows how fast a round trip can be: it counts as 0, and all of a
+latency as excess. Otherwise a slow first reply would make the next ones look as if they had no jitter.
 """
 
 from __future__ import annotations
@@ -31,13 +33,18 @@ EXCESS_MAX = 0.1
 EPOCH = 30.0
 """The fastest round trip is the minimum of this epoch and the last, in seconds: routes change."""
 
+FIRST_EPOCH = 1.0
+FIRST_EXCESS_MAX = 0.5
+"""The first epoch is short. In it the excess may be more, as a connection's first request may be slow."""
+
 
 class Window:
     """At most `limit` requests in any second; below 1 a second, one request in `1 / limit` seconds."""
 
     __slots__ = (
         "_base",
-        "_epoch_began",
+        "_epoch_ends",
+        "_excess_max",
         "_held",
         "_in_flight",
         "_last",
@@ -56,10 +63,11 @@ class Window:
         self._in_flight: deque[Permit] = deque()  # in the order of their writes; ended ones leave lazily
         self._open = 0  # how many of them have a place
         self._held: list[float] = []  # heap: when the places of ended requests become free
-        self._base = math.inf  # fastest round trip
-        self._spread = EXCESS_MAX  # slowest minus fastest
-        self._epoch_began = -math.inf
-        self._last = self._now = (math.inf, 0.0)  # fastest and slowest of the last epoch and of this one
+        self._base = 0.0  # fastest round trip
+        self._excess_max = self._spread = FIRST_EXCESS_MAX  # spread: slowest minus fastest
+        self._epoch_ends = -math.inf
+        # Fastest and slowest of the last epoch and of this one; before the first, anything is possible.
+        self._last = self._now = (0.0, math.inf)
 
     def wrote(self, permit: Permit, now: float) -> None:
         """Start the second of a request that is written now."""
@@ -74,21 +82,23 @@ class Window:
             return now
         permit.placed_at = None
         self._open -= 1
-        excess = min(now - placed_at - self._base, EXCESS_MAX)
+        excess = min(now - placed_at - self._base, self._excess_max)
         until = placed_at + max(self._shortest, self._second + excess)
         heappush(self._held, until)
         return until
 
     def answered(self, now: float, latency: float) -> None:
         """Learn from a round trip of `latency` seconds."""
-        if now - self._epoch_began >= EPOCH:
-            self._epoch_began = now
+        if now >= self._epoch_ends:
+            first = self._epoch_ends == -math.inf
+            self._excess_max = FIRST_EXCESS_MAX if first else EXCESS_MAX
+            self._epoch_ends = now + (FIRST_EPOCH if first else EPOCH)
             self._last, self._now = self._now, (math.inf, 0.0)
         fastest, slowest = self._now
         if not fastest <= latency <= slowest:
             self._now = fastest, slowest = min(fastest, latency), max(slowest, latency)
             self._base = min(fastest, self._last[0])
-            self._spread = min(max(slowest, self._last[1]) - self._base, EXCESS_MAX)
+            self._spread = min(max(slowest, self._last[1]) - self._base, self._excess_max)
 
     def free_at(self, now: float, granted: int) -> float:
         """Return when there is a place while `granted` are unwritten; inf: not before one is written."""

@@ -110,7 +110,10 @@ def test_no_second_holds_more_sends_than_the_limit(
 def test_a_run_takes_no_longer_than_its_attempts_at_the_limit(
     limit: float, attempts: int, spare: int, latency: float, jitter: float, seed: int
 ) -> None:
-    """With workers enough, attempts ÷ rate is all the time it takes, plus 0.5 % and the jitter."""
+    """With workers enough, attempts ÷ rate is all the time it takes, plus 0.5 % and the jitter.
+
+    Only until the latency is known it may be added, half a second of it, to three rounds at most.
+    """
     rng = random.Random(seed)  # noqa: S311  # a simulation, repeatable
     attempts = min(attempts, math.ceil(limit * 30))
     workers = math.ceil(limit * (latency + jitter)) + spare
@@ -136,7 +139,8 @@ def test_a_run_takes_no_longer_than_its_attempts_at_the_limit(
     slots = max(1, math.floor(limit))
     second = max(1.0, 1 / limit)
     rounds = (attempts - 1) // slots
-    assert run(main) <= rounds * (second * 1.005 + jitter + 0.004) + second
+    unknown = min(rounds, 3) * min(latency + jitter, 0.5)
+    assert run(main) <= rounds * (second * 1.005 + jitter + 0.004) + second + unknown
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ def test_idle_time_is_not_saved_up() -> None:
 
 @pytest.mark.parametrize("latency", [0.3, 2.5])
 def test_a_long_way_costs_no_throughput(latency: float) -> None:
-    """A steady latency, even beyond the window itself, leaves the limit in full use."""
+    """A steady latency, even beyond the window itself, leaves the limit in full use once it is known."""
 
     async def main() -> float:
         pacer = Pacer(20, clock=now)
@@ -208,8 +212,10 @@ def test_a_long_way_costs_no_throughput(latency: float) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(64):
                 group.create_task(work())
+            await asyncio.sleep(5)
+            sent = pacer.sent
             await asyncio.sleep(60)
             pacer.close()
-        return pacer.sent / 60
+        return (pacer.sent - sent) / 60
 
     assert run(main) >= 20 * 0.985

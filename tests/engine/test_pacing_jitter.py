@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from support.quota import CalendarWindow, Quota, Record, SlidingWindow, use
+from support.quota import CalendarWindow, Quota, Record, SlidingWindow, most_in_one_second, use
 from support.virtual_clock import now, run
 
 from bulkseed.engine.pacer import Pacer
@@ -47,6 +47,34 @@ def test_the_service_accepts_95_percent_and_refuses_one(
     record = _with_jitter(window, limit, jitter, jitter if ways == "both" else 0.0, seconds)
     assert record.rate(1.5, seconds) >= 0.95 * limit
     assert record.refusals(0, seconds) <= 0.01
+
+
+@pytest.mark.parametrize("limit", [10, 20, 50, 100, 200])
+@pytest.mark.parametrize("slow", [1, 3])
+def test_a_slow_start_does_not_exceed_the_limit_at_the_service(limit: int, slow: int) -> None:
+    """When the first replies take 300 ms and later ones 5 to 40, no second at the service is over the limit.
+
+    It holds for every second that ends until two seconds after the first reply, whichever request it answers.
+    """
+
+    async def main(seed: int) -> Record:
+        rng = random.Random(seed)  # noqa: S311  # a simulation, repeatable
+        left = slow
+
+        def there() -> float:
+            nonlocal left
+            left -= 1
+            return (0.3 if left >= 0 else 0.0) + rng.uniform(0.0025, 0.02)
+
+        pacer = Pacer(limit, clock=now)
+        return await use(
+            SlidingWindow(1e9), pacer, 2.6, there=there, back=lambda: rng.uniform(0.0025, 0.02), workers=64
+        )
+
+    for seed in range(10):
+        arrived = run(main, seed).accepted
+        assert most_in_one_second([at for at in arrived if at < 2.0]) <= limit
+        assert len(arrived) >= 2.1 * limit
 
 
 def test_jitter_costs_its_mean_not_its_maximum() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from statistics import fmean
 
 import pytest
 from support.quota import CalendarWindow, Quota, Record, SlidingWindow, crowd, use
@@ -19,10 +20,10 @@ JOIN, LEAVE, END = 10.0, 50.0, 75.0
     ("limit", "others", "refusals"),
     [
         (10.0, 3.0, 0.06),
-        (10.0, 5.0, 0.08),
-        (10.0, 8.0, 0.25),
+        (10.0, 5.0, 0.10),
+        (10.0, 8.0, 0.20),
         (50.0, 25.0, 0.03),
-        (50.0, 45.0, 0.10),
+        (50.0, 45.0, 0.11),
         (500.0, 250.0, 0.015),
         (500.0, 450.0, 0.03),
     ],
@@ -30,21 +31,24 @@ JOIN, LEAVE, END = 10.0, 50.0, 75.0
 def test_a_shared_quota_is_shared_and_taken_back(
     window: type[SlidingWindow | CalendarWindow], limit: float, others: float, refusals: float
 ) -> None:
-    """We find about what others leave, with few refusals; 10 s after they left the quota is ours again."""
+    """We find about what others leave, with few refusals; 10 s after they left the quota is ours again.
 
-    async def main() -> Record:
+    The first two are means over several crowds: what one refusal at 10 a second does is chance.
+    """
+
+    async def main(seed: int) -> Record:
         quota: Quota = window(limit)
         async with asyncio.TaskGroup() as group:
-            group.create_task(crowd(quota, others, JOIN, LEAVE))
+            group.create_task(crowd(quota, others, JOIN, LEAVE, seed))
             ours = group.create_task(
                 use(quota, Pacer(limit, clock=now), END, workers=max(8, int(limit * 0.1)))
             )
         return ours.result()
 
-    record = run(main)
-    assert record.rate(JOIN + 5, LEAVE) >= 0.7 * (limit - others)
-    assert record.refusals(JOIN + 5, LEAVE) <= refusals
-    assert record.rate(LEAVE + 10, END) >= 0.95 * limit
+    records = [run(main, seed) for seed in range(10 if limit <= 50 else 1)]
+    assert fmean(record.rate(JOIN + 5, LEAVE) for record in records) >= 0.7 * (limit - others)
+    assert fmean(record.refusals(JOIN + 5, LEAVE) for record in records) <= refusals
+    assert min(record.rate(LEAVE + 10, END) for record in records) >= 0.95 * limit
 
 
 @pytest.mark.parametrize("limit", [10.0, 100.0])

@@ -116,7 +116,7 @@ def test_unwritten_permits_count_until_they_go_back() -> None:
         held[0].written()
         wrote_at = now()
         await waiting
-        assert 1 <= now() - wrote_at <= 1.2
+        assert 1 <= now() - wrote_at <= 1.51  # the answer is not awaited for longer
 
     run(main)
 
@@ -135,7 +135,7 @@ def test_an_answer_may_free_a_place_sooner() -> None:
         await waiting
         return now() - start
 
-    assert 1.005 <= run(main) <= 1.01  # a second and the slack
+    assert 1.01 <= run(main) <= 1.015
 
 
 def test_a_grant_to_someone_just_cancelled_is_not_lost() -> None:
