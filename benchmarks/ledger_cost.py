@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks.common import publish
 from bulkseed.engine.seed import seed
-from bulkseed.ledger import Admission, AttemptRecord, Claim, Ledger, Settlement, open_ledger
+from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Ledger, Settlement, open_ledger
 from bulkseed.model import Credentials, ManifestEntry, Origin, SecretDefinition, SecretValue, Target
 
 
@@ -38,7 +38,12 @@ class NullLedger(Ledger):
             [Claim(entry, i) for i, entry in enumerate(entries) if isinstance(entry, SecretDefinition)]
         )
 
-    def record(self, settlements: Sequence[Settlement], attempts: Sequence[AttemptRecord] = ()) -> None:
+    def record(
+        self,
+        settlements: Sequence[Settlement],
+        attempts: Sequence[AttemptRecord] = (),
+        creations: Sequence[Creation] = (),
+    ) -> None:
         """Forget."""
 
 

@@ -191,6 +191,8 @@ class Outcome(StrEnum):
     INVALID = "invalid"
     PENDING = "pending"
 
+    __hash__ = str.__hash__  # an enum's own is Python code, and this one is looked up for every secret
+
     @property
     def settled(self) -> bool:
         """True when a later run leaves this definition alone."""

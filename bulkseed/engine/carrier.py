@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bulkseed.engine.client import Errand
+from bulkseed.engine.client import Client, Errand
 from bulkseed.engine.clock import Clock
+from bulkseed.engine.exchange import STEPS
 from bulkseed.engine.health import Health
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.task import Task
 from bulkseed.engine.walker import STOPPED_EARLY, Walker, wall
-from bulkseed.ledger import Claim, Settlement
-from bulkseed.model import InvalidLine, Outcome, Row
+from bulkseed.ledger import Claim, Creation, Settlement
+from bulkseed.model import Created, InvalidLine, Outcome, Row
 from bulkseed.policy.advice import advice
-from bulkseed.policy.journey import Aborted, Rules, Settled, Traveller
+from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Traveller, as_created
 
 
 class Carrier:
@@ -26,6 +27,7 @@ class Carrier:
         run_id: str,
         task: Task,
         rules: Rules,
+        client: Client,
         walker: Walker,
         health: Health,
         stop: Stop,
@@ -37,7 +39,9 @@ class Carrier:
     ) -> None:
         self._run_id = run_id
         self._task = task
+        self._first = STEPS[task.first]
         self._rules = rules
+        self._client = client
         self._walker = walker
         self._health = health
         self._stop = stop
@@ -54,6 +58,18 @@ class Carrier:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         errand = Errand(claim)
+        answer: Answer | None = None
+        if not self._health.outage:
+            asked_at, first_at = self._clock.time(), self._health.working_time()
+            answer = await self._client.attempt(errand, self._first)
+            if answer is None:
+                self.leave_pending(errand, in_doubt=claim.doubt_since is not None)
+                return
+            if isinstance(answer, Created):  # nearly always, and this way costs a third
+                self._health.answered(answer)
+                self._stats.waiting_for_service = False
+                self._finish(errand, as_created(answer))
+                return
         traveller = Traveller(
             self._rules.retry,
             claim.doubt_since,
@@ -63,8 +79,10 @@ class Carrier:
             theirs=claim.theirs,
             generated=claim.definition.generated,
         )
+        if answer is not None:
+            traveller.set_out(asked_at, first_at)
         steps = self._task.journey(self._rules, claim.definition.version_id, traveller)
-        end = await self._walker.walk(errand, steps, traveller)
+        end = await self._walker.walk(errand, steps, traveller, answer)
         if end is None:
             self.leave_pending(errand, in_doubt=traveller.in_doubt)
         else:
@@ -86,23 +104,27 @@ class Carrier:
 
     def _settle(self, errand: Errand, end: Settled) -> None:
         self._stats.carried[end.outcome] += 1
-        now = self._clock.time()
-        message = end.message
-        if message is None and end.code is not None:
-            message = advice(end.code).meaning
-        self._recorder.settled(
-            Settlement(
-                errand.claim.row_id,
-                end.outcome,
-                now,
-                code=end.code,
-                message=message,
-                status=end.status,
-                request_id=end.request_id,
-                arn=end.arn,
-                doubt=end.doubt,
+        row_id, message = errand.claim.row_id, end.message
+        if end.outcome is Outcome.CREATED:
+            now = errand.sent_at + errand.latency
+            self._recorder.created(Creation(row_id, errand.sent_at, errand.latency, end.request_id, end.arn))
+        else:
+            now = self._clock.time()
+            if message is None and end.code is not None:
+                message = advice(end.code).meaning
+            self._recorder.settled(
+                Settlement(
+                    row_id,
+                    end.outcome,
+                    now,
+                    code=end.code,
+                    message=message,
+                    status=end.status,
+                    request_id=end.request_id,
+                    arn=end.arn,
+                    doubt=end.doubt,
+                )
             )
-        )
         if self._on_row is not None:
             definition = errand.claim.definition
             self._on_row(

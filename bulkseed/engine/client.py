@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from bulkseed.engine.clock import Clock, ServiceTime
 from bulkseed.engine.credentials import Keyring
@@ -40,15 +41,20 @@ def new_nonce() -> str:
 
 
 class Errand:
-    """A claim on its way, with what its attempts have left so far."""
+    """A claim on its way, with what its attempts have left so far.
 
-    __slots__ = ("attempts", "claim", "first_sent_at", "last")
+    `sent_at` and `latency` are those of the last attempt, in seconds.
+    """
+
+    __slots__ = ("attempts", "claim", "first_sent_at", "last", "latency", "sent_at")
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.attempts = 0
         self.first_sent_at: float | None = None
         self.last: Exchange | None = None
+        self.sent_at = 0.0
+        self.latency = 0.0
 
 
 class Client:
@@ -76,10 +82,13 @@ class Client:
     async def attempt(self, errand: Errand, exchange: Exchange) -> Answer | None:
         """Make one attempt; None when the run is stopping and nothing was sent.
 
+        It goes on record here, but for one that created: that goes on record with the end that it brings.
+
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        call = exchange.encode(errand.claim.definition)
+        definition = errand.claim.definition
+        call = exchange.encode(definition)
         lane = self._lanes[exchange.lane]
         permit = await lane.acquire()
         if permit is None:
@@ -87,27 +96,27 @@ class Client:
         answer: Answer = _CANCELLED
         status = None
         try:
-            signer = await self._keyring.signer()
+            signer = self._keyring.lasting or await self._keyring.signer()
             request = signer.sign(call, self._clock.wall() + self.time.correction, self._nonce())
             response = await self._transport.send(request, permit.written)
             if isinstance(response, Lost):
                 answer = response
             else:
-                answer = self._understand(response, exchange, errand.claim.definition)
+                answer = self._understand(response, exchange, definition)
                 status = response.status
         finally:  # what was sent counts, also when the run is cancelled meanwhile
             permit.release()
             if permit.sent_at is not None:
                 latency = self._clock.monotonic() - permit.sent_at
                 self._count(errand, exchange, permit.sent_at, latency, status, answer)
-        if permit.sent_at is not None:
-            lane.answered(
-                latency,
-                throttled=isinstance(answer, Fault) and classify(answer) is Verdict.THROTTLED,
-                retry_after=answer.retry_after if isinstance(answer, Fault) else None,
-            )
-        elif isinstance(answer, Lost):  # nothing was sent, so nothing is counted
-            self._stats.last_problem = answer.reason
+        if permit.sent_at is None:  # nothing was sent, so nothing is counted
+            if isinstance(answer, Lost):
+                self._stats.last_problem = answer.reason
+        elif isinstance(answer, Fault):
+            throttled = classify(answer) is Verdict.THROTTLED
+            lane.answered(latency, throttled=throttled, retry_after=answer.retry_after)
+        else:
+            lane.answered(latency)
         return answer
 
     async def disown(self, errand: Errand) -> None:
@@ -131,7 +140,8 @@ class Client:
         status: int | None,
         answer: Answer,
     ) -> None:
-        sent = self._clock.stamp(sent_at)
+        errand.sent_at = sent = self._clock.stamp(sent_at)
+        errand.latency = latency
         errand.attempts += 1
         if errand.first_sent_at is None:
             errand.first_sent_at = sent
@@ -139,6 +149,10 @@ class Client:
         stats.attempts += 1
         stats.retried += exchange is errand.last
         errand.last = exchange
+        created = isinstance(answer, Created)
+        if created and stats.on_attempt is None:
+            stats.latencies.add(latency)
+            return
         code = None
         if isinstance(answer, Fault):
             code = answer.code
@@ -149,7 +163,8 @@ class Client:
         if not isinstance(answer, Lost):
             stats.latencies.add(latency)
         attempt = AttemptRecord(errand.claim.row_id, exchange.lane, sent, latency, status, code)
-        self._recorder.attempted(attempt)
+        if not created:
+            self._recorder.attempted(attempt)
         if stats.on_attempt is not None:
             stats.on_attempt(attempt)
 
@@ -158,14 +173,13 @@ _CANCELLED = Lost("the run was cancelled", maybe_applied=True)
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
 _VERSION_ID = re.compile(r"[0-9A-Za-z_/+=.@-]{1,64}")
 _CODE = re.compile(r"[A-Z][A-Za-z]*(\.[A-Z][A-Za-z]*){0,3}|HTTP\d{3}")
-_ARN = re.compile(r"(acs:kms:[a-z0-9-]{1,40}:\d{1,20}:secret/)(.*)", re.DOTALL)
+_ARN_PREFIX = re.compile(r"acs:kms:[a-z0-9-]{1,40}:\d{1,20}:secret/")
 
 
 def shaped(answer: Answer, definition: SecretDefinition) -> Answer:
     """Return `answer` without what does not look like what it claims to be, or like the value."""
     if isinstance(answer, Created):
-        arn = answer.arn and _ARN.fullmatch(answer.arn)
-        good_arn = arn and arn[2] == definition.name and not _echoes(arn[1], definition)
+        good_arn = answer.arn is not None and _good_arn(answer.arn, definition)
         if good_arn and _good(answer.request_id, _REQUEST_ID, definition):
             return answer  # as always: nothing to make anew
         request_id = answer.request_id if _good(answer.request_id, _REQUEST_ID, definition) else None
@@ -197,6 +211,18 @@ def plain_code(fault: Fault) -> str:
 
 def _good(text: str | None, shape: re.Pattern[str], definition: SecretDefinition) -> bool:
     return text is not None and shape.fullmatch(text) is not None and not _echoes(text, definition)
+
+
+def _good_arn(arn: str, definition: SecretDefinition) -> bool:
+    prefix = arn.removesuffix(definition.name)
+    return len(prefix) + len(definition.name) == len(arn) and (
+        not _echoes(prefix, definition) and _is_arn_prefix(prefix)
+    )
+
+
+@lru_cache(maxsize=16)  # one account's are all alike
+def _is_arn_prefix(text: str) -> bool:
+    return _ARN_PREFIX.fullmatch(text) is not None
 
 
 def _echoes(text: str, definition: SecretDefinition) -> bool:

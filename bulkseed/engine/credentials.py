@@ -74,7 +74,10 @@ def find_credentials(environ: Mapping[str, str], profile: str | None) -> Credent
 
 
 class Keyring:
-    """Signs with the target's credentials and fetches new ones before they expire."""
+    """Signs with the target's credentials and fetches new ones before they expire.
+
+    `lasting` is the signer once there is one whose credentials do not expire.
+    """
 
     def __init__(self, target: Target, clock: Clock) -> None:
         self._source = target.credentials
@@ -82,6 +85,7 @@ class Keyring:
         self._make = SIGNATURES[target.signature]
         self._clock = clock
         self._lock = asyncio.Lock()
+        self.lasting: Signer | None = None
         self._signer: Signer | None = None
         self._renew_at: float | None = None
         self._failure: CredentialsError | None = None
@@ -114,6 +118,7 @@ class Keyring:
         self._signer = self._make(self._host, fresh)
         if isinstance(self._source, Credentials) or fresh.expires_at is None:
             self._renew_at = None
+            self.lasting = self._signer
         else:
             # A source may hand out the same keys until shortly before they expire: ask once a minute.
             self._renew_at = max(fresh.expires_at - REFRESH_AHEAD, self._clock.wall() + 60.0)

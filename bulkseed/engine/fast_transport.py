@@ -234,7 +234,7 @@ class _Lane(asyncio.Protocol):
         body = payload.read_nowait()
         ends_here = data.endswith(b"\r\n\r\n") if head.chunked else self._body_received == len(body)
         self.reusable = ends_here and not more and not head.should_close
-        self._settle(to_response(head.code, head.headers.items(), body))
+        self._settle(to_response(head.code, head.headers, body))
         if not self.reusable:
             self.close()
 
@@ -265,8 +265,8 @@ class _Lane(asyncio.Protocol):
 
 def _to_bytes(request: Request) -> bytes:
     target = f"{request.path}?{request.query}" if request.query else request.path
-    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    head = f"{request.method} {target} HTTP/1.1\r\n{fields}content-length: {len(request.body)}\r\n\r\n"
+    fields = "\r\n".join(map(": ".join, request.headers.items()))
+    head = f"{request.method} {target} HTTP/1.1\r\n{fields}\r\ncontent-length: {len(request.body)}\r\n\r\n"
     lines = len(request.headers) + 3
     if head.count("\n") != lines or head.count("\r") != lines:
         raise ValueError("a header or the query holds a line break")

@@ -19,12 +19,16 @@ from bulkseed.policy.verdicts import Verdict, classify
 OUTAGE_AFTER = 5.0
 """Seconds without anything getting through that make an outage, if `OUTAGE_FAILURES` attempts failed."""
 OUTAGE_FAILURES = 10
+_FAILURES = (Verdict.RETRY, Verdict.THROTTLED)
 TRIAL_EVERY = 5.0
 """Seconds between looks whether the outage is over."""
 
 
 class Health:
-    """Follows the answers of a run. `patience`: seconds after which an outage ends the run."""
+    """Follows the answers of a run. `patience`: seconds after which an outage ends the run.
+
+    `outage` is true while nothing gets through.
+    """
 
     def __init__(self, now: Callable[[], float], patience: float, stop_after: int) -> None:
         self._now = now
@@ -32,29 +36,24 @@ class Health:
         self._stop_after = stop_after
         self._last_success: float | None = None
         self._failures = 0
-        self._began: float | None = None
+        self.outage = False
+        self._began = 0.0  # the outage, if there is one
         self._lost = 0.0
         self._trial = asyncio.Lock()
         self._streak: tuple[Outcome, str | None] | None = None
         self._streak_length = 0
 
-    @property
-    def outage(self) -> bool:
-        """True while nothing gets through."""
-        return self._began is not None
-
     def working_time(self) -> float:
         """Return a clock that stands still during outages, so that they do not use up retry budgets."""
-        return (self._began if self._began is not None else self._now()) - self._lost
+        return (self._began if self.outage else self._now()) - self._lost
 
     def answered(self, answer: Answer) -> str | None:
         """Take note of an answer; return why the run must stop, or None."""
-        failing = isinstance(answer, Fault | Lost) and classify(answer) in {Verdict.RETRY, Verdict.THROTTLED}
         now = self._now()
-        if not failing:
-            if self._began is not None:
+        if not isinstance(answer, (Fault, Lost)) or classify(answer) not in _FAILURES:
+            if self.outage:
                 self._lost += now - self._began
-                self._began = None
+                self.outage = False
             self._last_success = now
             self._failures = 0
             return None
@@ -64,9 +63,10 @@ class Health:
                 return f"the service never answered ({answer.reason}): check --endpoint and the network"
             return None
         silent = now - self._last_success
-        if self._began is None and silent > OUTAGE_AFTER and self._failures >= OUTAGE_FAILURES:
+        if not self.outage and silent > OUTAGE_AFTER and self._failures >= OUTAGE_FAILURES:
+            self.outage = True
             self._began = self._last_success
-        if self._began is not None and silent > self._patience:
+        if self.outage and silent > self._patience:
             return f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
         return None
 
@@ -77,7 +77,7 @@ class Health:
 
     def settled(self, end: Settled) -> str | None:
         """Take note of a definition's end; return why the run must stop, or None."""
-        if end.outcome not in {Outcome.REJECTED, Outcome.EXHAUSTED}:
+        if end.outcome is not Outcome.REJECTED and end.outcome is not Outcome.EXHAUSTED:
             self._streak, self._streak_length = None, 0
             return None
         mark = (end.outcome, end.code)

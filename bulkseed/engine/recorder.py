@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from bulkseed.ledger import AttemptRecord, Ledger, Settlement
+from bulkseed.ledger import AttemptRecord, Creation, Ledger, Settlement
 
 FLUSH_EVERY = 0.25
 """Seconds; the promise is that an answer is on disk within a second."""
@@ -24,11 +24,14 @@ class Recorder:
     def __init__(self, ledger: Ledger, executor: Executor) -> None:
         self._ledger = ledger
         self._executor = executor
+        # The event loop appends; the ledger's thread takes from the front, once it has written.
+        self._creations: list[Creation] = []
         self._settlements: list[Settlement] = []
         self._attempts: list[AttemptRecord] = []
+        self.created = self._creations.append
 
     def settled(self, settlement: Settlement) -> None:
-        """Take a definition's end; no await, so a cancelled run cannot lose it."""
+        """Take a definition's end; like `created`, no await, so a cancelled run cannot lose it."""
         self._settlements.append(settlement)
 
     def attempted(self, attempt: AttemptRecord) -> None:
@@ -49,17 +52,15 @@ class Recorder:
         Raises:
             LedgerError: it could not be written; what was collected is kept for another try.
         """
-        settlements, attempts = self._settlements, self._attempts
-        self._settlements, self._attempts = [], []
-        try:
-            with self._ledger.transaction():
-                if settlements or attempts:
-                    self._ledger.record(settlements, attempts)
-                return work()
-        except BaseException:
-            self._settlements[:0] = settlements
-            self._attempts[:0] = attempts
-            raise
+        creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
+        with self._ledger.transaction():
+            if creations or settlements or attempts:
+                self._ledger.record(settlements, attempts, creations)
+            result = work()
+        del self._creations[: len(creations)]
+        del self._settlements[: len(settlements)]
+        del self._attempts[: len(attempts)]
+        return result
 
     def finish(self, work: Callable[[], T]) -> T:
         """Write what has been collected and do `work`; blocks, as a run that is being cancelled cannot await.
@@ -77,5 +78,5 @@ class Recorder:
         """Write every quarter of a second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_EVERY)
-            if self._settlements or self._attempts:
+            if self._creations or self._settlements or self._attempts:
                 await self.flush()

@@ -10,10 +10,10 @@ import os
 import socket
 import ssl
 import zlib
-from collections.abc import Iterable
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from bulkseed.engine.endpoint import Endpoint
 from bulkseed.model import Lost
@@ -25,13 +25,12 @@ MAX_REPLY = 1 << 20
 TOO_LARGE = Lost("reply larger than 1 MiB", maybe_applied=True)
 
 
-def to_response(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Response | Lost:
+def to_response(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Response | Lost:
     """Build a `Response`, unpacking a body that is compressed although nobody asked for it."""
-    lower = {
-        name.lower(): value if value.isascii() else value.encode("ascii", "replace").decode("ascii")
-        for name, value in headers
-    }
-    if (coding := lower.get("content-encoding")) in ("gzip", "x-gzip", "deflate"):
+    if not "".join(headers.values()).isascii():
+        ascii_only = [(name, value.encode("ascii", "replace").decode()) for name, value in headers.items()]
+        headers = CIMultiDictProxy(CIMultiDict(ascii_only))
+    if (coding := headers.get("content-encoding")) in ("gzip", "x-gzip", "deflate"):
         unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: either header, zlib's or gzip's
         try:
             body = unpack.decompress(body, MAX_REPLY + 1)
@@ -39,7 +38,7 @@ def to_response(status: int, headers: Iterable[tuple[str, str]], body: bytes) ->
             return Lost(f"a reply that is not the {coding} it claims to be", maybe_applied=True)
         if len(body) > MAX_REPLY:
             return TOO_LARGE
-    return Response(status, lower, body)
+    return Response(status, headers, body)
 
 
 def not_connected(error: Exception, endpoint: Endpoint, connect_timeout: float) -> Lost:

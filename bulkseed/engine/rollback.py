@@ -160,11 +160,13 @@ class _Task(Errand):
 class _Remover(Walker):
     """A walker that claims before the first deletion."""
 
-    async def attempt(self, errand: Errand, step: Step, traveller: Traveller) -> Answer | None:
+    async def attempt(
+        self, errand: Errand, step: Step, traveller: Traveller, made: Answer | None = None
+    ) -> Answer | None:
         if step is Step.DELETE and isinstance(errand, _Task) and not errand.claimed:
             await errand.claim_now()
             errand.claimed = True
-        return await super().attempt(errand, step, traveller)
+        return await super().attempt(errand, step, traveller, made)
 
 
 class _Rollback:

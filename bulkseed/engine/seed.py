@@ -27,7 +27,7 @@ from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.retries import retry_bucket
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.engine.summary import summarise
+from bulkseed.engine.summary import need_truth, summarise
 from bulkseed.engine.task import APPLY, Task
 from bulkseed.engine.transport import open_transport
 from bulkseed.engine.walker import Walker
@@ -110,7 +110,18 @@ async def seed(
         retries = retry_bucket() if qps <= 0 else None
         walker = Walker(client, health, run.stop, run.stats, retries=retries)
         carrier = Carrier(
-            run.run_id, task, rules, walker, health, run.stop, run.clock, recorder, run.stats, rng, on_row
+            run.run_id,
+            task,
+            rules,
+            client,
+            walker,
+            health,
+            run.stop,
+            run.clock,
+            recorder,
+            run.stats,
+            rng,
+            on_row,
         )
         return await run.go(definitions, recorder, carrier, limit, account_for_rest=account_for_rest)
 
@@ -193,11 +204,13 @@ class _Run:
                 self.stop,
                 now - started,
             )
+            need_truth(summary, self.ledger)
             self.ledger.end_run(
                 summary.as_dict(), summary.exit_code, summary.stopped_by, self.clock.stamp(now)
             )
             return summary
 
+        recorder.finish(lambda: None)  # what was answered goes on record, whatever the summary is
         return recorder.finish(end)
 
     async def _carry_all(
@@ -238,16 +251,15 @@ class _Run:
 
         By Little's law rate times latency workers are busy. While nobody waits for a token, tokens go unused.
         """
-        if self._workers >= self.most_workers:
-            return
         self._workers += 1
+        lane = self.lanes[self.task.lane]
 
         async def carry_claims() -> None:
             while not self.stop.requested:
                 claim = await intake.next()
                 if claim is None:
                     return
-                if self.lanes[self.task.lane].waiting == 0:
+                if self._workers < self.most_workers and lane.waiting == 0:
                     self._hire(work, intake, carrier)
                 await carrier.carry(claim)
                 del claim  # and its value, before the wait for the next

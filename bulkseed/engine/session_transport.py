@@ -87,7 +87,7 @@ class SessionTransport:
                     return Lost("a reply came before the request was sent", maybe_applied=False)
                 if body is None:
                     return TOO_LARGE
-                return to_response(reply.status, reply.headers.items(), body)
+                return to_response(reply.status, reply.headers, body)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if write.done:
                 return no_answer(error, self._endpoint, self._timeout)

@@ -46,9 +46,15 @@ class Walker:
         self._retries = retries
 
     async def walk(
-        self, errand: Errand, steps: Generator[Step | Wait | Disown, Answer | None, T], traveller: Traveller
+        self,
+        errand: Errand,
+        steps: Generator[Step | Wait | Disown, Answer | None, T],
+        traveller: Traveller,
+        made: Answer | None = None,
     ) -> T | None:
         """Return how the journey ended; None when the run is stopping before that.
+
+        `made` answers the first step if that was attempted already.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
@@ -66,22 +72,24 @@ class Walker:
                     answer = None
                     await self._client.disown(errand)
                 else:
-                    answer = await self.attempt(errand, step, traveller)
+                    answer = await self.attempt(errand, step, traveller, made)
+                    made = None
                     if answer is None:
                         return None
         except StopIteration as ended:
             end: T = ended.value
             return end
 
-    async def attempt(self, errand: Errand, step: Step, traveller: Traveller) -> Answer | None:
+    async def attempt(
+        self, errand: Errand, step: Step, traveller: Traveller, made: Answer | None = None
+    ) -> Answer | None:
         """Attempt a step; during an outage again and again, without costing the definition an attempt.
 
-        But not a deletion: before another one the journey looks what there is to delete.
+        But not a deletion: before another one the journey looks what there is to delete. `made` is the answer
+        of an attempt that was made already.
         """
         while True:
-            if self._health.outage and not (await self._health.hold(self._stop) and await self._take_turn()):
-                return None
-            answer = await self._client.attempt(errand, self._steps[step])
+            answer, made = made or await self._attempt_now(errand, step), None
             if answer is None:
                 return None
             reason = self._health.answered(answer)
@@ -91,6 +99,11 @@ class Walker:
             if not self._health.outage or step is Step.DELETE:
                 return answer
             traveller.saw(step, answer)
+
+    async def _attempt_now(self, errand: Errand, step: Step) -> Answer | None:
+        if self._health.outage and not (await self._health.hold(self._stop) and await self._take_turn()):
+            return None
+        return await self._client.attempt(errand, self._steps[step])
 
     async def _take_turn(self) -> bool:
         """Wait for leave to repeat an attempt. False: the run is stopping."""

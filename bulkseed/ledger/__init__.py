@@ -1,6 +1,6 @@
 """What happened, row by row: a SQLite file that knows what is settled, to be sent, and in doubt."""
 
-from bulkseed.ledger.entries import Admission, AttemptRecord, Claim, Settlement
+from bulkseed.ledger.entries import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.opening import need_target, open_ledger
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
@@ -11,6 +11,7 @@ __all__ = [
     "Attempt",
     "AttemptRecord",
     "Claim",
+    "Creation",
     "Ledger",
     "LedgerReader",
     "Run",

@@ -35,6 +35,16 @@ class Settlement(NamedTuple):
     doubt: bool = False  # an attempt may have had effect without our knowing
 
 
+class Creation(NamedTuple):
+    """The answer that a secret was created: its attempt and its end in one, as nearly all are."""
+
+    row_id: int
+    sent_at: float
+    latency: float
+    request_id: str | None = None
+    arn: str | None = None
+
+
 class AttemptRecord(NamedTuple):
     """One request that was sent. `latency`: seconds until its answer, or its loss (no `status`)."""
 

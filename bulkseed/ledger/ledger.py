@@ -10,18 +10,20 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.block import Block
-from bulkseed.ledger.entries import Admission, AttemptRecord, Settlement
+from bulkseed.ledger.entries import Admission, AttemptRecord, Creation, Settlement
 from bulkseed.ledger.file import checkpoint, in_words, this_host
 from bulkseed.ledger.lock import WriterLock
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
 from bulkseed.wire.message import Lane
 
+_SENT = itemgetter(0, 1, 2)  # of a Creation: row_id, sent_at, latency
 _SETTLED = frozenset(outcome.value for outcome in SETTLED)
 _OWNED = frozenset({Outcome.CREATED.value, Outcome.ADOPTED.value})
 _SETTLE = """
@@ -29,9 +31,17 @@ UPDATE definitions SET outcome = ?, settled_at = ?, code = ?, message = ?, statu
   arn = ?, doubt = ?, owned = max(owned, ?), attempts = attempts + ?,
   first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending'"""
+_CREATED = """
+UPDATE definitions SET outcome = 'created', settled_at = round((?2 + ?3) * 1e6), code = NULL, message = NULL,
+  status = 200, request_id = ?4, arn = ?5, doubt = 0, owned = 1, attempts = attempts + 1,
+  first_sent_at = coalesce(first_sent_at, round(?2 * 1e6))
+WHERE id = ?1 AND outcome = 'pending'"""
 _GIVE_BACK = """
 UPDATE definitions SET doubt = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending'"""
+_ADD_CREATION = """
+INSERT INTO attempts (definition, run, lane, sent_at, latency, status)
+VALUES (?, (SELECT max(id) FROM runs), 'create', round(? * 1e6), round(? * 1e6), 200)"""
 _ADD_ATTEMPT = """
 INSERT INTO attempts (definition, run, lane, sent_at, latency, status, code) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COUNT_ATTEMPTS = """
@@ -138,7 +148,12 @@ class Ledger(LedgerReader):
         with self.transaction():
             self.connection.execute("UPDATE definitions SET theirs = 1 WHERE id = ?", (row_id,))
 
-    def record(self, settlements: Sequence[Settlement], attempts: Sequence[AttemptRecord] = ()) -> None:
+    def record(
+        self,
+        settlements: Sequence[Settlement],
+        attempts: Sequence[AttemptRecord] = (),
+        creations: Sequence[Creation] = (),
+    ) -> None:
         """Write down answers, and the attempts they belong to, none of which was recorded before.
 
         How often a definition was attempted, and when first, is counted here, so that it cannot differ from
@@ -169,12 +184,14 @@ class Ledger(LedgerReader):
         with self.transaction():
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
-            for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
+            write(_ADD_CREATION, map(_SENT, creations))
+            for statement, rows in ((_CREATED, creations), (_SETTLE, ends), (_GIVE_BACK, given_back)):
                 if rows and write(statement, rows).rowcount != len(rows):
                     raise LedgerError(
                         f"ledger {self.path}: a row was to be settled twice; nothing was recorded"
                     )
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
+            settled += len(creations)
             self.connection.execute("UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, run))
 
 

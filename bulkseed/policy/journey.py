@@ -194,6 +194,11 @@ class Traveller:
         self.generated = generated
         self.value_lost = generated and doubt_since is not None  # an earlier run sent another one
 
+    def set_out(self, asked_at: float, first_at: float) -> None:
+        """Say when the first step was asked, by both clocks, if that was before the journey began."""
+        self._asked_at = asked_at
+        self._first_at = first_at
+
     def ask(self, step: Step, *, repeat: bool = True) -> Generator[Step | Wait, Answer | None, Answer]:
         """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED.
 
@@ -201,9 +206,10 @@ class Traveller:
         """
         clock_corrected = False
         while True:
+            if self._attempts or self._first_at is None:
+                self._asked_at = self._time()
             if self._first_at is None:
                 self._first_at = self._now()
-            self._asked_at = self._time()
             answer = yield step
             assert answer is not None  # noqa: S101  # the engine answers every step
             self._attempts += 1
@@ -247,6 +253,11 @@ class Traveller:
         return seconds
 
 
+def as_created(answer: Created) -> Settled:
+    """Return the end of nearly every journey."""
+    return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
+
+
 def ended(
     outcome: Outcome, answer: Fault | Lost | None = None, message: str | None = None, *, doubt: bool = False
 ) -> Settled:
@@ -269,7 +280,7 @@ def journey(rules: Rules, version_id: str, traveller: Traveller) -> Journey:
 def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
     answer = yield from me.ask(Step.CREATE)
     if isinstance(answer, Created):
-        return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
+        return as_created(answer)
     assert isinstance(answer, Fault)  # noqa: S101  # ask() returns no Lost
     verdict = classify(answer)
     if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:

@@ -25,6 +25,8 @@ class Lane(StrEnum):
     READ = "read"  # GetSecretValue, DescribeSecret
     MANAGE = "manage"  # everything else
 
+    __hash__ = str.__hash__  # an enum's own is Python code, and this one is looked up for every secret
+
 
 @dataclass(slots=True)
 class Call:
@@ -48,7 +50,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """An HTTP response. Header names are lower-case."""
+    """An HTTP response. Headers are found by their lower-case names."""
 
     status: int
     headers: Mapping[str, str]
