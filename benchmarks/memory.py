@@ -4,7 +4,7 @@
 
 The first run creates everything against the stub server; the second finds everything settled and sends
 nothing. Peaks are those of the whole command, as the kernel counts them. The long manifest takes some minutes
-and about 3 GB of disk.
+and about 1.5 GB of disk.
 """
 
 from __future__ import annotations
