@@ -1,6 +1,6 @@
 """Who uses a quota, and who fights it: accepted, refused and lost over time, for each client.
 
-    python -m benchmarks.quota [--limit 20] [--seconds 15] [--jitter 0.04]
+    python -m benchmarks.quota [--limit 20] [--seconds 15] [--jitter 0.05]
 
 Each client in turn has ``limit * seconds`` secrets to create, behind a strict one-second window and a network
 with jitter; the figures are the server's own record. *Used* is the share of the quota that was accepted until
@@ -83,7 +83,7 @@ def _run(client: str, endpoint: str, limit: int, count: int, folder: Path, patie
     if client == OURS:
         path = write_manifest(folder / "quota.jsonl", count)
         command = [program(), "apply", str(path), "--endpoint", endpoint, "--qps", str(limit)]
-        command += ["--progress", "none"]
+        command += ["--progress", "none", "--ledger", str(folder / "quota.ledger.db")]
     else:
         command = [sys.executable, "-m", "benchmarks.quota_peers", client, endpoint, str(count), str(limit)]
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -99,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--jitter", type=float, default=0.04, help="seconds, the most that one way adds")
+    parser.add_argument("--jitter", type=float, default=0.05, help="seconds, the most that one way adds")
     options = parser.parse_args()
     courses = measure(options.limit, options.seconds, options.jitter)
     title = f"A quota of {options.limit} a second, and {options.jitter * 1e3:.0f} ms of jitter one way"
