@@ -13,7 +13,7 @@ _STEPS_PER_E = 50  # a bucket is 2 % wide
 
 
 def _bucket(seconds: float) -> int:
-    return int(math.log(max(seconds, 1e-6) * 1e6) * _STEPS_PER_E)
+    return int(math.log(seconds * 1e6) * _STEPS_PER_E) if seconds > 1e-6 else 0
 
 
 class Latencies:
@@ -27,7 +27,8 @@ class Latencies:
 
     def add(self, seconds: float) -> None:
         """Count one reply."""
-        self._buckets[_bucket(seconds)] += 1
+        buckets, bucket = self._buckets, _bucket(seconds)
+        buckets[bucket] = buckets.get(bucket, 0) + 1  # a Counter's own += asks twice
         if seconds > self._max:
             self._max = seconds
 

@@ -78,7 +78,41 @@ async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
     ):
         now = asyncio.get_running_loop().time()
         early, late = [await transport._new_lane(now + 5.0) for _ in range(2)]
-        pending = early.exchange(b"x", now + 5.0)
+        pending = early.exchange(b"x", now + 5.0, lambda: None)
         async with asyncio.timeout(2.0):
-            assert isinstance(await late.exchange(b"x", now + 0.1), Lost)
+            assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), Lost)
         assert not pending.done()
+
+
+async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None:
+    """Requests leave at the end of a turn of the loop: one whose connection ends in it was not sent."""
+    written: list[None] = []
+
+    async with (
+        hostile_server(answering) as server,
+        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+    ):
+        await Sender(transport).status()
+        (lane,) = transport.lanes
+        pending = lane.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None))
+        lane.close()
+        answer = await pending
+    assert isinstance(answer, Lost)
+    assert not answer.maybe_applied
+    assert not written
+    assert len(server.requests) == 1
+
+
+async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
+    """Bytes that arrive in the turn in which a request waits to be written answer nothing."""
+    async with (
+        hostile_server(answering) as server,
+        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+    ):
+        await Sender(transport).status()
+        (lane,) = transport.lanes
+        pending = lane.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
+        lane.data_received(REPLY)
+        answer = await pending
+    assert isinstance(answer, Lost)
+    assert not answer.maybe_applied
