@@ -60,15 +60,14 @@ class Carrier:
         errand = Errand(claim)
         answer: Answer | None = None
         if not self._health.outage:
-            asked_at, first_at = self._clock.time(), self._health.working_time()
             answer = await self._client.attempt(errand, self._first)
             if answer is None:
                 self.leave_pending(errand, in_doubt=claim.doubt_since is not None)
                 return
             if isinstance(answer, Created):  # nearly always, and this way costs a third
-                self._health.answered(answer)
+                self._health.created()
                 self._stats.waiting_for_service = False
-                self._finish(errand, as_created(answer))
+                self._settle(errand, as_created(answer))
                 return
         traveller = Traveller(
             self._rules.retry,
@@ -80,7 +79,8 @@ class Carrier:
             generated=claim.definition.generated,
         )
         if answer is not None:
-            traveller.set_out(asked_at, first_at)
+            asked_at = errand.sent_at if errand.attempts else self._clock.time()
+            traveller.set_out(asked_at, self._health.working_time() - errand.latency)
         steps = self._task.journey(self._rules, claim.definition.version_id, traveller)
         end = await self._walker.walk(errand, steps, traveller, answer)
         if end is None:

@@ -121,7 +121,7 @@ class Client:
 
     def _understand(self, response: Response, exchange: Exchange, definition: SecretDefinition) -> Answer:
         date = response.headers.get("date")
-        self.time.saw(date, self._clock.time())
+        self.time.saw(date, self._clock.time)
         answer = shaped(exchange.decode(response, definition, self.time), definition)
         if isinstance(answer, Fault) and classify(answer) is Verdict.CLOCK:
             self.time.correct(date, self._clock.wall())

@@ -48,14 +48,14 @@ class ServiceTime:
         self._corrected = False
         self._last: str | None = None
 
-    def saw(self, date: str | None, now: float) -> None:
-        """Take note of a reply's Date header that arrived at `now` (`Clock.time`)."""
-        if date is None or date == self._last:
+    def saw(self, date: str | None, now: Callable[[], float]) -> None:
+        """Take note of the Date header of a reply that arrives `now` (`Clock.time`)."""
+        if date == self._last or date is None:
             return
         self._last = date
         seconds = _epoch(date)
         if seconds is not None:
-            ahead = seconds - now
+            ahead = seconds - now()
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 
     def correct(self, date: str | None, now: float) -> None:

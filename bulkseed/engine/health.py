@@ -51,11 +51,7 @@ class Health:
         """Take note of an answer; return why the run must stop, or None."""
         now = self._now()
         if not isinstance(answer, (Fault, Lost)) or classify(answer) not in _FAILURES:
-            if self.outage:
-                self._lost += now - self._began
-                self.outage = False
-            self._last_success = now
-            self._failures = 0
+            self._got_through(now)
             return None
         self._failures += 1
         if self._last_success is None:
@@ -69,6 +65,18 @@ class Health:
         if self.outage and silent > self._patience:
             return f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
         return None
+
+    def created(self) -> None:
+        """Take note of a definition that ended with a secret created at the first attempt."""
+        self._got_through(self._now())
+        self._streak_length = 0
+
+    def _got_through(self, now: float) -> None:
+        if self.outage:
+            self._lost += now - self._began
+            self.outage = False
+        self._last_success = now
+        self._failures = 0
 
     async def hold(self, stop: Stop) -> bool:
         """Wait for a turn to look whether the outage is over. False: the run is stopping."""

@@ -72,12 +72,18 @@ class Intake:
 
     async def next(self) -> Claim | None:
         """Return the next claim, or None when there are no more."""
-        while not self._ready:
+        while (claim := self.take()) is None:
             async with self._filling:  # the end has been read while the last block is still being claimed
                 if not self._ready:
                     if self._ended:
                         return None
                     await self._fill()
+        return claim
+
+    def take(self) -> Claim | None:
+        """Return the next claim if one is ready."""
+        if not self._ready:
+            return None
         claim = self._ready.popleft()
         if len(self._ready) < self._block // 2 and not self._ended and not self._filling_ahead:
             self._filling_ahead = True

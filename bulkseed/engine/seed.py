@@ -256,7 +256,7 @@ class _Run:
 
         async def carry_claims() -> None:
             while not self.stop.requested:
-                claim = await intake.next()
+                claim = intake.take() or await intake.next()
                 if claim is None:
                     return
                 if self._workers < self.most_workers and lane.waiting == 0:

@@ -16,6 +16,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
+        self.requested = False  # as the event says, for those who ask often
         self.reason: str | None = None
         self.exit_code = 0
 
@@ -24,12 +25,8 @@ class Stop:
         if self.reason is None:
             self.reason = reason
             self.exit_code = exit_code
+        self.requested = True
         self.event.set()
-
-    @property
-    def requested(self) -> bool:
-        """True once a stop has been asked for."""
-        return self.event.is_set()
 
     async def sleep(self, seconds: float) -> bool:
         """Sleep, but not past a stop; return False if the run is stopping."""
