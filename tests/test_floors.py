@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bulkseed"
 FLOORS = {
-    "model": 0, "errors": 0,
+    "model": 0, "errors": 0, "words": 0,
     "wire": 1, "policy": 1,
     "manifest": 2, "ledger": 2, "report": 2,
     "engine": 3, "service": 3,

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from bulkseed.cli.streams import ReaderGoneError, prepare
 from bulkseed.errors import BulkseedError
 
 COMMANDS = {
@@ -66,6 +67,7 @@ def app() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code. A user's mistake is one message, never a traceback."""
+    prepare()
     try:
         result = app.main(arguments, prog_name="bulkseed", standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -75,12 +77,11 @@ def run(arguments: Sequence[str]) -> int:
         return mistake.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except ReaderGoneError as gone:
+        return gone.exit_code
     except BulkseedError as error:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
-        return 0
     except Exception as error:  # noqa: BLE001  # a defect of ours: said without what the exception carries
         click.echo(describe_defect(error), err=True)
         return 1

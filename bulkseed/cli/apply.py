@@ -110,6 +110,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         target = await open_target(stack, target_options, qps)
         path = o.ledger_path_for(manifests, given["ledger_path"])
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
+        o.need_applies(ledger)
         if selection is not None:
             ledger.forget_invalid(selection.places)
         stack.enter_context(prometheus(stats, given["metrics_port"]))
@@ -117,8 +118,8 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         events.tell("run.started", command="apply", ledger=str(path), endpoint=target.endpoint, qps=qps)
         gc.freeze()  # what exists by now lives as long as the run: the collector need not look at it again
         async with beside(
-            (stop_on_signals, stop),
-            (watch, given["progress"], stats, entries, qps, selection and selection.size),
+            (stop_on_signals, stop, entries.bytes_total is not None),
+            (watch, given["progress"], stats, entries, qps, stop, selection and selection.size),
             (events.watch_service, stats),
         ):
             summary = await seed(

@@ -23,23 +23,42 @@ EXAMPLE = Credentials("your-access-key-id", SecretValue("your-access-key-secret"
 
 
 @click.command()
-@o.manifest_options
+@o.manifest_arguments
 @click.option("--line", type=click.IntRange(min=1), required=True, metavar="N", help="The definition's line.")
-@o.target_options
-@click.option("--reveal", is_flag=True, help=f"Use the value itself instead of {MASK}, and print it.")
+@o.request_options
+@click.option(
+    "--reveal",
+    is_flag=True,
+    help=f"Use the value, and a security token, themselves instead of {MASK}, and print them.",
+)
 def explain(**given: Any) -> int:
     """Show the request that creates the definition on line N of MANIFEST…, and how it is signed.
 
     Prints the canonical request, the string to sign and the signature, then a curl command and a snippet for
     the vendor's SDK that send the same. Sends nothing. Unless --reveal is given the value is replaced by ****
-    before anything is computed from it. Without credentials in the environment an example key signs.
+    before anything is computed from it, and so is the security token of temporary credentials. Without
+    credentials in the environment an example key signs.
     """
+    from bulkseed.engine.endpoint import parse_endpoint
+
     o.need_manifests(given["manifests"])
     target = o.TargetOptions.of(given)
+    if target.embedded:
+        raise UsageError(
+            "an embedded local KMS has no address before a run starts it: start `bulkseed serve` and give its"
+            " endpoint, or leave --endpoint out"
+        )
+    parse_endpoint(target.url)
     definition = _find(given)
+    try:
+        credentials = Credentials.from_environment(os.environ)
+    except CredentialsError:
+        credentials = EXAMPLE
     if not given["reveal"]:
-        definition = replace(definition, data=SecretValue(MASK))
-    click.echo(_explanation(definition, target))
+        masked = SecretValue(MASK)
+        definition = replace(definition, data=masked)
+        credentials = replace(credentials, security_token=credentials.security_token and masked)
+    click.echo(_explanation(definition, target, credentials))
     return 0
 
 
@@ -54,17 +73,13 @@ def _find(given: dict[str, Any]) -> SecretDefinition:
     raise UsageError(f"there is no definition on line {given['line']}")
 
 
-def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
+def _explanation(definition: SecretDefinition, target: o.TargetOptions, credentials: Credentials) -> str:
     from bulkseed.engine.client import new_nonce
     from bulkseed.wire.actions import create_secret
     from bulkseed.wire.explain import layers
     from bulkseed.wire.signing import SIGNATURES
 
-    try:
-        credentials = Credentials.from_environment(os.environ)
-    except CredentialsError:
-        credentials = EXAMPLE
-    url = "http://127.0.0.1" if target.embedded else target.url
+    url = target.url
     call = create_secret.encode(definition)
     signer = SIGNATURES[target.signature](urlsplit(url).netloc, credentials)
     request = signer.sign(call, time.time(), new_nonce())
@@ -74,14 +89,18 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions) -> str:
     curl = " \\\n  ".join(
         [f"curl -X POST {address}", *headers, f"--data-raw {shlex.quote(request.body.decode())}"]
     )
-    creates = f"the value {MASK}" if definition.data == SecretValue(MASK) else "its value"
+    if credentials.security_token == SecretValue(MASK):
+        promise = f"refused as it stands, since the security token is {MASK} (--reveal)"
+    else:
+        creates = f"the value {MASK}" if definition.data == SecretValue(MASK) else "its value"
+        promise = f"good for 15 minutes and once; it creates the secret with {creates}"
     parts = {
         "canonical request": shown.canonical,
         "string to sign": shown.string_to_sign,
         "signature": shown.signature,
-        f"curl, good for 15 minutes and once; it creates the secret with {creates}": curl,
+        f"curl, {promise}": curl,
         "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)": _sdk_snippet(
-            call, url, target
+            call, target, temporary=credentials.security_token is not None
         ),
     }
     return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())
@@ -91,8 +110,8 @@ _SDK_NAMES = {"DKMSInstanceId": "dkmsinstance_id"}
 _JSON = {"ExtendedConfig"}  # the SDK takes an object where the API takes its text
 
 
-def _sdk_snippet(call: Call, url: str, target: o.TargetOptions) -> str:
-    parts = urlsplit(url)
+def _sdk_snippet(call: Call, target: o.TargetOptions, *, temporary: bool) -> str:
+    parts = urlsplit(target.url)
     arguments = []
     for name, encoded in (*call.query, *call.form):
         value: Any = unquote(encoded)
@@ -103,6 +122,7 @@ def _sdk_snippet(call: Call, url: str, target: o.TargetOptions) -> str:
         snake = _SDK_NAMES.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         arguments.append(f"    {snake}={value!r},")
     version = "\n    signature_algorithm='v2'," if target.signature == "rpc1" else ""
+    token = ["    security_token=os.environ['ALIBABA_CLOUD_SECURITY_TOKEN'],"] if temporary else []
     return "\n".join(
         [
             "import os",
@@ -113,6 +133,7 @@ def _sdk_snippet(call: Call, url: str, target: o.TargetOptions) -> str:
             "client = Client(Config(",
             "    access_key_id=os.environ['ALIBABA_CLOUD_ACCESS_KEY_ID'],",
             "    access_key_secret=os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET'],",
+            *token,
             f"    endpoint={parts.netloc!r},",
             f"    protocol={parts.scheme!r},",
             f"    region_id={target.region!r},{version}",

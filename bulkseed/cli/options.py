@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ import click
 from bulkseed.errors import UsageError
 
 if TYPE_CHECKING:
+    from bulkseed.ledger import LedgerReader
     from bulkseed.manifest import Manifest
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +79,30 @@ manifest_arguments: Callable[[F], F] = _stack(
 manifest_options: Callable[[F], F] = _stack(manifest_arguments, _ledger_option("ledger"))
 verify_options: Callable[[F], F] = _stack(manifest_arguments, _ledger_option("verify"))
 
+_region: Callable[[F], F] = click.option(
+    "--region",
+    metavar="ID",
+    envvar="ALIBABA_CLOUD_REGION_ID",
+    default="cn-hangzhou",
+    show_default=True,
+    help="The region of the target; ALIBABA_CLOUD_REGION_ID gives a default.",
+)
+_signature: Callable[[F], F] = click.option(
+    "--signature",
+    type=click.Choice(["acs3", "rpc1"]),
+    default="acs3",
+    show_default=True,
+    help="How requests are signed.",
+)
+
+request_options: Callable[[F], F] = _stack(
+    click.option(
+        "--endpoint", metavar="URL", help="The service.  [default: https://kms.<region>.aliyuncs.com]"
+    ),
+    _region,
+    _signature,
+)
+
 target_options: Callable[[F], F] = _stack(
     click.option(
         "--endpoint",
@@ -84,28 +110,16 @@ target_options: Callable[[F], F] = _stack(
         help="The service; 'embedded' starts the local KMS in this process.  "
         "[default: https://kms.<region>.aliyuncs.com]",
     ),
-    click.option(
-        "--region",
-        metavar="ID",
-        envvar="ALIBABA_CLOUD_REGION_ID",
-        default="cn-hangzhou",
-        show_default=True,
-        help="The region of the target; ALIBABA_CLOUD_REGION_ID gives a default.",
-    ),
+    _region,
     click.option("--profile", metavar="NAME", help="A profile of the vendor's provider chain."),
-    click.option(
-        "--signature",
-        type=click.Choice(["acs3", "rpc1"]),
-        default="acs3",
-        show_default=True,
-        help="How requests are signed.",
-    ),
+    _signature,
     click.option(
         "--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust these certificates (PEM)."
     ),
     click.option(
         "--data-dir",
-        type=click.Path(file_okay=False),
+        type=click.Path(),  # whatever is wrong with it, the local KMS says so, where one is started
+        metavar="DIRECTORY",
         default=".bulkseed",
         show_default=True,
         help="Where the embedded local KMS keeps its data.",
@@ -204,15 +218,15 @@ class TargetOptions:
 
     endpoint: str | None
     region: str
-    profile: str | None
     signature: str
-    ca_file: str | None
-    data_dir: str
+    profile: str | None = None
+    ca_file: str | None = None
+    data_dir: str = ".bulkseed"
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> TargetOptions:
         """Take the target's options out of all that were given."""
-        return cls(**{f.name: given[f.name] for f in fields(cls)})
+        return cls(**{f.name: given[f.name] for f in fields(cls) if f.name in given})
 
     @property
     def embedded(self) -> bool:
@@ -242,6 +256,32 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
     return Path(f"{path.name}.{kind}.db")
 
 
+def need_same_target(ledger: LedgerReader, options: TargetOptions) -> None:
+    """Refuse a ledger that is bound to another target, without asking for credentials.
+
+    Raises:
+        LedgerTargetError: it belongs to another target.
+    """
+    from bulkseed.ledger import need_target
+    from bulkseed.model import Credentials, SecretValue, Target
+
+    nobody = Credentials("", SecretValue(""))  # which service it is does not depend on who asks
+    need_target(ledger, Target(options.url, options.region, nobody), binding=options.binding)
+
+
+def need_applies(ledger: LedgerReader) -> None:
+    """Refuse a ledger that verifies have written: what they have read back is no sign of what was applied.
+
+    Raises:
+        LedgerError: it is one.
+    """
+    from bulkseed.errors import LedgerError
+
+    first = next(ledger.runs(), None)
+    if first is not None and first.command == "verify":
+        raise LedgerError(f"ledger {ledger.path} records what verify read back: apply needs another --ledger")
+
+
 def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:
     """Return ``--set NAME=VALUE`` as a mapping.
 
@@ -266,6 +306,8 @@ def open_manifests(given: Mapping[str, Any]) -> Manifest:
     """
     from bulkseed.manifest import open_manifest
 
+    if sys.stdin is None and "-" in (*given["manifests"], given["each"]):
+        raise UsageError("standard input is closed: there is nothing for '-' to read")
     return open_manifest(
         *given["manifests"],
         format=given["format_name"],

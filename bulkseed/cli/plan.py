@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
@@ -15,13 +16,15 @@ import click
 from bulkseed.cli import options as o
 from bulkseed.cli.render import print_json
 from bulkseed.model import InvalidLine, Outcome
-from bulkseed.report.words import duration
+from bulkseed.words import duration
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
     from bulkseed.engine.preflight import Preflight
     from bulkseed.ledger.preview import Preview
 
 BLOCK = 2048
+LISTED = 1000
+"""The most invalid lines in the JSON; the text has all of them."""
 CLOCK_WORTH_SAYING = 2.0
 """Seconds; a Date header is no finer than one."""
 
@@ -40,7 +43,7 @@ def plan(**given: Any) -> int:
     encryption keys can be used, and what time it is there.
 
     Exit codes: 0 all is well, 1 a line is bad, room is missing or a key cannot be used, 2 usage, 3 the
-    service does not answer or refuses, 4 the ledger cannot be read.
+    service does not answer or refuses, 4 the ledger cannot be read or belongs to another target.
     """
     if given["schema"]:
         from bulkseed.manifest.schema import definition_schema
@@ -48,7 +51,7 @@ def plan(**given: Any) -> int:
         print_json(definition_schema())
         return 0
     o.need_manifests(given["manifests"])
-    made = make_plan(given, o.TargetOptions.of(given) if given["online"] else None)
+    made = make_plan(given, online=given["online"])
     print_plan(made, given["output"])
     return made.exit_code
 
@@ -63,7 +66,8 @@ class Plan:
     to_send: int = 0
     size: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
-    invalid: list[InvalidLine] = field(default_factory=list)
+    invalid: int = 0
+    listed: list[InvalidLine] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     instances: set[str | None] = field(default_factory=set)
     online: Preflight | None = None
@@ -102,8 +106,9 @@ class Plan:
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
             "invalid": [
                 {"manifest": line.origin.manifest, "line": line.origin.line, "reasons": list(line.reasons)}
-                for line in self.invalid
+                for line in self.listed
             ],
+            "invalid_count": self.invalid,
             "limit_qps": self.qps,
             "seconds": self.seconds,
             **online,
@@ -111,26 +116,41 @@ class Plan:
         }
 
 
-def make_plan(given: Mapping[str, Any], target: o.TargetOptions | None = None) -> Plan:
-    """Read the manifests, look each definition up in the ledger, and ask the `target`, if there is one."""
+def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
+    """Read the manifests, look each definition up in the ledger, and ask the service if that is wanted.
+
+    Memory stays flat: what is invalid is printed as it is found, or `LISTED` of it are kept for the JSON.
+    """
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
+    from bulkseed.manifest.only import read_selection
 
+    target = o.TargetOptions.of(given)
     made = Plan(o.ledger_path_for(given["manifests"], given["ledger_path"]), given["qps"])
+    limit = given.get("limit") or sys.maxsize
     with ExitStack() as stack:
-        entries = stack.enter_context(o.open_manifests(given))
+        manifest = stack.enter_context(o.open_manifests(given))
+        entries = read_selection(given["only"]).of(manifest) if given.get("only") else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
+        if ledger is not None:
+            o.need_same_target(ledger, target)
+            o.need_applies(ledger)
         preview = stack.enter_context(Preview(ledger))
-        while block := list(islice(entries, BLOCK)):
+        while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
             made.definitions += len(block)
             made.to_send += len(foreseen.to_send)
             made.size += sum(len(d.data.reveal().encode()) for d in foreseen.to_send)
             made.settled += foreseen.settled
-            made.invalid += foreseen.invalid
+            made.invalid += len(foreseen.invalid)
+            if given["output"] == "json":
+                made.listed += foreseen.invalid[: LISTED - len(made.listed)]
+            else:
+                for line in foreseen.invalid:
+                    click.echo(f"{line.origin}: {'; '.join(line.reasons)}")
             made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
             made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
-        if target is not None:
+        if online:
             import anyio
 
             made.online = anyio.run(_ask, target, made, preview, backend_options=o.loop_options())
@@ -149,24 +169,22 @@ async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) ->
 
 
 def print_plan(made: Plan, output: str) -> None:
-    """Print a plan as text or JSON."""
+    """Print a plan as text or JSON; what is invalid has been printed by `make_plan`."""
     if output == "json":
         print_json(made.as_dict())
         return
-    for line in made.invalid:
-        click.echo(f"{line.origin}: {'; '.join(line.reasons)}")
     pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {made.qps:g}/s"
     click.echo(f"{made.to_send:,} to create, {pace}, {made.size:,} bytes of values")
     if made.settled:
         parts = ", ".join(f"{count:,} {outcome.value}" for outcome, count in made.settled.items())
         click.echo(f"{made.settled.total():,} settled already: {parts}")
     if made.invalid:
-        click.echo(f"{len(made.invalid):,} invalid, never sent: see above")
+        click.echo(f"{made.invalid:,} invalid, never sent: see above")
     if made.online is not None:
         _print_online(made, made.online)
     click.echo(
         f"definitions: {made.definitions:,} = {made.to_send:,} to create"
-        f" + {made.settled.total():,} settled + {len(made.invalid):,} invalid"
+        f" + {made.settled.total():,} settled + {made.invalid:,} invalid"
     )
 
 

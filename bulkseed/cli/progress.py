@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections import deque
@@ -13,9 +14,10 @@ import anyio.to_thread
 import click
 
 from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError
 from bulkseed.manifest import Manifest
-from bulkseed.report.words import duration
+from bulkseed.words import duration
 
 BAR_EVERY = 0.25
 LINE_EVERY = 5.0
@@ -23,7 +25,9 @@ RATE_OVER = 5.0
 """Seconds over which the rate of now is taken."""
 
 
-async def watch(kind: str, stats: Stats, entries: Manifest, qps: float, selected: int | None = None) -> None:
+async def watch(
+    kind: str, stats: Stats, entries: Manifest, qps: float, stop: Stop, selected: int | None = None
+) -> None:
     """Show progress until cancelled.
 
     Args:
@@ -31,13 +35,16 @@ async def watch(kind: str, stats: Stats, entries: Manifest, qps: float, selected
         stats: the run's counters.
         entries: the manifests, for how far they have been read.
         qps: the ceiling.
+        stop: tells that the run is to end, and that what it still reads it only counts.
         selected: how many of the entries are to be taken; None for all.
     """
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() else "plain"
     if kind == "none":
         return
-    meter = _Meter(stats, entries, qps, selected)
+    if os.environ.get("TERM") in {"dumb", "unknown"}:  # rich draws no bar there
+        kind = "plain"
+    meter = _Meter(stats, entries, qps, stop, selected)
     async with anyio.create_task_group() as group:
         if selected is None:
             group.start_soon(meter.count_ahead)
@@ -66,7 +73,7 @@ async def _bar(meter: _Meter) -> None:
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             await anyio.sleep(BAR_EVERY)
-            done = meter.stats.finished
+            done = meter.stats.read if meter.stopping else meter.stats.finished
             bar.update(task, total=meter.total()[0], completed=done, text=", ".join(meter.pace()))
             troubles = Text(", ".join(meter.troubles()), no_wrap=True, overflow="ellipsis")
             live.update(Group(bar, troubles) if troubles else bar, refresh=True)
@@ -75,8 +82,11 @@ async def _bar(meter: _Meter) -> None:
 class _Meter:
     """Turns counters into a line; remembers the last seconds to tell the rate of now."""
 
-    def __init__(self, stats: Stats, entries: Manifest, qps: float, counted: int | None = None) -> None:
+    def __init__(
+        self, stats: Stats, entries: Manifest, qps: float, stop: Stop, counted: int | None = None
+    ) -> None:
         self.stats = stats
+        self._stop = stop
         self._entries = entries
         self._qps = qps
         self._counted = counted
@@ -88,6 +98,11 @@ class _Meter:
             self._counted = await anyio.to_thread.run_sync(
                 self._entries.count, anyio.from_thread.check_cancelled, abandon_on_cancel=True
             )
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run only counts what it still reads."""
+        return self._stop.requested
 
     def total(self) -> tuple[float | None, bool]:
         """Return how many definitions there are, if that can be told, and whether it is exact."""
@@ -104,6 +119,8 @@ class _Meter:
         rate, pace = self._rates()
         total, exact = self.total()
         of = "" if total is None else f" of {'' if exact else 'about '}{total:,.0f}"
+        if self.stopping:
+            return [f"stopping: {stats.read:,}{of} counted; Ctrl-C ends it now"]
         parts = [f"{stats.finished:,}{of}", f"{rate:,.1f}/s" + (f" of {self._qps:g}" if self._qps else "")]
         if total and pace > 0 and not stats.waiting_for_service:
             parts.append(f"{duration((total - stats.finished) / pace)} left")

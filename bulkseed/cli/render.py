@@ -10,7 +10,7 @@ import orjson
 
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.advice import MEANINGS
-from bulkseed.report.words import duration
+from bulkseed.words import duration
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -41,11 +41,10 @@ def print_effort(summary: Summary) -> None:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"
     click.echo(f"{line}   in {duration(summary.elapsed_s)}")
     if summary.attempts > 1:
-        if summary.limit_qps:
-            rate = f"rate: {summary.mean_qps:,.2f}/s of {summary.limit_qps:g}/s allowed"
-        else:
-            rate = f"rate: {summary.mean_qps:,.2f}/s, no ceiling"
-        click.echo(f"{rate}, at most {summary.max_in_one_second:,} in any second")
+        if summary.elapsed_s >= 1:  # less is too short to have a rate
+            ceiling = f" of {summary.limit_qps:g}/s allowed" if summary.limit_qps else ", no ceiling"
+            most = f"at most {summary.max_in_one_second:,} in any second"
+            click.echo(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")
         p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]
         if p50 is not None and p99 is not None:
             click.echo(f"latency: half within {p50:g} ms, 99 % within {p99:g} ms")

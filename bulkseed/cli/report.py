@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -53,20 +52,18 @@ def report(ledger: Path, output: Path | None) -> int:
 
 
 def _write(path: Path, page: str) -> None:
-    """Put the page in its place all at once, readable by everyone.
+    """Put the page in its place all at once, with the mode that the umask leaves.
 
     Raises:
         UsageError: it cannot be written there.
     """
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            with part.open("x", encoding="utf-8", errors="replace") as file:
                 file.write(page)
-                os.fchmod(file.fileno(), 0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink()
-            raise
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None

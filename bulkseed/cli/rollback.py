@@ -13,7 +13,7 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.undo import Removal, Undone
-from bulkseed.report.words import duration
+from bulkseed.words import duration
 
 if TYPE_CHECKING:
     from bulkseed.engine.rollback import RolledBack

@@ -71,15 +71,20 @@ async def beside(*tasks: tuple[Any, ...]) -> AsyncIterator[None]:
         raise failure
 
 
-async def stop_on_signals(stop: Stop) -> None:
-    """Ask the run to stop at the first SIGINT or SIGTERM; end it at the second."""
+async def stop_on_signals(stop: Stop, counts: bool = False) -> None:
+    """Ask the run to stop at the first SIGINT or SIGTERM; end it at the second.
+
+    `counts`: a run that is asked to stop reads what is left of its manifests, to count it.
+    """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
             name = signal.Signals(number).name
+            # Not by `click.echo`, which goes round a progress bar: that would overwrite it.
             if stop.requested:
-                click.echo(f"\n{name} again: stopping now; to resume: {this_call()}", err=True)
+                sys.stderr.write(f"\n{name}: stopping now; to resume: {this_call()}\n")
                 raise click.Abort
-            click.echo(f"\n{name}: finishing what is in flight; again to stop now", err=True)
+            rest = ", counting what is left" if counts else ""
+            sys.stderr.write(f"\n{name}: finishing what is in flight{rest}; again to stop now\n")
             stop.request(f"interrupted by {name}", 130)
 
 

@@ -61,7 +61,7 @@ def verify(**given: Any) -> int:
     found is kept in a ledger of its own; `bulkseed ledger rejects` lists what is not identical.
 
     \b
-    Exit codes: 0 all identical, 1 some are not, 2 usage, 3 stopped early,
+    Exit codes: 0 all identical or present, 1 some are not, 2 usage, 3 stopped early,
     4 the ledger cannot be used, 130 interrupted.
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given["log_level"], given["log_format"])
@@ -87,7 +87,10 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
-        async with beside((stop_on_signals, stop), (watch, given["progress"], stats, entries, qps)):
+        async with beside(
+            (stop_on_signals, stop, entries.bytes_total is not None),
+            (watch, given["progress"], stats, entries, qps, stop),
+        ):
             return await read_back(
                 entries,
                 target,

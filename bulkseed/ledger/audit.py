@@ -97,7 +97,7 @@ def _runs(ledger: LedgerReader) -> Verdict:
                     (f"run {run_id}: sum of its outcomes", total, read),
                 ]
             )
-    return wrong, f"{runs:,} runs read {entries:,} entries"
+    return wrong, f"{runs:,} {'run' if runs == 1 else 'runs'} read {entries:,} entries"
 
 
 def _rows(ledger: LedgerReader) -> Verdict:

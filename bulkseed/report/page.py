@@ -10,9 +10,10 @@ from collections import Counter
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bulkseed import words
 from bulkseed.model import Outcome
 from bulkseed.policy.advice import MEANINGS
-from bulkseed.report import plots, words
+from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, Latencies, Pace
 from bulkseed.report.numbers import Numbers, Run
 

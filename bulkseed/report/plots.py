@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLo
 
 from bulkseed.report.attempts import Kind, Latencies
 from bulkseed.report.timeline import WIDTHS, Slot, Timeline
-from bulkseed.report.words import axis_unit, duration, milliseconds
+from bulkseed.words import axis_unit, duration, milliseconds
 
 COLOURS = {
     "ink": "#000001",

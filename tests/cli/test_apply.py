@@ -113,13 +113,13 @@ def test_a_bad_line_in_every_place_keeps_no_good_one_back(tmp_path: Path) -> Non
     manifest = write_manifest(tmp_path / "m.jsonl", lines)
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         done = bulkseed("apply", manifest, "--endpoint", stub.endpoint, "--qps", 0, cwd=tmp_path)
+        plan = bulkseed("plan", manifest, "--endpoint", stub.endpoint, cwd=tmp_path)
     assert done.returncode == 1
     assert set(stub.secrets) == {d["SecretName"] for d in good}
     rows = bulkseed("ledger", "rows", "m.ledger.db", "--outcome", "invalid", cwd=tmp_path).stdout
     invalid = [json.loads(line) for line in rows.splitlines()]
     assert len(invalid) == len(BAD_LINES)
     assert all(row["message"] and row["line"] for row in invalid)
-    plan = bulkseed("plan", manifest, cwd=tmp_path)
     for text in (done.stdout, done.stderr, rows, plan.stdout, plan.stderr):
         assert "hunter2" not in text
     assert str(manifest) in plan.stdout

@@ -125,6 +125,7 @@ def test_130_interrupted_and_resumable(number: signal.Signals, tmp_path: Path) -
         run.send_signal(number)
         stdout, stderr = run.communicate(timeout=20)
         assert run.returncode == 130, stderr
+        assert "finishing what is in flight, counting what is left; again to stop now" in stderr
         assert "to resume: bulkseed apply" in stderr
         assert "definitions: 60 = " in stdout
         sent = len(stub.arrivals)

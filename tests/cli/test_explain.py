@@ -60,6 +60,50 @@ def test_the_value_is_masked_and_nothing_is_computed_from_it(tmp_path: Path) -> 
     assert len(hashes) == 1
 
 
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_a_security_token_is_masked_and_works_when_revealed(tmp_path: Path, signature: str) -> None:
+    """Nothing is computed from it either; revealed, both the command and the snippet are accepted."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
+    env = environment(ALIBABA_CLOUD_SECURITY_TOKEN="token-canary")
+    for title, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+        with StubKms(KEY_ID, KEY_SECRET, "token-canary") as stub:
+            call = ["explain", manifest, "--line", 1, "--endpoint", stub.endpoint, "--signature", signature]
+            masked = bulkseed(*call, cwd=tmp_path, env=env)
+            assert "canary" not in masked.stdout + masked.stderr
+            assert "# curl, refused as it stands, since the security token is ****" in masked.stdout
+            shown = bulkseed(*call, "--reveal", cwd=tmp_path, env=env).stdout
+            sent = subprocess.run(
+                [*program, section(shown, title)],
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=30,
+            )
+            assert "RequestId" in sent.stdout, sent.stderr
+        assert (stub.secrets, stub.problems) == ({"app/db": VALUE.encode()}, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--endpoint", "embedded"], "bulkseed serve"),
+        (["--endpoint", "127.0.0.1"], "https://host"),
+        (["--profile", "x"], "No such option"),
+        (["--ledger", "x"], "No such option"),
+        (["--ca-file", "m.jsonl"], "No such option"),
+        (["--data-dir", "x"], "No such option"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_cannot_be_explained_is_not_offered(more: list[str], word: str, tmp_path: Path) -> None:
+    """An option that would change nothing is no option, and an address is one that can be called."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
+    done = bulkseed("explain", manifest, "--line", 1, *more, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr
+
+
 def test_a_bad_line_is_explained_by_its_reasons(tmp_path: Path) -> None:
     """Neither a missing nor an invalid line is a traceback."""
     manifest = write_manifest(tmp_path / "m.jsonl", [{"SecretName": "x y", "SecretData": "canary"}])

@@ -10,11 +10,13 @@ import logging
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
 from pathlib import Path
 
+import anyio
 from support import virtual_clock
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
@@ -22,7 +24,10 @@ from support.stub_kms import StubKms
 from support.world import Trouble, World
 
 from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.progress import watch
 from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.manifest import open_manifest
 from bulkseed.model import Origin, SecretDefinition, SecretValue
 
 COLUMNS = 80
@@ -30,15 +35,23 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def on_terminal(
-    *arguments: object, cwd: Path, env: dict[str, str] | None = None, code: int = 0
+    *arguments: object,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    code: int = 0,
+    term: str = "xterm-256color",
+    interrupt_at: bytes | None = None,
 ) -> tuple[str, str]:
-    """Run the command with a terminal as standard error; return standard output and what the terminal got."""
+    """Run the command with a terminal as standard error; return standard output and what the terminal got.
+
+    Ctrl-C is pressed when the terminal has got `interrupt_at`.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     run = subprocess.Popen(
         [BULKSEED, *map(str, arguments)],
         cwd=cwd,
-        env={**(env or environment()), "TERM": "xterm-256color"},
+        env={**(env or environment()), "TERM": term},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -49,6 +62,9 @@ def on_terminal(
     while True:
         try:
             got += os.read(ours, 65536)
+            if interrupt_at is not None and interrupt_at in got:
+                interrupt_at = None
+                run.send_signal(signal.SIGINT)
         except OSError:  # the other end is closed: the command has ended
             break
     stdout, _ = run.communicate(timeout=20)
@@ -67,6 +83,42 @@ def test_a_bar_on_a_terminal_tells_the_whole_count_and_fits(tmp_path: Path) -> N
     assert max(map(len, lines)) <= COLUMNS
     assert stdout.startswith("created: 30")
     assert "\x1b" not in stdout
+
+
+def test_a_terminal_that_can_do_nothing_gets_lines(tmp_path: Path) -> None:
+    """Rich would draw nothing there, even if a bar was asked for."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["apply", manifest, "--endpoint", stub.endpoint, "--qps", 5, "--progress", "bar"]
+        _, screen = on_terminal(*call, cwd=tmp_path, term="dumb")
+    assert re.fullmatch(r"(\d\d:\d\d:\d\d \d+ of 30, [^\n]+ left\r\n)+", screen)
+
+
+def test_what_is_said_of_a_signal_is_not_drawn_over(tmp_path: Path) -> None:
+    """It stands above the bar, which is erased before and drawn again below."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["apply", manifest, "--endpoint", stub.endpoint]
+        _, screen = on_terminal(*call, cwd=tmp_path, code=130, interrupt_at=b" of 30, ")
+    assert re.search(
+        r"\x1b\[2K\r\nSIGINT: finishing what is in flight, counting [^\r]+\r\n\x1b\[[^K]+━", screen
+    )
+
+
+def test_after_a_stop_it_tells_what_is_counted(tmp_path: Path) -> None:
+    """What is left may be long: how far it is, and how not to wait for it."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
+
+    async def live() -> None:
+        stats, stop = Stats(), Stop()
+        stats.read = 7_000
+        stop.request("interrupted by SIGINT")
+        with open_manifest(manifest) as entries, anyio.move_on_after(6):
+            await watch("plain", stats, entries, 10, stop, selected=90_000)
+
+    with contextlib.redirect_stderr(io.StringIO()) as screen:
+        virtual_clock.run(live)
+    assert screen.getvalue().endswith(" stopping: 7,000 of 90,000 counted; Ctrl-C ends it now\n")
 
 
 def test_lines_for_logs_without_a_terminal(tmp_path: Path) -> None:

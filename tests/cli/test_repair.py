@@ -53,7 +53,9 @@ def test_audit_finds_a_forged_row(tmp_path: Path) -> None:
 
     manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
     assert bulkseed("apply", manifest, "--endpoint", "embedded", "--qps", 0, cwd=tmp_path).returncode == 0
-    assert bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path).returncode == 0
+    whole = bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path)
+    assert whole.returncode == 0
+    assert "1 run read 3 entries" in whole.stdout
     forged = sqlite3.connect(tmp_path / "m.ledger.db")
     with forged:
         forged.execute("UPDATE definitions SET attempts = 0 WHERE id = 1")

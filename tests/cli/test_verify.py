@@ -160,3 +160,17 @@ def test_the_ledger_of_an_apply_is_refused_and_left_as_it_is(tmp_path: Path) -> 
         assert done.returncode == 4
         assert "--ledger" in done.stderr
     assert bulkseed("ledger", "rows", "m.ledger.db", cwd=tmp_path).stdout == before
+
+
+@pytest.mark.parametrize("command", [["apply"], ["apply", "--dry-run"], ["plan"]], ids=" ".join)
+def test_the_ledger_of_a_verify_is_refused_by_apply(command: list[str], tmp_path: Path) -> None:
+    """What a verify found identical was not created, and counts for nothing."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    call = [manifest, "--endpoint", "embedded"]
+    assert bulkseed("apply", *call, cwd=tmp_path).returncode == 0
+    assert bulkseed("verify", *call, "--ledger", "v.db", cwd=tmp_path).returncode == 0
+    before = bulkseed("ledger", "rows", "v.db", cwd=tmp_path).stdout
+    done = bulkseed(*command, *call, "--ledger", "v.db", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "records what verify read back" in done.stderr
+    assert bulkseed("ledger", "rows", "v.db", cwd=tmp_path).stdout == before

@@ -19,7 +19,7 @@ FAULTS = {
 MEASURED = [
     (re.compile(r"http://127\.0\.0\.1:\d+"), "ENDPOINT"),
     (re.compile(r"in \d[\d.]* s$", re.MULTILINE), "in SOME TIME"),
-    (re.compile(r"^rate: .*$\n^latency: .*$\n", re.MULTILINE), ""),
+    (re.compile(r"^(rate|latency): .*$\n", re.MULTILINE), ""),
 ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.command import bulkseed, environment, simple, write_manifest
+from support.command import BULKSEED, bulkseed, environment, simple, write_manifest
 from support.ledgers import START, new_ledger, whole_run
 from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
@@ -208,17 +208,24 @@ def test_the_same_ledger_gives_the_same_bytes(tmp_path: Path, page: str) -> None
 
 
 def test_the_command_writes_the_page_and_prints_where(tmp_path: Path) -> None:
-    """By default beside where it is called, else where -o says; readable by all, in place of an older one."""
+    """By default beside where it is called, else where -o says; in place of an older one."""
     path = eventful(tmp_path)
     done = bulkseed("report", path, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "prod.report.html\n", "")
     written = tmp_path / "prod.report.html"
-    assert written.stat().st_mode & 0o777 == 0o644
     other = tmp_path / "other.html"
     other.write_text("older")
     assert bulkseed("report", path, "-o", other, cwd=tmp_path).returncode == 0
     assert other.read_bytes() == written.read_bytes()
     assert {child.name for child in tmp_path.iterdir() if "html" in child.name} == {written.name, other.name}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_who_may_read_the_page_is_for_the_umask_to_say(tmp_path: Path, umask: int) -> None:
+    """As of any file that is written."""
+    path = eventful(tmp_path)
+    subprocess.run([BULKSEED, "report", path], cwd=tmp_path, env=environment(), check=True, umask=umask)
+    assert (tmp_path / "prod.report.html").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_no_value_reaches_the_page(tmp_path: Path) -> None:

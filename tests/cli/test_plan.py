@@ -1,0 +1,86 @@
+"""``bulkseed plan`` and ``apply --dry-run``: from the manifest and the ledger, as apply would see them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.command import BULKSEED, bulkseed, environment, simple, write_manifest
+
+HERE = ["--endpoint", "embedded"]
+
+
+def test_the_ledger_of_another_target_is_refused(tmp_path: Path) -> None:
+    """What is settled there says nothing about here; neither plan needs credentials to know."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    assert bulkseed("apply", manifest, *HERE, "--qps", 0, cwd=tmp_path).returncode == 0
+    env = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="", ALIBABA_CLOUD_ACCESS_KEY_SECRET="")
+    for command in (["plan"], ["apply", "--dry-run"]):
+        assert "3 settled" in bulkseed(*command, manifest, *HERE, cwd=tmp_path, env=env).stdout
+        for other in ([], [*HERE, "--data-dir", "other"], [*HERE, "--region", "eu-central-1"]):
+            done = bulkseed(*command, manifest, *other, cwd=tmp_path, env=env)
+            assert (done.returncode, done.stdout) == (4, "")
+            assert "belongs to embedded" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--limit", "4"], ["--only", "only.jsonl"], ["--only", "only.jsonl", "--limit", "2"], ["--limit", "99"]],
+    ids=" ".join,
+)
+def test_a_dry_run_takes_what_the_run_takes(more: list[str], tmp_path: Path) -> None:
+    """Exactly as many definitions are read, and sent, as the run then reads and sends."""
+    first = write_manifest(tmp_path / "first.jsonl", simple(2))
+    call = ["--ledger", "m.ledger.db", *HERE, "--qps", "0", "--output", "json"]
+    assert bulkseed("apply", first, *call, cwd=tmp_path).returncode == 0
+    write_manifest(tmp_path / "m.jsonl", ["bad", *simple(10)])
+    write_manifest(tmp_path / "only.jsonl", [{"secret_name": f"app/0000{i}"} for i in (1, 3, 5, 7)])
+    dry = json.loads(bulkseed("apply", "m.jsonl", *call, *more, "--dry-run", cwd=tmp_path).stdout)
+    run = json.loads(bulkseed("apply", "m.jsonl", *call, *more, cwd=tmp_path).stdout)
+    assert dry["to_send"] == run["attempts"] > 0
+    assert dry["definitions"] == run["definitions"]
+    assert dry["invalid_count"] == len(dry["invalid"]) == run["outcomes"]["invalid"]
+
+
+def test_bad_lines_are_printed_as_they_are_found(tmp_path: Path) -> None:
+    """However many there are, they are not kept: the first is told while the manifest is still coming."""
+    with subprocess.Popen(
+        [BULKSEED, "plan", "-"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("bad\n" * 5000)
+        process.stdin.flush()
+        assert process.stdout.readline().startswith("-:1: ")
+        process.stdin.close()
+        *lines, told, total = process.stdout.read().splitlines()
+    assert lines[:-1] == [f"-:{i}: is not valid JSON (character 1)" for i in range(2, 5001)]
+    assert told == "5,000 invalid, never sent: see above"
+    assert total == "definitions: 5,000 = 0 to create + 0 settled + 5,000 invalid"
+
+
+def test_the_json_has_the_first_thousand_bad_lines_and_counts_all(tmp_path: Path) -> None:
+    """A million of them would be no plan."""
+    write_manifest(tmp_path / "m.jsonl", ["bad"] * 2500)
+    done = bulkseed("plan", "m.jsonl", "--output", "json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert [line["line"] for line in document["invalid"]] == list(range(1, 1001))
+    assert (document["invalid_count"], document["definitions"], done.returncode) == (2500, 2500, 1)
+
+
+def test_a_file_in_the_place_of_the_data_directory_matters_to_the_local_kms_only(tmp_path: Path) -> None:
+    """A plan starts none."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    (tmp_path / ".bulkseed").write_text("a note")
+    assert bulkseed("plan", manifest, cwd=tmp_path).returncode == 0
+    done = bulkseed("apply", manifest, *HERE, cwd=tmp_path)
+    assert done.returncode == 2
+    assert ".bulkseed" in done.stderr
+    assert not (tmp_path / "m.ledger.db").exists()
