@@ -184,13 +184,13 @@ class Ledger(LedgerReader):
         with self.transaction():
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
+            write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
             write(_ADD_CREATION, map(_SENT, creations))
             for statement, rows in ((_CREATED, creations), (_SETTLE, ends), (_GIVE_BACK, given_back)):
                 if rows and write(statement, rows).rowcount != len(rows):
                     raise LedgerError(
                         f"ledger {self.path}: a row was to be settled twice; nothing was recorded"
                     )
-            write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
             settled += len(creations)
             self.connection.execute("UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, run))
 

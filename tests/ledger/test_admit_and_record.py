@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, settlement, whole_run
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import Ledger, read_ledger
+from bulkseed.ledger import Creation, Ledger, read_ledger
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.wire.message import Lane
+
+_ENDS = """
+SELECT outcome, code, message, status, request_id, arn, attempts, first_sent_at, settled_at, doubt, owned
+FROM definitions WHERE id = ?"""
+_ATTEMPTS = "SELECT run, lane, sent_at, latency, status, code FROM attempts WHERE definition = ?"
+EIGHTHS = st.integers(0, 400).map(lambda eighths: eighths / 8)  # exact in microseconds
 
 
 @pytest.fixture
@@ -203,6 +211,43 @@ def test_attempts_are_counted_where_they_are_recorded(ledger: Ledger) -> None:
     row = ledger.find("a")
     assert row is not None
     assert (row.attempts, row.first_sent_at, row.settled_at) == (4, START + 1, START + 4)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    sent_at=EIGHTHS.map(lambda later: START + later),
+    latency=EIGHTHS,
+    failed=st.lists(EIGHTHS, max_size=3),
+    apart=st.booleans(),
+)
+def test_a_creation_is_an_attempt_and_an_end(
+    ledger: Ledger, sent_at: float, latency: float, failed: list[float], apart: bool
+) -> None:
+    """It leaves what the two would leave, whatever failed before it, on record already or not."""
+    rows = ledger.one("SELECT count(*) FROM definitions")
+    one, other = ledger.admit(definitions(2, first=rows + 1), START).to_send
+    before = [[attempt(claim, sent_at - ago, 500) for ago in failed] for claim in (one, other)]
+    if apart:
+        ledger.record([], [*before[0], *before[1]])
+        before = [[], []]
+    ledger.record([], before[0], [Creation(one.row_id, sent_at, latency, "request", "arn")])
+    end = settlement(other, at=sent_at + latency, status=200, request_id="request", arn="arn")
+    ledger.record([end], [*before[1], attempt(other, sent_at)._replace(latency=latency)])
+    found = [
+        [tuple(ledger.select(query, claim.row_id)) for query in (_ENDS, _ATTEMPTS)] for claim in (one, other)
+    ]
+    assert found[0] == found[1]
+    assert not any(isinstance(value, float) for rows in found[0] for row in rows for value in row)
+
+
+def test_a_creation_is_recorded_once(ledger: Ledger) -> None:
+    """Neither a second creation nor one after an end is taken, and nothing that came along with it."""
+    one, two = ledger.admit(definitions(2), START).to_send
+    ledger.record([settlement(one, Outcome.EXISTING)])
+    with pytest.raises(LedgerError, match="settled twice"):
+        ledger.record([], [], [Creation(two.row_id, START, 0.1), Creation(one.row_id, START, 0.1)])
+    assert [row.outcome for row in ledger.rows()] == [Outcome.EXISTING, Outcome.PENDING]
+    assert ledger.one("SELECT count(*) FROM attempts") == 0
 
 
 def test_the_answer_is_kept_as_it_came(ledger: Ledger) -> None:
