@@ -50,7 +50,7 @@ class Intake:
         limit: int | None,
         give_up: Stop | None = None,
         on_invalid: Callable[[InvalidLine], None],
-        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+        spawn: Callable[[Callable[[], Awaitable[None]]], object],
     ) -> None:
         self._sync = iter(entries) if isinstance(entries, Iterable) else None
         self._async = None if isinstance(entries, Iterable) else aiter(entries)

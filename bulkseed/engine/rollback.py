@@ -8,7 +8,6 @@ called again.
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -26,14 +25,15 @@ from bulkseed.engine.credentials import Keyring
 from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.engine.exchange import STEPS, Exchange
 from bulkseed.engine.health import Health
-from bulkseed.engine.lanes import hold_back, pacers
+from bulkseed.engine.lanes import pacers
+from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.run import Run
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.summary import summarise, with_results
 from bulkseed.engine.transport import open_transport
 from bulkseed.engine.walker import STOPPED_EARLY, Walker, wall
-from bulkseed.errors import BulkseedError
 from bulkseed.ledger import Claim, Ledger
 from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks
 from bulkseed.model import Fault, Lost, Origin, Outcome, SecretDefinition, SecretValue, Summary, Target
@@ -139,8 +139,19 @@ async def rollback(
             return Traveller(retry, doubt_since, clock.time, health.working_time, rng)
 
         walker = _Remover(client, health, stop, stats, steps)
-        run = _Rollback(ledger, recorder, walker, health, stop, clock, traveller, on_end)
-        return await run.go(target, lanes, stats)
+        run = Run(recorder, lanes, stop, clock)
+        rows = _Rows(run, ledger, recorder, walker, health, stop, clock, traveller, on_end)
+
+        async def remove_all() -> None:
+            async with anyio.create_task_group() as group:
+                rows.hire(group, lanes[Lane.CREATE])
+
+        def end(elapsed: float, now: float) -> RolledBack:
+            path = str(ledger.path)
+            summary = summarise(run.id, path, target, stats, lanes[Lane.CREATE], stop, elapsed)
+            return rows.end(summary, now)
+
+        return await run.live(rows.begin, remove_all, end)
 
 
 class _Task(Errand):
@@ -169,11 +180,12 @@ class _Remover(Walker):
         return await super().attempt(errand, step, traveller, made)
 
 
-class _Rollback:
-    """One rollback's life: begin, workers, end."""
+class _Rows:
+    """The rows of a rollback, on their way from the ledger through the workers and back."""
 
     def __init__(
         self,
+        run: Run,
         ledger: Ledger,
         recorder: Recorder,
         walker: Walker,
@@ -183,7 +195,7 @@ class _Rollback:
         traveller: Callable[[float | None], Traveller],
         on_end: Callable[[str, Undone], None] | None,
     ) -> None:
-        self._run_id = os.urandom(8).hex()
+        self._run = run
         self._ledger = ledger
         self._recorder = recorder
         self._walker = walker
@@ -197,42 +209,16 @@ class _Rollback:
         self._after = 0
         self._filling = anyio.Lock()
         self._workers = 0
-        self._error: Exception | None = None
         self._book: Rollbacks
 
-    async def go(self, target: Target, lanes: dict[Lane, Any], stats: Stats) -> RolledBack:
-        started, begin = self._clock.monotonic(), self._clock.time()
-        limits = {lane: pacer.limit_qps for lane, pacer in lanes.items()}
-        self._book, sent_until = await self._recorder.do(lambda: self._begin(limits, begin))
-        hold_back(lanes, sent_until, self._clock)
-
-        async def close_lanes() -> None:
-            await self._stop.event.wait()
-            for lane in lanes.values():
-                lane.close()
-
-        try:
-            async with anyio.create_task_group() as background:
-                background.start_soon(close_lanes)
-                background.start_soon(self._guard, self._recorder.flush_regularly)
-                async with anyio.create_task_group() as work:
-                    self._hire(work, lanes[Lane.CREATE])
-                background.cancel_scope.cancel()
-        finally:
-            elapsed, now = self._clock.monotonic() - started, self._clock.time()
-            path = str(self._ledger.path)
-            run = summarise(self._run_id, path, target, stats, lanes[Lane.CREATE], self._stop, elapsed)
-            rolled_back = self._recorder.finish(lambda: self._end(run, now))
-        if self._error is not None:
-            raise self._error
-        return rolled_back
-
-    def _begin(self, limits: dict[Lane, float], now: float) -> tuple[Rollbacks, float | None]:
+    def begin(self, limits: dict[Lane, float], now: float) -> float | None:
+        """Begin in the ledger's thread; return until when the run before may have sent."""
         with self._ledger.transaction():
-            sent_until = self._ledger.begin_run(self._run_id, [], limits, now, "rollback")
-            return Rollbacks(self._ledger, now), sent_until
+            sent_until = self._ledger.begin_run(self._run.id, [], limits, now, "rollback")
+            self._book = Rollbacks(self._ledger, now)
+            return sent_until
 
-    def _end(self, run: Summary, now: float) -> RolledBack:
+    def end(self, run: Summary, now: float) -> RolledBack:
         """Sum up in the ledger's thread: what was not come to is pending."""
         self._results[Removal.PENDING] += len(self._rows)
         while rows := self._book.owned(self._after, 4096):
@@ -246,7 +232,7 @@ class _Rollback:
         self._ledger.end_run(rolled_back.as_dict(), code, run.stopped_by, now)
         return rolled_back
 
-    def _hire(self, work: TaskGroup, lane: Any) -> None:
+    def hire(self, group: TaskGroup, lane: Pacer) -> None:
         """Start a worker, which starts another as long as nobody waits for a token to delete."""
         if self._workers >= MOST_WORKERS:
             return
@@ -255,10 +241,10 @@ class _Rollback:
         async def remove_rows() -> None:
             while not self._stop.requested and (row := await self._next()) is not None:
                 if lane.waiting == 0:
-                    self._hire(work, lane)
+                    self.hire(group, lane)
                 await self._remove(row)
 
-        work.start_soon(self._guard, remove_rows)
+        group.start_soon(self._run.guard, remove_rows)
 
     async def _next(self) -> OwnedRow | None:
         async with self._filling:
@@ -301,13 +287,3 @@ class _Rollback:
             self._stop.request(reason, STOPPED_EARLY)
         if self._on_end is not None:
             self._on_end(row.name, end)
-
-    async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Run `work`; what it raises stops the run in order and is raised when the run has ended."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001  # also what a caller's on_end raises
-            self._error = self._error or error
-            known = isinstance(error, BulkseedError)
-            reason = str(error) if known else f"unexpected {type(error).__name__}"
-            self._stop.request(reason, error.exit_code if isinstance(error, BulkseedError) else 1)

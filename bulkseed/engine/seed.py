@@ -5,10 +5,9 @@ There is no queue between stages, and no suspension point between an answer and 
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import AsyncIterable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 import anyio
@@ -21,17 +20,18 @@ from bulkseed.engine.credentials import Keyring
 from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.engine.health import Health
 from bulkseed.engine.intake import Intake, block_size
-from bulkseed.engine.lanes import hold_back, pacers
+from bulkseed.engine.lanes import pacers
+from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.reader_thread import ReaderThread
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.retries import retry_bucket
+from bulkseed.engine.run import Run
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.summary import need_truth, summarise
 from bulkseed.engine.task import APPLY, Task
 from bulkseed.engine.transport import open_transport
 from bulkseed.engine.walker import Walker
-from bulkseed.errors import BulkseedError, LedgerError
 from bulkseed.ledger import Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.policy.journey import Rules
@@ -92,195 +92,100 @@ async def seed(
         LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
         UsageError: the target's endpoint makes no sense.
     """
-    run = _Run(task, target, ledger, qps, workers, stats or Stats(), stop or Stop(), clock or Clock())
+    clock, stats, stop, rules = clock or Clock(), stats or Stats(), stop or Stop(), rules or Rules()
+    lanes = pacers({task.lane: qps}, clock, paced=qps > 0)
+    most_workers = workers or (MOST_WORKERS if qps > 0 else UNPACED_WORKERS)
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="bulkseed-ledger"))
-        run.reader = stack.enter_context(ReaderThread())
+        reader = stack.enter_context(ReaderThread())
         if transport is None:
             opening = open_transport(
-                target.endpoint, connections=run.most_workers, timeout=timeout, ca_file=target.ca_file
+                target.endpoint, connections=most_workers, timeout=timeout, ca_file=target.ca_file
             )
             transport = await stack.enter_async_context(opening)
         recorder = Recorder(ledger, executor)
-        keyring = Keyring(target, run.clock)
+        keyring = Keyring(target, clock)
         await keyring.signer()  # without credentials the run does not begin
-        client = Client(transport, keyring, run.lanes, run.clock, run.stats, recorder)
-        rules = rules or Rules()
-        health = Health(run.clock.monotonic, patience=5 * rules.retry.budget, stop_after=stop_after)
-        retries = retry_bucket() if qps <= 0 else None
-        walker = Walker(client, health, run.stop, run.stats, retries=retries)
+        client = Client(transport, keyring, lanes, clock, stats, recorder)
+        health = Health(clock.monotonic, patience=5 * rules.retry.budget, stop_after=stop_after)
+        walker = Walker(client, health, stop, stats, retries=None if qps > 0 else retry_bucket())
+        run = Run(recorder, lanes, stop, clock)
         carrier = Carrier(
-            run.run_id,
-            task,
-            rules,
-            client,
-            walker,
-            health,
-            run.stop,
-            run.clock,
-            recorder,
-            run.stats,
-            rng,
-            on_row,
+            run.id, task, rules, client, walker, health, stop, clock, recorder, stats, rng, on_row
         )
-        return await run.go(definitions, recorder, carrier, limit, account_for_rest=account_for_rest)
+
+        async def carry_all() -> None:
+            async with anyio.create_task_group() as group:
+                intake = Intake(
+                    definitions,
+                    ledger,
+                    recorder,
+                    stats,
+                    clock,
+                    reader=reader,
+                    block=block_size(qps),
+                    limit=limit,
+                    give_up=None if account_for_rest else stop,
+                    on_invalid=carrier.report_invalid,
+                    spawn=lambda fill: group.start_soon(run.guard, fill),
+                )
+                _Crew(group, run, intake, carrier, lanes[task.lane], stop, most_workers).hire()
+            if stop.requested and run.error is None:
+                for claim in await intake.hand_back():
+                    carrier.leave_pending(Errand(claim), in_doubt=claim.doubt_since is not None)
+                if account_for_rest:
+                    await run.guard(intake.account_for_rest)
+
+        manifests = [str(path) for path in getattr(definitions, "paths", ())]
+
+        def end(elapsed: float, now: float) -> Summary:
+            path = str(ledger.path)
+            summary = summarise(run.id, path, target, stats, lanes[task.lane], stop, elapsed)
+            need_truth(summary, ledger)
+            ledger.end_run(summary.as_dict(), summary.exit_code, summary.stopped_by, now)
+            return summary
+
+        return await run.live(
+            lambda limits, now: ledger.begin_run(run.id, manifests, limits, now, task.command), carry_all, end
+        )
 
 
-class _Run:
-    """One run's life: begin, workers, what is left after a stop, end."""
+class _Crew:
+    """The workers of a run."""
 
     def __init__(
         self,
-        task: Task,
-        target: Target,
-        ledger: Ledger,
-        qps: float,
-        workers: int | None,
-        stats: Stats,
+        group: TaskGroup,
+        run: Run,
+        intake: Intake,
+        carrier: Carrier,
+        lane: Pacer,
         stop: Stop,
-        clock: Clock,
+        most: int,
     ) -> None:
-        self.run_id = os.urandom(8).hex()
-        self.task = task
-        self.target = target
-        self.ledger = ledger
-        self.qps = qps
-        self.stats = stats
-        self.stop = stop
-        self.clock = clock
-        self.most_workers = workers or (MOST_WORKERS if qps > 0 else UNPACED_WORKERS)
-        self.lanes = pacers({task.lane: qps}, clock, paced=qps > 0)
-        self.reader: Executor  # reads the manifest
-        self._error: Exception | None = None
-        self._workers = 0
+        self._group = group
+        self._run = run
+        self._intake = intake
+        self._carrier = carrier
+        self._lane = lane
+        self._stop = stop
+        self._left = most
 
-    async def go(
-        self,
-        definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
-        recorder: Recorder,
-        carrier: Carrier,
-        limit: int | None,
-        *,
-        account_for_rest: bool,
-    ) -> Summary:
-        started = self.clock.monotonic()
-        manifests = [str(path) for path in getattr(definitions, "paths", ())]
-        begin = self.clock.stamp(started)
-        limits = {lane: pacer.limit_qps for lane, pacer in self.lanes.items()}
-        sent_until = await recorder.do(
-            lambda: self.ledger.begin_run(self.run_id, manifests, limits, begin, self.task.command)
-        )
-        hold_back(self.lanes, sent_until, self.clock)
-        try:
-            async with anyio.create_task_group() as background:
-                background.start_soon(self._close_lanes_on_stop)
-                background.start_soon(self._guard, recorder.flush_regularly)
-                await self._carry_all(definitions, recorder, carrier, limit, account_for_rest)
-                background.cancel_scope.cancel()
-        finally:
-            try:
-                summary = self._end(recorder, started)
-            except LedgerError as error:
-                self._fail(error)
-        if self._error is not None:
-            raise self._error
-        return summary
-
-    def _end(self, recorder: Recorder, started: float) -> Summary:
-        """Sum up in the ledger's thread, where nothing of the run is under way any more, and write that down.
-
-        Raises:
-            LedgerError: it could not be written.
-        """
-        now = self.clock.monotonic()
-
-        def end() -> Summary:
-            summary = summarise(
-                self.run_id,
-                str(self.ledger.path),
-                self.target,
-                self.stats,
-                self.lanes[self.task.lane],
-                self.stop,
-                now - started,
-            )
-            need_truth(summary, self.ledger)
-            self.ledger.end_run(
-                summary.as_dict(), summary.exit_code, summary.stopped_by, self.clock.stamp(now)
-            )
-            return summary
-
-        recorder.finish(lambda: None)  # what was answered goes on record, whatever the summary is
-        return recorder.finish(end)
-
-    async def _carry_all(
-        self,
-        definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
-        recorder: Recorder,
-        carrier: Carrier,
-        limit: int | None,
-        account_for_rest: bool,
-    ) -> None:
-        async with anyio.create_task_group() as work:
-
-            def spawn(fill: Callable[[], Awaitable[None]]) -> None:
-                work.start_soon(self._guard, fill)
-
-            intake = Intake(
-                definitions,
-                self.ledger,
-                recorder,
-                self.stats,
-                self.clock,
-                reader=self.reader,
-                block=block_size(self.qps),
-                limit=limit,
-                give_up=None if account_for_rest else self.stop,
-                on_invalid=carrier.report_invalid,
-                spawn=spawn,
-            )
-            self._hire(work, intake, carrier)
-        if self.stop.requested and self._error is None:
-            for claim in await intake.hand_back():
-                carrier.leave_pending(Errand(claim), in_doubt=claim.doubt_since is not None)
-            if account_for_rest:
-                await self._guard(intake.account_for_rest)
-
-    def _hire(self, work: TaskGroup, intake: Intake, carrier: Carrier) -> None:
+    def hire(self) -> None:
         """Start a worker, which starts another as long as one more can help.
 
         By Little's law rate times latency workers are busy. While nobody waits for a token, tokens go unused.
         """
-        self._workers += 1
-        lane = self.lanes[self.task.lane]
+        self._left -= 1
+        self._group.start_soon(self._run.guard, self._work)
 
-        async def carry_claims() -> None:
-            while not self.stop.requested:
-                claim = intake.take() or await intake.next()
-                if claim is None:
-                    return
-                if self._workers < self.most_workers and lane.waiting == 0:
-                    self._hire(work, intake, carrier)
-                await carrier.carry(claim)
-                del claim  # and its value, before the wait for the next
-
-        work.start_soon(self._guard, carry_claims)
-
-    async def _close_lanes_on_stop(self) -> None:
-        await self.stop.event.wait()
-        for lane in self.lanes.values():
-            lane.close()
-
-    async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Run `work`; what it raises stops the run in order and is raised when the run has ended."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001  # also what a caller's on_row or iterable raises
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self._error = self._error or error
-        if isinstance(error, BulkseedError):
-            self.stop.request(str(error), error.exit_code)
-        else:  # its text may hold anything, a value too
-            self.stop.request(f"unexpected {type(error).__name__}", 1)
+    async def _work(self) -> None:
+        intake = self._intake
+        while not self._stop.requested:
+            claim = intake.take() or await intake.next()
+            if claim is None:
+                return
+            if self._left > 0 and self._lane.waiting == 0:
+                self.hire()
+            await self._carrier.carry(claim)
+            del claim  # and its value, before the wait for the next
