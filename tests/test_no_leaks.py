@@ -267,7 +267,7 @@ def test_no_value_leaves_the_command(tmp_path: Path) -> None:
             ["apply", other, *common, "--on-exists", "update", "--ledger", "other.ledger.db"],
             ["apply", other, *common, "--on-exists", "fail", "--ledger", "refused.ledger.db"],
             ["apply", manifest, *common, "--on-exists", "nonsense"],
-            ["plan", manifest],
+            ["plan", manifest, "--endpoint", endpoint],
             ["ledger", "rows", "m.ledger.db"],
             ["ledger", "rejects", "m.ledger.db"],
             ["ledger", "rejects", "refused.ledger.db"],
