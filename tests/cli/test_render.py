@@ -9,7 +9,7 @@ import pytest
 from bulkseed.cli.render import print_effort
 from bulkseed.model import Summary
 
-ENDS = {"p50": 1.0, "p99": 2.0}
+ENDS: dict[str, float | None] = {"p50": 1.0, "p99": 2.0}
 RUN = Summary("r", "m.ledger.db", "e", "r", 2, {}, 2, 0, 0, 0.99, 0.0, 2, 1234.5, None, ENDS, None, 0)
 
 
