@@ -89,7 +89,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
     from bulkseed.cli import events
     from bulkseed.cli.numbers import prometheus, telemetry
     from bulkseed.cli.progress import watch
-    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.seed import seed
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
@@ -110,6 +110,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         target = await open_target(stack, target_options, qps)
         path = o.ledger_path_for(manifests, given["ledger_path"])
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
+        stack.enter_context(on_record(ledger, given["output"]))
         o.need_applies(ledger)
         if selection is not None:
             ledger.forget_invalid(selection.places)

@@ -114,7 +114,7 @@ def _preview(given: dict[str, Any]) -> None:
 
 
 async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> RolledBack:
-    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.rollback import Deletion
     from bulkseed.engine.rollback import rollback as roll_back
     from bulkseed.engine.stop import Stop
@@ -132,6 +132,7 @@ async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> R
         ledger = stack.enter_context(
             open_ledger(given["path"], target, binding=target_options.binding, create=False)
         )
+        stack.enter_context(on_record(ledger, given["output"]))
         async with beside((stop_on_signals, stop)):
             return await roll_back(
                 target,

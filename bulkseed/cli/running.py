@@ -6,8 +6,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +17,10 @@ import anyio.lowlevel
 import click
 
 from bulkseed.cli.options import TargetOptions
+from bulkseed.cli.render import print_json
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, UsageError
+from bulkseed.ledger import LedgerReader, Run
 from bulkseed.model import SignatureName, Target
 
 
@@ -46,6 +48,42 @@ async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: f
         raise UsageError(f"{given.url} would carry values in plaintext: use https")
     credentials = find_credentials(os.environ, given.profile)
     return Target(given.url, given.region, credentials, signature, given.ca_file)
+
+
+@contextmanager
+def on_record(ledger: LedgerReader, output: str) -> Iterator[None]:
+    """When the run inside ends by an exception, print its summary, or what is on record of it.
+
+    The summary goes to standard output if the ledger has it: it was written, and so it is true. Else one line
+    on standard error adds up what the run has counted, and names the command that shows more.
+    """
+    before = ledger.last_run()
+    try:
+        yield
+    except BaseException:
+        with suppress(BulkseedError, OSError):  # what ended the run says more
+            run = ledger.last_run()
+            if run is not None and (before is None or run.run_id != before.run_id):
+                _tell(run, output, str(ledger.path))
+        raise
+
+
+def _tell(run: Run, output: str, path: str) -> None:
+    if run.summary is None or run.command == "verify":  # whose summary is in the words of an apply
+        tally = run.tally
+        rest = tally.claimed + tally.unsent - tally.settled
+        counts = (
+            f"{tally.read:,} read = {tally.known:,} settled before + {tally.settled:,} settled now"
+            f" + {tally.invalid:,} invalid + {rest:,} not settled; more of it"
+        )
+        what = "what was deleted" if run.command == "rollback" else counts
+        click.echo(f"on record: {what}: bulkseed ledger status {path}", err=True)
+    elif output == "json":
+        print_json(run.summary)
+    else:
+        ends = run.summary.get("outcomes") or run.summary["results"]
+        terms = " + ".join(f"{count:,} {end}" for end, count in ends.items() if count) or "0"
+        click.echo(f"definitions: {run.summary['definitions']:,} = {terms}\nledger: {path}")
 
 
 @asynccontextmanager

@@ -74,7 +74,7 @@ def verify(**given: Any) -> int:
 
 async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Verification:
     from bulkseed.cli.progress import watch
-    from bulkseed.cli.running import beside, open_target, stop_on_signals
+    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
     from bulkseed.engine.verify import verify as read_back
@@ -87,6 +87,7 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
+        stack.enter_context(on_record(ledger, given["output"]))
         async with beside(
             (stop_on_signals, stop, entries.bytes_total is not None),
             (watch, given["progress"], stats, entries, qps, stop),

@@ -8,6 +8,8 @@ from typing import Any
 from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
+from bulkseed.errors import LedgerError
+from bulkseed.ledger import LedgerReader
 from bulkseed.model import Outcome, Summary, Target
 
 
@@ -38,6 +40,37 @@ def summarise(
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
     )
+
+
+def need_truth(summary: Summary, ledger: LedgerReader) -> None:
+    """Hold a run's summary against what the ledger has counted for it, in the same commits as its rows.
+
+    Raises:
+        LedgerError: they differ, or a number is negative.
+    """
+    run = ledger.last_run()
+    if run is None or run.run_id != summary.run_id:
+        raise LedgerError(f"ledger {ledger.path}: run {summary.run_id} is not its last one")
+    tally = run.tally
+    settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
+    invalid = summary.outcomes.get(Outcome.INVALID, 0)
+    told = {
+        "definitions": (summary.definitions, tally.read),
+        "sum of the outcomes": (sum(summary.outcomes.values()), tally.read),
+        "settled": (settled, tally.known + tally.settled),
+        "invalid": (invalid, tally.invalid),
+        "neither": (summary.definitions - settled - invalid, tally.claimed + tally.unsent - tally.settled),
+    }
+    wrong = [
+        f"{what} {found:,}, on record {count:,}" for what, (found, count) in told.items() if found != count
+    ]
+    wrong += [f"{outcome} {count:,}" for outcome, count in summary.outcomes.items() if count < 0]
+    if wrong:
+        raise LedgerError(
+            f"ledger {summary.ledger}: the summary of run {summary.run_id} would be untrue"
+            f" ({'; '.join(wrong)}); what is on record holds,"
+            f" as `bulkseed ledger audit {summary.ledger}` proves"
+        )
 
 
 def with_results(run: Summary, results: Mapping[str, int]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,28 @@ SELECT d.name, version_id, outcome, code, message, status, request_id, arn, atte
 FROM definitions d JOIN runs r ON r.id = d.run"""
 _INVALID_ROWS = """
 SELECT name, version_id, reasons, manifest, line, r.run_id FROM invalid_lines JOIN runs r ON r.id = run"""
+_RUNS = """
+SELECT read, known, claimed, unsent, invalid, settled, run_id, limits, summary, command,
+       started_at / 1e6, ended_at / 1e6, pid, host, exit_code, stopped_by
+FROM runs"""
+
+
+class Tally(NamedTuple):
+    """What a run has counted, in the same commits as its rows."""
+
+    read: int  # manifest entries
+    known: int  # settled by earlier runs
+    claimed: int
+    unsent: int  # read after the run had stopped
+    invalid: int
+    settled: int  # of those claimed
 
 
 @dataclass(slots=True)
 class Run:
     """One run as the ledger knows it; `ended_at` is None if it was killed or is still going."""
 
+    tally: Tally
     run_id: str
     limits: dict[str, float]  # lane -> most attempts in any second, 0 = no ceiling
     summary: dict[str, Any] | None
@@ -112,11 +127,11 @@ class LedgerReader:
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, oldest first."""
-        for run_id, limits, summary, *rest in self.select(
-            "SELECT run_id, limits, summary, command, started_at / 1e6, ended_at / 1e6, pid, host, exit_code,"
-            " stopped_by FROM runs ORDER BY id"
-        ):
-            yield Run(run_id, json.loads(limits), summary and json.loads(summary), *rest)
+        return map(_run, self.select(f"{_RUNS} ORDER BY id"))
+
+    def last_run(self) -> Run | None:
+        """Return the run that was begun last, perhaps still going on."""
+        return next(map(_run, self.select(f"{_RUNS} ORDER BY id DESC LIMIT 1")), None)
 
     def attempts(self, run_id: str | None = None) -> Iterator[Attempt]:
         """Yield the attempts of a run, or of all, in the order they were recorded."""
@@ -134,14 +149,13 @@ class LedgerReader:
         """Return what ``bulkseed ledger status`` shows."""
         meta = dict(self.select("SELECT key, value FROM meta"))
         writer = meta.get("writer")
-        last = deque(self.runs(), maxlen=1)
         return Status(
             binding=meta["binding"],
             region=meta["region"],
             created_at=meta["created_at"],
             writer=json.loads(writer) if writer else None,
             runs=self.one("SELECT count(*) FROM runs"),
-            last_run=last[0] if last else None,
+            last_run=self.last_run(),
             counts=self.counts(),
             in_doubt=self.one("SELECT count(*) FROM definitions WHERE doubt"),
         )
@@ -182,6 +196,11 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
         ledger.close()
         raise LedgerError(f"ledger {path} is empty: nothing was recorded yet")
     return ledger
+
+
+def _run(columns: tuple[Any, ...]) -> Run:
+    *tally, run_id, limits, summary = columns[:9]
+    return Run(Tally(*tally), run_id, json.loads(limits), summary and json.loads(summary), *columns[9:])
 
 
 def _row(columns: tuple[Any, ...]) -> Row:
