@@ -27,6 +27,7 @@ UPDATE definitions SET version_id = ?, outcome = 'pending', settled_at = NULL, r
 _MOVE = "UPDATE definitions SET manifest = ?, line = ? WHERE id = ?"
 _ADD_INVALID = """
 INSERT INTO invalid_lines (manifest, line, name, version_id, reasons, run) VALUES (?, ?, ?, ?, ?, ?)"""
+_FORGET_INVALID = "DELETE FROM invalid_lines WHERE manifest = ? AND line = ? AND run < ?"
 _COUNT = """
 UPDATE runs SET read = read + ?, known = known + ?, claimed = claimed + ?, unsent = unsent + ?,
   invalid = invalid + ?, added = added + ?, reopened = reopened + ? WHERE id = ?"""
@@ -122,6 +123,7 @@ class Block:
         write(_ADD, self._added)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)
+        write(_FORGET_INVALID, [(*line.origin, self._run) for line in self._invalid])
         write(_ADD_INVALID, map(self._invalid_row, self._invalid))
         claims = len(self._claims)
         claimed, unsent = (claims, 0) if self._claim else (0, claims)

@@ -69,6 +69,7 @@ CREATE TABLE invalid_lines (    -- as found by the latest run over their manifes
   reasons    TEXT NOT NULL,     -- JSON array
   run        INTEGER NOT NULL REFERENCES runs (id)
 )""",
+    "CREATE INDEX invalid_places ON invalid_lines (manifest, line)",
     """
 CREATE TABLE attempts (         -- one row per request that was sent
   definition INTEGER NOT NULL REFERENCES definitions (id),

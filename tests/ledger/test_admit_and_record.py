@@ -106,6 +106,15 @@ def test_invalid_lines_are_forgotten_when_their_manifest_is_read_again(ledger: L
     assert [row.manifest for row in ledger.rows([Outcome.INVALID])] == ["other.jsonl"]
 
 
+def test_an_invalid_line_is_kept_once_whoever_reads_it_again(ledger: Ledger) -> None:
+    """Entries may come from elsewhere than manifests that the run named when it began."""
+    bad = [InvalidLine(Origin("from code", line), ("is bad",)) for line in (1, 2, 2)]
+    ledger.admit(bad, START)
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    ledger.admit(bad, START + 9)
+    assert [row.line for row in ledger.rows([Outcome.INVALID])] == [1, 2, 2]
+
+
 def test_a_name_that_is_no_unicode_does_not_stop_the_ledger(ledger: Ledger) -> None:
     """A refused name may hold half a surrogate pair; its row is kept without it."""
     ledger.admit([InvalidLine(Origin("prod.jsonl", 1), ("no \ud800 here",), "a\ud800", "v1")], START)
