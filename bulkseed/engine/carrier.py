@@ -64,7 +64,7 @@ class Carrier:
             if answer is None:
                 self.leave_pending(errand, in_doubt=claim.doubt_since is not None)
                 return
-            if isinstance(answer, Created):  # nearly always, and this way costs a third
+            if isinstance(answer, Created):  # nearly always, and without a journey it costs a third less
                 self._health.created()
                 self._stats.waiting_for_service = False
                 self._settle(errand, as_created(answer))

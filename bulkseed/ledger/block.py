@@ -14,7 +14,6 @@ from typing import Any
 from bulkseed.ledger.entries import Admission, Claim
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
-_SETTLED = frozenset(outcome.value for outcome in SETTLED)  # text: hashing an enum is slow
 _FIND = """
 SELECT d.name, d.id, version_id, outcome, manifest, line, attempts, claimed_at, doubt, owned, theirs
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
@@ -90,7 +89,7 @@ class Block:
             if line != origin.line or manifest != origin.manifest:
                 rows[entry.name] = (*row[:4], *origin, *row[6:])
                 self._moved.append((*origin, row_id))
-            if outcome not in _SETTLED:
+            if outcome not in SETTLED:
                 self._take_up(entry, row)
             elif version_id == entry.version_id:
                 known[outcome] = known.get(outcome, 0) + 1

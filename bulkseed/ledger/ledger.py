@@ -24,8 +24,7 @@ from bulkseed.model import SETTLED, ManifestEntry, Outcome
 from bulkseed.wire.message import Lane
 
 _SENT = itemgetter(0, 1, 2)  # of a Creation: row_id, sent_at, latency
-_SETTLED = frozenset(outcome.value for outcome in SETTLED)
-_OWNED = frozenset({Outcome.CREATED.value, Outcome.ADOPTED.value})
+_OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """
 UPDATE definitions SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
   arn = ?, doubt = ?, owned = max(owned, ?), attempts = attempts + ?,
@@ -174,13 +173,14 @@ class Ledger(LedgerReader):
         given_back: list[tuple[object, ...]] = []
         settled = 0
         for row_id, outcome, settled_at, *answer in settlements:
-            text = outcome.value
             count, first = sent.pop(row_id, (0, None))
-            if text == "pending":
+            if outcome is Outcome.PENDING:
                 given_back.append((answer[-1], count, first, row_id))
                 continue
-            settled += text in _SETTLED
-            ends.append((text, round(settled_at * 1e6), *answer, text in _OWNED, count, first, row_id))
+            settled += outcome in SETTLED
+            ends.append(
+                (outcome.value, round(settled_at * 1e6), *answer, outcome in _OWNED, count, first, row_id)
+            )
         with self.transaction():
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)

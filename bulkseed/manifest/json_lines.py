@@ -24,7 +24,7 @@ def decode(raw: bytes) -> object:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         return _why(raw, error.pos, surrogate="surrogate" in error.msg)
-    # Of two equal keys a JSON reader silently takes the last. More of these than keys are worth a second look.
+    # Of two equal keys a JSON reader silently takes the last. More of these than keys deserve a second look.
     if (
         (found := raw.count(b'"Secret')) > 2
         and isinstance(value, dict)
