@@ -28,9 +28,9 @@ from bulkseed.engine.client import shaped
 from bulkseed.engine.endpoint import parse_endpoint
 from bulkseed.engine.fast_transport import FastTransport
 from bulkseed.engine.seed import seed
-from bulkseed.ledger import AttemptRecord, Claim, Settlement, open_ledger
+from bulkseed.ledger import Claim, Creation, open_ledger
 from bulkseed.manifest import open_manifest
-from bulkseed.model import Credentials, Lost, Outcome, SecretDefinition, SecretValue, Target
+from bulkseed.model import Credentials, Lost, SecretDefinition, SecretValue, Target
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.message import Lane, Request, Response
 from bulkseed.wire.signing import SIGNATURES
@@ -98,10 +98,7 @@ class _Round:
             )
 
             def record(block: list[Claim]) -> None:
-                ends = [
-                    Settlement(c.row_id, Outcome.CREATED, NOW, None, None, 200, "id", "arn") for c in block
-                ]
-                ledger.record(ends, [AttemptRecord(c.row_id, Lane.CREATE, NOW, 0.01, 200) for c in block])
+                ledger.record([], [], [Creation(c.row_id, NOW, 0.01, "id", "arn") for c in block])
 
             self.time("record attempt and answer, on disk", lambda: list(map(record, blocks)), self.count)
 

@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
 from bulkseed.wire.message import Lane
 
-_SENT = itemgetter(0, 1, 2)  # of a Creation: row_id, sent_at, latency
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """
 UPDATE definitions SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
@@ -40,7 +38,7 @@ UPDATE definitions SET doubt = ?, attempts = attempts + ?, first_sent_at = coale
 WHERE id = ? AND outcome = 'pending'"""
 _ADD_CREATION = """
 INSERT INTO attempts (definition, run, lane, sent_at, latency, status)
-VALUES (?, (SELECT max(id) FROM runs), 'create', round(? * 1e6), round(? * 1e6), 200)"""
+VALUES (?, ?, 'create', round(? * 1e6), round(? * 1e6), 200)"""
 _ADD_ATTEMPT = """
 INSERT INTO attempts (definition, run, lane, sent_at, latency, status, code) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COUNT_ATTEMPTS = """
@@ -185,7 +183,7 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            write(_ADD_CREATION, map(_SENT, creations))
+            write(_ADD_CREATION, ((it.row_id, run, it.sent_at, it.latency) for it in creations))
             for statement, rows in ((_CREATED, creations), (_SETTLE, ends), (_GIVE_BACK, given_back)):
                 if rows and write(statement, rows).rowcount != len(rows):
                     raise LedgerError(
