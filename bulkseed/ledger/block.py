@@ -11,15 +11,19 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from bulkseed.ledger.bulk import Statement
 from bulkseed.ledger.entries import Admission, Claim
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _FIND = """
-SELECT d.name, d.id, version_id, outcome, manifest, line, attempts, claimed_at, doubt, owned, theirs
+SELECT d.id, d.name, version_id, manifest, line, outcome, attempts, claimed_at, doubt, owned, theirs
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
-_ADD = """
-INSERT INTO definitions (id, name, version_id, outcome, manifest, line, run, claimed_at, doubt)
-VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)"""
+_ADD = Statement(
+    # OR FAIL: a whole transaction is undone anyway, so no page needs a copy to undo one statement.
+    "INSERT OR FAIL INTO definitions (id, name, version_id, outcome, manifest, line, run, claimed_at, doubt)"
+    " VALUES ",
+    "(?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
+)
 _TAKE_UP = """
 UPDATE definitions SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
   doubt = ? WHERE id = ?"""
@@ -59,7 +63,7 @@ class Block:
     def admit(self, entries: Sequence[ManifestEntry]) -> Admission:
         """Do it, inside the caller's transaction."""
         names = [entry.name for entry in entries if isinstance(entry, SecretDefinition)]
-        self._rows = {row[0]: row for row in self._connection.execute(_FIND, (json.dumps(names),))}
+        self._rows = {row[1]: row for row in self._connection.execute(_FIND, (json.dumps(names),))}
         self._sort(entries)
         self._write(len(entries))
         return Admission(
@@ -79,7 +83,7 @@ class Block:
             if row is None:
                 self._add(entry)
                 continue
-            _, row_id, version_id, outcome, manifest, line, *_ = row
+            row_id, _, version_id, manifest, line, outcome, *_ = row
             if seen[row_id]:
                 reason = f"duplicate: first seen on line {line} of {manifest}"
                 self._invalid.append(InvalidLine(entry.origin, (reason,), entry.name, entry.version_id))
@@ -87,7 +91,7 @@ class Block:
             seen[row_id] = 1
             origin = entry.origin
             if line != origin.line or manifest != origin.manifest:
-                rows[entry.name] = (*row[:4], *origin, *row[6:])
+                rows[entry.name] = (*row[:3], *origin, *row[5:])
                 self._moved.append((*origin, row_id))
             if outcome not in SETTLED:
                 self._take_up(entry, row)
@@ -100,15 +104,14 @@ class Block:
     def _add(self, entry: SecretDefinition) -> None:
         row_id = len(self._seen)
         self._seen.append(1)
-        self._rows[entry.name] = (entry.name, row_id, entry.version_id, None, *entry.origin)
         claimed_at = self._now if self._claim else None
-        self._added.append(
-            (row_id, entry.name, entry.version_id, *entry.origin, self._run, claimed_at, self._claim)
-        )
+        row = (row_id, entry.name, entry.version_id, *entry.origin, self._run, claimed_at, self._claim)
+        self._rows[entry.name] = row  # begins as those that are found do
+        self._added.append(row)
         self._claims.append(Claim(entry, row_id))
 
     def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
-        row_id, attempts, claimed_at, doubt, owned, theirs = row[1], *row[6:]
+        row_id, attempts, claimed_at, doubt, owned, theirs = row[0], *row[6:]
         since = claimed_at if doubt else None
         if self._claim:
             claimed_at = self._now if since is None else min(since, self._now)
@@ -119,7 +122,7 @@ class Block:
 
     def _write(self, read: int) -> None:
         write = self._connection.executemany
-        write(_ADD, self._added)
+        _ADD.run(self._connection, self._added)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)
         write(_FORGET_INVALID, [(*line.origin, self._run) for line in self._invalid])

@@ -15,6 +15,7 @@ from typing import Any
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.block import Block
+from bulkseed.ledger.bulk import Statement
 from bulkseed.ledger.entries import Admission, AttemptRecord, Creation, Settlement
 from bulkseed.ledger.file import checkpoint, in_words, this_host
 from bulkseed.ledger.lock import WriterLock
@@ -28,17 +29,23 @@ UPDATE definitions SET outcome = ?, settled_at = ?, code = ?, message = ?, statu
   arn = ?, doubt = ?, owned = max(owned, ?), attempts = attempts + ?,
   first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending'"""
-_CREATED = """
-UPDATE definitions SET outcome = 'created', settled_at = round((?2 + ?3) * 1e6), code = NULL, message = NULL,
-  status = 200, request_id = ?4, arn = ?5, doubt = 0, owned = 1, attempts = attempts + 1,
-  first_sent_at = coalesce(first_sent_at, round(?2 * 1e6))
-WHERE id = ?1 AND outcome = 'pending'"""
+_CREATED = Statement(
+    """
+UPDATE definitions SET outcome = 'created', settled_at = round((sent_at + latency) * 1e6), code = NULL,
+  message = NULL, status = 200, request_id = creation.request_id, arn = creation.arn, doubt = 0, owned = 1,
+  attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, round(sent_at * 1e6))
+FROM (SELECT column1 AS row_id, column2 AS sent_at, column3 AS latency, column4 AS request_id, column5 AS arn
+  FROM (VALUES """,
+    "(?, ?, ?, ?, ?)",
+    ")) AS creation WHERE id = row_id AND outcome = 'pending'",
+)
 _GIVE_BACK = """
 UPDATE definitions SET doubt = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending'"""
-_ADD_CREATION = """
-INSERT INTO attempts (definition, run, lane, sent_at, latency, status)
-VALUES (?, ?, 'create', round(? * 1e6), round(? * 1e6), 200)"""
+_ADD_CREATION = Statement(
+    "INSERT INTO attempts (definition, run, lane, sent_at, latency, status) VALUES ",
+    "(?, ?, 'create', round(? * 1e6), round(? * 1e6), 200)",
+)
 _ADD_ATTEMPT = """
 INSERT INTO attempts (definition, run, lane, sent_at, latency, status, code) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COUNT_ATTEMPTS = """
@@ -183,12 +190,12 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            write(_ADD_CREATION, ((it.row_id, run, it.sent_at, it.latency) for it in creations))
-            for statement, rows in ((_CREATED, creations), (_SETTLE, ends), (_GIVE_BACK, given_back)):
-                if rows and write(statement, rows).rowcount != len(rows):
-                    raise LedgerError(
-                        f"ledger {self.path}: a row was to be settled twice; nothing was recorded"
-                    )
+            _ADD_CREATION.run(self.connection, [(it[0], run, it[1], it[2]) for it in creations])
+            written = _CREATED.run(self.connection, creations)
+            for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
+                written += write(statement, rows).rowcount if rows else 0
+            if written != len(creations) + len(ends) + len(given_back):
+                raise LedgerError(f"ledger {self.path}: a row was to be settled twice; nothing was recorded")
             settled += len(creations)
             self.connection.execute("UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, run))
 
