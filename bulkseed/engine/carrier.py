@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bulkseed.engine.client import Client, Errand
 from bulkseed.engine.clock import Clock
@@ -16,7 +17,7 @@ from bulkseed.engine.walker import STOPPED_EARLY, Walker, wall
 from bulkseed.ledger import Claim, Creation, Settlement
 from bulkseed.model import Created, InvalidLine, Outcome, Row
 from bulkseed.policy.advice import advice
-from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Traveller, as_created
+from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Traveller
 
 
 class Carrier:
@@ -67,7 +68,7 @@ class Carrier:
             if isinstance(answer, Created):  # nearly always, and without a journey it costs a third less
                 self._health.created()
                 self._stats.waiting_for_service = False
-                self._settle(errand, as_created(answer))
+                self._created(errand, answer.request_id, answer.arn)
                 return
         traveller = Traveller(
             self._rules.retry,
@@ -103,48 +104,55 @@ class Carrier:
         self._settle(errand, Settled(Outcome.PENDING, doubt=in_doubt))
 
     def _settle(self, errand: Errand, end: Settled) -> None:
-        self._stats.carried[end.outcome] += 1
-        row_id, message = errand.claim.row_id, end.message
         if end.outcome is Outcome.CREATED:
-            now = errand.sent_at + errand.latency
-            self._recorder.created(Creation(row_id, errand.sent_at, errand.latency, end.request_id, end.arn))
-        else:
-            now = self._clock.time()
-            if message is None and end.code is not None:
-                message = advice(end.code).meaning
-            self._recorder.settled(
-                Settlement(
-                    row_id,
-                    end.outcome,
-                    now,
-                    code=end.code,
-                    message=message,
-                    status=end.status,
-                    request_id=end.request_id,
-                    arn=end.arn,
-                    doubt=end.doubt,
-                )
+            self._created(errand, end.request_id, end.arn)
+            return
+        self._stats.carried[end.outcome] += 1
+        now = self._clock.time()
+        if end.message is None and end.code is not None:
+            end = replace(end, message=advice(end.code).meaning)
+        self._recorder.settled(
+            Settlement(
+                errand.claim.row_id,
+                end.outcome,
+                now,
+                code=end.code,
+                message=end.message,
+                status=end.status,
+                request_id=end.request_id,
+                arn=end.arn,
+                doubt=end.doubt,
             )
+        )
         if self._on_row is not None:
-            definition = errand.claim.definition
-            self._on_row(
-                Row(
-                    name=definition.name,
-                    version_id=definition.version_id,
-                    outcome=end.outcome,
-                    code=end.code,
-                    message=message,
-                    status=end.status,
-                    request_id=end.request_id,
-                    arn=end.arn,
-                    attempts=errand.attempts,
-                    manifest=definition.origin.manifest,
-                    line=definition.origin.line,
-                    first_sent_at=errand.first_sent_at,
-                    settled_at=None if end.outcome is Outcome.PENDING else now,
-                    run_id=self._run_id,
-                )
-            )
+            self._on_row(self._row(errand, end, None if end.outcome is Outcome.PENDING else now))
+
+    def _created(self, errand: Errand, request_id: str | None, arn: str | None) -> None:
+        self._stats.carried[Outcome.CREATED] += 1
+        sent_at, latency = errand.sent_at, errand.latency
+        self._recorder.created(Creation(errand.claim.row_id, sent_at, latency, request_id, arn))
+        if self._on_row is not None:
+            end = Settled(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
+            self._on_row(self._row(errand, end, sent_at + latency))
+
+    def _row(self, errand: Errand, end: Settled, settled_at: float | None) -> Row:
+        definition = errand.claim.definition
+        return Row(
+            name=definition.name,
+            version_id=definition.version_id,
+            outcome=end.outcome,
+            code=end.code,
+            message=end.message,
+            status=end.status,
+            request_id=end.request_id,
+            arn=end.arn,
+            attempts=errand.attempts,
+            manifest=definition.origin.manifest,
+            line=definition.origin.line,
+            first_sent_at=errand.first_sent_at,
+            settled_at=settled_at,
+            run_id=self._run_id,
+        )
 
     def report_invalid(self, line: InvalidLine) -> None:
         """Report a manifest line that is no definition; the ledger has its row already."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -48,7 +49,8 @@ class FastTransport:
         self.timeout = timeout
         self.lanes: set[_Lane] = set()
         self._connect_timeout = min(connect_timeout, timeout)
-        self._slots = asyncio.Semaphore(connections)
+        self._free_slots = connections  # a number, and not a semaphore: nearly always nobody waits
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: list[_Lane] = []
         self._unwritten: list[_Lane] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -77,15 +79,13 @@ class FastTransport:
         """Carry `request`; see `bulkseed.wire.message.Transport`."""
         data = _to_bytes(request)
         deadline = self._loop.time() + self.timeout
-        slots = self._slots
-        if slots.locked():
+        if self._free_slots:
+            self._free_slots -= 1
+        else:
             try:
-                async with asyncio.timeout_at(deadline):
-                    await slots.acquire()
+                await self._wait_for_slot(deadline)
             except TimeoutError as error:
                 return not_connected(error, self.endpoint, self.timeout)
-        else:
-            await slots.acquire()  # at once
         try:
             lane = self._idle_lane()
             if lane is None:
@@ -103,7 +103,26 @@ class FastTransport:
                 self._idle.append(lane)
             return answer
         finally:
-            slots.release()
+            self._give_back_slot()
+
+    async def _wait_for_slot(self, deadline: float) -> None:
+        slot = self._loop.create_future()
+        self._waiting.append(slot)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await slot
+        except BaseException:
+            if slot.done() and not slot.cancelled():  # it came at the same moment
+                self._give_back_slot()
+            raise
+
+    def _give_back_slot(self) -> None:
+        while self._waiting:
+            slot = self._waiting.popleft()
+            if not slot.done():
+                slot.set_result(None)
+                return
+        self._free_slots += 1
 
     def queue(self, lane: _Lane) -> None:
         """Have the lane's request written at the end of this turn of the loop, with all others of the turn.

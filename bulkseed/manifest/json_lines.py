@@ -9,6 +9,9 @@ from typing import Any
 import orjson
 
 from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
+from bulkseed.wire.limits import PARAMETERS
+
+_SECRET_KEYS = frozenset(key for key in (*PARAMETERS, "SecretDataFrom") if key.startswith("Secret"))
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
@@ -28,7 +31,7 @@ def decode(raw: bytes) -> object:
     if (
         (found := raw.count(b'"Secret')) > 2
         and isinstance(value, dict)
-        and found > sum([key.startswith("Secret") for key in value])
+        and found > len(_SECRET_KEYS & value.keys())
         and _has_duplicate(raw)
     ):
         return Unreadable("has the same parameter twice")

@@ -253,11 +253,6 @@ class Traveller:
         return seconds
 
 
-def as_created(answer: Created) -> Settled:
-    """Return the end of nearly every journey."""
-    return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
-
-
 def ended(
     outcome: Outcome, answer: Fault | Lost | None = None, message: str | None = None, *, doubt: bool = False
 ) -> Settled:
@@ -280,7 +275,7 @@ def journey(rules: Rules, version_id: str, traveller: Traveller) -> Journey:
 def _create(rules: Rules, version_id: str, me: Traveller) -> Journey:
     answer = yield from me.ask(Step.CREATE)
     if isinstance(answer, Created):
-        return as_created(answer)
+        return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
     assert isinstance(answer, Fault)  # noqa: S101  # ask() returns no Lost
     verdict = classify(answer)
     if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
