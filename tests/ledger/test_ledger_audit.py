@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, summary, whole_run
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import CHECKS, _most_within, audit
+from bulkseed.ledger.audit import CHECKS, audit
+from bulkseed.ledger.audit_sends import most_within
 from bulkseed.model import InvalidLine, Origin, Outcome
 
 BAD_LINE = InvalidLine(Origin("prod.jsonl", 99), ("bad",))
@@ -164,9 +165,9 @@ times_of_a_run = st.lists(st.integers(0, 3_000_000), max_size=20).map(sorted)
 def test_the_fullest_window_is_found(first: list[int], second: list[int]) -> None:
     """It is what counting every window by hand gives; the end of a window is not in it."""
     window = deque[int]()
-    assert _most_within(1.0, first, window) == (_by_hand(first), 0)
+    assert most_within(1.0, first, window) == (_by_hand(first), 0)
     later = [time + 2_500_000 for time in second]
-    alone, together = _most_within(1.0, later, window)
+    alone, together = most_within(1.0, later, window)
     assert alone == _by_hand(later)
     if later and first and first[-1] <= later[0]:
         assert max(_by_hand(first), alone, together) == _by_hand(first + later)

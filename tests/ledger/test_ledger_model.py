@@ -13,7 +13,7 @@ from typing import NoReturn
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.ledgers import START, attempt, definition, new_ledger, settlement, summary
+from support.ledgers import START, answer, attempt, definition, new_ledger, settlement, summary
 
 from bulkseed.ledger import Claim, Ledger, read_ledger
 from bulkseed.ledger.audit import audit
@@ -21,6 +21,8 @@ from bulkseed.model import InvalidLine, Origin, Outcome
 
 NAMES = st.sampled_from("abcd")
 ENTRIES = st.lists(st.tuples(NAMES, st.sampled_from(["v1", "v2"])) | st.none(), max_size=6)
+UNFINISHED = {Outcome.PENDING, Outcome.EXHAUSTED}
+MAY_DOUBT = {*UNFINISHED, Outcome.REJECTED, Outcome.EXISTING}
 ENDS = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.INVALID])
 
 
@@ -75,6 +77,7 @@ class Histories(RuleBasedStateMachine):
         self.seen: dict[str, int] = {}
         self.settled: Counter[Outcome] = Counter()
         self.claims: dict[str, Claim] = {}
+        self.uncertain: set[str] = set()
 
     @precondition(lambda self: self.going_on)
     @rule(entries=ENTRIES, claim=st.sampled_from([True, True, False]))
@@ -125,6 +128,8 @@ class Histories(RuleBasedStateMachine):
             self.ledger.record([], [attempt(self.claims[name], self.now, status)])
             self.known[name].attempts += 1
             self.attempts += 1
+            if status != 429:
+                self.uncertain.add(name)
 
     @precondition(lambda self: self.claims)
     @rule(leave=st.sets(NAMES, max_size=2), outcome=ENDS, doubt=st.booleans(), fails=st.integers(0, 3))
@@ -132,8 +137,12 @@ class Histories(RuleBasedStateMachine):
         """Answers come in, with their last attempts; if the transaction fails nothing has changed."""
         claims = {name: claim for name, claim in self.claims.items() if name not in leave}
         self.now += 1
-        ends = [settlement(claim, outcome, self.now, doubt=doubt) for claim in claims.values()]
-        sent = [attempt(claim, self.now) for claim in claims.values()]
+        doubts = {
+            name: outcome in MAY_DOUBT and (doubt or (outcome in UNFINISHED and name in self.uncertain))
+            for name in claims
+        }
+        ends = [settlement(claims[name], outcome, self.now + 0.02, doubt=doubts[name]) for name in claims]
+        sent = [answer(claim, outcome, self.now) for claim in claims.values()]
         if fails == 0:
             with suppress(InterruptedError), self.ledger.transaction():
                 self.ledger.record(ends, sent)
@@ -145,7 +154,7 @@ class Histories(RuleBasedStateMachine):
             row.outcome = outcome
             row.attempts += 1
             row.owned = row.owned or outcome in {Outcome.CREATED, Outcome.ADOPTED}
-            if not doubt:
+            if not doubts[name]:
                 row.doubt_since = None
             del self.claims[name]
         self.attempts += len(claims)

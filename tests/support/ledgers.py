@@ -49,6 +49,13 @@ def attempt(
     return AttemptRecord(claim.row_id, lane, at, 0.02, status)
 
 
+def answer(claim: Claim, outcome: Outcome, at: float) -> AttemptRecord:
+    """Return an attempt with an answer that may bring `outcome` about."""
+    lanes = {Outcome.ADOPTED: Lane.READ, Outcome.IDENTICAL: Lane.READ, Outcome.UPDATED: Lane.MANAGE}
+    done = outcome is Outcome.CREATED or outcome in lanes
+    return attempt(claim, at, 200 if done else 409, lanes.get(outcome, Lane.CREATE))
+
+
 def summary(outcomes: Mapping[Outcome, int], attempts: int) -> dict[str, Any]:
     """Return the part of a run's summary that the audit reads."""
     return {

@@ -18,9 +18,10 @@ HOSTILE = (
 )
 LIMITS = {Lane.CREATE: 10.0, Lane.READ: 450.0}
 CREATED = (200, None)
+LOOK = (200, "read")  # in the lane of reads
 STORIES: dict[int, tuple[Outcome, str | None, list[tuple[int | None, str | None]]]] = {
     3: (Outcome.CREATED, None, [(429, "Rejected.Throttling"), CREATED]),
-    5: (Outcome.ADOPTED, None, [(None, None), (409, "Rejected.ResourceExist")]),
+    5: (Outcome.ADOPTED, None, [(None, None), (409, "Rejected.ResourceExist"), LOOK]),
     7: (Outcome.EXHAUSTED, "InternalFailure", [(502, "HTTP502"), (500, "InternalFailure")]),
     9: (Outcome.REJECTED, HOSTILE, [(404, HOSTILE)]),
 }
@@ -73,7 +74,8 @@ def _carry(
         attempts = []
         for status, answer in answers:
             latency = rng.lognormvariate(-4, 0.5)
-            attempts.append(AttemptRecord(claim.row_id, Lane.CREATE, now, latency, status, answer))
+            lane, code_told = (Lane.READ, None) if (status, answer) == LOOK else (Lane.CREATE, answer)
+            attempts.append(AttemptRecord(claim.row_id, lane, now, latency, status, code_told))
             now += 1 / 9.9
         doubt = outcome is Outcome.EXHAUSTED
         ledger.record([Settlement(claim.row_id, outcome, now, code, code, doubt=doubt)], attempts)
