@@ -193,3 +193,22 @@ UPDATE rollbacks SET result = 'failed' WHERE definition = 2;
 -- rolled back: a look before a deletion is dropped
 -- finds: attempts are counted right
 DELETE FROM attempts WHERE rowid = (SELECT max(rowid) FROM attempts);
+
+-- ended: in doubt, but never claimed
+-- finds: every row makes sense
+UPDATE definitions SET claimed_at = NULL WHERE outcome = 'exhausted';
+
+-- ended: a killed run read more than it counted
+-- finds: every run adds up
+UPDATE runs SET read = read + 1 WHERE id = 2;
+
+-- ended: sent before its run, but after the claim of an earlier one
+-- finds: every attempt belongs to a claim
+UPDATE attempts SET sent_at = (SELECT started_at - 1 FROM runs WHERE id = 3) WHERE rowid =
+(SELECT min(a.rowid) FROM attempts a JOIN definitions d ON d.id = a.definition AND d.run = a.run
+ WHERE a.run = 3 AND claimed_at < (SELECT started_at FROM runs WHERE id = 3));
+
+-- ended: adopted and called identical without a look
+-- finds: every outcome has its answer
+UPDATE attempts SET lane = 'manage' WHERE lane = 'read' AND definition IN
+(SELECT id FROM definitions WHERE outcome IN ('adopted', 'identical'));
