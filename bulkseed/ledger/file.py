@@ -36,6 +36,9 @@ _WORDS: dict[int, tuple[type[LedgerError], str]] = {
 }
 
 
+OLDEST_SQLITE = (3, 35)
+
+
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
     """Turn what SQLite raises inside into a `LedgerError`."""
@@ -55,8 +58,22 @@ def reachable(path: Path) -> Iterator[None]:
         raise LedgerError(f"ledger {path} cannot be used: {error.strerror}") from error
 
 
+def need_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse a library without RETURNING or UPDATE FROM: Python 3.11 is also built against older ones.
+
+    Raises:
+        LedgerError: it is too old.
+    """
+    if version < OLDEST_SQLITE:
+        found, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
+        raise LedgerError(
+            f"this Python has SQLite {found} and a ledger needs {needed}: use a Python that brings a newer one"
+        )
+
+
 def connect(file: Path | str) -> sqlite3.Connection:
     """Open a file, or a file URI, to be used by one thread at a time. Transactions are begun explicitly."""
+    need_sqlite()
     return sqlite3.connect(file, uri=isinstance(file, str), isolation_level=None, check_same_thread=False)
 
 
