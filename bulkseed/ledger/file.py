@@ -67,7 +67,7 @@ def need_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     if version < OLDEST_SQLITE:
         found, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
         raise LedgerError(
-            f"this Python has SQLite {found} and a ledger needs {needed}: use a Python that brings a newer one"
+            f"this Python has SQLite {found} and a ledger needs {needed}: use a Python with a newer one"
         )
 
 
