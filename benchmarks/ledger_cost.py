@@ -23,10 +23,11 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.common import publish
+from benchmarks.common import publish, write_manifest
 from bulkseed.engine.seed import seed
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Ledger, Run, Settlement, open_ledger
-from bulkseed.model import Credentials, ManifestEntry, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.manifest import open_manifest
+from bulkseed.model import Credentials, ManifestEntry, SecretDefinition, SecretValue, Target
 
 
 class NullLedger(Ledger):
@@ -79,11 +80,13 @@ def main() -> None:
     target = Target(f"http://127.0.0.1:{port}", "cn-hangzhou", Credentials("id", SecretValue("secret")))
     times: dict[str, list[tuple[float, float]]] = {"ledger": [], "none": []}
     try:
-        for number in range(options.rounds + 1):
-            for kind, measured in times.items():
-                took = _run(target, options.secrets, null=kind == "none")
-                if number:  # the first warms up
-                    measured.append(took)
+        with tempfile.TemporaryDirectory() as folder:
+            manifest = write_manifest(Path(folder) / "bench.jsonl", options.secrets)
+            for number in range(options.rounds + 1):
+                for kind, measured in times.items():
+                    took = _run(target, manifest, options.secrets, null=kind == "none")
+                    if number:  # the first warms up
+                        measured.append(took)
     finally:
         server.terminate()
         server.wait()
@@ -101,18 +104,12 @@ def table(times: dict[str, list[tuple[float, float]]], secrets: int) -> str:
     return "\n".join(lines) + f"\n\nWith the ledger a run is {spread} slower, pair by pair."
 
 
-def _run(target: Target, count: int, *, null: bool) -> tuple[float, float]:
+def _run(target: Target, manifest: Path, count: int, *, null: bool) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         ledger = open_ledger(Path(folder) / "bench.ledger.db", target)
         if null:
             ledger = NullLedger(ledger.path, ledger.connection, ledger._lock)  # type: ignore[arg-type]  # noqa: SLF001  # it is open
-        definitions = [
-            SecretDefinition(
-                f"bench/{i}", SecretValue(f"fake-value-{i}" * 4), "v1", Origin("bench.jsonl", i + 1)
-            )
-            for i in range(count)
-        ]
-        with closing(ledger):
+        with closing(ledger), open_manifest(manifest) as definitions:
             wall, cpu = time.perf_counter(), time.process_time()
             summary = uvloop.run(seed(definitions, target, ledger, qps=0))
             took = time.perf_counter() - wall, time.process_time() - cpu
