@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulkseed.errors import LedgerError, LedgerTargetError
-from bulkseed.ledger.file import connect, in_words, is_new, this_host, warn_of_lost_log
+from bulkseed.ledger.file import checkpoint, connect, in_words, is_new, this_host, warn_of_lost_log
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.lock import WriterLock
 from bulkseed.ledger.reader import LedgerReader
@@ -47,6 +47,7 @@ def open_ledger(
             connection.execute("PRAGMA synchronous = FULL")
             writer = {"pid": os.getpid(), "host": this_host(), "since": iso(time.time())}
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('writer', ?)", (json.dumps(writer),))
+            checkpoint(connection, path)
     except BaseException:
         if connection is not None:
             connection.close()

@@ -170,12 +170,13 @@ def _copy_without_log(path: Path) -> Path:
     return Path(shutil.copy(path, path.parent / "copy" / "prod.ledger.db"))
 
 
-def test_a_copy_without_the_log_knows_whose_it_is(tmp_path: Path) -> None:
-    """From its creation on the file alone is bound: never empty, and never taken for another target's."""
+def test_a_copy_without_the_log_knows_whose_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """From its creation on the file alone is bound, and names its writer: who reads it is warned."""
     with new_ledger(tmp_path) as ledger:
         copy = _copy_without_log(ledger.path)
     with read_ledger(copy) as reader:
         assert (reader.status().binding, reader.status().runs) == ("kms.cn-hangzhou.aliyuncs.com", 0)
+    assert "is not beside it: if this is a copy" in caplog.text
     with pytest.raises(LedgerTargetError):
         open_ledger(copy, target(region="cn-beijing"))
 
