@@ -80,6 +80,9 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
         with read_ledger(world.path) as ledger:
             created = {row.name for row in ledger.rows([Outcome.CREATED])}
             attempts = list(ledger.attempts())
+            run = ledger.last_run()
+        assert run is not None
+        assert run.ended_at is not None
         assert created == world.replied
         assert len(attempts) == len(world.sent)
         assert sum(attempt.status == 200 for attempt in attempts) == len(created) >= 10

@@ -149,8 +149,12 @@ async def _live(history: History, folder: Path, spoil: Callable[[World], None] |
         ends = list(history.ends)
         for _ in range(LIVES):
             await asyncio.sleep(1.0)
+            path, heard, sent = world.path, set(world.replied), len(world.sent)
             summary = await _one_life(history, world, ends.pop(0) if ends else None)
             rows = _examine(world, summary)
+            if world.path == path:  # it was not killed
+                assert all(rows[n] is Outcome.CREATED for n in world.replied - heard), "an answer is lost"
+                assert _attempts(world) == len(world.sent) - sent
             for known, outcome in settled.items():
                 assert rows[known] is outcome, f"{known} was {outcome}, now {rows[known]}"
             settled = {n: o for n, o in rows.items() if o.settled}
@@ -227,6 +231,12 @@ async def _one_life(history: History, world: World, end: tuple[int, str] | None)
 def _rows(world: World) -> list[Row]:
     with read_ledger(world.path) as ledger:
         return list(ledger.rows())
+
+
+def _attempts(world: World) -> int:
+    with read_ledger(world.path) as ledger:
+        run = ledger.last_run()
+        return 0 if run is None else sum(1 for _ in ledger.attempts(run.run_id))
 
 
 def _examine(world: World, summary: Summary | None) -> dict[str, Outcome]:
