@@ -8,6 +8,7 @@ from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 
+import orjson
 import pytest
 from support import virtual_clock
 from support.histories import FOLDER
@@ -86,5 +87,51 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
         assert created == world.replied
         assert len(attempts) == len(world.sent)
         assert sum(attempt.status == 200 for attempt in attempts) == len(created) >= 10
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "acs:kms:cn-hangzhou:1234:secret/secret-1",
+        "acs:kms:cn-hangzhou:1234:secret/not-secret-0",
+        "acs:kms:cn-hangzhou:1234:secret/secret-0/value",
+        "acs:kms:value-0-in-here:1234:secret/secret-0",
+        "acs:kms:cn-hangzhou:nobody:secret/secret-0",
+        "acs:kms:cn-hangzhou:1234:key/secret-0",
+        "secret-0",
+        "",
+    ],
+)
+def test_an_arn_that_is_not_of_this_secret_is_not_kept(arn: str) -> None:
+    """Whatever else a reply names, or hides in a name, the row has only what it can be."""
+
+    async def test(folder: Path) -> None:
+        def odd(_request: Request, _response: Response) -> Response:
+            return Response(200, {}, orjson.dumps({"RequestId": "0a1b2c3d4e5f", "Arn": arn}))
+
+        world = World(folder, options=UNLIMITED, rewrite=odd)
+        with closing(world):
+            await world.live(definitions(1))
+        with read_ledger(world.path) as ledger:
+            (row,) = ledger.rows()
+        assert (row.outcome, row.request_id, row.arn) == (Outcome.CREATED, "0a1b2c3d4e5f", None)
+        assert [told.arn for told in world.rows] == [None]
+
+    run(test)
+
+
+def test_the_arn_of_this_secret_is_kept() -> None:
+    """As the service says it."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED)
+        with closing(world):
+            await world.live(definitions(1))
+        with read_ledger(world.path) as ledger:
+            (row,) = ledger.rows()
+        assert row.arn is not None
+        assert row.arn.endswith(":secret/secret-0")
 
     run(test)
