@@ -35,6 +35,11 @@ def axis_unit(seconds: float) -> tuple[int, str]:
     return length, f"{name}s"
 
 
+def number(value: float) -> str:
+    """Return a rate or a limit as ``2,000`` or ``0.5``."""
+    return f"{value:,.10g}"
+
+
 def percent(part: float, whole: float) -> str:
     """Return a share as ``98.7 %``; all is 100 %, and what is less never looks like it."""
     share = 100 * part / whole if whole else 0.0

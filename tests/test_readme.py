@@ -36,7 +36,7 @@ TASKS = {
 }
 COME_TO = {
     "Migrate": "definitions: 2 = 2 created\n",
-    "Plan": "at the service: 0 of the names exist already\n",
+    "Plan": "at the service: 0 of the names to create exist already\n",
     "Resume": "attempts: 0 ",
     "Repair": "definitions: 1 = 1 created\n",
     "Onboard": "created: 2 ",

@@ -88,7 +88,7 @@ def apply(**given: Any) -> int:
 async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summary:
     from bulkseed.cli import events
     from bulkseed.cli.numbers import prometheus, telemetry
-    from bulkseed.cli.progress import watch
+    from bulkseed.cli.progress import Work, watch
     from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.seed import seed
     from bulkseed.engine.stats import Stats
@@ -117,10 +117,12 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         stack.enter_context(prometheus(stats, given["metrics_port"]))
         stack.enter_context(telemetry(stats, "apply", given["otel"]))
         events.tell("run.started", command="apply", ledger=str(path), endpoint=target.endpoint, qps=qps)
+        size = None if selection is None else selection.size
+        work = Work(stats, qps, stop, entries, size, given["limit"])
         gc.freeze()  # what exists by now lives as long as the run: the collector need not look at it again
         async with beside(
             (stop_on_signals, stop, entries.bytes_total is not None),
-            (watch, given["progress"], stats, entries, qps, stop, selection and selection.size),
+            (watch, given["progress"], work),
             (events.watch_service, stats),
         ):
             summary = await seed(
@@ -138,7 +140,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 stats=stats,
                 stop=stop,
             )
-        events.tell_end(summary)
+        events.tell_end(summary, summary.outcomes)
     return summary
 
 

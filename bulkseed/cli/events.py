@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -14,15 +14,19 @@ import anyio
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import AttemptRecord
 from bulkseed.model import Row, Summary
+from bulkseed.policy.undo import Removal, Undone
 
 log = logging.getLogger("bulkseed.run")
 
 EVENTS: dict[str, tuple[int, str]] = {
     "run.started": (logging.INFO, "a run begins"),
     "run.ended": (logging.INFO, "a run has ended; its summary's counts"),
+    "run.progress": (logging.INFO, "how far a run is, every few seconds, whatever the level"),
     "definition.settled": (logging.DEBUG, "a definition is settled"),
     "definition.failed": (logging.INFO, "a definition is not settled, with code and message"),
     "attempt": (logging.DEBUG, "a request was answered or lost"),
+    "secret.deleted": (logging.DEBUG, "a rollback has deleted a secret, or it was gone"),
+    "secret.left": (logging.INFO, "a rollback has left a secret, with the result and why"),
     "service.silent": (logging.WARNING, "nothing gets through; the run waits"),
     "service.back": (logging.WARNING, "the service answers again"),
 }
@@ -36,8 +40,15 @@ def tell(event: str, **facts: Any) -> None:
         log.log(level, event, extra={"facts": known})
 
 
-def row_teller() -> Callable[[Row], None] | None:
-    """Return what logs rows; None when the level leaves nothing to log."""
+def tell_progress(**facts: Any) -> None:
+    """Log how far a run is. `--progress` asks for it, so `--log-level` does not decide."""
+    level, _ = EVENTS["run.progress"]
+    extra = {"facts": {name: value for name, value in facts.items() if value is not None}}
+    log.handle(log.makeRecord(log.name, level, "", 0, "run.progress", (), None, extra=extra))
+
+
+def row_teller() -> Callable[..., None] | None:
+    """Return what logs a row and more facts of it; None when the level leaves nothing to log."""
     return _tell_row if log.isEnabledFor(logging.INFO) else None
 
 
@@ -46,7 +57,7 @@ def attempt_teller() -> Callable[[AttemptRecord], None] | None:
     return _tell_attempt if log.isEnabledFor(logging.DEBUG) else None
 
 
-def _tell_row(row: Row) -> None:
+def _tell_row(row: Row, **more: str) -> None:
     event = "definition.settled" if row.outcome.settled else "definition.failed"
     tell(
         event,
@@ -57,6 +68,7 @@ def _tell_row(row: Row) -> None:
         manifest=row.manifest,
         line=row.line,
         attempts=row.attempts,
+        **more,
     )
 
 
@@ -72,9 +84,15 @@ def _tell_attempt(attempt: AttemptRecord) -> None:
     )
 
 
-def tell_end(summary: Summary) -> None:
-    """Log how a run ended."""
-    counts = {outcome.value: count for outcome, count in summary.outcomes.items() if count}
+def tell_removal(name: str, end: Undone) -> None:
+    """Log how a secret's rollback ended."""
+    event = "secret.deleted" if end.removal in {Removal.DELETED, Removal.GONE} else "secret.left"
+    tell(event, secret_name=name, result=end.removal.value, code=end.code, message=end.message)
+
+
+def tell_end(summary: Summary, ends: Mapping[Any, int]) -> None:
+    """Log how a run ended, and how many had which of its ends (members of an enumeration)."""
+    counts = {end.value: count for end, count in ends.items() if count}
     tell(
         "run.ended",
         run_id=summary.run_id,
@@ -82,6 +100,7 @@ def tell_end(summary: Summary) -> None:
         stopped_by=summary.stopped_by,
         attempts=summary.attempts,
         throttled=summary.throttled,
+        retried=summary.retried,
         elapsed_s=summary.elapsed_s,
         **counts,
     )

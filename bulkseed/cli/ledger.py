@@ -12,6 +12,7 @@ import orjson
 from bulkseed.cli import options as o
 from bulkseed.cli.render import print_counts, print_json
 from bulkseed.model import Outcome, Row
+from bulkseed.words import moment
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
@@ -34,9 +35,10 @@ def ledger() -> None:
 def status(path: str, output: str) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
     from bulkseed.ledger import iso, read_ledger
+    from bulkseed.ledger.rollbacks import rolled_back
 
     with read_ledger(path) as opened:
-        found = opened.status()
+        found, undone = opened.status(), rolled_back(opened)
     last = found.last_run
     total = sum(found.counts.values())
     if output == "json":
@@ -59,6 +61,7 @@ def status(path: str, output: str) -> int:
                 "definitions": total,
                 "outcomes": {outcome.value: found.counts.get(outcome, 0) for outcome in Outcome},
                 "in_doubt": found.in_doubt,
+                "rolled_back": undone,
             }
         )
         return 0
@@ -67,11 +70,13 @@ def status(path: str, output: str) -> int:
         if last.ended_at is None:
             end = f"has not ended: process {last.pid} on {last.host} is at work, or was killed"
         elif last.stopped_by:
-            end = f"ended {iso(last.ended_at)}, {last.stopped_by}"
+            end = f"ended {moment(round(last.ended_at * 1e6))} UTC, {last.stopped_by}"
         else:
-            end = f"ended {iso(last.ended_at)}"
-        click.echo(f"runs: {found.runs:,}, the last one ({last.command}) {end}")
+            end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
+        click.echo(f"runs: {found.runs:,}, the last ({last.command}) {end}")
     print_counts(found.counts, total)
+    if undone:
+        click.echo(f"rolled back: {undone:,} of the pending; another apply would create them again")
     if found.in_doubt:
         click.echo(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0

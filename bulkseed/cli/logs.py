@@ -31,6 +31,11 @@ class _StandardError(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
+def in_json() -> bool:
+    """Tell whether the logs were asked for as JSON."""
+    return any(isinstance(h.formatter, _JsonFormatter) for h in logging.getLogger("bulkseed").handlers)
+
+
 def set_up_logging(level: str, format_name: str) -> None:
     """Send the logs of bulkseed (and of nothing else) to standard error."""
     handler = _StandardError()

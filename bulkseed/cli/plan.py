@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkseed.cli import options as o
-from bulkseed.cli.render import print_json
+from bulkseed.cli.render import print_json, print_table
 from bulkseed.model import InvalidLine, Outcome
-from bulkseed.words import duration
+from bulkseed.words import duration, number
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
     from bulkseed.engine.preflight import Preflight
@@ -173,13 +173,9 @@ def print_plan(made: Plan, output: str) -> None:
     if output == "json":
         print_json(made.as_dict())
         return
-    pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {made.qps:g}/s"
+    pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {number(made.qps)}/s"
     click.echo(f"{made.to_send:,} to create, {pace}, {made.size:,} bytes of values")
-    if made.settled:
-        parts = ", ".join(f"{count:,} {outcome.value}" for outcome, count in made.settled.items())
-        click.echo(f"{made.settled.total():,} settled already: {parts}")
-    if made.invalid:
-        click.echo(f"{made.invalid:,} invalid, never sent: see above")
+    print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.online is not None:
         _print_online(made, made.online)
     click.echo(
@@ -193,7 +189,7 @@ def _print_online(made: Plan, online: Preflight) -> None:
         deleted = (
             f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
         )
-        click.echo(f"at the service: {online.existing:,} of the names exist already{deleted}")
+        click.echo(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
     if online.left is not None:
         used = f"{online.used:,} of {online.quota:,} used"
         if made.lacks_room:

@@ -10,7 +10,7 @@ import orjson
 
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.advice import MEANINGS
-from bulkseed.words import duration
+from bulkseed.words import duration, number
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -18,12 +18,17 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(orjson.dumps(document).decode())
 
 
-def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
-    """Print the outcomes that occurred and the identity that they add up to."""
+def print_table(counts: Mapping[Outcome, int]) -> None:
+    """Print the outcomes that occurred, one a line with what it means."""
     for outcome in Outcome:
         if counts.get(outcome):
             label = f"{outcome.value}: {counts[outcome]:,}"
             click.echo(f"{label:<22} {MEANINGS[outcome]}")
+
+
+def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
+    """Print the outcomes that occurred and the identity that they add up to."""
+    print_table(counts)
     terms = " + ".join(f"{counts[o]:,} {o.value}" for o in Outcome if counts.get(o)) or "0"
     click.echo(f"definitions: {total:,} = {terms}")
 
@@ -42,7 +47,7 @@ def print_effort(summary: Summary) -> None:
     click.echo(f"{line}   in {duration(summary.elapsed_s)}")
     if summary.attempts > 1:
         if summary.elapsed_s >= 1:  # less is too short to have a rate
-            ceiling = f" of {summary.limit_qps:g}/s allowed" if summary.limit_qps else ", no ceiling"
+            ceiling = f" of {number(summary.limit_qps)}/s allowed" if summary.limit_qps else ", no ceiling"
             most = f"at most {summary.max_in_one_second:,} in any second"
             click.echo(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")
         p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]

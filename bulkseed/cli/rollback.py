@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.undo import Removal, Undone
-from bulkseed.words import duration
+from bulkseed.words import duration, number
 
 if TYPE_CHECKING:
     from bulkseed.engine.rollback import RolledBack
@@ -53,6 +54,7 @@ MEANINGS = {
 )
 @o.retry_options
 @o.output_option
+@o.progress_option
 @o.log_options
 def rollback(**given: Any) -> int:
     """Delete exactly what LEDGER's runs created or adopted, if nobody changed it since.
@@ -80,10 +82,12 @@ def rollback(**given: Any) -> int:
 def _preview(given: dict[str, Any]) -> None:
     from bulkseed.cli.running import this_call
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.rollbacks import forecast
+    from bulkseed.ledger.rollbacks import forecast, rolled_back
 
     with read_ledger(given["path"]) as ledger:
-        seen = forecast(ledger, LISTED)
+        o.need_same_target(ledger, o.TargetOptions.of(given))
+        seen, undone, doubtful = forecast(ledger, LISTED), rolled_back(ledger), ledger.status().in_doubt
+    others, doubtful = seen.others - undone, doubtful - seen.unfinished
     qps, days = given["qps"], None if given["force"] else given["recovery_days"]
     seconds = seen.to_delete / qps if qps else None
     if given["output"] == "json":
@@ -92,14 +96,16 @@ def _preview(given: dict[str, Any]) -> None:
                 "ledger": given["path"],
                 "to_delete": seen.to_delete,
                 "unfinished": seen.unfinished,
-                "left_alone": seen.others,
+                "left_alone": others,
+                "rolled_back": undone,
+                "in_doubt": doubtful,
                 "recovery_days": days,
                 "limit_qps": qps,
                 "seconds": seconds,
             }
         )
         return
-    pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {qps:g}/s"
+    pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(qps)}/s"
     after = "for good" if days is None else f"restorable for {days} days"
     click.echo(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
     for name in seen.names:
@@ -108,43 +114,65 @@ def _preview(given: dict[str, Any]) -> None:
         click.echo(f"  and {seen.to_delete - len(seen.names):,} more")
     if seen.unfinished:
         click.echo(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
-    if seen.others:
-        click.echo(f"{seen.others:,} others in this ledger were not made by it, and are left alone")
+    if undone:
+        click.echo(f"{undone:,} were rolled back before")
+    if others:
+        click.echo(f"{others:,} others are not known to be made by this ledger, and are left alone")
+    if doubtful:
+        click.echo(
+            f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first"
+        )
     click.echo(f"nothing was sent; to do it: {this_call()} --yes")
 
 
 async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> RolledBack:
+    from bulkseed.cli import events
+    from bulkseed.cli.progress import Work, watch
     from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.rollback import Deletion
     from bulkseed.engine.rollback import rollback as roll_back
+    from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
     from bulkseed.ledger import open_ledger
+    from bulkseed.ledger.rollbacks import forecast
 
-    stop = Stop()
+    stop, stats, ends, qps = Stop(), Stats(), Counter[str](), given["qps"]
+    stats.on_attempt = events.attempt_teller()
 
     def on_end(name: str, end: Undone) -> None:
+        ends[end.removal.value] += 1
+        events.tell_removal(name, end)
         if given["output"] == "text" and end.removal in {Removal.CHANGED, Removal.FAILED}:
             code = f" ({end.code})" if end.code else ""
             click.echo(f"{name}: {end.removal}: {end.message}{code}")
 
     async with AsyncExitStack() as stack:
-        target = await open_target(stack, target_options, given["qps"])
+        target = await open_target(stack, target_options, qps)
         ledger = stack.enter_context(
             open_ledger(given["path"], target, binding=target_options.binding, create=False)
         )
         stack.enter_context(on_record(ledger, given["output"]))
-        async with beside((stop_on_signals, stop)):
-            return await roll_back(
+        path = str(given["path"])
+        events.tell("run.started", command="rollback", ledger=path, endpoint=target.endpoint, qps=qps)
+        total = forecast(ledger, 0).to_delete
+        work = Work(stats, qps, stop, total=total, ends=ends, usual=Removal.DELETED.value)
+        async with beside(
+            (stop_on_signals, stop), (watch, given["progress"], work), (events.watch_service, stats)
+        ):
+            found = await roll_back(
                 target,
                 ledger,
                 deletion=Deletion(None if given["force"] else given["recovery_days"]),
-                qps=given["qps"],
+                qps=qps,
                 retry=RetryPolicy(given["max_attempts"], given["retry_budget"]),
                 timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 on_end=on_end,
+                stats=stats,
                 stop=stop,
             )
+        events.tell_end(found.run, found.results)
+    return found
 
 
 def _print(found: RolledBack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import islice
 from pathlib import Path
@@ -15,17 +16,18 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.journey import Rules
-from bulkseed.policy.readback import Verified
+from bulkseed.policy.readback import Verified, verified
 
 if TYPE_CHECKING:
     from bulkseed.engine.verify import Verification
+    from bulkseed.model import Row
 
 LISTED = 1000
 """The most problems in the JSON summary; the ledger has all of them."""
 
 MEANINGS = {
     Verified.IDENTICAL: "the service has this version with this value",
-    Verified.PRESENT: "the service has this version; its value was generated, there is nothing to compare",
+    Verified.PRESENT: "there; its value was generated, so not compared",
     Verified.DIFFERS: "the service has this version with another value",
     Verified.MISSING: "the service has no such secret, or not this version",
     Verified.UNREADABLE: "could not be read, so it is not known",
@@ -73,7 +75,8 @@ def verify(**given: Any) -> int:
 
 
 async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Verification:
-    from bulkseed.cli.progress import watch
+    from bulkseed.cli import events
+    from bulkseed.cli.progress import Work, watch
     from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
@@ -81,18 +84,29 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
     from bulkseed.ledger import open_ledger
 
     manifests, qps = given["manifests"], given["qps"]
-    stop, stats = Stop(), Stats()
+    stop, stats, ends = Stop(), Stats(), Counter[str]()
+    stats.on_attempt, tell_row = events.attempt_teller(), events.row_teller()
+
+    def on_row(row: Row) -> None:
+        result = verified(row.outcome, row.code)
+        ends[result.value] += 1
+        if tell_row is not None:
+            tell_row(row, result=result.value)
+
     async with AsyncExitStack() as stack:
         entries = stack.enter_context(o.open_manifests(given))
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
         stack.enter_context(on_record(ledger, given["output"]))
+        events.tell("run.started", command="verify", ledger=str(path), endpoint=target.endpoint, qps=qps)
+        work = Work(stats, qps, stop, entries, ends=ends, usual=Verified.IDENTICAL.value)
         async with beside(
             (stop_on_signals, stop, entries.bytes_total is not None),
-            (watch, given["progress"], stats, entries, qps, stop),
+            (watch, given["progress"], work),
+            (events.watch_service, stats),
         ):
-            return await read_back(
+            found = await read_back(
                 entries,
                 target,
                 ledger,
@@ -102,9 +116,12 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
                 timeout=given["timeout"],
                 stop_after=given["stop_after"],
                 account_for_rest=entries.bytes_total is not None,  # a pipe may never end
+                on_row=on_row,
                 stats=stats,
                 stop=stop,
             )
+        events.tell_end(found.run, found.results)
+    return found
 
 
 def _print(found: Verification, output: str) -> None:

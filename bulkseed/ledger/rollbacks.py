@@ -83,6 +83,16 @@ def forecast(ledger: LedgerReader, names: int) -> Forecast:
     return Forecast(made + unfinished, unfinished, rows - made - unfinished, first)
 
 
+def rolled_back(ledger: LedgerReader) -> int:
+    """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
+    if not was_rolled_back(ledger):
+        return 0
+    return ledger.one(
+        "SELECT count(DISTINCT d.id) FROM definitions d JOIN rollbacks r ON r.definition = d.id"
+        " WHERE r.result IN ('deleted', 'gone') AND d.outcome = 'pending' AND NOT d.doubt AND d.run < r.run"
+    )
+
+
 def was_rolled_back(ledger: LedgerReader) -> bool:
     """Tell whether the ledger has the table."""
     return ledger.one("SELECT count(*) FROM sqlite_master WHERE name = 'rollbacks'") > 0

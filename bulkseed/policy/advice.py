@@ -142,6 +142,14 @@ BY_OUTCOME: dict[Outcome, Advice] = {
 """What an outcome means where no code of the service decides it."""
 
 
+ABSENT = Advice(
+    "a verify did not find it, or not this version of it",
+    "apply it, with another --ledger if the one of its apply has it as settled",
+)
+
+
 def advise(outcome: Outcome, code: str | None) -> Advice:
     """Return what a definition that is not settled needs."""
+    if outcome is Outcome.CONFLICT and code == "Forbidden.ResourceNotFound":
+        return ABSENT
     return BY_OUTCOME.get(outcome) or advice(code)

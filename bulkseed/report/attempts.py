@@ -88,8 +88,8 @@ class Pace:
 
     @property
     def mean(self) -> float | None:
-        """Attempts a second between the first and the last, or None if there is no time between them."""
-        return (self.attempts - 1) * SECOND / self.length if self.length else None
+        """Attempts a second between the first and the last; None within a second, which is no rate."""
+        return (self.attempts - 1) * SECOND / self.length if self.length >= SECOND else None
 
     @property
     def kept(self) -> bool:

@@ -57,7 +57,7 @@ def render(numbers: Numbers, version: str) -> str:
         "milliseconds": words.milliseconds,
         "moment": words.moment,
         "percent": words.percent,
-        "plain": lambda number: f"{number:g}",
+        "plain": words.number,
         "sentence": words.sentence,
         "thousands": lambda number: f"{number:,}",
     }
@@ -122,8 +122,9 @@ def _plots(numbers: Numbers, latencies: Latencies | None) -> dict[str, Markup]:
         drawn["rate"] = plots.rate(
             timeline,
             f"Line chart of accepted attempts a second {over}:"
-            f" {kinds[Kind.ACCEPTED] / timeline.seconds:.3g} on average, {max(accepted):.3g} at most; quota "
-            + " or ".join(f"{quota:g}" if quota else "none" for quota in quotas),
+            f" {words.number(round(kinds[Kind.ACCEPTED] / timeline.seconds, 1))} on average,"
+            f" {words.number(round(max(accepted), 1))} at most; quota "
+            + " or ".join(words.number(quota) if quota else "none" for quota in quotas),
         )
         if not timeline.smooth:
             troubles = ", ".join(f"{kinds[kind]:,} {kind.value}" for kind in plots.TROUBLES)

@@ -44,6 +44,23 @@ def test_a_dry_run_takes_what_the_run_takes(more: list[str], tmp_path: Path) -> 
     assert dry["invalid_count"] == len(dry["invalid"]) == run["outcomes"]["invalid"]
 
 
+def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> None:
+    """A line for each outcome with what it means, as after a run; rates as people write them."""
+    first = write_manifest(tmp_path / "first.jsonl", simple(3))
+    assert bulkseed("apply", first, *HERE, "--qps", 0, cwd=tmp_path).returncode == 0
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(2))
+    assert bulkseed("apply", manifest, *HERE, "--qps", 0, cwd=tmp_path).returncode == 0
+    write_manifest(manifest, [*simple(4), "bad"])
+    done = bulkseed("plan", manifest, *HERE, "--qps", 2000, cwd=tmp_path)
+    assert done.stdout == (
+        f"{manifest}:5: is not valid JSON (character 1)\n"
+        "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
+        "existing: 2            was there before, not compared\n"
+        "invalid: 1             bad manifest line, never sent\n"
+        "definitions: 5 = 2 to create + 2 settled + 1 invalid\n"
+    )
+
+
 def test_bad_lines_are_printed_as_they_are_found(tmp_path: Path) -> None:
     """However many there are, they are not kept: the first is told while the manifest is still coming."""
     with subprocess.Popen(
@@ -62,7 +79,7 @@ def test_bad_lines_are_printed_as_they_are_found(tmp_path: Path) -> None:
         process.stdin.close()
         *lines, told, total = process.stdout.read().splitlines()
     assert lines[:-1] == [f"-:{i}: is not valid JSON (character 1)" for i in range(2, 5001)]
-    assert told == "5,000 invalid, never sent: see above"
+    assert told == "invalid: 5,000         bad manifest line, never sent"
     assert total == "definitions: 5,000 = 0 to create + 0 settled + 5,000 invalid"
 
 

@@ -59,11 +59,13 @@ def test_names_and_room_are_told_before_the_run(tmp_path: Path, target: Target) 
     assert (online["existing"], online["in_delete_window"]) == (2, 1)
     assert online["quota"] == {"total": 10, "used": 3, "left": 7}
     assert code == document["exit_code"] == 1
-    assert "2 of the names exist already, 1 are in their delete window" in text
+    assert "2 of the names to create exist already, 1 are in their delete window" in text
     assert "not enough room: 10 to create, 7 left (3 of 10 used)" in text
     code, document, text = plan(there, target, cwd=tmp_path)
     assert (code, document["to_send"]) == (0, 0)
-    assert "0 of the names exist already" in text  # those that the ledger has settled are not counted again
+    assert (
+        "0 of the names to create exist already" in text
+    )  # those that the ledger has settled are not counted again
 
 
 async def test_few_names_are_asked_for_and_many_are_looked_up_in_the_pages() -> None:
@@ -120,7 +122,7 @@ def test_all_is_well(tmp_path: Path, target: Target) -> None:
     for _ in range(2):
         code, document, text = plan(manifest, target, cwd=tmp_path)
         assert (code, document["to_send"]) == (0, 5)
-        assert "0 of the names exist already" in text
+        assert "0 of the names to create exist already" in text
         assert "room for 10 more secrets (0 of 10 used)" in text
         assert "not enough" not in text
 

@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -24,11 +25,11 @@ from support.stub_kms import StubKms
 from support.world import Trouble, World
 
 from bulkseed.cli.logs import set_up_logging
-from bulkseed.cli.progress import watch
+from bulkseed.cli.progress import Work, watch
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.manifest import open_manifest
-from bulkseed.model import Origin, SecretDefinition, SecretValue
+from bulkseed.model import Origin, Outcome, SecretDefinition, SecretValue
 
 COLUMNS = 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -40,6 +41,7 @@ def on_terminal(
     env: dict[str, str] | None = None,
     code: int = 0,
     term: str = "xterm-256color",
+    columns: int = COLUMNS,
     interrupt_at: bytes | None = None,
 ) -> tuple[str, str]:
     """Run the command with a terminal as standard error; return standard output and what the terminal got.
@@ -47,7 +49,7 @@ def on_terminal(
     Ctrl-C is pressed when the terminal has got `interrupt_at`.
     """
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     run = subprocess.Popen(
         [BULKSEED, *map(str, arguments)],
         cwd=cwd,
@@ -114,11 +116,90 @@ def test_after_a_stop_it_tells_what_is_counted(tmp_path: Path) -> None:
         stats.read = 7_000
         stop.request("interrupted by SIGINT")
         with open_manifest(manifest) as entries, anyio.move_on_after(6):
-            await watch("plain", stats, entries, 10, stop, selected=90_000)
+            await watch("plain", Work(stats, 10, stop, entries, total=90_000))
 
     with contextlib.redirect_stderr(io.StringIO()) as screen:
         virtual_clock.run(live)
     assert screen.getvalue().endswith(" stopping: 7,000 of 90,000 counted; Ctrl-C ends it now\n")
+
+
+def shown(work: Work, step: Callable[[int], None], seconds: int) -> list[str]:
+    """Return the lines of `seconds`; `step` is called every second with how many have passed."""
+
+    async def live() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, "plain", work)
+            for second in range(seconds):
+                step(second)
+                await anyio.sleep(1)
+            group.cancel_scope.cancel()
+
+    with contextlib.redirect_stderr(io.StringIO()) as screen:
+        virtual_clock.run(live)
+    return screen.getvalue().splitlines()
+
+
+def test_what_was_settled_before_does_not_make_the_rest_look_fast(tmp_path: Path) -> None:
+    """Thirty thousand pass in a moment, then it goes on at ten a second: the time left says so."""
+    stats = Stats()
+
+    def step(second: int) -> None:
+        if second == 1:
+            stats.admitted(31_000, {Outcome.CREATED: 31_000}, 0)
+        stats.carried[Outcome.CREATED] += 10
+        stats.attempts += 10
+
+    with open_manifest(write_manifest(tmp_path / "m.jsonl", simple(1))) as entries:
+        lines = shown(Work(stats, 10, Stop(), entries, total=62_000), step, 11)
+    assert len(lines) == 2
+    for line in lines:
+        assert re.search(r"31,\d+ of 62,000, 1\d\.\d/s of 10, 5\d min", line), lines
+
+
+def test_a_limit_is_what_is_left(tmp_path: Path) -> None:
+    """With --limit as many are left as are still to be sent; those of other ends are named."""
+    stats = Stats()
+    stats.admitted(1_000, {Outcome.CREATED: 700}, 2)
+
+    def step(_second: int) -> None:
+        stats.carried[Outcome.EXISTING] += 5
+
+    with open_manifest(write_manifest(tmp_path / "m.jsonl", simple(1))) as entries:
+        lines = shown(Work(stats, 5, Stop(), entries, total=90_000, limit=100), step, 11)
+    assert re.search(r" \d+ of 802, .* 9\.0 s left, 2 invalid, 5\d existing$", lines[-1]), lines
+
+
+def test_a_verify_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """What is missing is not called a conflict while it is counted."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        done = bulkseed("verify", manifest, "--endpoint", stub.endpoint, "--qps", 9, cwd=tmp_path)
+    assert re.match(r"\d\d:\d\d:\d\d \d+ of 60, [^\n]+ left, \d+ missing", done.stderr), done.stderr
+    assert "conflict" not in done.stderr
+
+
+def test_a_narrow_terminal_gets_the_words_without_the_bar(tmp_path: Path) -> None:
+    """In 60 columns the time that is left can still be read."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["apply", manifest, "--endpoint", stub.endpoint]
+        _, screen = on_terminal(*call, cwd=tmp_path, columns=60)
+    assert re.search(r" \d+% \d+ of 30, \d+\.\d/s of 10, \d\.\d s left", ESCAPE.sub("", screen)), screen
+    assert "━" not in screen
+
+
+def test_progress_is_an_event_in_json_logs(tmp_path: Path) -> None:
+    """Whatever the level: a program that reads standard error gets objects and no lines between them."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["apply", manifest, "--endpoint", stub.endpoint, "--log-format", "json"]
+        done = bulkseed(*call, cwd=tmp_path)
+    (event,) = map(json.loads, done.stderr.splitlines())
+    assert (event["event"], event["level"], event["total"], event["limit_qps"]) == (
+        *("run.progress", "info", 60, 10.0),
+    )
+    assert 40 <= event["done"] < 60
+    assert 0 < event["left_s"] < 2
 
 
 def test_lines_for_logs_without_a_terminal(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,12 +63,14 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert run("apply", theirs, *where, cwd=tmp_path)[0] == 0
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 0
     before = (tmp_path / "ours.ledger.db").read_bytes()
-    code, stdout, _ = run("rollback", "ours.ledger.db", cwd=tmp_path)
+    code, stdout, stderr = run("rollback", "ours.ledger.db", cwd=tmp_path)
+    assert (code, stdout, "belongs to embedded" in stderr) == (4, "", True)
+    code, stdout, _ = run("rollback", "ours.ledger.db", "--endpoint", "embedded", cwd=tmp_path)
     assert code == 0
     assert "5 to delete unless changed since, restorable for 30 days, 0.5 s at 10/s" in stdout
     assert "3 others" in stdout
     assert "app/00003" in stdout
-    assert "rollback ours.ledger.db --yes" in stdout
+    assert "rollback ours.ledger.db --endpoint embedded --yes" in stdout
     assert (tmp_path / "ours.ledger.db").read_bytes() == before
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", "--output", "json", cwd=tmp_path)
     summary = json.loads(stdout)
@@ -75,12 +78,18 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert summary["results"] == {"deleted": 5, "gone": 0, "changed": 0, "failed": 0, "pending": 0}
     assert set(outcomes("ours.ledger.db", tmp_path).values()) == {"existing", "pending"}
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
+    preview = run("rollback", "ours.ledger.db", *where, cwd=tmp_path)[1]
+    assert "5 were rolled back before\n3 others are not known to be made by this ledger" in preview
+    told = json.loads(run("rollback", "ours.ledger.db", *where, "--output", "json", cwd=tmp_path)[1])
+    assert (told["to_delete"], told["left_alone"], told["rolled_back"]) == (0, 3, 5)
+    assert "rolled back: 5 of the pending" in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
     assert (code, "secrets of this ledger: 0" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
     assert "definitions: 8 = 3 identical + 5 missing" in stdout
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
     assert run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)[0] == 0
+    assert "rolled back" not in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
 
 
@@ -132,6 +141,28 @@ def test_a_rollback_goes_on_where_it_was_ended(number: signal.Signals, tmp_path:
     assert results["deleted"] >= 60 - deleted
     assert results["gone"] == 0, "what we deleted is not called gone"
     assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+
+
+def test_a_rollback_shows_how_far_it_is_and_logs_each_end(tmp_path: Path, endpoint: str) -> None:
+    """It takes as long as the run did: lines with a rate of deletions, and events for machines."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
+    where = ["--endpoint", endpoint]
+    assert run("apply", manifest, *where, "--qps", 0, cwd=tmp_path)[0] == 0
+    others = write_manifest(tmp_path / "o.jsonl", [{**simple(1)[0], "VersionId": "v2", "SecretData": "x"}])
+    assert run("apply", others, *where, "--on-exists", "update", cwd=tmp_path)[0] == 0
+    call = ["rollback", "m.ledger.db", *where, "--yes", "--qps", 9]
+    code, _, stderr = run(*call, "--log-level", "debug", "--log-format", "json", cwd=tmp_path)
+    told = [entry for entry in map(json.loads, stderr.splitlines()) if entry["logger"] == "bulkseed.run"]
+    assert (code, told[0]["event"], told[-1]["event"]) == (1, "run.started", "run.ended")
+    assert (told[-1]["deleted"], told[-1]["changed"]) == (59, 1)
+    events = Counter(entry["event"] for entry in told)
+    assert (events["secret.deleted"], events["secret.left"]) == (59, 1)
+    progress = next(entry for entry in told if entry["event"] == "run.progress")
+    assert (progress["total"], progress["changed"]) == (60, 1)
+    assert 40 <= progress["done"] <= 60
+    assert progress["rate"] < 15, "of secrets: each takes several requests"
+    code, _, stderr = run(*call, "--progress", "none", cwd=tmp_path)
+    assert (code, stderr) == (1, "")
 
 
 def test_walls_and_mistakes(tmp_path: Path, endpoint: str) -> None:

@@ -90,6 +90,10 @@ def test_each_result_is_told_by_name_and_line_and_no_value_shows(
         "identical": 1, "present": 0, "differs": 2, "missing": 2, "unreadable": 1, "invalid": 1, "pending": 0,
     }  # fmt: skip
     assert (summary["definitions"], summary["exit_code"]) == (7, 1)
+    rejects = bulkseed("ledger", "rejects", "m.verify.db", cwd=tmp_path).stdout
+    hints = {r["line"]: r["hint"] for r in map(json.loads, rejects.splitlines())}
+    assert all(hints[line].startswith("apply it, with another --ledger") for line in (3, 6))
+    assert "--on-exists update" in hints[2]
     kept = (tmp_path / "m.verify.db").read_bytes()
     for text in (done.stdout, done.stderr, told.stdout, told.stderr, kept.decode("latin-1")):
         assert CANARY not in text
@@ -123,6 +127,18 @@ def test_a_verify_goes_on_where_it_was_ended(number: signal.Signals, tmp_path: P
         assert bulkseed("verify", manifest, *where, cwd=tmp_path).returncode == 0
         assert len(stub.arrivals) == 60
     assert stub.problems == []
+
+
+def test_a_verify_logs_what_it_finds(tmp_path: Path) -> None:
+    """The same events as an apply has, with the result in a verify's words."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        call = ["verify", manifest, "--endpoint", stub.endpoint, "--log-format", "json"]
+        done = bulkseed(*call, "--log-level", "debug", cwd=tmp_path)
+    told = [event for event in map(json.loads, done.stderr.splitlines()) if event["logger"] == "bulkseed.run"]
+    assert sorted(event["event"] for event in told[1:-1]) == ["attempt"] * 3 + ["definition.failed"] * 3
+    assert {event["result"] for event in told if event["event"] == "definition.failed"} == {"missing"}
+    assert (told[0]["event"], told[-1]["event"], told[-1]["missing"]) == ("run.started", "run.ended", 3)
 
 
 def test_a_resumed_verify_reads_again_what_was_not_identical(tmp_path: Path) -> None:

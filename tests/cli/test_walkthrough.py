@@ -95,7 +95,7 @@ def interrupted(here: Terminal) -> None:
 PLAN = """\
 m.jsonl:40: SecretDataType must be text or binary
 39 to create, 3.9 s at 10/s, 341 bytes of values
-1 invalid, never sent: see above
+invalid: 1             bad manifest line, never sent
 definitions: 40 = 39 to create + 0 settled + 1 invalid
 """
 RESUMED = [

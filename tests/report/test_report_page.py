@@ -14,13 +14,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.command import BULKSEED, bulkseed, environment, simple, write_manifest
-from support.ledgers import START, new_ledger, whole_run
+from support.ledgers import START, definition, new_ledger, whole_run
 from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
-from bulkseed.ledger import read_ledger
+from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.ledger.audit import audit
+from bulkseed.model import Outcome
 from bulkseed.report.numbers import Check, read_numbers
 from bulkseed.report.page import render
+from bulkseed.wire.message import Lane
 
 
 def page_of(ledger: Path) -> str:
@@ -135,6 +137,28 @@ def test_a_quota_that_was_exceeded_and_runs_without_an_end_are_told(tmp_path: Pa
     assert "The quota was exceeded: the fullest second held 2 create attempts, the quota was 1." in text
     assert text.count("killed; last on record") == 1
     assert text.count("killed, or at work as process") == 1
+
+
+def test_a_fast_run_is_told_in_plain_numbers(tmp_path: Path) -> None:
+    """No rate is made up for a run that was over within a second; no number has an exponent."""
+    ledger, now = new_ledger(tmp_path), START
+    with ledger, ledger.transaction():
+        for run, (count, length) in enumerate([(3, 0.01), (3_000, 2.0)]):
+            ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1_500.0}, now)
+            claims = ledger.admit([definition(f"{run}/{i}") for i in range(count)], now).to_send
+            for number, claim in enumerate(claims):
+                sent_at = now + length * number / count
+                attempt = AttemptRecord(claim.row_id, Lane.CREATE, sent_at, 0.01, 200, None)
+                ledger.record([Settlement(claim.row_id, Outcome.CREATED, sent_at)], [attempt])
+            now += 60
+    page = page_of(ledger.path)
+    assert "1,001 on average, 1,500 at most; quota 1,500" in page
+    assert "of 1,500</dd>" in page
+    rows = re.findall(r'row">\d, create</th>(.*?)</tr>', page)
+    cells = [re.sub(r"<.*?>", " ", row).split() for row in rows]
+    none = "\N{EN DASH}"
+    assert [found[:3] for found in cells] == [["3", none, "1,500"], ["3,000", "1,500.00", "1,500"]]
+    assert cells[0][3] == none
 
 
 def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
