@@ -224,7 +224,7 @@ class _Meter:
         """Return the attempts a second of now; rows of a ledger need several each, so there they count."""
         then, now = self._seen[0], self._seen[-1]
         count = now.finished - then.finished if self._work.entries is None else now.attempts - then.attempts
-        return count / max(now.at - then.at, 1e-9)
+        return count / max(now.at - then.at, 1.0)  # a part of a second has no rate: it would look too high
 
     def _left(self) -> float | None:
         """Return the seconds that the rest takes as fast as now, if that can be told."""
