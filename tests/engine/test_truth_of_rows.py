@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -12,9 +13,12 @@ import orjson
 import pytest
 from support import virtual_clock
 from support.histories import FOLDER
-from support.world import Network, World
+from support.world import Network, Trouble, World
 
-from bulkseed.ledger import read_ledger
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.ledger import AttemptRecord, read_ledger
+from bulkseed.ledger.audit import audit
 from bulkseed.model import Lost, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
@@ -87,6 +91,58 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
         assert created == world.replied
         assert len(attempts) == len(world.sent)
         assert sum(attempt.status == 200 for attempt in attempts) == len(created) >= 10
+
+    run(test)
+
+
+def test_a_run_that_is_stopped_before_it_sends_keeps_the_doubt_of_the_run_before() -> None:
+    """Killed with all created and nothing heard, then stopped at once: the third run finds what is ours."""
+
+    async def test(folder: Path) -> None:
+        arrived: list[Request] = []
+
+        def die(request: Request, response: Response) -> Response:
+            arrived.append(request)
+            if len(arrived) == 8:
+                world.kill()
+            return response
+
+        world = World(folder, options=UNLIMITED, rewrite=die, one_way=lambda: 0.2)
+        with closing(world):
+            await world.live(definitions(8), qps=400)
+            assert len(world.kms.creators) == 8
+            stop = Stop()
+            asyncio.get_running_loop().call_later(0.1, stop.request, "enough")
+            summary = await world.live(definitions(8), qps=400, workers=1, stop=stop)
+            assert summary is not None
+            assert (summary.attempts, summary.outcomes[Outcome.PENDING]) == (0, 8)
+            summary = await world.live(definitions(8), qps=400)
+        assert summary is not None
+        assert (summary.outcomes[Outcome.ADOPTED], summary.exit_code) == (8, 0), summary.outcomes
+
+    run(test)
+
+
+def test_who_watches_attempts_hears_of_each_once() -> None:
+    """Created, refused or lost: what is told, what the ledger has and what the summary counts agree."""
+
+    async def test(folder: Path) -> None:
+        told: list[AttemptRecord] = []
+        stats = Stats()
+        stats.on_attempt = told.append
+        troubles = [Trouble("drop-after"), Trouble("500-before"), Trouble("429"), Trouble("truncate")]
+        world = World(folder, options=UNLIMITED, troubles=troubles)
+        with closing(world):
+            summary = await world.live(definitions(20), qps=400, stats=stats)
+        with read_ledger(world.path) as ledger:
+            on_record = [(a.lane, a.status, a.code) for a in ledger.attempts()]
+            assert all(finding.holds for finding in audit(ledger))
+        assert sorted((a.lane.value, a.status or 0, a.code or "") for a in told) == sorted(
+            (lane, status or 0, code or "") for lane, status, code in on_record
+        )
+        assert summary is not None
+        assert len(told) == len(world.sent) == summary.attempts > 20
+        assert summary.exit_code == 0
 
     run(test)
 
