@@ -63,8 +63,8 @@ def verify(**given: Any) -> int:
     found is kept in a ledger of its own; `bulkseed ledger rejects` lists what is not identical.
 
     \b
-    Exit codes: 0 all identical or present, 1 some are not, 2 usage, 3 stopped early,
-    4 the ledger cannot be used, 130 interrupted.
+    Exit codes: 0 all identical or present, 1 some are not, 2 usage,
+    3 stopped early, 4 the ledger cannot be used, 130 interrupted.
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given["log_level"], given["log_format"])
     o.need_manifests(given["manifests"])
