@@ -19,6 +19,8 @@ from bulkseed.model import Created, InvalidLine, Outcome, Row
 from bulkseed.policy.advice import advice
 from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Traveller
 
+_FAILED = (Outcome.REJECTED, Outcome.EXHAUSTED, Outcome.CONFLICT)
+
 
 class Carrier:
     """What every worker of a run shares: the rules, the walker, and where ends are reported."""
@@ -111,6 +113,8 @@ class Carrier:
         now = self._clock.time()
         if end.message is None and end.code is not None:
             end = replace(end, message=advice(end.code).meaning)
+        if end.outcome in _FAILED:
+            self._stats.last_problem = end.code or end.message
         self._recorder.settled(
             Settlement(
                 errand.claim.row_id,

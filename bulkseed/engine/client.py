@@ -153,8 +153,10 @@ class Client:
         code = None
         if isinstance(answer, Fault):
             code = answer.code
-            stats.throttled += classify(answer) is Verdict.THROTTLED
-            stats.last_problem = code
+            verdict = classify(answer)
+            stats.throttled += verdict is Verdict.THROTTLED
+            if verdict in _TROUBLE:  # of others it is the definition's end that tells
+                stats.last_problem = code
         elif isinstance(answer, Lost):
             stats.last_problem = answer.reason
         if not isinstance(answer, Lost):
@@ -166,6 +168,7 @@ class Client:
             stats.on_attempt(attempt)
 
 
+_TROUBLE = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK, Verdict.ABORT)
 _CANCELLED = Lost("the run was cancelled", maybe_applied=True)
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
 _VERSION_ID = re.compile(r"[0-9A-Za-z_/+=.@-]{1,64}")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import pytest
 from support import virtual_clock
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
@@ -30,6 +31,8 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.manifest import open_manifest
 from bulkseed.model import Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.policy.journey import OnExists, Rules
+from bulkseed.wire.actions import create_secret
 
 COLUMNS = 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -261,6 +264,25 @@ def test_why_nothing_is_sent_is_known(tmp_path: Path) -> None:
         return stats.last_problem
 
     assert virtual_clock.run(live) == "no connection"
+
+
+@pytest.mark.parametrize(
+    ("on_exists", "problem"), [(OnExists.SKIP, None), (OnExists.FAIL, "Rejected.ResourceExist")]
+)
+def test_a_name_that_is_taken_is_a_problem_only_if_it_fails(
+    tmp_path: Path, on_exists: OnExists, problem: str | None
+) -> None:
+    """What an answer means is known when its definition ends: a secret that was there may be all right."""
+
+    async def live() -> str | None:
+        stats = Stats()
+        with contextlib.closing(World(tmp_path)) as world:
+            definition = SecretDefinition("a", SecretValue("fake"), "v1", Origin("m", 1))
+            world.foreign(create_secret.Request("a", "v1", SecretValue("fake-other")))
+            await world.live([definition], stats=stats, rules=Rules(on_exists=on_exists))
+        return stats.last_problem
+
+    assert virtual_clock.run(live) == problem
 
 
 def test_logs_go_to_what_standard_error_is_by_then() -> None:
