@@ -123,6 +123,26 @@ def test_a_run_that_is_stopped_before_it_sends_keeps_the_doubt_of_the_run_before
     run(test)
 
 
+def test_what_is_created_unheard_in_an_outage_is_ours() -> None:
+    """Half a minute in which requests arrive and no reply comes back: what was created then is adopted."""
+
+    async def test(folder: Path) -> None:
+        def swallow(_request: Request, response: Response) -> Response | None:
+            return None if 26.0 <= virtual_clock.now() - virtual_clock.START < 60.0 else response
+
+        # So long a way that first attempts are under way when it is found that nothing gets through.
+        world = World(folder, options=UNLIMITED, rewrite=swallow, one_way=lambda: 4.0)
+        with closing(world):
+            summary = await world.live(definitions(100), qps=10)
+        assert summary is not None
+        outcomes = {outcome: count for outcome, count in summary.outcomes.items() if count}
+        assert set(outcomes) == {Outcome.CREATED, Outcome.ADOPTED}
+        assert outcomes[Outcome.ADOPTED] >= 15
+        assert summary.exit_code == 0
+
+    run(test)
+
+
 def test_who_watches_attempts_hears_of_each_once() -> None:
     """Created, refused or lost: what is told, what the ledger has and what the summary counts agree."""
 
