@@ -20,6 +20,8 @@ from bulkseed.engine.stop import Stop
 from bulkseed.ledger import AttemptRecord, read_ledger
 from bulkseed.ledger.audit import audit
 from bulkseed.model import Lost, Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.journey import Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
 
@@ -139,6 +141,19 @@ def test_what_is_created_unheard_in_an_outage_is_ours() -> None:
         assert set(outcomes) == {Outcome.CREATED, Outcome.ADOPTED}
         assert outcomes[Outcome.ADOPTED] >= 15
         assert summary.exit_code == 0
+
+    run(test)
+
+
+def test_the_first_attempt_uses_up_the_budget_too() -> None:
+    """Attempts of eight seconds and a budget of nine: two of them, the second begun within the budget."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED, troubles=[Trouble("500-before", 4.0)] * 5)
+        with closing(world):
+            summary = await world.live(definitions(1), rules=Rules(RetryPolicy(budget=9.0)))
+        assert summary is not None
+        assert (summary.outcomes[Outcome.EXHAUSTED], summary.attempts) == (1, 2)
 
     run(test)
 
