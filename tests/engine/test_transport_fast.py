@@ -116,3 +116,20 @@ async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
         answer = await pending
     assert isinstance(answer, Lost)
     assert not answer.maybe_applied
+
+
+async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost() -> None:
+    """The one connection is given back in the turn in which who waits for it gives up: the next has it."""
+    async with (
+        hostile_server(answering) as server,
+        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        asyncio.timeout(3.0),
+    ):
+        transport._free_slots -= 1
+        waiting = asyncio.ensure_future(Sender(transport).status())
+        await turns()
+        transport._give_back_slot()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await Sender(transport).status() == 200

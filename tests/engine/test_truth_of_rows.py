@@ -176,8 +176,48 @@ def test_who_watches_attempts_hears_of_each_once() -> None:
             (lane, status or 0, code or "") for lane, status, code in on_record
         )
         assert summary is not None
-        assert len(told) == len(world.sent) == summary.attempts > 20
+        assert len(told) == len(world.sent) == summary.attempts == 20 + 4 + 2  # two of them read back
+        assert (summary.retried, summary.throttled) == (4, 1)
         assert summary.exit_code == 0
+
+    run(test)
+
+
+def test_an_answer_is_on_disk_within_a_second() -> None:
+    """Also while nothing else happens: the next reply takes its time."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED, troubles=[Trouble(one_way=0.01), Trouble(one_way=5.0)])
+
+        def look() -> None:
+            with read_ledger(world.path) as ledger:
+                seen.append(ledger.counts()[Outcome.CREATED])
+
+        seen: list[int] = []
+        with closing(world):
+            asyncio.get_running_loop().call_later(0.02 + 1.0, look)
+            await world.live(definitions(2), qps=400, workers=1)
+        assert seen == [1]
+
+    run(test)
+
+
+def test_what_a_callback_raises_is_raised_and_told_to_nobody() -> None:
+    """Its text may hold a value: the ledger names the kind of the error only."""
+
+    async def test(folder: Path) -> None:
+        def explode(_attempt: AttemptRecord) -> None:
+            raise ValueError("a-canary")
+
+        world = World(folder, options=UNLIMITED)
+        stats = Stats()
+        stats.on_attempt = explode
+        with closing(world), pytest.raises(ValueError, match="a-canary"):
+            await world.live(definitions(20), qps=400, stats=stats)
+        with read_ledger(world.path) as ledger:
+            run = ledger.last_run()
+            assert run is not None
+            assert (run.stopped_by, run.exit_code) == ("unexpected ValueError", 1)
 
     run(test)
 
