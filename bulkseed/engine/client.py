@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 from bulkseed.engine.clock import Clock, ServiceTime
 from bulkseed.engine.credentials import Keyring
@@ -215,14 +214,7 @@ def _good(text: str | None, shape: re.Pattern[str], definition: SecretDefinition
 
 def _good_arn(arn: str, definition: SecretDefinition) -> bool:
     prefix = arn.removesuffix(definition.name)
-    return len(prefix) + len(definition.name) == len(arn) and (
-        not _echoes(prefix, definition) and _is_arn_prefix(prefix)
-    )
-
-
-@lru_cache(maxsize=16)  # one account's are all alike
-def _is_arn_prefix(text: str) -> bool:
-    return _ARN_PREFIX.fullmatch(text) is not None
+    return len(prefix) + len(definition.name) == len(arn) and (_good(prefix, _ARN_PREFIX, definition))
 
 
 def _echoes(text: str, definition: SecretDefinition) -> bool:
