@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from weakref import ref
 
 import pytest
 from support import virtual_clock
@@ -97,6 +98,35 @@ def test_no_value_stays_in_memory_once_it_is_settled() -> None:
             assert summary is not None
             assert summary.exit_code == 0
             assert most <= 40, "a block at this pace has 10"
+
+    _run(test)
+
+
+def test_no_value_is_kept_while_the_manifest_is_waited_for() -> None:
+    """A pipe that gives nothing for a while: what it gave before is settled and out of memory."""
+    given: list[ref[SecretValue]] = []
+
+    class Watched(SecretValue):
+        """A value that can be looked for."""
+
+        __slots__ = ("__weakref__",)
+
+    async def slow() -> AsyncIterator[SecretDefinition]:
+        for i in range(3):
+            data = Watched("value")
+            given.append(ref(data))
+            definition = SecretDefinition(f"secret-{i}", data, "v1", Origin("m.jsonl", i + 1))
+            del data
+            yield definition
+            del definition
+            await asyncio.sleep(5.0)
+            assert [value() for value in given] == [None] * len(given)
+
+    async def test(folder: Path) -> None:
+        with closing(World(folder, options=OPTIONS)) as world:
+            summary = await world.live(slow(), qps=1, workers=5)
+            assert summary is not None
+            assert (summary.exit_code, summary.definitions) == (0, 3)
 
     _run(test)
 

@@ -202,6 +202,25 @@ def test_an_answer_is_on_disk_within_a_second() -> None:
     run(test)
 
 
+def test_a_row_is_told_once_it_is_taken_down() -> None:
+    """Whoever is told of rows raises at each: what the service said is on record all the same."""
+
+    async def test(folder: Path) -> None:
+        class Told(World):
+            def step(self) -> None:
+                if self.rows:
+                    raise ValueError("told")
+
+        world = Told(folder, options=UNLIMITED)
+        with closing(world), pytest.raises(ValueError, match="told"):
+            await world.live(definitions(20), qps=400, workers=1)
+        with read_ledger(world.path) as ledger:
+            created = {row.name for row in ledger.rows([Outcome.CREATED])}
+        assert created == world.replied == {"secret-0"}
+
+    run(test)
+
+
 def test_what_a_callback_raises_is_raised_and_told_to_nobody() -> None:
     """Its text may hold a value: the ledger names the kind of the error only."""
 
