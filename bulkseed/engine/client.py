@@ -214,7 +214,7 @@ def _good(text: str | None, shape: re.Pattern[str], definition: SecretDefinition
 
 def _good_arn(arn: str, definition: SecretDefinition) -> bool:
     prefix = arn.removesuffix(definition.name)
-    return len(prefix) + len(definition.name) == len(arn) and (_good(prefix, _ARN_PREFIX, definition))
+    return len(prefix) + len(definition.name) == len(arn) and _good(prefix, _ARN_PREFIX, definition)
 
 
 def _echoes(text: str, definition: SecretDefinition) -> bool:
