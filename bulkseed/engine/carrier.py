@@ -14,10 +14,11 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.task import Task
 from bulkseed.engine.walker import STOPPED_EARLY, Walker, wall
-from bulkseed.ledger import Claim, Creation, Settlement
+from bulkseed.ledger import AttemptRecord, Claim, Creation, Settlement
 from bulkseed.model import Created, InvalidLine, Outcome, Row
 from bulkseed.policy.advice import advice
 from bulkseed.policy.journey import Aborted, Answer, Rules, Settled, Traveller
+from bulkseed.wire.message import Lane
 
 _FAILED = (Outcome.REJECTED, Outcome.EXHAUSTED, Outcome.CONFLICT)
 
@@ -134,7 +135,10 @@ class Carrier:
     def _created(self, errand: Errand, request_id: str | None, arn: str | None) -> None:
         self._stats.carried[Outcome.CREATED] += 1
         sent_at, latency = errand.sent_at, errand.latency
-        self._recorder.created(Creation(errand.claim.row_id, sent_at, latency, request_id, arn))
+        row_id = errand.claim.row_id
+        self._recorder.created(Creation(row_id, sent_at, latency, request_id, arn))
+        if self._stats.on_attempt is not None:
+            self._stats.on_attempt(AttemptRecord(row_id, Lane.CREATE, sent_at, latency, 200))
         if self._on_row is not None:
             end = Settled(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
             self._on_row(self._row(errand, end, sent_at + latency))

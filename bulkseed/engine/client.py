@@ -77,7 +77,7 @@ class Client:
     async def attempt(self, errand: Errand, exchange: Exchange) -> Answer | None:
         """Make one attempt; None when the run is stopping and nothing was sent.
 
-        It goes on record here, but for one that created: that goes on record with the end that it brings.
+        It goes on record here, but for one that created: that goes on record, and is told of, with its end.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
@@ -145,8 +145,7 @@ class Client:
         stats.attempts += 1
         stats.retried += exchange is errand.last
         errand.last = exchange
-        created = isinstance(answer, Created)
-        if created and stats.on_attempt is None:
+        if isinstance(answer, Created):
             stats.latencies.add(latency)
             return
         code = None
@@ -161,8 +160,7 @@ class Client:
         if not isinstance(answer, Lost):
             stats.latencies.add(latency)
         attempt = AttemptRecord(errand.claim.row_id, exchange.lane, sent, latency, status, code)
-        if not created:
-            self._recorder.attempted(attempt)
+        self._recorder.attempted(attempt)
         if stats.on_attempt is not None:
             stats.on_attempt(attempt)
 

@@ -314,7 +314,7 @@ class _Lane(asyncio.Protocol):
 
 def _to_bytes(request: Request) -> bytes:
     target = f"{request.path}?{request.query}" if request.query else request.path
-    given = target + "".join(request.headers) + "".join(request.headers.values())
+    given = target + "".join(request.headers.values())
     if "\n" in given or "\r" in given:
         raise ValueError("a header or the query holds a line break")
     fields = "\r\n".join(map(": ".join, request.headers.items()))

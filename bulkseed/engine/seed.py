@@ -130,11 +130,15 @@ async def seed(
                     spawn=lambda fill: group.start_soon(run.guard, fill),
                 )
                 _Crew(group, run, intake, carrier, lanes[task.lane], stop, most_workers).hire()
-            if stop.requested and run.error is None:
+
+            async def give_back() -> None:
                 for claim in await intake.hand_back():
                     carrier.leave_pending(Errand(claim), in_doubt=claim.doubt_since is not None)
                 if account_for_rest:
-                    await run.guard(intake.account_for_rest)
+                    await intake.account_for_rest()
+
+            if stop.requested and run.error is None:
+                await run.guard(give_back)
 
         manifests = [str(path) for path in getattr(definitions, "paths", ())]
 

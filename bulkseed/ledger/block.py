@@ -75,13 +75,19 @@ class Block:
 
     def _sort(self, entries: Sequence[ManifestEntry]) -> None:
         rows, seen, known = self._rows, self._seen, self._known
+        claimed = (self._run, self._now if self._claim else None, self._claim)
         for entry in entries:
             if isinstance(entry, InvalidLine):
                 self._invalid.append(entry)
                 continue
             row = rows.get(entry.name)
             if row is None:
-                self._add(entry)
+                row_id = len(seen)
+                seen.append(1)
+                row = (row_id, entry.name, entry.version_id, *entry.origin, *claimed)
+                rows[entry.name] = row  # begins as those that are found do
+                self._added.append(row)
+                self._claims.append(Claim(entry, row_id))
                 continue
             row_id, _, version_id, manifest, line, outcome, *_ = row
             if seen[row_id]:
@@ -100,15 +106,6 @@ class Block:
             else:
                 self._reopened += 1
                 self._take_up(entry, row)
-
-    def _add(self, entry: SecretDefinition) -> None:
-        row_id = len(self._seen)
-        self._seen.append(1)
-        claimed_at = self._now if self._claim else None
-        row = (row_id, entry.name, entry.version_id, *entry.origin, self._run, claimed_at, self._claim)
-        self._rows[entry.name] = row  # begins as those that are found do
-        self._added.append(row)
-        self._claims.append(Claim(entry, row_id))
 
     def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
         row_id, attempts, claimed_at, doubt, owned, theirs = row[0], *row[6:]

@@ -15,11 +15,12 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, Trouble, World
 
+from bulkseed.engine.seed import seed
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.ledger import AttemptRecord, read_ledger
+from bulkseed.ledger import AttemptRecord, open_ledger, read_ledger
 from bulkseed.ledger.audit import audit
-from bulkseed.model import Lost, Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.model import Lost, Origin, Outcome, Row, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.journey import Rules
 from bulkseed.service.options import ServiceOptions
@@ -237,6 +238,38 @@ def test_what_a_callback_raises_is_raised_and_told_to_nobody() -> None:
             run = ledger.last_run()
             assert run is not None
             assert (run.stopped_by, run.exit_code) == ("unexpected ValueError", 1)
+            created = [row.name for row in ledger.rows([Outcome.CREATED])]
+            assert len(created) == len(list(ledger.attempts())) == len(world.sent) > 0
+
+    run(test)
+
+
+def test_what_a_callback_raises_for_what_was_not_sent_is_raised_as_it_is() -> None:
+    """Claims that a stop leaves are reported, too, and an error there ends the run like any other."""
+
+    async def test(folder: Path) -> None:
+        stop = Stop()
+
+        def explode(row: Row) -> None:
+            stop.request("enough")
+            if row.outcome is Outcome.PENDING:
+                raise ValueError("a-canary")
+
+        world = World(folder, options=UNLIMITED)
+        with closing(world), closing(open_ledger(world.path, world.target)) as ledger:
+            going = seed(
+                definitions(50),
+                world.target,
+                ledger,
+                qps=400,
+                on_row=explode,
+                stop=stop,
+                transport=world.make_transport(world),
+                clock=world.clock,
+            )
+            with pytest.raises(ValueError, match="a-canary"):
+                await going
+            assert ledger.counts()[Outcome.PENDING] > 0
 
     run(test)
 
