@@ -9,6 +9,7 @@ alternate, and the figures are medians: another program on the machine then hits
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -24,6 +25,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.common import publish, write_manifest
+from bulkseed.__main__ import GC_THRESHOLD
 from bulkseed.engine.seed import seed
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Ledger, Run, Settlement, open_ledger
 from bulkseed.manifest import open_manifest
@@ -70,6 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})
+    gc.set_threshold(GC_THRESHOLD)  # as the command does
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.stub_server", "--cpu", str(cores[-1])],
         stdin=subprocess.PIPE,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import statistics
 import tempfile
@@ -24,6 +25,7 @@ import uvloop
 from benchmarks.common import cores, publish, stub_server, write_manifest
 from benchmarks.peers import KEY_ID, KEY_SECRET
 from benchmarks.stub_server import REPLY
+from bulkseed.__main__ import GC_THRESHOLD
 from bulkseed.engine.client import shaped
 from bulkseed.engine.endpoint import parse_endpoint
 from bulkseed.engine.fast_transport import FastTransport
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     os.sched_setaffinity(0, {cores()[1]})
+    gc.set_threshold(GC_THRESHOLD)  # as the command does
     rounds: list[Times] = []
     with stub_server() as endpoint:
         for _ in range(options.rounds):
