@@ -47,12 +47,12 @@ class FastTransport:
     ) -> None:
         self.endpoint = endpoint
         self.timeout = timeout
-        self.lanes: set[_Lane] = set()
+        self.links: set[_Link] = set()
         self._connect_timeout = min(connect_timeout, timeout)
         self._free_slots = connections  # a number, and not a semaphore: nearly always nobody waits
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._idle: list[_Lane] = []
-        self._unwritten: list[_Lane] = []
+        self._idle: list[_Link] = []
+        self._unwritten: list[_Link] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -71,8 +71,8 @@ class FastTransport:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for lane in tuple(self.lanes):
-            lane.close()
+        for link in tuple(self.links):
+            link.close()
         await self._connector.close()
 
     async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
@@ -87,20 +87,20 @@ class FastTransport:
             except TimeoutError as error:
                 return not_connected(error, self.endpoint, self.timeout)
         try:
-            lane = self._idle_lane()
-            if lane is None:
+            link = self._idle_link()
+            if link is None:
                 try:
-                    lane = await self._new_lane(deadline)
+                    link = await self._new_link(deadline)
                 except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
                     return not_connected(error, self.endpoint, self._connect_timeout)
             try:
-                answer = await lane.exchange(data, deadline, on_write)
+                answer = await link.exchange(data, deadline, on_write)
             except BaseException:  # cancelled: the reply to come belongs to nobody
-                lane.close()
+                link.close()
                 raise
-            if lane.reusable:
-                lane.idle_since = self._loop.time()
-                self._idle.append(lane)
+            if link.reusable:
+                link.idle_since = self._loop.time()
+                self._idle.append(link)
             return answer
         finally:
             self._give_back_slot()
@@ -124,37 +124,37 @@ class FastTransport:
                 return
         self._free_slots += 1
 
-    def queue(self, lane: _Lane) -> None:
-        """Have the lane's request written at the end of this turn of the loop, with all others of the turn.
+    def queue(self, link: _Link) -> None:
+        """Have the link's request written at the end of this turn of the loop, with all others of the turn.
 
         One write right after the other costs less than each by itself: the other end is woken once.
         """
         if not self._unwritten:
             self._loop.call_soon(self._write_all)
-        self._unwritten.append(lane)
+        self._unwritten.append(link)
 
     def _write_all(self) -> None:
-        lanes, self._unwritten = self._unwritten, []
-        for lane in lanes:
-            lane.write()
+        links, self._unwritten = self._unwritten, []
+        for link in links:
+            link.write()
 
-    def _idle_lane(self) -> _Lane | None:
+    def _idle_link(self) -> _Link | None:
         """Return the connection used last, so that those not needed grow old and close."""
         while self._idle:
-            lane = self._idle.pop()
-            if not lane.transport.is_closing():
-                if self._loop.time() - lane.idle_since < KEEP_ALIVE:
-                    return lane
-                lane.close()
+            link = self._idle.pop()
+            if not link.transport.is_closing():
+                if self._loop.time() - link.idle_since < KEEP_ALIVE:
+                    return link
+                link.close()
         return None
 
-    async def _new_lane(self, deadline: float) -> _Lane:
+    async def _new_link(self, deadline: float) -> _Link:
         timeout = aiohttp.ClientTimeout(sock_connect=self._connect_timeout)
         async with asyncio.timeout_at(deadline):
             connection = await self._connector.connect(self._connect_request, [], timeout)
-        lane = _Lane(connection, self)
-        self.lanes.add(lane)
-        return lane
+        link = _Link(connection, self)
+        self.links.add(link)
+        return link
 
     def watch(self, deadline: float) -> None:
         """See to it that `deadline` is kept, with one timer for all connections.
@@ -170,17 +170,17 @@ class FastTransport:
 
     def _expire(self) -> None:
         now = self._loop.time()
-        waiting = [lane for lane in self.lanes if lane.waiter is not None]
-        for lane in waiting:
-            if lane.deadline <= now:
-                lane.give_up(no_answer(TimeoutError(), self.endpoint, self.timeout))
+        waiting = [link for link in self.links if link.waiter is not None]
+        for link in waiting:
+            if link.deadline <= now:
+                link.give_up(no_answer(TimeoutError(), self.endpoint, self.timeout))
         self._timer = None
-        deadlines = [lane.deadline for lane in waiting if lane.waiter is not None]
+        deadlines = [link.deadline for link in waiting if link.waiter is not None]
         if deadlines:
             self.watch(min(deadlines))
 
 
-class _Lane(asyncio.Protocol):
+class _Link(asyncio.Protocol):
     """One connection. It takes the place of aiohttp's protocol, which still hears of the connection's end."""
 
     _reading_paused = False  # the parser's streams ask; see pause_reading
@@ -289,7 +289,7 @@ class _Lane(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(error)
-        self._owner.lanes.discard(self)
+        self._owner.links.discard(self)
         self._handler.connection_lost(error)  # the connector waits for it when it closes
         self._connection.close()
 

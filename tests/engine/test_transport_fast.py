@@ -27,11 +27,11 @@ async def test_a_connection_that_idled_long_is_not_used() -> None:
         FastTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         await Sender(transport).status()
-        (lane,) = transport.lanes
-        lane.idle_since -= KEEP_ALIVE
+        (link,) = transport.links
+        link.idle_since -= KEEP_ALIVE
         await Sender(transport).status()
         await turns()
-        assert lane not in transport.lanes
+        assert link not in transport.links
     assert server.connections == 2
 
 
@@ -77,7 +77,7 @@ async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
         FastTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         now = asyncio.get_running_loop().time()
-        early, late = [await transport._new_lane(now + 5.0) for _ in range(2)]
+        early, late = [await transport._new_link(now + 5.0) for _ in range(2)]
         pending = early.exchange(b"x", now + 5.0, lambda: None)
         async with asyncio.timeout(2.0):
             assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), Lost)
@@ -93,9 +93,9 @@ async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None
         FastTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
-        (lane,) = transport.lanes
-        pending = lane.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None))
-        lane.close()
+        (link,) = transport.links
+        pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None))
+        link.close()
         answer = await pending
     assert isinstance(answer, Lost)
     assert not answer.maybe_applied
@@ -110,9 +110,9 @@ async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
         FastTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
-        (lane,) = transport.lanes
-        pending = lane.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
-        lane.data_received(REPLY)
+        (link,) = transport.links
+        pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
+        link.data_received(REPLY)
         answer = await pending
     assert isinstance(answer, Lost)
     assert not answer.maybe_applied
