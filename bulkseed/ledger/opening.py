@@ -93,7 +93,7 @@ def _check_target(path: Path, connection: sqlite3.Connection, binding: str, regi
     if (meta.get("binding"), meta.get("region")) != (binding, region):
         raise LedgerTargetError(
             f"ledger {path} belongs to {meta.get('binding')} in {meta.get('region')},"
-            f" not to {binding} in {region}: name that target (--endpoint, --region), or use another ledger"
+            f" not to {binding} in {region}: name that target (--endpoint, --region) or use another --ledger"
         )
 
 

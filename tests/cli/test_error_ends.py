@@ -67,7 +67,7 @@ def stuck(tmp_path: Path) -> Iterator[str]:
         {"action": "GetSecretValue", "requests": list(range(3, 60)), **late},
         {"action": "DeleteSecret", "requests": list(range(3, 60)), **late},
     ]
-    with served(tmp_path / "kms", {"rules": rules}) as endpoint:
+    with served(tmp_path / "kms", {"rules": rules}, end_with=signal.SIGKILL) as endpoint:
         yield endpoint
 
 

@@ -89,7 +89,7 @@ def test_a_second_opening_in_the_same_process_harms_nothing(tmp_path: Path) -> N
 )
 def test_another_target_is_refused(finished: Path, endpoint: str, region: str) -> None:
     """The message names both and says what to do; the ledger stays usable for its own."""
-    with pytest.raises(LedgerTargetError, match="use another ledger") as refused:
+    with pytest.raises(LedgerTargetError, match="use another --ledger") as refused:
         open_ledger(finished, target(endpoint, region))
     assert "kms.cn-hangzhou.aliyuncs.com in cn-hangzhou" in str(refused.value)
     assert f"{endpoint.removeprefix('https://')} in {region}" in str(refused.value)

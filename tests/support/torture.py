@@ -39,8 +39,13 @@ FAULTS: dict[str, Any] = {
 
 
 @contextmanager
-def served(data_dir: Path, faults: dict[str, Any] | None = None, **options: object) -> Iterator[str]:
-    """Run ``bulkseed serve`` as a process of its own and give its endpoint."""
+def served(
+    data_dir: Path,
+    faults: dict[str, Any] | None = None,
+    end_with: int = signal.SIGTERM,
+    **options: object,
+) -> Iterator[str]:
+    """Run ``bulkseed serve`` as a process of its own and give its endpoint; it ends with a signal."""
     arguments: list[object] = ["serve", "--data-dir", data_dir, "--read-qps", 0, "--manage-qps", 0]
     if faults is not None:
         script = data_dir.with_suffix(".faults.json")
@@ -54,7 +59,7 @@ def served(data_dir: Path, faults: dict[str, Any] | None = None, **options: obje
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["endpoint"]
     finally:
-        process.terminate()
+        process.send_signal(end_with)
         process.communicate(timeout=20)
 
 
