@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bulkseed.ledger import AttemptRecord, Claim, Ledger, Settlement, open_ledger, read_ledger
+from bulkseed.ledger import AttemptRecord, Claim, Creation, Ledger, open_ledger, read_ledger
 from bulkseed.ledger.audit import audit
 from bulkseed.model import Credentials, Origin, Outcome, SecretDefinition, SecretValue, Target
 from bulkseed.report.numbers import Check, read_numbers
@@ -46,7 +46,7 @@ def make(ledger: Ledger, count: int) -> None:
         for _ in range(0, count // RUNS, BLOCK):
             entries = [
                 SecretDefinition(f"prod/app/{line + i:07d}", value, "v1", Origin("prod.jsonl", line + i))
-                for i in range(BLOCK)
+                for i in range(1, BLOCK + 1)
             ]
             line += BLOCK
             with ledger.transaction():
@@ -55,21 +55,23 @@ def make(ledger: Ledger, count: int) -> None:
         created = line // (run + 1)
         outcomes = {outcome.value: 0 for outcome in Outcome} | {"created": created}
         summary = {"definitions": created, "outcomes": outcomes, "attempts": sent}
+        now += 60  # the last answers are in
         ledger.end_run(summary, 0, None, now)
         now += 3600
 
 
 def carry(ledger: Ledger, claims: list[Claim], now: float, rng: random.Random) -> tuple[float, int]:
     """Create a block; return when the last was sent, and how many attempts it took."""
-    settlements, attempts = [], []
+    creations, attempts = [], []
     for claim in claims:
-        for status, code in [(429, "Rejected.Throttling")] * (rng.random() < 0.02) + [(200, None)]:
-            latency = rng.lognormvariate(-4, 0.4)
-            attempts.append(AttemptRecord(claim.row_id, Lane.CREATE, now, latency, status, code))
+        if rng.random() < 0.02:
+            refused = "Rejected.Throttling"
+            attempts.append(AttemptRecord(claim.row_id, Lane.CREATE, now, 0.5 / RATE, 429, refused))
             now += 1.005 / RATE
-        settlements.append(Settlement(claim.row_id, Outcome.CREATED, now, status=200))
-    ledger.record(settlements, attempts)
-    return now, len(attempts)
+        creations.append(Creation(claim.row_id, now, rng.lognormvariate(-4, 0.4), "request", "arn"))
+        now += 1.005 / RATE
+    ledger.record([], attempts, creations)
+    return now, len(attempts) + len(creations)
 
 
 def main(count: int) -> None:
