@@ -7,30 +7,21 @@ from typing import Any
 
 import orjson
 import pytest
-from support.kms import UNLIMITED, Desk
+from support.kms import UNLIMITED, Desk, create, put, value_of
 
 from bulkseed.model import Credentials, Fault, SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import (
-    cancel_key_deletion,
     create_key,
-    create_secret,
     delete_secret,
-    describe_key,
     describe_secret,
-    disable_key,
-    enable_key,
-    generate_data_key,
     get_kms_instance_quota_infos,
     get_random_password,
     get_secret_value,
-    list_keys,
     list_secret_version_ids,
     list_secrets,
-    put_secret_value,
     restore_secret,
     rotate_secret,
-    schedule_key_deletion,
     tag_resource,
     untag_resource,
     update_secret,
@@ -41,23 +32,6 @@ from bulkseed.wire.actions import (
 DAY = 86_400
 ACCOUNTS = '{"Accounts":[{"AccountName":"app","AccountPassword":"first"}]}'
 RDS = {"secret_type": "Rds", "extended_config": '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}'}
-
-
-def create(name: str = "name", value: str = "value", **more: Any) -> create_secret.Request:
-    """Return a CreateSecret with few words."""
-    return create_secret.Request(name, more.pop("version_id", "v1"), SecretValue(value), **more)
-
-
-def put(version: str, value: str, name: str = "name", **more: Any) -> put_secret_value.Request:
-    """Return a PutSecretValue with few words."""
-    return put_secret_value.Request(name, version, SecretValue(value), **more)
-
-
-def value_of(desk: Desk, name: str = "name", **which: Any) -> str:
-    """Return a value."""
-    reply = desk.ask(get_secret_value.Request(name, **which))
-    assert isinstance(reply, get_secret_value.Reply), reply
-    return reply.secret_data.reveal()
 
 
 def stages_of(desk: Desk, name: str = "name") -> dict[str, tuple[str, ...]]:
@@ -316,64 +290,6 @@ def test_metadata_changes() -> None:
     assert desk.code(untag_resource.Request("b,c", secret_name="rds")) is None
     assert desk.ask(describe_secret.Request("rds", True)).tags == ()
     assert value_of(desk, "rds") == ACCOUNTS
-
-
-def test_keys_protect_secrets_while_they_are_usable() -> None:
-    """A disabled or leaving key stops creates and reads; enabling it brings everything back."""
-    desk = Desk()
-    key = desk.ask(create_key.Request()).key_metadata.key_id
-    arn = desk.ask(describe_key.Request(key)).key_metadata.arn
-    assert desk.code(create("a", encryption_key_id=key)) is None
-    assert desk.code(create("b", encryption_key_id=arn)) is None
-    assert desk.ask(describe_secret.Request("b")).encryption_key_id == key
-    desk.ask(disable_key.Request(key))
-    assert desk.code(create("c", encryption_key_id=key)) == "Rejected.Disabled"
-    assert desk.code(get_secret_value.Request("a")) == "Rejected.Disabled"
-    assert desk.code(put("v2", "x", "a")) == "Rejected.Disabled"
-    assert desk.code(generate_data_key.Request(key)) == "Rejected.Disabled"
-    desk.ask(enable_key.Request(key))
-    assert value_of(desk, "a") == "value"
-    assert desk.code(schedule_key_deletion.Request(key, 6)) == "InvalidParameter"
-    assert desk.code(schedule_key_deletion.Request(key, 7)) is None
-    assert desk.code(get_secret_value.Request("a")) == "Rejected.PendingDeletion"
-    assert desk.code(enable_key.Request(key)) == "Rejected.PendingDeletion"
-    assert desk.code(cancel_key_deletion.Request(key)) is None
-    assert desk.code(cancel_key_deletion.Request(key)) == "Rejected.StateModifiedFailed"
-    assert value_of(desk, "a") == "value"
-    desk.ask(schedule_key_deletion.Request(key, 7))
-    desk.now += 7 * DAY
-    assert desk.code(describe_key.Request(key)) == "Forbidden.KeyNotFound"
-    assert desk.code(get_secret_value.Request("a")) == "Forbidden.KeyNotFound"
-    assert desk.code(create("d", encryption_key_id=key)) == "Forbidden.ResourceNotFound"
-
-
-def test_keys_that_cannot_protect_a_secret() -> None:
-    """Asymmetric keys and keys of another instance are refused; the service makes its own key once."""
-    desk = Desk()
-    rsa = desk.ask(create_key.Request(key_spec="RSA_2048", key_usage="SIGN/VERIFY")).key_metadata.key_id
-    assert desk.code(create("a", encryption_key_id=rsa)) == "InvalidParameter"
-    assert desk.code(generate_data_key.Request(rsa)) == "UnsupportedOperation"
-    instance = desk.ask(create_key.Request("kst-1")).key_metadata.key_id
-    assert desk.code(create("a", encryption_key_id=instance)) == "InvalidParameter"
-    assert desk.code(create("a", encryption_key_id=instance, dkms_instance_id="kst-1")) is None
-    desk.ask(create("b")), desk.ask(create("c"))
-    own = {desk.ask(describe_secret.Request(name)).encryption_key_id for name in ("b", "c")}
-    assert len(own) == 1
-    assert desk.ask(list_keys.Request()).total_count == 3
-    assert desk.code(create_key.Request(key_spec="DES")) == "InvalidParameter"
-    assert desk.code(create_key.Request(origin="EXTERNAL")) == "UnsupportedOperation"
-
-
-def test_data_keys() -> None:
-    """GenerateDataKey gives as many fresh bytes as asked for, and never twice the same."""
-    desk = Desk()
-    key = desk.ask(create_key.Request()).key_metadata.key_id
-    first, second = (desk.ask(generate_data_key.Request(key)) for _ in range(2))
-    assert first.plaintext != second.plaintext
-    assert first.ciphertext_blob != second.ciphertext_blob
-    assert len(desk.ask(generate_data_key.Request(key, "AES_128")).plaintext.reveal()) == 24
-    for bad in ({"key_spec": "DES"}, {"number_of_bytes": 0}, {"number_of_bytes": 1025}):
-        assert desk.code(generate_data_key.Request(key, **bad)) == "InvalidParameter"
 
 
 def test_random_passwords() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 from alibabacloud_kms20160120.client import Client
 from alibabacloud_tea_openapi.models import Config
 
-from bulkseed.model import Credentials, Fault, Lost, Target
+from bulkseed.model import Credentials, Fault, Lost, SecretValue, Target
 from bulkseed.service.build import build_kms
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
-from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value, put_secret_value
 from bulkseed.wire.message import Call, Response
 from bulkseed.wire.signing import SIGNATURES
 
@@ -74,3 +74,20 @@ def sdk(target: Target, signature: str = "acs3") -> Client:
     if signature == "rpc1":
         config.signature_algorithm = "v2"
     return Client(config)
+
+
+def create(name: str = "name", value: str = "value", **more: Any) -> create_secret.Request:
+    """Return a CreateSecret with few words."""
+    return create_secret.Request(name, more.pop("version_id", "v1"), SecretValue(value), **more)
+
+
+def put(version: str, value: str, name: str = "name", **more: Any) -> put_secret_value.Request:
+    """Return a PutSecretValue with few words."""
+    return put_secret_value.Request(name, version, SecretValue(value), **more)
+
+
+def value_of(desk: Desk, name: str = "name", **which: Any) -> str:
+    """Return a value."""
+    reply = desk.ask(get_secret_value.Request(name, **which))
+    assert isinstance(reply, get_secret_value.Reply), reply
+    return reply.secret_data.reveal()
