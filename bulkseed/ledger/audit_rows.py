@@ -12,6 +12,7 @@ from bulkseed.ledger.rollbacks import was_rolled_back
 from bulkseed.model import SETTLED, Outcome
 
 _SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
+_CREATED = "creations JOIN claims ON claims.id = creations.id"
 _OUTCOMES = "('" + "', '".join(outcome.value for outcome in Outcome if outcome is not Outcome.INVALID) + "')"
 
 
@@ -33,6 +34,7 @@ def states(ledger: LedgerReader) -> Verdict:
         "rows with attempts but no first one": "(attempts = 0) != (first_sent_at IS NULL)",
     }
     rows, wrong = broken(ledger, rules, "definitions")
+    wrong += broken(ledger, {"rows created that had ended otherwise": "outcome != 'pending'"}, _CREATED)[1]
     return wrong, f"{rows:,} rows"
 
 

@@ -22,7 +22,7 @@ _LANES = "('" + "', '".join(lane.value for lane in Lane) + "')"
 
 _WITH_RUNS = """
 (SELECT a.*, d.id, d.claimed_at, d.run AS taken_up, r.id AS known_run, r.started_at, r.ended_at,
-        lag(sent_at + latency) OVER (PARTITION BY definition, a.run ORDER BY sent_at, a.rowid) AS before
+        lag(sent_at + latency) OVER (PARTITION BY definition, a.run ORDER BY sent_at) AS before
  FROM attempts a LEFT JOIN definitions d ON d.id = a.definition LEFT JOIN runs r ON r.id = a.run)"""
 
 _WITH_ANSWERS = """
@@ -35,8 +35,10 @@ definitions d JOIN runs r ON r.id = d.run LEFT JOIN
 """Rows with what the attempts of the run that took them up last came to."""
 
 _FIRST = """
-definitions d JOIN (SELECT definition, min(rowid) AS number, sent_at FROM attempts GROUP BY definition) a
-ON a.definition = d.id"""
+definitions d JOIN (
+  SELECT definition, min(run), sent_at FROM (
+    SELECT definition, run, min(sent_at) AS sent_at FROM attempts GROUP BY definition, run)
+  GROUP BY definition) a ON a.definition = d.id"""
 
 
 def claims(ledger: LedgerReader) -> Verdict:
@@ -85,10 +87,11 @@ def attempts(ledger: LedgerReader) -> Verdict:
         " (SELECT definition, count(*) AS n FROM attempts GROUP BY definition) a ON a.definition = d.id"
         " WHERE d.attempts != coalesce(a.n, 0)"
     )
-    count = ledger.one("SELECT count(*) FROM attempts")
+    others = ledger.one("SELECT count(*) FROM other_attempts")
+    last = ledger.one("SELECT coalesce(max(rowid), 0) FROM other_attempts")
     numbers = [
         ("definitions with another number of attempts", off, 0),
-        ("number of the last attempt", ledger.one("SELECT coalesce(max(rowid), 0) FROM attempts"), count),
+        ("number of the last other attempt", last, others),
     ]
     excess = []
     for run_id, command, claimed, summary, found, carried in ledger.select(

@@ -11,23 +11,26 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from bulkseed.ledger.bulk import Statement
+from bulkseed.ledger.creations import fold
 from bulkseed.ledger.entries import Admission, Claim
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
+# Without ON: SQLite makes a table of a view that it cannot merge into the query.
 _FIND = """
 SELECT d.id, d.name, version_id, manifest, line, outcome, attempts, claimed_at, doubt, owned, theirs
-FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
+FROM json_each(?) AS wanted CROSS JOIN definitions AS d WHERE d.name = wanted.value"""
 _ADD = Statement(
     # OR FAIL: a whole transaction is undone anyway, so no page needs a copy to undo one statement.
-    "INSERT OR FAIL INTO definitions (id, name, version_id, outcome, manifest, line, run, claimed_at, doubt)"
-    " VALUES ",
-    "(?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
+    "INSERT OR FAIL INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line) VALUES ",
+    "(?1, ?2, ?3, ?, ?, ?, ?, ?)",
 )
 _TAKE_UP = """
-UPDATE definitions SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
+UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
   doubt = ? WHERE id = ?"""
-_MOVE = "UPDATE definitions SET manifest = ?, line = ? WHERE id = ?"
+_MOVE = "UPDATE claims SET manifest = ?, line = ? WHERE id = ?"
 _ADD_INVALID = """
 INSERT INTO invalid_lines (manifest, line, name, version_id, reasons, run) VALUES (?, ?, ?, ?, ?, ?)"""
 _FORGET_INVALID = "DELETE FROM invalid_lines WHERE manifest = ? AND line = ? AND run < ?"
@@ -58,12 +61,12 @@ class Block:
         self._added: list[tuple[object, ...]] = []
         self._taken_up: list[tuple[object, ...]] = []
         self._moved: list[tuple[object, ...]] = []
-        self._reopened = 0
+        self._reopened: list[int] = []
 
     def admit(self, entries: Sequence[ManifestEntry]) -> Admission:
         """Do it, inside the caller's transaction."""
         names = [entry.name for entry in entries if isinstance(entry, SecretDefinition)]
-        self._rows = {row[1]: row for row in self._connection.execute(_FIND, (json.dumps(names),))}
+        self._rows = {row[1]: row for row in self._connection.execute(_FIND, (orjson.dumps(names).decode(),))}
         self._sort(entries)
         self._write(len(entries))
         return Admission(
@@ -75,7 +78,6 @@ class Block:
 
     def _sort(self, entries: Sequence[ManifestEntry]) -> None:
         rows, seen, known = self._rows, self._seen, self._known
-        claimed = (self._run, self._now if self._claim else None, self._claim)
         for entry in entries:
             if isinstance(entry, InvalidLine):
                 self._invalid.append(entry)
@@ -84,12 +86,12 @@ class Block:
             if row is None:
                 row_id = len(seen)
                 seen.append(1)
-                row = (row_id, entry.name, entry.version_id, *entry.origin, *claimed)
+                row = (row_id, entry.name, entry.version_id, *entry.origin)
                 rows[entry.name] = row  # begins as those that are found do
                 self._added.append(row)
                 self._claims.append(Claim(entry, row_id))
                 continue
-            row_id, _, version_id, manifest, line, outcome, *_ = row
+            row_id, _, version_id, manifest, line, *rest = row
             if seen[row_id]:
                 reason = f"duplicate: first seen on line {line} of {manifest}"
                 self._invalid.append(InvalidLine(entry.origin, (reason,), entry.name, entry.version_id))
@@ -99,12 +101,13 @@ class Block:
             if line != origin.line or manifest != origin.manifest:
                 rows[entry.name] = (*row[:3], *origin, *row[5:])
                 self._moved.append((*origin, row_id))
+            outcome = rest[0]
             if outcome not in SETTLED:
                 self._take_up(entry, row)
             elif version_id == entry.version_id:
                 known[outcome] = known.get(outcome, 0) + 1
             else:
-                self._reopened += 1
+                self._reopened.append(row_id)
                 self._take_up(entry, row)
 
     def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
@@ -119,7 +122,9 @@ class Block:
 
     def _write(self, read: int) -> None:
         write = self._connection.executemany
-        _ADD.run(self._connection, self._added)
+        claimed_at = self._now if self._claim else None
+        _ADD.run(self._connection, self._added, self._run, claimed_at, self._claim)
+        fold(self._connection, self._reopened)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)
         write(_FORGET_INVALID, [(*line.origin, self._run) for line in self._invalid])
@@ -128,7 +133,7 @@ class Block:
         claimed, unsent = (claims, 0) if self._claim else (0, claims)
         known, invalid, added = sum(self._known.values()), len(self._invalid), len(self._added)
         self._connection.execute(
-            _COUNT, (read, known, claimed, unsent, invalid, added, self._reopened, self._run)
+            _COUNT, (read, known, claimed, unsent, invalid, added, len(self._reopened), self._run)
         )
 
     def _invalid_row(self, entry: InvalidLine) -> tuple[object, ...]:

@@ -21,12 +21,16 @@ class Statement(NamedTuple):
     row: str
     tail: str = ""
 
-    def run(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> int:
-        """Execute it for all `rows`; return how many rows of the database it wrote."""
+    def run(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]], *common: object) -> int:
+        """Execute it for all `rows`; return how many rows of the database it wrote.
+
+        `common` are the values of ``?1``, ``?2`` and so on, all of which stand in `head`.
+        """
         written = 0
         for start in range(0, len(rows), ROWS):
             chunk = rows[start : start + ROWS]
-            written += connection.execute(_text(self, len(chunk)), list(chain.from_iterable(chunk))).rowcount
+            values = [*common, *chain.from_iterable(chunk)]
+            written += connection.execute(_text(self, len(chunk)), values).rowcount
         return written
 
 

@@ -116,10 +116,13 @@ def is_new(connection: sqlite3.Connection, path: Path) -> bool:
         return True
     if kind != APPLICATION_ID:
         raise LedgerDamagedError(f"ledger {path} {_NOT_A_LEDGER}")
-    if version > VERSION:
+    if version != VERSION:
+        other, cure = (
+            ("a newer", "update bulkseed") if version > VERSION else ("an older", "go on with that one")
+        )
         raise LedgerDamagedError(
-            f"ledger {path} was written by a newer bulkseed (format {version}, this one knows {VERSION}): "
-            "update bulkseed, or use another --ledger"
+            f"ledger {path} was written by {other} bulkseed (format {version}, this one knows {VERSION}): "
+            f"{cure}, or use another --ledger"
         )
     return False
 

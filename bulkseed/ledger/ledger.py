@@ -15,7 +15,7 @@ from typing import Any
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.block import Block
-from bulkseed.ledger.bulk import Statement
+from bulkseed.ledger.creations import add
 from bulkseed.ledger.entries import Admission, AttemptRecord, Creation, Settlement
 from bulkseed.ledger.file import checkpoint, in_words, this_host
 from bulkseed.ledger.lock import WriterLock
@@ -25,31 +25,20 @@ from bulkseed.wire.message import Lane
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """
-UPDATE definitions SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
+UPDATE claims SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
   arn = ?, doubt = ?, owned = max(owned, ?), attempts = attempts + ?,
   first_sent_at = coalesce(first_sent_at, ?)
-WHERE id = ? AND outcome = 'pending'"""
-_CREATED = Statement(
-    """
-UPDATE definitions SET outcome = 'created', settled_at = round((sent_at + latency) * 1e6), code = NULL,
-  message = NULL, status = 200, request_id = creation.request_id, arn = creation.arn, doubt = 0, owned = 1,
-  attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, round(sent_at * 1e6))
-FROM (SELECT column1 AS row_id, column2 AS sent_at, column3 AS latency, column4 AS request_id, column5 AS arn
-  FROM (VALUES """,
-    "(?, ?, ?, ?, ?)",
-    ")) AS creation WHERE id = row_id AND outcome = 'pending'",
-)
+WHERE id = ? AND outcome = 'pending' AND id NOT IN (SELECT id FROM creations)"""
 _GIVE_BACK = """
-UPDATE definitions SET doubt = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?)
-WHERE id = ? AND outcome = 'pending'"""
-_ADD_CREATION = Statement(
-    "INSERT INTO attempts (definition, run, lane, sent_at, latency, status) VALUES ",
-    "(?, ?, 'create', round(? * 1e6), round(? * 1e6), 200)",
-)
+UPDATE claims SET doubt = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?)
+WHERE id = ? AND outcome = 'pending' AND id NOT IN (SELECT id FROM creations)"""
 _ADD_ATTEMPT = """
-INSERT INTO attempts (definition, run, lane, sent_at, latency, status, code) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO other_attempts (definition, run, lane, sent_at, latency, status, code)
+VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COUNT_ATTEMPTS = """
-UPDATE definitions SET attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?"""
+UPDATE claims SET attempts = attempts + ?,
+  first_sent_at = coalesce(first_sent_at, (SELECT sent_at FROM creations WHERE id = claims.id), ?)
+WHERE id = ?"""
 
 
 class Ledger(LedgerReader):
@@ -115,7 +104,7 @@ class Ledger(LedgerReader):
                 " RETURNING id",
                 (run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
             ).fetchone()[0]
-            last_id = self.one("SELECT coalesce(max(id), 0) FROM definitions")
+            last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
         checkpoint(self.connection, self.path)
         self._seen = bytearray(last_id + 1)
         return None if not before else now if before[0] is None else before[0] / 1e6
@@ -150,7 +139,7 @@ class Ledger(LedgerReader):
     def disown(self, row_id: int) -> None:
         """Write down that a secret is not ours, before it is updated: its version alone could not tell."""
         with self.transaction():
-            self.connection.execute("UPDATE definitions SET theirs = 1 WHERE id = ?", (row_id,))
+            self.connection.execute("UPDATE claims SET theirs = 1 WHERE id = ?", (row_id,))
 
     def record(
         self,
@@ -190,8 +179,7 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            _ADD_CREATION.run(self.connection, [(it[0], run, it[1], it[2]) for it in creations])
-            written = _CREATED.run(self.connection, creations)
+            written = add(self.connection, run, creations)
             for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
                 written += write(statement, rows).rowcount if rows else 0
             if written != len(creations) + len(ends) + len(given_back):

@@ -29,5 +29,5 @@ def start_over(ledger: Ledger) -> None:
     """
     need_readbacks(ledger)
     with ledger.transaction():
-        for table in ("attempts", "invalid_lines", "definitions", "runs"):
+        for table in ("creations", "other_attempts", "invalid_lines", "claims", "runs"):
             ledger.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # fixed names

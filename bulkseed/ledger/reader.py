@@ -134,15 +134,13 @@ class LedgerReader:
         return next(map(_run, self.select(f"{_RUNS} ORDER BY id DESC LIMIT 1")), None)
 
     def attempts(self, run_id: str | None = None) -> Iterator[Attempt]:
-        """Yield the attempts of a run, or of all, in the order they were recorded."""
+        """Yield the attempts of a run, or of all, run by run in the order they were sent."""
         query = (
             "SELECT run_id, lane, sent_at / 1e6, latency / 1e6, status, code"
             " FROM attempts JOIN runs r ON r.id = run"
         )
         chosen = " WHERE run_id = ?" if run_id else ""
-        for columns in self.select(
-            query + chosen + " ORDER BY attempts.rowid", *([run_id] if run_id else [])
-        ):
+        for columns in self.select(query + chosen + " ORDER BY run, sent_at", *([run_id] if run_id else [])):
             yield Attempt._make(columns)
 
     def status(self) -> Status:

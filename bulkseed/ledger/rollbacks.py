@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bulkseed.ledger.creations import fold
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.policy.undo import Removal, Undone
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS rollbacks (  -- what rollbacks did; made by the first one
-  definition INTEGER NOT NULL REFERENCES definitions (id),
+  definition INTEGER NOT NULL REFERENCES claims (id),
   run        INTEGER NOT NULL REFERENCES runs (id),
   outcome    TEXT NOT NULL,     -- of the definition before: created or adopted
   made_at    INTEGER NOT NULL,  -- its settled_at before: what the service dates later is not ours
@@ -175,8 +176,9 @@ class Rollbacks:
         )
 
     def _definition(self, row: OwnedRow, change: str, *values: object) -> None:
+        fold(self._ledger.connection, [row.row_id])
         self._ledger.connection.execute(
-            f"UPDATE definitions SET {change} WHERE id = ?",  # noqa: S608  # our own text
+            f"UPDATE claims SET {change} WHERE id = ?",  # noqa: S608  # our own text
             (*values, row.row_id),
         )
 

@@ -1,4 +1,8 @@
-"""The ledger's tables. The comments inside are the documentation that ships in every ledger file.
+"""The ledger's tables and views. The comments inside are the documentation that ships in every ledger file.
+
+Nearly every secret is created at its first attempt. What such an answer brings is one short row of its own,
+added at the end of a table: changing the row of the claim would cost three times as much, and a row in a
+table of attempts once more. The views put them together; only what writes needs to know the tables.
 
 All times are whole microseconds since 1970-01-01 UTC. No column holds, or is computed from, a secret value.
 """
@@ -6,7 +10,7 @@ All times are whole microseconds since 1970-01-01 UTC. No column holds, or is co
 from __future__ import annotations
 
 APPLICATION_ID = 0x62736C67  # "bslg", in the file's header: this SQLite file is a ledger
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
 
 TABLES = (
     """
@@ -38,18 +42,19 @@ CREATE TABLE runs (
   settled  INTEGER NOT NULL DEFAULT 0   -- rows settled by this run
 )""",
     """
-CREATE TABLE definitions (      -- one row per secret name
+CREATE TABLE claims (           -- one row per secret name; to read, see the view definitions
   id            INTEGER PRIMARY KEY,
   name          TEXT NOT NULL UNIQUE,
   version_id    TEXT NOT NULL,
-  outcome       TEXT NOT NULL,  -- created adopted identical existing updated (settled)
+  outcome       TEXT NOT NULL DEFAULT 'pending',  -- unless there is a row in creations:
+                                -- created adopted identical existing updated (settled)
                                 -- conflict rejected exhausted pending (not settled)
   code          TEXT,           -- of the last answer; a pending row keeps why it failed before
   message       TEXT,
   status        INTEGER,
   request_id    TEXT,
   arn           TEXT,
-  attempts      INTEGER NOT NULL DEFAULT 0,  -- rows in the table attempts
+  attempts      INTEGER NOT NULL DEFAULT 0,  -- rows in the table other_attempts
   manifest      TEXT NOT NULL,
   line          INTEGER NOT NULL,
   first_sent_at INTEGER,
@@ -71,8 +76,17 @@ CREATE TABLE invalid_lines (    -- as found by the latest run over their manifes
 )""",
     "CREATE INDEX invalid_places ON invalid_lines (manifest, line)",
     """
-CREATE TABLE attempts (         -- one row per request that was sent
-  definition INTEGER NOT NULL REFERENCES definitions (id),
+CREATE TABLE creations (        -- answers that secrets were created: an attempt and the end of its claim
+  id         INTEGER PRIMARY KEY REFERENCES claims (id),
+  run        INTEGER NOT NULL REFERENCES runs (id),
+  sent_at    INTEGER NOT NULL,
+  latency    INTEGER NOT NULL,  -- microseconds until the answer
+  request_id TEXT,
+  arn        TEXT
+)""",
+    """
+CREATE TABLE other_attempts (   -- one row per other request that was sent; see the view attempts
+  definition INTEGER NOT NULL REFERENCES claims (id),
   run        INTEGER NOT NULL REFERENCES runs (id),
   lane       TEXT NOT NULL,     -- create, read, manage
   sent_at    INTEGER NOT NULL,
@@ -80,4 +94,22 @@ CREATE TABLE attempts (         -- one row per request that was sent
   status     INTEGER,           -- NULL: no answer
   code       TEXT
 )""",
+    """
+CREATE VIEW definitions AS      -- one row per secret name, with how it ended
+SELECT claims.id, name, version_id, iif(created.id IS NULL, outcome, 'created') AS outcome,
+  iif(created.id IS NULL, code, NULL) AS code, iif(created.id IS NULL, message, NULL) AS message,
+  iif(created.id IS NULL, status, 200) AS status,
+  iif(created.id IS NULL, claims.request_id, created.request_id) AS request_id,
+  iif(created.id IS NULL, claims.arn, created.arn) AS arn,
+  attempts + (created.id IS NOT NULL) AS attempts, manifest, line,
+  coalesce(first_sent_at, sent_at) AS first_sent_at,
+  iif(created.id IS NULL, settled_at, sent_at + latency) AS settled_at,
+  claims.run, claimed_at, doubt AND created.id IS NULL AS doubt, theirs,
+  owned OR created.id IS NOT NULL AS owned
+FROM claims LEFT JOIN creations AS created ON created.id = claims.id""",
+    """
+CREATE VIEW attempts AS         -- one row per request that was sent
+SELECT definition, run, lane, sent_at, latency, status, code FROM other_attempts
+UNION ALL
+SELECT id, run, 'create', sent_at, latency, 200, NULL FROM creations""",
 )

@@ -58,7 +58,7 @@ def test_audit_finds_a_forged_row(tmp_path: Path) -> None:
     assert "1 run read 3 entries" in whole.stdout
     forged = sqlite3.connect(tmp_path / "m.ledger.db")
     with forged:
-        forged.execute("UPDATE definitions SET attempts = 0 WHERE id = 1")
+        forged.execute("UPDATE claims SET attempts = 9 WHERE id = 1")
     forged.close()
     done = bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path)
     assert done.returncode == 1

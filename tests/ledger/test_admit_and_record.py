@@ -12,6 +12,7 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, read_ledger
+from bulkseed.ledger.block import _FIND
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.wire.message import Lane
 
@@ -47,9 +48,14 @@ def test_what_is_settled_is_not_sent_again(ledger: Ledger) -> None:
     assert (admission.to_send, admission.settled) == ([], {Outcome.CREATED: 3})
 
 
-def test_another_version_id_opens_a_settled_row_again(ledger: Ledger) -> None:
-    """A changed VersionId is a new wish; that the secret is ours is remembered."""
-    whole_run(ledger, [definition("a")], "run-2")
+@pytest.mark.parametrize("short", [False, True], ids=["an end and an attempt", "a creation"])
+def test_another_version_id_opens_a_settled_row_again(ledger: Ledger, short: bool) -> None:
+    """A changed VersionId is a new wish; that the secret is ours is remembered, and its attempt."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    if short:
+        ledger.record([], [], [Creation(claim.row_id, START + 1, 0.02)])
+    else:
+        ledger.record([settlement(claim)], [attempt(claim)])
     ledger.begin_run("run-3", [], LIMITS, START + 9)
     (claim,) = ledger.admit([definition("a", version="v2")], START + 9).to_send
     assert (claim.owned, claim.attempts, claim.doubt_since) == (True, 1, None)
@@ -57,7 +63,17 @@ def test_another_version_id_opens_a_settled_row_again(ledger: Ledger) -> None:
     assert row is not None
     assert (row.version_id, row.outcome, row.settled_at) == ("v2", Outcome.PENDING, None)
     ledger.record([settlement(claim, Outcome.UPDATED)])
-    assert ledger.one("SELECT owned FROM definitions") == 1
+    assert (ledger.one("SELECT owned FROM definitions"), ledger.one("SELECT count(*) FROM attempts")) == (
+        1,
+        1,
+    )
+    assert row.first_sent_at == START + 1
+
+
+def test_names_are_looked_up_one_by_one(ledger: Ledger) -> None:
+    """The query of every block uses the index of names: SQLite neither scans nor copies a table for it."""
+    steps = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {_FIND}", ("[]",))]
+    assert [step.split()[0] for step in steps] == ["SCAN", "SEARCH", "SEARCH"]  # json_each, claims, creations
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])

@@ -15,6 +15,7 @@ from support.world import Network, Trouble, World
 from bulkseed.engine.rollback import rollback
 from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit import audit
+from bulkseed.ledger.creations import fold
 from bulkseed.model import Fault, InvalidLine, ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.journey import OnExists, Rules
@@ -27,7 +28,7 @@ from bulkseed.wire.message import Request, Response
 FORGERIES = [
     pytest.param(ledger, set(found.split("; ")), forgery, id=what)
     for ledger, what, found, forgery in re.findall(
-        r"^-- (ended|killed|rolled back): (.*)\n-- finds: (.*)\n((?:[^-\n].*\n)+)",
+        r"^-- (ended|killed|rolled back|as written): (.*)\n-- finds: (.*)\n((?:[^-\n].*\n)+)",
         (Path(__file__).parents[1] / "data" / "forgeries.sql").read_text(),
         re.MULTILINE,
     )
@@ -99,6 +100,9 @@ def untouched(ledgers: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
         for suffix in ("", "-wal"):
             if Path(f"{path}{suffix}").exists():
                 shutil.copy(f"{path}{suffix}", f"{copies[name]}{suffix}")
+        with closing(sqlite3.connect(copies[name])) as connection, connection:
+            fold(connection, [row_id for (row_id,) in connection.execute("SELECT id FROM creations")])
+    copies["as written"] = Path(shutil.copy(ledgers["ended"], tmp_path / "as written.db"))
     return copies
 
 

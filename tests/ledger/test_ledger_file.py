@@ -267,11 +267,12 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_newer_ledger_is_refused(finished: Path) -> None:
-    """The message says which formats, and to update."""
+@pytest.mark.parametrize(("version", "cure"), [(VERSION + 1, "update"), (VERSION - 1, "go on with that one")])
+def test_a_ledger_of_another_format_is_refused(finished: Path, version: int, cure: str) -> None:
+    """The message says which formats, and what to do."""
     with closing(sqlite3.connect(finished)) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
-    words = rf"format {VERSION + 1}, this one knows {VERSION}.*update"
+        connection.execute(f"PRAGMA user_version = {version}")
+    words = rf"format {version}, this one knows {VERSION}.*{cure}"
     with pytest.raises(LedgerDamagedError, match=words):
         open_ledger(finished, target())
     with pytest.raises(LedgerDamagedError, match=words):
@@ -287,11 +288,12 @@ def test_a_truncated_ledger_is_damaged(finished: Path) -> None:
 
 
 def test_damage_inside_is_found_when_it_is_met(finished: Path) -> None:
-    """Overwritten pages end reading and writing in a clear error, and fail the audit."""
-    size = finished.stat().st_size
+    """An overwritten page ends reading in a clear error, and fails the audit."""
+    with read_ledger(finished) as ledger:
+        page = ledger.one("SELECT rootpage FROM sqlite_master WHERE name = 'claims'")
     with finished.open("r+b") as file:
-        file.seek(4096 * 3)
-        file.write(b"\xa5" * (size - 4096 * 3))
+        file.seek(4096 * (page - 1))
+        file.write(b"\xa5" * 4096)
     with read_ledger(finished) as ledger:
         assert not all(finding.holds for finding in audit(ledger))
         with pytest.raises(LedgerDamagedError, match="is damaged"):

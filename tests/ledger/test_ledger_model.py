@@ -8,14 +8,14 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.ledgers import START, answer, attempt, definition, new_ledger, settlement, summary
 
-from bulkseed.ledger import Claim, Ledger, read_ledger
+from bulkseed.ledger import Claim, Creation, Ledger, read_ledger
 from bulkseed.ledger.audit import audit
 from bulkseed.model import InvalidLine, Origin, Outcome
 
@@ -132,9 +132,18 @@ class Histories(RuleBasedStateMachine):
                 self.uncertain.add(name)
 
     @precondition(lambda self: self.claims)
-    @rule(leave=st.sets(NAMES, max_size=2), outcome=ENDS, doubt=st.booleans(), fails=st.integers(0, 3))
-    def settle(self, leave: set[str], outcome: Outcome, doubt: bool, fails: int) -> None:
-        """Answers come in, with their last attempts; if the transaction fails nothing has changed."""
+    @rule(
+        leave=st.sets(NAMES, max_size=2),
+        outcome=ENDS,
+        doubt=st.booleans(),
+        short=st.booleans(),
+        fails=st.integers(0, 3),
+    )
+    def settle(self, leave: set[str], outcome: Outcome, doubt: bool, short: bool, fails: int) -> None:
+        """Answers come in, with their last attempts; if the transaction fails nothing has changed.
+
+        `short`: that a secret was created may come as one record.
+        """
         claims = {name: claim for name, claim in self.claims.items() if name not in leave}
         self.now += 1
         doubts = {
@@ -143,12 +152,15 @@ class Histories(RuleBasedStateMachine):
         }
         ends = [settlement(claims[name], outcome, self.now + 0.02, doubt=doubts[name]) for name in claims]
         sent = [answer(claim, outcome, self.now) for claim in claims.values()]
+        records: tuple[Any, ...] = (ends, sent)
+        if short and outcome is Outcome.CREATED:
+            records = ([], [], [Creation(claim.row_id, self.now, 0.02) for claim in claims.values()])
         if fails == 0:
             with suppress(InterruptedError), self.ledger.transaction():
-                self.ledger.record(ends, sent)
+                self.ledger.record(*records)
                 self.interrupt()
             return
-        self.ledger.record(ends, sent)
+        self.ledger.record(*records)
         for name in claims:
             row = self.known[name]
             row.outcome = outcome

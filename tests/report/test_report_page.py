@@ -190,7 +190,7 @@ def test_a_ledger_that_does_not_add_up_is_called_that(tmp_path: Path) -> None:
     """A row that was removed shows at the top and among the checks."""
     path = eventful(tmp_path)
     with new_ledger(tmp_path) as ledger:
-        ledger.connection.execute("DELETE FROM definitions WHERE id = 1")
+        ledger.connection.execute("DELETE FROM claims WHERE id = 1")
     root = parse(page_of(path))
     assert "The ledger does not add up" in text_of(root)
     assert {text_of(row[0]): text_of(row[1]) for row in root.iter("tr")}["All rows add up"] == "no ✗"
@@ -202,9 +202,9 @@ def test_a_ledger_that_does_not_add_up_is_called_that(tmp_path: Path) -> None:
         "UPDATE runs SET limits = 'nonsense'",
         "UPDATE runs SET limits = 'null'",
         "UPDATE runs SET summary = '7' WHERE summary IS NOT NULL",
-        "UPDATE definitions SET outcome = 'fine' WHERE id = 1",
-        "UPDATE attempts SET run = 99",
-        "UPDATE attempts SET sent_at = 'noon' WHERE rowid = 1",
+        "UPDATE claims SET outcome = 'fine' WHERE id = 1",
+        "UPDATE other_attempts SET run = 99",
+        "UPDATE other_attempts SET sent_at = 'noon' WHERE rowid = 1",
         "UPDATE invalid_lines SET reasons = 'a word'",
         "DELETE FROM runs",
         "DELETE FROM meta",

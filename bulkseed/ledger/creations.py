@@ -1,0 +1,40 @@
+"""The short way of an answer into the ledger, and back into the long one when a claim is opened again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from bulkseed.ledger.bulk import Statement
+from bulkseed.ledger.entries import Creation
+
+_ADD = Statement(
+    "INSERT OR IGNORE INTO creations (run, id, sent_at, latency, request_id, arn)"
+    " SELECT ?1, id, round(column2 * 1e6), round(column3 * 1e6), column4, column5 FROM (VALUES ",
+    "(?, ?, ?, ?, ?)",
+    ") CROSS JOIN claims ON id = column1 AND outcome = 'pending'",
+)
+_FOLD = (
+    """
+UPDATE claims SET outcome = 'created', code = NULL, message = NULL, status = 200,
+  request_id = made.request_id, arn = made.arn, attempts = attempts + 1,
+  first_sent_at = coalesce(first_sent_at, sent_at), settled_at = sent_at + latency, doubt = 0, owned = 1
+FROM creations AS made WHERE made.id = claims.id AND claims.id IN (SELECT value FROM json_each(?))""",
+    """
+INSERT INTO other_attempts SELECT id, run, 'create', sent_at, latency, 200, NULL
+FROM creations WHERE id IN (SELECT value FROM json_each(?))""",
+    "DELETE FROM creations WHERE id IN (SELECT value FROM json_each(?))",
+)
+
+
+def add(connection: sqlite3.Connection, run: int, creations: Sequence[Creation]) -> int:
+    """Write them down; return how many were of pending claims, others are left out."""
+    return _ADD.run(connection, creations, run)
+
+
+def fold(connection: sqlite3.Connection, row_ids: Sequence[int]) -> None:
+    """Move what these claims have in `creations` to the other tables, because they are to be changed."""
+    if row_ids:
+        for statement in _FOLD:
+            connection.execute(statement, (json.dumps(row_ids),))
