@@ -113,7 +113,8 @@ _JSON = {"ExtendedConfig"}  # the SDK takes an object where the API takes its te
 def _sdk_snippet(call: Call, target: o.TargetOptions, *, temporary: bool) -> str:
     parts = urlsplit(target.url)
     arguments = []
-    for name, encoded in (*call.query, *call.form):
+    for pair in f"{call.query}&{call.form}".split("&"):
+        name, _, encoded = pair.partition("=")
         value: Any = unquote(encoded)
         if name == "EnableAutomaticRotation":
             value = value == "true"

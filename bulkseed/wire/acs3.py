@@ -20,10 +20,11 @@ from hashlib import sha256
 from bulkseed.errors import CredentialsError
 from bulkseed.model import Credentials
 from bulkseed.wire.claim import Claim
-from bulkseed.wire.encoding import canonical_query, pairs_to_form, parse_form, timestamp
+from bulkseed.wire.encoding import canonical_query, parse_form, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
 
 ALGORITHM = "ACS3-HMAC-SHA256"
+_BLOCK_BYTES = 64  # of SHA-256
 _FORM = "application/x-www-form-urlencoded"
 _AUTHORIZATION = re.compile(ALGORITHM + " Credential=([^,]+),SignedHeaders=([^,]+),Signature=([^,]*)")
 
@@ -58,7 +59,10 @@ class Acs3Signer:
                     "the access key id or the security token holds a line break or the like"
                 )
         secret = credentials.access_key_secret.reveal().encode("utf-8", "surrogateescape")
-        self._keyed = hmac.new(secret, digestmod="sha256")
+        # HMAC (RFC 2104) with the key prepared: Python's own object costs three times as much to copy.
+        key = (sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in key))
         self._constant = {
             "host": host,
             "accept": "application/json",
@@ -87,11 +91,10 @@ class Acs3Signer:
         second = int(now)
         if second != self._second:
             self._second, self._date = second, timestamp(second)
-        query = pairs_to_form(call.query)
-        body = pairs_to_form(call.form).encode()
+        body = call.form.encode()
         payload_hash = sha256(body).hexdigest()
         canonical = (
-            f"POST\n/\n{query}\n{self._before_action}{call.action}\nx-acs-content-sha256:{payload_hash}\n"
+            f"POST\n/\n{call.query}\n{self._before_action}{call.action}\nx-acs-content-sha256:{payload_hash}\n"
             f"x-acs-date:{self._date}{self._before_nonce}{nonce}{self._after_nonce}{payload_hash}"
         )
         headers = self._constant.copy()
@@ -99,10 +102,12 @@ class Acs3Signer:
         headers["x-acs-date"] = self._date
         headers["x-acs-signature-nonce"] = nonce
         headers["x-acs-content-sha256"] = payload_hash
-        signed = self._keyed.copy()  # costs half of a new one
+        signed = self._inner.copy()
         signed.update(string_to_sign(canonical).encode())
-        headers["authorization"] = self._authorization + signed.hexdigest()
-        return Request("POST", query, headers, body)
+        signature = self._outer.copy()
+        signature.update(signed.digest())
+        headers["authorization"] = self._authorization + signature.hexdigest()
+        return Request("POST", call.query, headers, body)
 
 
 def read_claim(request: Request) -> Claim | None:

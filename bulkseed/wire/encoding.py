@@ -33,9 +33,10 @@ def percent(text: str) -> str:
         raw = text.encode()
     except UnicodeEncodeError:
         raise ValueError("text with a lone surrogate cannot be sent") from None  # the original holds the text
-    reserved = set(raw.translate(None, _UNRESERVED))
-    if not reserved:
+    rest = raw.translate(None, _UNRESERVED)
+    if not rest:
         return text
+    reserved = set(rest)
     if len(raw) != len(text) or len(reserved) > _MANY:
         return "".join([_ESCAPES[byte] for byte in raw])
     if 37 in reserved:  # the percent sign itself first, before others bring new ones
@@ -44,11 +45,6 @@ def percent(text: str) -> str:
     for byte in reserved:
         text = text.replace(chr(byte), _ESCAPES[byte])
     return text
-
-
-def pairs_to_form(pairs: Iterable[tuple[str, str]]) -> str:
-    """Join pairs whose values are percent-encoded already: ``a=b&c=d``."""
-    return "&".join([f"{name}={value}" for name, value in pairs])
 
 
 def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:

@@ -12,9 +12,6 @@ from typing import Protocol
 
 from bulkseed.model import Lost
 
-Pairs = tuple[tuple[str, str], ...]
-"""Parameter names with percent-encoded values, sorted by name."""
-
 API_VERSION = "2016-01-20"
 
 
@@ -30,11 +27,14 @@ class Lane(StrEnum):
 
 @dataclass(slots=True)
 class Call:
-    """An action with its parameters, encoded once and signed anew for every attempt."""
+    """An action with its parameters, encoded once and signed anew for every attempt.
+
+    `query` and `form` are ``a=b&c=d``: sorted by name, the values percent-encoded.
+    """
 
     action: str
-    query: Pairs = ()
-    form: Pairs = field(default=(), repr=False)
+    query: str = ""
+    form: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)

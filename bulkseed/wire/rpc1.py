@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from bulkseed.model import Credentials
 from bulkseed.wire.claim import Claim
-from bulkseed.wire.encoding import canonical_query, pairs_to_form, percent, timestamp
+from bulkseed.wire.encoding import canonical_query, percent, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
 
 
@@ -51,14 +51,14 @@ class Rpc1Signer:
             "user-agent": user_agent,
         }
         self._constant = [
-            ("AccessKeyId", percent(credentials.access_key_id)),
-            ("Format", "JSON"),
-            ("SignatureMethod", "HMAC-SHA1"),
-            ("SignatureVersion", "1.0"),
-            ("Version", API_VERSION),
+            f"AccessKeyId={percent(credentials.access_key_id)}",
+            "Format=JSON",
+            "SignatureMethod=HMAC-SHA1",
+            "SignatureVersion=1.0",
+            f"Version={API_VERSION}",
         ]
         if credentials.security_token:
-            self._constant.append(("SecurityToken", percent(credentials.security_token.reveal())))
+            self._constant.append(f"SecurityToken={percent(credentials.security_token.reveal())}")
         self._second = -1
         self._timestamp = ""
 
@@ -67,12 +67,15 @@ class Rpc1Signer:
         second = int(now)
         if second != self._second:
             self._second, self._timestamp = second, percent(timestamp(second))
-        pairs = [*self._constant, *call.query, *call.form]
-        pairs += ("Action", call.action), ("SignatureNonce", percent(nonce)), ("Timestamp", self._timestamp)
-        pairs.sort()
-        canonical = pairs_to_form(pairs)
+        pairs = [*self._constant, *f"{call.query}&{call.form}".split("&"), f"Action={call.action}"]
+        pairs += f"SignatureNonce={percent(nonce)}", f"Timestamp={self._timestamp}"
+        canonical = "&".join(sorted(filter(None, pairs), key=_name))
         signed = percent(signature(self._secret, string_to_sign("POST", canonical)))
         return Request("POST", "", self._headers.copy(), f"{canonical}&Signature={signed}".encode())
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0]  # not the whole pair: "=" comes after the digits and the dot
 
 
 def read_claim(parameters: Mapping[str, str]) -> Claim | None:

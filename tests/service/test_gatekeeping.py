@@ -115,7 +115,7 @@ def test_xml_when_it_is_asked_for() -> None:
 
     def read(name: str) -> Call:
         call = get_secret_value.Request(name).encode()
-        return replace(call, query=(("Format", "XML"), *call.query))
+        return replace(call, query=f"Format=XML&{call.query}")
 
     response = desk.send(read("n"))
     assert response.headers["content-type"] == "text/xml;charset=utf-8"

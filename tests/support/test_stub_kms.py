@@ -81,8 +81,8 @@ def test_our_signers_satisfy_it(stub: StubKms, name: str) -> None:
     signer = SIGNATURES[name](host, Credentials("testid", SecretValue("testsecret")))
     connection = http.client.HTTPConnection(host)
     for secret_name, value in VALUES.items():
-        metadata = (("SecretName", percent(secret_name)), ("VersionId", "v1"))
-        call = Call("CreateSecret", metadata, (("SecretData", percent(value)),))
+        metadata = f"SecretName={percent(secret_name)}&VersionId=v1"
+        call = Call("CreateSecret", metadata, f"SecretData={percent(value)}")
         request = signer.sign(call, time.time(), secrets.token_hex(16))
         connection.request(request.method, f"/?{request.query}", request.body, request.headers)
         response = connection.getresponse()
@@ -199,7 +199,7 @@ def test_it_notices_a_changed_acs3_request(
     """What is not what was signed is refused and kept as a problem."""
     host = stub.endpoint.removeprefix("http://")
     signer = SIGNATURES["acs3"](host, Credentials("testid", SecretValue("testsecret")))
-    call = Call("CreateSecret", (("SecretName", "app"), ("VersionId", "v1")), (("SecretData", "s3cret"),))
+    call = Call("CreateSecret", "SecretName=app&VersionId=v1", "SecretData=s3cret")
     request = signer.sign(call, time.time(), secrets.token_hex(16))
     connection = http.client.HTTPConnection(host)
     connection.request("POST", f"/?{request.query}", body, request.headers | headers)

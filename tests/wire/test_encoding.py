@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bulkseed.wire.encoding import (
     canonical_query,
-    pairs_to_form,
     parse_form,
     parse_timestamp,
     percent,
@@ -44,7 +43,6 @@ def test_lone_surrogate_is_refused_without_its_text() -> None:
 def test_forms_come_back(sent: dict[str, str]) -> None:
     """Decoding gives what was encoded, whether a space travels as ``%20`` or as ``+``."""
     ours = canonical_query(sent.items())
-    assert pairs_to_form([(percent(n), percent(v)) for n, v in sorted(sent.items())]) == ours
     assert parse_form(ours) == parse_form(ours.encode()) == sorted(sent.items())
     theirs = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in sent.items())
     assert parse_form(theirs) == list(sent.items())

@@ -12,7 +12,7 @@ from support import second_signer
 
 from bulkseed.model import Credentials, SecretValue
 from bulkseed.wire import acs3, rpc1
-from bulkseed.wire.encoding import canonical_query, parse_form, parse_timestamp, percent
+from bulkseed.wire.encoding import canonical_query, parse_form, parse_timestamp
 from bulkseed.wire.message import Call, Request
 from bulkseed.wire.signing import SIGNATURES, AccessKey, Caller, verify
 
@@ -74,9 +74,10 @@ def test_acs3_layers(vector: Vector) -> None:
 
 def kms_call(parameters: dict[str, str], in_form: set[str]) -> Call:
     """Return CreateSecret as our client encodes it."""
-    encoded = sorted((name, percent(value)) for name, value in parameters.items())
-    query = tuple(pair for pair in encoded if pair[0] not in in_form)
-    return Call("CreateSecret", query, tuple(pair for pair in encoded if pair[0] in in_form))
+    query = canonical_query(pair for pair in parameters.items() if pair[0] not in in_form)
+    return Call(
+        "CreateSecret", query, canonical_query(pair for pair in parameters.items() if pair[0] in in_form)
+    )
 
 
 def signed_by_us(name: str, call: Call, inputs: Vector) -> Request:

@@ -20,37 +20,41 @@ from bulkseed.wire.secret_types import requested_name
 ACTION = "CreateSecret"
 LANE = Lane.CREATE
 
-_percent = lru_cache(maxsize=256)(percent)
-"""For what is alike in many definitions: tags, key ids, descriptions. Never for a value."""
+
+@lru_cache(maxsize=256)
+def _shared(name: str, text: str) -> str:
+    """Encode what is alike in many definitions: tags, key ids, descriptions. Never a value."""
+    return f"{name}={percent(text)}"
 
 
 def encode(definition: SecretDefinition) -> Call:
     """Return the call that creates `definition`; the value and the policy travel in the form body."""
     d = definition
-    query: list[tuple[str, str]] = []
+    query = []
     if d.dkms_instance_id is not None:
-        query.append(("DKMSInstanceId", _percent(d.dkms_instance_id)))
+        query.append(_shared("DKMSInstanceId", d.dkms_instance_id))
     if d.description is not None:
-        query.append(("Description", _percent(d.description)))
+        query.append(_shared("Description", d.description))
     if d.enable_automatic_rotation is not None:
-        query.append(("EnableAutomaticRotation", "true" if d.enable_automatic_rotation else "false"))
+        query.append(f"EnableAutomaticRotation={str(d.enable_automatic_rotation).lower()}")
     if d.encryption_key_id is not None:
-        query.append(("EncryptionKeyId", _percent(d.encryption_key_id)))
+        query.append(_shared("EncryptionKeyId", d.encryption_key_id))
     if d.extended_config is not None:
-        query.append(("ExtendedConfig", percent(d.extended_config)))
+        query.append(f"ExtendedConfig={percent(d.extended_config)}")
     if d.rotation_interval is not None:
-        query.append(("RotationInterval", _percent(d.rotation_interval)))
+        query.append(_shared("RotationInterval", d.rotation_interval))
     if d.data_type is not None:
-        query.append(("SecretDataType", _percent(d.data_type)))
-    query.append(("SecretName", percent(requested_name(d.name, d.secret_type))))
+        query.append(_shared("SecretDataType", d.data_type))
+    query.append(f"SecretName={percent(requested_name(d.name, d.secret_type))}")
     if d.secret_type is not None:
-        query.append(("SecretType", _percent(d.secret_type)))
+        query.append(_shared("SecretType", d.secret_type))
     if d.tags is not None:
-        query.append(("Tags", _percent(d.tags)))
-    query.append(("VersionId", _percent(d.version_id)))
-    data = ("SecretData", percent(d.data.reveal()))
-    form = (data,) if d.policy is None else (("Policy", percent(d.policy)), data)
-    return Call(ACTION, tuple(query), form)
+        query.append(_shared("Tags", d.tags))
+    query.append(_shared("VersionId", d.version_id))
+    form = f"SecretData={percent(d.data.reveal())}"
+    if d.policy is not None:
+        form = f"Policy={percent(d.policy)}&{form}"
+    return Call(ACTION, "&".join(query), form)
 
 
 def decode(response: Response) -> Created | Fault | Lost:

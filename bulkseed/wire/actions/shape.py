@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from bulkseed.model import Fault, Lost, SecretValue
-from bulkseed.wire.encoding import percent
+from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault, invalid_parameter, missing_parameter
 from bulkseed.wire.message import Call, Response
 from bulkseed.wire.rules import boolean
@@ -90,13 +90,13 @@ class Parameters:
 
 def call(action: str, request: Parameters) -> Call:
     """Return `request` as a call of `action`."""
-    query: list[tuple[str, str]] = []
-    form: list[tuple[str, str]] = []
+    query: dict[str, str] = {}
+    form: dict[str, str] = {}
     for f in _shape(type(request)):
         value = getattr(request, f.attribute)
         if value is not None:
-            (form if f.kind is SecretValue else query).append((f.wire, percent(_spell(value))))
-    return Call(action, tuple(sorted(query)), tuple(sorted(form)))
+            (form if f.kind is SecretValue else query)[f.wire] = _spell(value)
+    return Call(action, canonical_query(query.items()), canonical_query(form.items()))
 
 
 class Document:
