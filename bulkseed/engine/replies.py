@@ -13,7 +13,7 @@ import zlib
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDictProxy
 
 from bulkseed.engine.endpoint import Endpoint
 from bulkseed.model import Lost
@@ -27,9 +27,6 @@ TOO_LARGE = Lost("reply larger than 1 MiB", maybe_applied=True)
 
 def to_response(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Response | Lost:
     """Build a `Response`, unpacking a body that is compressed although nobody asked for it."""
-    if not "".join(headers.values()).isascii():
-        ascii_only = [(name, value.encode("ascii", "replace").decode()) for name, value in headers.items()]
-        headers = CIMultiDictProxy(CIMultiDict(ascii_only))
     if (coding := headers.get("content-encoding")) in ("gzip", "x-gzip", "deflate"):
         unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: either header, zlib's or gzip's
         try:

@@ -1,0 +1,35 @@
+"""What is learnt from the Date headers of replies, whoever sent them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkseed.engine.clock import ServiceTime
+
+NOW = 1_767_225_600.0  # Thu, 01 Jan 2026 00:00:00 GMT
+headers = st.text() | st.builds(
+    "{}, {} Jan {} {} GMT".format,
+    st.sampled_from(["Thu", "\udcff"]),
+    st.integers(-9, 40) | st.characters(),
+    st.integers(0, 10**9) | st.characters(),
+    st.sampled_from(["00:00:00", "99:99:99", "24:00", "\udcc3"]),
+)
+
+
+@given(headers)
+def test_no_date_hurts(date: str) -> None:
+    """A header that is no date, or holds bytes that are no text, teaches nothing or a finite time."""
+    time = ServiceTime()
+    time.saw(date, lambda: NOW)
+    time.correct(date, NOW)
+    assert time.ahead is None or abs(time.ahead) < 1e12
+    assert abs(time.correction) < 1e12
+
+
+def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
+    """Of many replies the one that was on the way for the shortest time tells most."""
+    time = ServiceTime()
+    for date, now in [("Thu, 01 Jan 2026 00:00:05 GMT", NOW + 4), ("Thu, 01 Jan 2026 00:00:06 GMT", NOW + 3)]:
+        time.saw(date, lambda now=now: now)  # type: ignore[misc]  # mypy takes the default for a parameter
+    assert time.ahead == 3.0
