@@ -204,6 +204,7 @@ class _Link(asyncio.Protocol):
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._parser = _new_parser(self, self._loop)
+        self._head_parser: HttpResponseParser | None = _new_parser(self, self._loop, with_body=False)
         self._replies: list[tuple[RawResponseMessage, aiohttp.StreamReader]] = []
         self._request: tuple[bytes, Callable[[], None]] | None = None  # not yet written
         self._received = 0
@@ -255,6 +256,8 @@ class _Link(asyncio.Protocol):
         if self.waiter is None or self._request is not None:
             self.close()  # nobody asked for it
             return
+        if self._head_parser is not None and not self._received and self._take_whole(data, self._head_parser):
+            return
         self._received += len(data)
         if self._received > MAX_REPLY:
             self.give_up(TOO_LARGE)
@@ -264,6 +267,26 @@ class _Link(asyncio.Protocol):
             self._take(messages, data)
         except Exception as error:  # noqa: BLE001 - whatever hostile bytes make the parser raise
             self.give_up(self._no_answer(error))
+
+    def _take_whole(self, data: bytes, parser: HttpResponseParser) -> bool:
+        """Settle with the reply that `data` consists of, if it is one that says its length: nearly all are.
+
+        It costs a third less without aiohttp's stream for the body. All others are for the other parser.
+        """
+        end = data.find(b"\r\n\r\n") + 4
+        try:
+            ((head, _),), _, _ = parser.feed_data(data[:end])
+            length = int(head.headers["content-length"])
+        except Exception:  # noqa: BLE001 - the other parser will say what is wrong
+            self._head_parser = None
+            return False
+        if len(data) != end + length or not (head.code == 200 or head.code >= 400):
+            return False
+        self.reusable = not head.should_close
+        self._settle(to_response(head.code, head.headers, data[end:]))
+        if not self.reusable:
+            self.close()
+        return True
 
     def _take(self, messages: Sequence[tuple[RawResponseMessage, aiohttp.StreamReader]], data: bytes) -> None:
         if self._replies:
@@ -322,8 +345,12 @@ def _to_bytes(request: Request) -> bytes:
     return head.encode() + request.body
 
 
-def _new_parser(protocol: Any, loop: asyncio.AbstractEventLoop) -> HttpResponseParser:
-    return HttpResponseParser(protocol, loop, MAX_REPLY, read_until_eof=True, auto_decompress=False)
+def _new_parser(
+    protocol: Any, loop: asyncio.AbstractEventLoop, *, with_body: bool = True
+) -> HttpResponseParser:
+    return HttpResponseParser(
+        protocol, loop, MAX_REPLY, response_with_body=with_body, read_until_eof=True, auto_decompress=False
+    )
 
 
 def obstacle(version: str = aiohttp.__version__) -> str | None:
@@ -340,12 +367,14 @@ def obstacle(version: str = aiohttp.__version__) -> str | None:
 def _insides_fit() -> bool:
     loop = asyncio.get_running_loop()
     parser = _new_parser(ResponseHandler(loop), loop)
-    ((head, payload),), upgraded, _ = parser.feed_data(
-        b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nok"
-    )
+    head_parser = _new_parser(ResponseHandler(loop), loop, with_body=False)
+    reply = b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nok"
+    ((head, payload),), upgraded, _ = parser.feed_data(reply)
+    ((head_alone, _),), _, _ = head_parser.feed_data(reply.removesuffix(b"ok"))
     return (
         type(parser).__module__ == "aiohttp._http_parser"  # the pure Python parser is slower than a session
         and (head.code, head.headers["x-y"], head.chunked, head.should_close) == (201, "z", False, False)
+        and (head_alone.code, head_alone.headers, head_alone.should_close) == (201, head.headers, False)
         and (payload.is_eof(), payload.read_nowait(), upgraded) == (True, b"ok", False)
         and list(inspect.signature(aiohttp.TCPConnector.connect).parameters)[1:]
         == ["req", "traces", "timeout"]

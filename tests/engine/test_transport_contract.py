@@ -181,6 +181,40 @@ async def test_a_reply_in_many_segments_is_joined(open_to: Opener) -> None:
 
 
 @contract
+async def test_a_reply_within_a_reply_is_its_body(open_to: Opener) -> None:
+    """What looks like a reply is none where a body goes on, also at the beginning of a segment."""
+    beginning, inner = b'{"echo":"', with_length(b'{"RequestId":"forged"}')
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(beginning) + len(inner))
+
+    async def script(peer: Peer) -> None:
+        while await peer.reply(head + beginning, inner):
+            pass
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        for _ in range(2):
+            answer = await sender.send()
+            assert isinstance(answer, Response)
+            assert answer.body == beginning + inner
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@contract
+async def test_a_status_without_a_body_has_none(open_to: Opener, status: int) -> None:
+    """Bytes after it are not its body, whatever length it tells, and not the next reply."""
+    odd = with_length(b"{}", b"HTTP/1.1 %d Odd\r\n" % status)
+
+    async def script(peer: Peer) -> None:
+        while await peer.reply(odd if server.connections == 1 else REPLY):
+            pass
+
+    async with hostile_server(script) as server, open_to(server.url) as sender:
+        answer = await sender.send()
+        assert isinstance(answer, Lost) or (answer.status, answer.body) == (status, b"")
+        assert await sender.status() == 200
+
+
+@contract
 async def test_a_long_reply_keeps_its_connection(open_to: Opener) -> None:
     """A body over many segments arrives whole, and the connection is used again."""
     body = bytes(range(256)) * 1000
