@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks.common import cores, publish, stub_server, write_manifest
 from benchmarks.peers import KEY_ID, KEY_SECRET
-from benchmarks.stub_server import REPLY
+from benchmarks.stub_server import reply_to
 from bulkseed.__main__ import GC_THRESHOLD
 from bulkseed.engine.client import shaped
 from bulkseed.engine.endpoint import parse_endpoint
@@ -117,13 +117,13 @@ class _Round:
                 await asyncio.gather(*(_send_all(transport, left) for _ in range(WORKERS)))
 
         self.time("send and receive, kernel included", lambda: uvloop.run(send()), self.count)
-        reply = Response(200, {}, REPLY.partition(b"\r\n\r\n")[2])
+        bodies = [reply_to(request.query.encode()).partition(b"\r\n\r\n")[2] for request in requests]
 
-        def understand(definition: SecretDefinition) -> Any:
-            answer = create_secret.decode(reply)
+        def understand(body: bytes, definition: SecretDefinition) -> Any:
+            answer = create_secret.decode(Response(200, {}, body))
             return answer if isinstance(answer, Lost) else shaped(answer, definition)
 
-        self.time("decode and check the reply", lambda: list(map(understand, definitions)), None)
+        self.time("decode and check the reply", lambda: list(map(understand, bodies, definitions)), None)
 
     def _whole(self, manifest: Path) -> None:
         with (

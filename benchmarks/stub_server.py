@@ -1,6 +1,6 @@
 """A server that costs next to nothing, so that a benchmark measures the client.
 
-It reads requests only as far as their length, and answers each with the same CreateSecret reply.
+It looks only for a request's length and for the secret's name, which its CreateSecret reply tells in turn.
 
     python -m benchmarks.stub_server [--port 0] [--cpu 0] [--tls CERT KEY] [--arrivals FILE]
 
@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -24,16 +25,25 @@ from pathlib import Path
 from time import monotonic
 
 _BODY = (
-    b'{"Arn":"acs:kms:cn-hangzhou:1234567890123456:secret/benchmark","AutomaticRotation":"Disabled",'
-    b'"RequestId":"3bf02f7a-015b-4f23-be0f-c0bd5d3b0d7c","SecretName":"benchmark","SecretType":"Generic",'
+    b'{"Arn":"acs:kms:cn-hangzhou:1234567890123456:secret/%s","AutomaticRotation":"Disabled",'
+    b'"RequestId":"3bf02f7a-015b-4f23-be0f-c0bd5d3b0d7c","SecretName":"%s","SecretType":"Generic",'
     b'"VersionId":"v1"}'
 )
-REPLY = (
+_HEAD = (
     b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
     b"Content-Type: application/json;charset=utf-8\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
     b"x-acs-request-id: 3bf02f7a-015b-4f23-be0f-c0bd5d3b0d7c\r\n"
-    b"x-acs-trace-id: 0123456789abcdef0123456789abcdef\r\n\r\n%s" % (len(_BODY), _BODY)
+    b"x-acs-trace-id: 0123456789abcdef0123456789abcdef\r\n\r\n"
 )
+_NAME = re.compile(rb"SecretName=([^& ]*)")
+
+
+def reply_to(request: bytes) -> bytes:
+    """Return the reply, whatever was asked."""
+    found = _NAME.search(request)
+    name = found[1].replace(b"%2F", b"/") if found else b"benchmark"
+    body = _BODY % (name, name)
+    return _HEAD % len(body) + body
 
 
 def _missing(data: bytes) -> int:
@@ -106,7 +116,7 @@ class Stub:
             return
         self.arrivals.append(monotonic())
         with contextlib.suppress(OSError):
-            connection.send(REPLY)
+            connection.send(reply_to(data))
 
 
 def main() -> None:
