@@ -1,6 +1,8 @@
 """A block of manifest entries against the rows of the ledger.
 
 The rules that live here: what is settled is left alone, a name counts once per run, the rest is claimed.
+Where all names are new, as in most blocks of a first run, adding them is all there is to do; whether they are
+is found out by trying, which costs less than looking.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ _FIND = """
 SELECT d.id, d.name, version_id, manifest, line, outcome, attempts, claimed_at, doubt, owned, theirs
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d WHERE d.name = wanted.value"""
 _ADD = Statement(
-    # OR FAIL: a whole transaction is undone anyway, so no page needs a copy to undo one statement.
-    "INSERT OR FAIL INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line) VALUES ",
+    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line) VALUES ",
     "(?1, ?2, ?3, ?, ?, ?, ?, ?)",
+    5,
 )
 _TAKE_UP = """
 UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
@@ -43,12 +45,21 @@ class Block:
     """Sorts entries into settled, invalid and to be taken up, then writes that down.
 
     `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
-    it. `now` is in microseconds.
+    it. `now` is in microseconds. `all_new` says whether all names are expected to be new, and after `admit`
+    whether they were.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, seen: bytearray, run: int, now: int, *, claim: bool
+        self,
+        connection: sqlite3.Connection,
+        seen: bytearray,
+        run: int,
+        now: int,
+        *,
+        claim: bool,
+        all_new: bool,
     ) -> None:
+        self.all_new = all_new
         self._connection = connection
         self._seen = seen
         self._run = run
@@ -58,16 +69,24 @@ class Block:
         self._known: dict[str, int] = {}
         self._invalid: list[InvalidLine] = []
         self._claims: list[Claim] = []
-        self._added: list[tuple[object, ...]] = []
+        self._added = 0
+        self._new: list[object] = []  # the values of their rows
         self._taken_up: list[tuple[object, ...]] = []
         self._moved: list[tuple[object, ...]] = []
         self._reopened: list[int] = []
 
     def admit(self, entries: Sequence[ManifestEntry]) -> Admission:
         """Do it, inside the caller's transaction."""
-        names = [entry.name for entry in entries if isinstance(entry, SecretDefinition)]
-        self._rows = {row[1]: row for row in self._connection.execute(_FIND, (orjson.dumps(names).decode(),))}
-        self._sort(entries)
+        definitions = [entry for entry in entries if isinstance(entry, SecretDefinition)]
+        if self.all_new and self._add_all(definitions):
+            self._invalid = [entry for entry in entries if isinstance(entry, InvalidLine)]
+        else:
+            names = orjson.dumps([definition.name for definition in definitions]).decode()
+            self._rows = {row[1]: row for row in self._connection.execute(_FIND, (names,))}
+            self._sort(entries)
+            if self._add_rows() < self._added:
+                raise sqlite3.IntegrityError("a name was added meanwhile")
+            self.all_new = self._added == len(definitions)
         self._write(len(entries))
         return Admission(
             to_send=self._claims if self._claim else [],
@@ -75,6 +94,25 @@ class Block:
             invalid=self._invalid,
             unsent=0 if self._claim else len(self._claims),
         )
+
+    def _add_all(self, definitions: Sequence[SecretDefinition]) -> bool:
+        """Add rows for all definitions, or for none if a name is not new."""
+        first = len(self._seen)
+        for row_id, definition in enumerate(definitions, first):
+            manifest, line = definition.origin
+            self._new += (row_id, definition.name, definition.version_id, manifest, line)
+        self._added = len(definitions)
+        if self._add_rows() < self._added:
+            self._connection.execute("DELETE FROM claims WHERE id >= ?", (first,))
+            self._added, self._new = 0, []
+            return False
+        self._claims = [Claim(definition, row_id) for row_id, definition in enumerate(definitions, first)]
+        self._seen.extend(b"\1" * self._added)
+        return True
+
+    def _add_rows(self) -> int:
+        claimed_at = self._now if self._claim else None
+        return _ADD.run(self._connection, self._new, self._run, claimed_at, self._claim)
 
     def _sort(self, entries: Sequence[ManifestEntry]) -> None:
         rows, seen, known = self._rows, self._seen, self._known
@@ -86,9 +124,10 @@ class Block:
             if row is None:
                 row_id = len(seen)
                 seen.append(1)
-                row = (row_id, entry.name, entry.version_id, *entry.origin)
-                rows[entry.name] = row  # begins as those that are found do
-                self._added.append(row)
+                # Begins as those that are found do.
+                rows[entry.name] = row = (row_id, entry.name, entry.version_id, *entry.origin)
+                self._new += row
+                self._added += 1
                 self._claims.append(Claim(entry, row_id))
                 continue
             row_id, _, version_id, manifest, line, *rest = row
@@ -122,8 +161,6 @@ class Block:
 
     def _write(self, read: int) -> None:
         write = self._connection.executemany
-        claimed_at = self._now if self._claim else None
-        _ADD.run(self._connection, self._added, self._run, claimed_at, self._claim)
         fold(self._connection, self._reopened)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)
@@ -131,9 +168,9 @@ class Block:
         write(_ADD_INVALID, map(self._invalid_row, self._invalid))
         claims = len(self._claims)
         claimed, unsent = (claims, 0) if self._claim else (0, claims)
-        known, invalid, added = sum(self._known.values()), len(self._invalid), len(self._added)
+        known, invalid = sum(self._known.values()), len(self._invalid)
         self._connection.execute(
-            _COUNT, (read, known, claimed, unsent, invalid, added, len(self._reopened), self._run)
+            _COUNT, (read, known, claimed, unsent, invalid, self._added, len(self._reopened), self._run)
         )
 
     def _invalid_row(self, entry: InvalidLine) -> tuple[object, ...]:

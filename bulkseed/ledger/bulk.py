@@ -8,29 +8,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
 
 ROWS = 64  # more gain nothing (measured)
 
 
 class Statement(NamedTuple):
-    """SQL around the rows of a VALUES clause, and the row."""
+    """SQL around the rows of a VALUES clause, and the row with its number of values of its own.
+
+    Values that all rows have in common come first, as ``?1``, ``?2`` and so on.
+    """
 
     head: str
     row: str
+    width: int
     tail: str = ""
 
-    def run(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]], *common: object) -> int:
-        """Execute it for all `rows`; return how many rows of the database it wrote.
-
-        `common` are the values of ``?1``, ``?2`` and so on, all of which stand in `head`.
-        """
-        written = 0
-        for start in range(0, len(rows), ROWS):
-            chunk = rows[start : start + ROWS]
-            values = [*common, *chain.from_iterable(chunk)]
-            written += connection.execute(_text(self, len(chunk)), values).rowcount
+    def run(self, connection: sqlite3.Connection, values: Sequence[object], *common: object) -> int:
+        """Execute it for `values`, those of all rows in a line; return how many rows it wrote."""
+        written, width = 0, self.width
+        for start in range(0, len(values), ROWS * width):
+            chunk = values[start : start + ROWS * width]
+            text = _text(self, len(chunk) // width)
+            written += connection.execute(text, [*common, *chunk]).rowcount
         return written
 
 

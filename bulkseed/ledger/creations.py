@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 from bulkseed.ledger.bulk import Statement
 from bulkseed.ledger.entries import Creation
@@ -13,6 +14,7 @@ _ADD = Statement(
     "INSERT OR IGNORE INTO creations (run, id, sent_at, latency, request_id, arn)"
     " SELECT ?1, id, round(column2 * 1e6), round(column3 * 1e6), column4, column5 FROM (VALUES ",
     "(?, ?, ?, ?, ?)",
+    5,
     ") CROSS JOIN claims ON id = column1 AND outcome = 'pending'",
 )
 _FOLD = (
@@ -30,7 +32,7 @@ FROM creations WHERE id IN (SELECT value FROM json_each(?))""",
 
 def add(connection: sqlite3.Connection, run: int, creations: Sequence[Creation]) -> int:
     """Write them down; return how many were of pending claims, others are left out."""
-    return _ADD.run(connection, creations, run)
+    return _ADD.run(connection, list(chain.from_iterable(creations)), run)
 
 
 def fold(connection: sqlite3.Connection, row_ids: Sequence[int]) -> None:

@@ -48,6 +48,7 @@ class Ledger(LedgerReader):
         super().__init__(path, connection)
         self._lock: WriterLock | None = lock
         self._run = 0  # id of the run that is going on
+        self._all_new = False  # the names of the last block
         self._seen = bytearray()  # by row id: 1 if this run has read the definition; empty: it reads no more
 
     def close(self) -> None:
@@ -107,6 +108,7 @@ class Ledger(LedgerReader):
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
         checkpoint(self.connection, self.path)
         self._seen = bytearray(last_id + 1)
+        self._all_new = last_id == 0
         return None if not before else now if before[0] is None else before[0] / 1e6
 
     def forget_invalid(self, places: Iterable[tuple[str, int]]) -> None:
@@ -133,8 +135,12 @@ class Ledger(LedgerReader):
                 raise LedgerError(
                     f"ledger {self.path} admits nothing: no run was begun, or it has ended or failed"
                 )
-            block = Block(self.connection, self._seen, self._run, _micro(now), claim=claim)
-            return block.admit(entries)
+            block = Block(
+                self.connection, self._seen, self._run, _micro(now), claim=claim, all_new=self._all_new
+            )
+            admission = block.admit(entries)
+            self._all_new = block.all_new
+            return admission
 
     def disown(self, row_id: int) -> None:
         """Write down that a secret is not ours, before it is updated: its version alone could not tell."""

@@ -291,9 +291,10 @@ def test_damage_inside_is_found_when_it_is_met(finished: Path) -> None:
     """An overwritten page ends reading in a clear error, and fails the audit."""
     with read_ledger(finished) as ledger:
         page = ledger.one("SELECT rootpage FROM sqlite_master WHERE name = 'claims'")
+        size = ledger.one("PRAGMA page_size")
     with finished.open("r+b") as file:
-        file.seek(4096 * (page - 1))
-        file.write(b"\xa5" * 4096)
+        file.seek(size * (page - 1))
+        file.write(b"\xa5" * size)
     with read_ledger(finished) as ledger:
         assert not all(finding.holds for finding in audit(ledger))
         with pytest.raises(LedgerDamagedError, match="is damaged"):
