@@ -85,15 +85,14 @@ class Questioner:
             permit.release()
         if isinstance(response, Lost):
             return response
-        date = response.headers.get("date")
-        self.time.saw(date, self._clock.time)
+        self.time.saw(response, self._clock.time)
         answer = read(response)
         verdict, retry_after = None, None
         if isinstance(answer, Fault):
             answer = replace(answer, code=plain_code(answer))
             verdict, retry_after = classify(answer), answer.retry_after
             if verdict is Verdict.CLOCK:
-                self.time.correct(date, self._clock.wall())
+                self.time.correct(response, self._clock.wall())
         if permit.sent_at is not None:
             latency = self._clock.monotonic() - permit.sent_at
             pacer.answered(latency, verdict is Verdict.THROTTLED, retry_after)

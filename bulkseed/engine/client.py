@@ -120,16 +120,14 @@ class Client:
         await self._recorder.disown(errand.claim.row_id)
 
     def _understand(self, response: Response, exchange: Exchange, definition: SecretDefinition) -> Answer:
-        date = response.headers.get("date")
-        if response.status == 200 and response.body.startswith(b"{"):  # a proxy's page tells a proxy's time
-            self.time.saw(date, self._clock.time)
+        self.time.saw(response, self._clock.time)
         answer = exchange.decode(response, definition, self.time)
         if isinstance(answer, Created):
             self._keep_good(answer, definition)
             return answer
         answer = shaped(answer, definition)
         if isinstance(answer, Fault) and classify(answer) is Verdict.CLOCK:
-            self.time.correct(date, self._clock.wall())
+            self.time.correct(response, self._clock.wall())
         return answer
 
     def _keep_good(self, created: Created, definition: SecretDefinition) -> None:

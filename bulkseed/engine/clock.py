@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from bulkseed.wire.message import Response
+
 
 class Clock:
     """Monotonic seconds for pacing, and wall-clock times that stay consistent with them.
@@ -48,8 +50,14 @@ class ServiceTime:
         self._corrected = False
         self._last: str | None = None
 
-    def saw(self, date: str | None, now: Callable[[], float]) -> None:
-        """Take note of the Date header of a reply that arrives `now` (`Clock.time`)."""
+    def saw(self, response: Response, now: Callable[[], float]) -> None:
+        """Take note of the Date header of a reply that arrives `now` (`Clock.time`).
+
+        Only a success of the service's own: a proxy's page tells a proxy's time.
+        """
+        if response.status != 200 or not response.body.startswith(b"{"):
+            return
+        date = response.headers.get("date")
         if date == self._last or date is None:
             return
         self._last = date
@@ -58,11 +66,12 @@ class ServiceTime:
             ahead = seconds - now()
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 
-    def correct(self, date: str | None, now: float) -> None:
+    def correct(self, response: Response, now: float) -> None:
         """Set the correction from the Date of a reply that refused our time, `now` (`Clock.wall`).
 
         Only the first call counts.
         """
+        date = response.headers.get("date")
         seconds = _epoch(date) if date else None
         if seconds is not None and not self._corrected:
             self._corrected = True
