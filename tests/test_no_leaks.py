@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
@@ -134,6 +135,39 @@ def _entries(mess: Mess) -> Iterator[SecretDefinition]:
         yield SecretDefinition(f"name-{number}", SecretValue(mess.value), "v1", Origin("m.jsonl", number + 1))
     if mess.explodes == "manifest":
         raise RuntimeError("the manifest's reader failed")
+
+
+@pytest.mark.parametrize(
+    "arn", ["{arn}", "{value}", "{prefix}{value}", "acs:kms:cn-hangzhou:{value}:secret/{name}"]
+)
+def test_a_good_reply_excuses_no_later_one(arn: str) -> None:
+    """After a reply that is as it should be, those that echo the value are looked at all the same."""
+    value = "120394857610293847"  # like an account, and like a request id
+    replies: list[Response] = []
+
+    def echo(_request: Request, response: Response) -> Response:
+        replies.append(response)
+        if len(replies) == 1:
+            return response
+        said = orjson.loads(response.body)
+        name, true = said["SecretName"], said["Arn"]
+        said["RequestId"] = value
+        said["Arn"] = arn.format(arn=true, prefix=true.removesuffix(name), name=name, value=value)
+        return Response(200, response.headers, orjson.dumps(said))
+
+    async def run(folder: Path) -> None:
+        with closing(World(folder, rewrite=echo)) as world:
+            entries = list(_entries(Mess(value, [], [], OnExists.SKIP, OnDeleteWindow.FAIL, None)))
+            await world.live(entries, rules=Rules(), stop_after=5)
+            with read_ledger(world.path) as ledger:
+                rows = [*world.rows, *ledger.rows()]
+                dump = "\n".join(ledger.connection.iterdump())
+        assert len(replies) == len(entries)
+        assert sum(row.arn is not None for row in world.rows) == (len(entries) if arn == "{arn}" else 1)
+        assert value not in repr(rows) + dump
+
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        virtual_clock.run(run, Path(folder))
 
 
 class Exploding(Network):

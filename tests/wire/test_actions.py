@@ -1,5 +1,6 @@
 """Both directions of every action agree, and a strange reply is never taken for a success."""
 
+import sys
 import types
 import typing
 from dataclasses import MISSING, fields
@@ -119,6 +120,24 @@ def test_a_definition_arrives_as_it_is(definition: SecretDefinition) -> None:
     for f in fields(SecretDefinition):
         if f.name not in {"origin", "generated"}:
             assert getattr(request, pairs.get(f.name, f.name)) == getattr(definition, f.name)
+
+
+def test_a_value_is_forgotten_with_its_call() -> None:
+    """What is kept for the next definition, because many are alike in it, is never the value."""
+    value = " ".join(["fake", "&", "not", "shared"])  # no constant, whose references nobody counts
+    definition = SecretDefinition("n", SecretValue(value), "v1", Origin("m", 1), description="alike")
+    references = sys.getrefcount(value)
+    create_secret.encode(definition)
+    assert sys.getrefcount(value) == references
+
+
+@pytest.mark.parametrize(("given", "spelled"), [(True, "true"), (False, "false")])
+def test_a_switch_is_spelled_as_the_page_does(given: bool, spelled: str) -> None:
+    """The API's booleans are lower case; Python's are not."""
+    definition = SecretDefinition(
+        "n", SecretValue("fake"), "v1", Origin("m", 1), enable_automatic_rotation=given
+    )
+    assert sent(create_secret.encode(definition))["EnableAutomaticRotation"] == spelled
 
 
 def test_a_ram_secret_is_asked_for_by_auto() -> None:

@@ -63,7 +63,16 @@ def test_bodies_of_the_documents(body: bytes, code: str, request_id: str | None)
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("1500", 1.5), ("0", None), ("-1", None), ("x", None), ("", None), ("9" * 99, None)],
+    [
+        ("1500", 1.5),
+        ("0", None),
+        ("-1", None),
+        ("x", None),
+        ("", None),
+        ("9" * 99, None),
+        ("²", None),
+        ("٣٣", None),
+    ],
 )
 def test_retry_after_is_milliseconds(header: str, seconds: float | None) -> None:
     """``x-acs-retry-after`` counts milliseconds; nonsense counts as absent."""
