@@ -124,7 +124,7 @@ def test_a_definition_arrives_as_it_is(definition: SecretDefinition) -> None:
 
 def test_a_value_is_forgotten_with_its_call() -> None:
     """What is kept for the next definition, because many are alike in it, is never the value."""
-    value = " ".join(["fake", "&", "not", "shared"])  # no constant, whose references nobody counts
+    value = b"fake & not shared".decode()  # no constant, whose references nobody counts
     definition = SecretDefinition("n", SecretValue(value), "v1", Origin("m", 1), description="alike")
     references = sys.getrefcount(value)
     create_secret.encode(definition)

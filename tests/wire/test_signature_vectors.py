@@ -1,6 +1,8 @@
 """The vendor's signatures: published examples, and what its SDK computed and sent at fixed inputs."""
 
+import base64
 import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -164,3 +166,37 @@ def test_whole_requests_of_the_sdk_are_accepted(vector: Vector) -> None:
     assert caller == Caller("testid", "1234567890", "CreateSecret", "2016-01-20", inputs["nonce"], now)
     other = AccessKey(key.id, SecretValue("another"), key.account, key.security_token)
     assert not isinstance(verify(request, dict(query + form), {key.id: other}.get, now + 1), Caller)
+
+
+def said(raw: bytes | str) -> dict[str, str]:
+    """Return the parameters of a query or body."""
+    return dict(parse_form(raw) or [])
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 63, b"k" * 64, b"k" * 65, b"\xff" * 9, b"k" * 64 + b"\xff"])
+def test_a_key_of_any_length_and_bytes_signs(key: bytes) -> None:
+    """What the environment holds is the key of both signatures, also one that is long or no text."""
+    inputs = {"access_key_secret": key.decode("utf-8", "surrogateescape")}
+    call = Call("CreateSecret", "SecretName=n", "SecretData=v")
+    request = signed_by_us("acs3", call, inputs)
+    canonical = second_signer.v3_canonical_request(
+        "POST",
+        "/",
+        said(request.query),
+        request.headers,
+        sorted(second_signer.v3_required_headers(request.headers)),
+        request.body,
+    )
+    text = f"ACS3-HMAC-SHA256\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    given = request.headers["authorization"].partition(",Signature=")[2]
+    assert given == hmac.digest(key, text.encode(), "sha256").hex()
+    sent = said(signed_by_us("rpc1", call, inputs).body)
+    text = second_signer.v1_string_to_sign("POST", sent)
+    assert base64.b64decode(sent["Signature"]) == hmac.digest(key + b"&", text.encode(), "sha1")
+
+
+def test_rpc1_sorts_by_name_alone() -> None:
+    """A name comes before those that it begins, although "=" comes after digits and the dot."""
+    call = Call("CreateSecret", "A=3&A.1=2&A1=1", "A-b=0")
+    body = signed_by_us("rpc1", call, {"access_key_secret": "testsecret"}).body
+    assert body.startswith(b"A=3&A-b=0&A.1=2&A1=1&AccessKeyId=")

@@ -1,8 +1,5 @@
 """Signing and verifying: both ends agree, the second signer agrees, and whoever changes a byte is refused."""
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -326,34 +323,6 @@ def test_rpc1_without_a_nonce_is_accepted() -> None:
     caller = check(request, access_key(OWN))
     assert isinstance(caller, Caller)
     assert caller.nonce is None
-
-
-@pytest.mark.parametrize("key", [b"", b"k" * 63, b"k" * 64, b"k" * 65, b"\xff" * 9, b"k" * 64 + b"\xff"])
-def test_a_key_of_any_length_and_bytes_signs(key: bytes) -> None:
-    """What the environment holds is the key of both signatures, also one that is long or no text."""
-    own = Credentials("testid", SecretValue(key.decode("utf-8", "surrogateescape")))
-    acs3 = SIGNATURES["acs3"](HOST, own).sign(CALL, NOW, NONCE)
-    canonical = second_signer.v3_canonical_request(
-        "POST",
-        "/",
-        said(acs3.query),
-        acs3.headers,
-        sorted(second_signer.v3_required_headers(acs3.headers)),
-        acs3.body,
-    )
-    text = f"ACS3-HMAC-SHA256\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    given = acs3.headers["authorization"].partition(",Signature=")[2]
-    assert given == hmac.digest(key, text.encode(), "sha256").hex()
-    sent = said(SIGNATURES["rpc1"](HOST, own).sign(CALL, NOW, NONCE).body)
-    text = second_signer.v1_string_to_sign("POST", sent)
-    assert base64.b64decode(sent["Signature"]) == hmac.digest(key + b"&", text.encode(), "sha1")
-
-
-def test_rpc1_sorts_by_name_alone() -> None:
-    """A name comes before those that it begins, although "=" comes after digits and the dot."""
-    call = Call("CreateSecret", "A=3&A.1=2&A1=1", "A-b=0")
-    body = SIGNATURES["rpc1"](HOST, OWN).sign(call, NOW, NONCE).body
-    assert body.startswith(b"A=3&A-b=0&A.1=2&A1=1&AccessKeyId=")
 
 
 def test_headers_of_a_request() -> None:
