@@ -83,7 +83,7 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions, credenti
     call = create_secret.encode(definition)
     signer = SIGNATURES[target.signature](urlsplit(url).netloc, credentials)
     request = signer.sign(call, time.time(), new_nonce())
-    shown = layers(request, credentials.access_key_secret.reveal().encode())
+    shown = layers(request, credentials.access_key_secret.reveal().encode("utf-8", "surrogateescape"))
     headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
     address = shlex.quote(f"{url}/?{request.query}" if request.query else f"{url}/")
     curl = " \\\n  ".join(

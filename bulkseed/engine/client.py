@@ -131,7 +131,10 @@ class Client:
         return answer
 
     def _keep_good(self, created: Created, definition: SecretDefinition) -> None:
-        """Do as `shaped` does, at a third of its price."""
+        """Do as `shaped` does, at a third of its price.
+
+        But for a value that the prefix holds, such as the account's number: it stands in other rows anyway.
+        """
         prefix = self._arn_prefix
         if prefix is None or created.arn != prefix + definition.name:
             shaped(created, definition)

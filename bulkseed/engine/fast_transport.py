@@ -8,27 +8,23 @@ API, so `obstacle` checks the version and tries them, and `bulkseed.engine.trans
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 
 from bulkseed.engine.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
+from bulkseed.engine.insides import new_parser, reads_heads_alone
 from bulkseed.engine.replies import MAX_REPLY, TOO_LARGE, no_answer, not_connected, to_response
 from bulkseed.model import Lost
 from bulkseed.wire.message import Request, Response
-
-SUPPORTED = ((3, 11), (3, 14))
-"""First and last aiohttp version whose insides were tried with this room."""
 
 
 class FastTransport:
@@ -58,6 +54,7 @@ class FastTransport:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self.reads_heads_alone = reads_heads_alone(self._loop)
         tls = self.endpoint.tls or True
         self._connector = aiohttp.TCPConnector(limit=0, ssl=tls)
         self._connect_request = ClientRequest("POST", self.endpoint.url, loop=self._loop, ssl=tls)
@@ -203,8 +200,10 @@ class _Link(asyncio.Protocol):
         self._handler = handler
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._parser = _new_parser(self, self._loop)
-        self._head_parser: HttpResponseParser | None = _new_parser(self, self._loop, with_body=False)
+        self._parser = new_parser(self, self._loop)
+        self._head_parser: HttpResponseParser | None = None
+        if owner.reads_heads_alone:
+            self._head_parser = new_parser(self, self._loop, with_body=False)
         self._replies: list[tuple[RawResponseMessage, aiohttp.StreamReader]] = []
         self._request: tuple[bytes, Callable[[], None]] | None = None  # not yet written
         self._received = 0
@@ -273,9 +272,12 @@ class _Link(asyncio.Protocol):
 
         It costs a third less without aiohttp's stream for the body. All others are for the other parser.
         """
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(b"\n\r\n") + 3
+        head_data = data[:end]
+        if b"\n\n" in head_data:  # ends earlier, as aiohttp reads it
+            return False
         try:
-            ((head, _),), _, _ = parser.feed_data(data[:end])
+            ((head, _),), _, _ = parser.feed_data(head_data)
             length = int(head.headers["content-length"])
         except Exception:  # noqa: BLE001 - the other parser will say what is wrong
             self._head_parser = None
@@ -343,41 +345,3 @@ def _to_bytes(request: Request) -> bytes:
     fields = "\r\n".join(map(": ".join, request.headers.items()))
     head = f"{request.method} {target} HTTP/1.1\r\n{fields}\r\ncontent-length: {len(request.body)}\r\n\r\n"
     return head.encode() + request.body
-
-
-def _new_parser(
-    protocol: Any, loop: asyncio.AbstractEventLoop, *, with_body: bool = True
-) -> HttpResponseParser:
-    return HttpResponseParser(
-        protocol, loop, MAX_REPLY, response_with_body=with_body, read_until_eof=True, auto_decompress=False
-    )
-
-
-def obstacle(version: str = aiohttp.__version__) -> str | None:
-    """Say why this transport cannot be used here, or return None. Call it in a running event loop."""
-    major_minor = tuple(int(part) for part in version.split(".")[:2])
-    if not SUPPORTED[0] <= major_minor <= SUPPORTED[1]:
-        return f"it was not tried with aiohttp {version}"
-    try:
-        return None if _insides_fit() else "aiohttp's insides have changed"
-    except Exception as error:  # noqa: BLE001 - any surprise means that they have changed
-        return f"aiohttp's insides have changed: {type(error).__name__}"
-
-
-def _insides_fit() -> bool:
-    loop = asyncio.get_running_loop()
-    parser = _new_parser(ResponseHandler(loop), loop)
-    head_parser = _new_parser(ResponseHandler(loop), loop, with_body=False)
-    reply = b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\nok"
-    ((head, payload),), upgraded, _ = parser.feed_data(reply)
-    ((head_alone, _),), _, _ = head_parser.feed_data(reply.removesuffix(b"ok"))
-    return (
-        type(parser).__module__ == "aiohttp._http_parser"  # the pure Python parser is slower than a session
-        and (head.code, head.headers["x-y"], head.chunked, head.should_close) == (201, "z", False, False)
-        and (head_alone.code, head_alone.headers, head_alone.should_close) == (201, head.headers, False)
-        and (payload.is_eof(), payload.read_nowait(), upgraded) == (True, b"ok", False)
-        and list(inspect.signature(aiohttp.TCPConnector.connect).parameters)[1:]
-        == ["req", "traces", "timeout"]
-        and all(hasattr(Connection, name) for name in ("transport", "protocol", "close"))
-        and hasattr(ResponseHandler, "connection_lost")
-    )

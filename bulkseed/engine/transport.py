@@ -44,9 +44,9 @@ def _choose(endpoint: Endpoint) -> tuple[type[SessionTransport | FastTransport],
     if endpoint.proxy is not None:
         return SessionTransport, ", as a proxy applies"
     try:
-        from bulkseed.engine import fast_transport
+        from bulkseed.engine import fast_transport, insides
     except ImportError:
         return SessionTransport, ", as aiohttp's insides have moved"
-    if obstacle := fast_transport.obstacle():
+    if obstacle := insides.obstacle():
         return SessionTransport, f", as {obstacle}"
     return fast_transport.FastTransport, ""

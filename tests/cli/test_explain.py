@@ -112,3 +112,12 @@ def test_a_bad_line_is_explained_by_its_reasons(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert word in done.stderr
         assert "canary" not in done.stderr
+
+
+def test_a_key_that_is_no_text_is_explained(tmp_path: Path) -> None:
+    """The environment holds bytes; both signatures are made with them as they are."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
+    odd = environment() | {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fake-\udcff"}
+    for signature in ("acs3", "rpc1"):
+        done = bulkseed("explain", manifest, "--line", 1, "--signature", signature, cwd=tmp_path, env=odd)
+        assert done.returncode == 0, done.stderr

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
 from bulkseed.engine.endpoint import KEEP_ALIVE, parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport, obstacle
+from bulkseed.engine.fast_transport import FastTransport
+from bulkseed.engine.insides import obstacle, reads_heads_alone
 from bulkseed.model import Lost
 
 
@@ -18,6 +20,12 @@ async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> Non
     """Outside the range the fast transport is not used; the one installed is inside."""
     assert version in (obstacle(version) or "")
     assert obstacle() is None
+
+
+async def test_heads_are_read_alone_where_aiohttp_can() -> None:
+    """A parser that takes the next head for the body it was to leave out is not used for heads."""
+    version = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
+    assert reads_heads_alone(asyncio.get_running_loop()) is (version >= (3, 14))
 
 
 async def test_a_connection_that_idled_long_is_not_used() -> None:
