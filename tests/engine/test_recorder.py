@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support import virtual_clock
 from support.ledgers import LIMITS, START, attempt, definitions, new_ledger
 
-from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.recorder import FLUSH_EVERY, Recorder
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import Creation, Ledger, Settlement
+from bulkseed.ledger import Creation, Ledger, Settlement, read_ledger
 from bulkseed.model import Outcome
 
 COUNT = 600
@@ -49,3 +51,55 @@ async def test_a_write_that_fails_loses_nothing(ledger: Ledger) -> None:
     assert (counts[Outcome.CREATED], counts[Outcome.REJECTED]) == (len(created), len(refused))
     assert ledger.one("SELECT count(*) FROM attempts") == ledger.one("SELECT sum(attempts) FROM definitions")
     assert ledger.one("SELECT settled FROM runs") == len(created)
+
+
+async def test_what_is_heard_during_a_write_is_kept_for_the_next(ledger: Ledger) -> None:
+    """An answer that comes while others are being written is neither lost nor written twice."""
+    claims = ledger.admit(definitions(4), START).to_send
+    with ThreadPoolExecutor(1) as thread:
+        recorder = Recorder(ledger, thread)
+
+        def hear() -> None:
+            created, refused = claims.pop(), claims.pop()
+            recorder.created(Creation(created.row_id, START + 1, 0.02))
+            recorder.attempted(attempt(refused, START + 1, 403))
+            recorder.settled(Settlement(refused.row_id, Outcome.REJECTED, START + 2, code="Odd"))
+
+        hear()
+        await recorder.do(lambda: recorder.write_and(hear))
+        recorder.finish(lambda: None)
+    counts = ledger.counts()
+    assert (counts[Outcome.CREATED], counts[Outcome.REJECTED]) == (2, 2)
+    assert ledger.one("SELECT count(*) FROM attempts") == 4
+
+
+@pytest.mark.parametrize("kind", ["creation", "end", "attempt"])
+@pytest.mark.parametrize("since", [0.0, 0.1, 0.2, 0.3], ids="others wrote after {}".format)
+def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: float) -> None:
+    """It is written though nothing else comes, and though others had written just before it came."""
+    (claim,) = ledger.admit(definitions(1), START).to_send
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            recorder = Recorder(ledger, thread)
+            flushing = asyncio.create_task(recorder.flush_regularly())
+            await asyncio.sleep(since)
+            await recorder.flush()
+            if kind == "creation":
+                recorder.created(Creation(claim.row_id, START + 1, 0.02))
+            elif kind == "end":
+                recorder.settled(Settlement(claim.row_id, Outcome.REJECTED, START + 2, code="Odd"))
+            else:
+                recorder.attempted(attempt(claim, START + 1, 500))
+            await asyncio.sleep(2 * FLUSH_EVERY + 0.01)
+            flushing.cancel()
+
+    virtual_clock.run(run)
+    with read_ledger(ledger.path) as reader:
+        pending = reader.counts()[Outcome.PENDING]
+        assert (pending, reader.one("SELECT count(*) FROM attempts")) == {
+            "creation": (0, 1),
+            "end": (0, 0),
+            "attempt": (1, 1),
+        }[kind]
+    assert 2 * FLUSH_EVERY < 1, "the promise"

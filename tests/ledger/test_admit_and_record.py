@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, read_ledger
 from bulkseed.ledger.block import _FIND
+from bulkseed.ledger.creations import fold
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.wire.message import Lane
 
@@ -273,6 +276,76 @@ def test_a_creation_is_recorded_once(ledger: Ledger) -> None:
         ledger.record([], [], [Creation(two.row_id, START, 0.1), Creation(one.row_id, START, 0.1)])
     assert [row.outcome for row in ledger.rows()] == [Outcome.EXISTING, Outcome.PENDING]
     assert ledger.one("SELECT count(*) FROM attempts") == 0
+
+
+@pytest.mark.parametrize("again", ["a creation", Outcome.CREATED, Outcome.EXISTING, Outcome.PENDING])
+def test_nothing_follows_a_creation(ledger: Ledger, again: Outcome | str) -> None:
+    """What was created is neither created nor ended another time, nor given back."""
+    (claim,) = ledger.admit(definitions(1), START).to_send
+    ledger.record([], [], [Creation(claim.row_id, START + 1, 0.02, "first")])
+    before = [list(ledger.select(query, claim.row_id)) for query in (_ENDS, _ATTEMPTS)]
+    settlements = [settlement(claim, again)] if isinstance(again, Outcome) else []
+    creations = [] if settlements else [Creation(claim.row_id, START + 3, 0.02, "second")]
+    with pytest.raises(LedgerError, match="settled twice"):
+        ledger.record(settlements, [attempt(claim, START + 3)] if settlements else [], creations)
+    assert [list(ledger.select(query, claim.row_id)) for query in (_ENDS, _ATTEMPTS)] == before
+
+
+def test_the_times_of_a_creation_are_whole_microseconds(ledger: Ledger) -> None:
+    """Clocks tell more than that; a creation is rounded to the nearest as any attempt is."""
+    one, other = ledger.admit(definitions(2), START).to_send
+    sent_at, latency = START + 1.1234567, 0.0203456
+    ledger.record(
+        [], [attempt(other, sent_at)._replace(latency=latency)], [Creation(one.row_id, sent_at, latency)]
+    )
+    found = [list(ledger.select(_ATTEMPTS, claim.row_id)) for claim in (one, other)]
+    assert found[0] == found[1]
+    assert found[0][0][2:4] == (round(sent_at * 1e6), 20_346)
+    assert all(isinstance(time, int) for time in found[0][0][2:4])
+
+
+def test_a_creation_that_is_folded_reads_as_before(ledger: Ledger) -> None:
+    """Row and attempts say the same in the long way of writing them, whatever an earlier run had left."""
+    (claim,) = ledger.admit([definition("a")], START).to_send
+    refused = settlement(claim, Outcome.REJECTED, code="Odd", message="no", status=403, request_id="r0")
+    ledger.record([refused], [attempt(claim, START + 1, 403)])
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    (claim,) = ledger.admit([definition("a")], START + 9).to_send
+    ledger.record([], [], [Creation(claim.row_id, START + 10, 0.02, "r1", "arn")])
+
+    def read() -> list[list[tuple[object, ...]]]:
+        return [sorted(ledger.select(query, claim.row_id)) for query in (_ENDS, _ATTEMPTS)]
+
+    before = read()
+    assert before[0][0][:6] == ("created", None, None, 200, "r1", "arn")
+    with ledger.transaction():
+        fold(ledger.connection, [claim.row_id])
+    assert ledger.one("SELECT count(*) FROM creations") == 0
+    assert read() == before
+
+
+@pytest.mark.parametrize("known", [0, 1], ids=["all new", "one known"])
+def test_what_is_left_unsent_has_no_claim(ledger: Ledger, known: int) -> None:
+    """New names that are only accounted for were never claimed, and their rows say so."""
+    ledger.admit(definitions(known), START)
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    ledger.admit(definitions(known + 2), START + 9, claim=False)
+    new = list(ledger.select("SELECT claimed_at, doubt FROM definitions WHERE id > ?", known))
+    assert new == [(None, 0), (None, 0)]
+
+
+def test_a_row_that_another_program_added_is_not_taken_for_ours(ledger: Ledger) -> None:
+    """Where a name's row cannot be added nothing is handed out, as no claim would be on disk."""
+    ledger.admit([definition("known")], START)
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    with closing(sqlite3.connect(ledger.path)) as other, other:
+        other.execute(
+            "INSERT INTO claims (name, version_id, manifest, line, run, doubt)"
+            " VALUES ('theirs', 'v1', 'prod.jsonl', 1, 1, 0)"
+        )
+    with pytest.raises(LedgerError, match="added meanwhile"):
+        ledger.admit([definition("known"), definition("new")], START + 9)
+    assert [row.name for row in ledger.rows()] == ["known", "theirs"]
 
 
 def test_the_answer_is_kept_as_it_came(ledger: Ledger) -> None:
