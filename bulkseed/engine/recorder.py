@@ -53,12 +53,12 @@ class Recorder:
         Raises:
             LedgerError: it could not be written; what was collected is kept for another try.
         """
+        self._writes += 1
         creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
         with self._ledger.transaction():
             if creations or settlements or attempts:
                 self._ledger.record(settlements, attempts, creations)
             result = work()
-        self._writes += 1
         del self._creations[: len(creations)]
         del self._settlements[: len(settlements)]
         del self._attempts[: len(attempts)]

@@ -20,14 +20,14 @@ from bulkseed.ledger.creations import fold
 from bulkseed.ledger.entries import Admission, Claim
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
-# Without ON: SQLite makes a table of a view that it cannot merge into the query.
 _FIND = """
 SELECT d.id, d.name, version_id, manifest, line, outcome, attempts, claimed_at, doubt, owned, theirs
-FROM json_each(?) AS wanted CROSS JOIN definitions AS d WHERE d.name = wanted.value"""
+FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
 _ADD = Statement(
-    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line) VALUES ",
-    "(?1, ?2, ?3, ?, ?, ?, ?, ?)",
-    5,
+    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line)"
+    " SELECT ?, ?, ?, column1, column2, column3, column4, column5 FROM (VALUES ",
+    "(?, ?, ?, ?, ?)",
+    ")",
 )
 _TAKE_UP = """
 UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,

@@ -14,19 +14,15 @@ ROWS = 64  # more gain nothing (measured)
 
 
 class Statement(NamedTuple):
-    """SQL around the rows of a VALUES clause, and the row with its number of values of its own.
-
-    Values that all rows have in common come first, as ``?1``, ``?2`` and so on.
-    """
+    """SQL around the rows of a VALUES clause, and the row. `head` takes the values that all rows share."""
 
     head: str
     row: str
-    width: int
-    tail: str = ""
+    tail: str
 
     def run(self, connection: sqlite3.Connection, values: Sequence[object], *common: object) -> int:
         """Execute it for `values`, those of all rows in a line; return how many rows it wrote."""
-        written, width = 0, self.width
+        written, width = 0, self.row.count("?")
         for start in range(0, len(values), ROWS * width):
             chunk = values[start : start + ROWS * width]
             text = _text(self, len(chunk) // width)

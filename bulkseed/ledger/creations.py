@@ -12,9 +12,8 @@ from bulkseed.ledger.entries import Creation
 
 _ADD = Statement(
     "INSERT OR IGNORE INTO creations (run, id, sent_at, latency, request_id, arn)"
-    " SELECT ?1, id, round(column2 * 1e6), round(column3 * 1e6), column4, column5 FROM (VALUES ",
+    " SELECT ?, id, round(column2 * 1e6), round(column3 * 1e6), column4, column5 FROM (VALUES ",
     "(?, ?, ?, ?, ?)",
-    5,
     ") CROSS JOIN claims ON id = column1 AND outcome = 'pending'",
 )
 _FOLD = (

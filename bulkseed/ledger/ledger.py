@@ -165,10 +165,10 @@ class Ledger(LedgerReader):
         sent: dict[int, tuple[int, int]] = {}  # by row id: how many, and the first
         attempt_rows: list[tuple[object, ...]] = []
         for row_id, lane, sent_at, latency, status, code in attempts:
-            at = round(sent_at * 1e6)
+            at = _micro(sent_at)
             tally = sent.get(row_id)
             sent[row_id] = (1, at) if tally is None else (tally[0] + 1, tally[1])
-            attempt_rows.append((row_id, run, lane.value, at, round(latency * 1e6), status, code))
+            attempt_rows.append((row_id, run, lane.value, at, _micro(latency), status, code))
         ends: list[tuple[object, ...]] = []
         given_back: list[tuple[object, ...]] = []
         settled = 0
@@ -178,9 +178,7 @@ class Ledger(LedgerReader):
                 given_back.append((answer[-1], count, first, row_id))
                 continue
             settled += outcome in SETTLED
-            ends.append(
-                (outcome.value, round(settled_at * 1e6), *answer, outcome in _OWNED, count, first, row_id)
-            )
+            ends.append((outcome.value, _micro(settled_at), *answer, outcome in _OWNED, count, first, row_id))
         with self.transaction():
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
@@ -195,4 +193,4 @@ class Ledger(LedgerReader):
 
 
 def _micro(seconds: float) -> int:
-    return round(seconds * 1e6)
+    return int(seconds * 1e6 + 0.5)  # as SQLite's round does it, which rounds the times of creations

@@ -29,7 +29,7 @@ def open_ledger(
     Raises:
         LedgerBusyError: another process is writing to it; the message names that process.
         LedgerTargetError: it belongs to another target.
-        LedgerDamagedError: it is not a ledger, is damaged, or comes from a newer version.
+        LedgerDamagedError: it is not a ledger, is damaged, or comes from another version.
         LedgerError: it cannot be written, or does not exist and `create` is False.
     """
     path = Path(path)

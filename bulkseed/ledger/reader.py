@@ -173,7 +173,7 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     """Open a ledger for reading only.
 
     Raises:
-        LedgerDamagedError: it is not a ledger, is damaged, or comes from a newer version.
+        LedgerDamagedError: it is not a ledger, is damaged, or comes from another version.
         LedgerError: it is missing or cannot be read.
     """
     path = Path(path)

@@ -41,11 +41,11 @@ AND (definition, run) NOT IN (SELECT r.definition, r.run {_UNFINISHED})"""  # no
 
 _OWNED = f"""
 SELECT d.id, d.name, d.version_id, d.outcome, d.settled_at, d.first_sent_at, NULL, 0
-FROM definitions d WHERE d.outcome IN ('created', 'adopted') AND d.id > ?1
+FROM definitions d WHERE d.outcome IN ('created', 'adopted') AND d.id > ?
 UNION ALL
 SELECT d.id, d.name, d.version_id, r.outcome, r.made_at, d.first_sent_at, r.dated, 1 {_UNFINISHED}
-  AND d.id > ?1
-ORDER BY 1 LIMIT ?2"""  # noqa: S608  # fixed text
+  AND d.id > ?
+ORDER BY 1 LIMIT ?"""  # noqa: S608  # fixed text
 
 
 class OwnedRow(NamedTuple):
@@ -80,7 +80,7 @@ def forecast(ledger: LedgerReader, names: int) -> Forecast:
     )]  # fmt: skip
     if was_rolled_back(ledger):
         unfinished = ledger.one(f"SELECT count(*) {_UNFINISHED}")
-        first = [row[1] for row in ledger.select(_OWNED, 0, names)]
+        first = [row[1] for row in ledger.select(_OWNED, 0, 0, names)]
     return Forecast(made + unfinished, unfinished, rows - made - unfinished, first)
 
 
@@ -111,7 +111,7 @@ class Rollbacks:
 
     def owned(self, after: int, limit: int) -> list[OwnedRow]:
         """Return the next rows, in the order of their ids."""
-        return [OwnedRow._make(row) for row in self._ledger.select(_OWNED, after, limit)]
+        return [OwnedRow._make(row) for row in self._ledger.select(_OWNED, after, after, limit)]
 
     def claim(self, row: OwnedRow, dated: str | None, now: float) -> None:
         """Put on disk that the secret may be deleted from now on."""

@@ -42,11 +42,13 @@ CREATE TABLE runs (
   settled  INTEGER NOT NULL DEFAULT 0   -- rows settled by this run
 )""",
     """
-CREATE TABLE claims (           -- one row per secret name; to read, see the view definitions
+CREATE TABLE claims (           -- one row per secret name; see the view definitions
+  -- How a claim ended stands here unless it has a row in creations, which then counts for outcome, code,
+  -- message, status, request_id, arn, settled_at, doubt and owned.
   id            INTEGER PRIMARY KEY,
   name          TEXT NOT NULL UNIQUE,
   version_id    TEXT NOT NULL,
-  outcome       TEXT NOT NULL DEFAULT 'pending',  -- unless there is a row in creations:
+  outcome       TEXT NOT NULL DEFAULT 'pending',
                                 -- created adopted identical existing updated (settled)
                                 -- conflict rejected exhausted pending (not settled)
   code          TEXT,           -- of the last answer; a pending row keeps why it failed before
@@ -85,7 +87,7 @@ CREATE TABLE creations (        -- answers that secrets were created: an attempt
   arn        TEXT
 )""",
     """
-CREATE TABLE other_attempts (   -- one row per other request that was sent; see the view attempts
+CREATE TABLE other_attempts (   -- one row per request that was sent and has none in creations
   definition INTEGER NOT NULL REFERENCES claims (id),
   run        INTEGER NOT NULL REFERENCES runs (id),
   lane       TEXT NOT NULL,     -- create, read, manage
@@ -96,7 +98,7 @@ CREATE TABLE other_attempts (   -- one row per other request that was sent; see 
 )""",
     """
 CREATE VIEW definitions AS      -- one row per secret name, with how it ended
-SELECT claims.id, name, version_id, iif(created.id IS NULL, outcome, 'created') AS outcome,
+SELECT claims.id AS id, name, version_id, iif(created.id IS NULL, outcome, 'created') AS outcome,
   iif(created.id IS NULL, code, NULL) AS code, iif(created.id IS NULL, message, NULL) AS message,
   iif(created.id IS NULL, status, 200) AS status,
   iif(created.id IS NULL, claims.request_id, created.request_id) AS request_id,
@@ -104,7 +106,7 @@ SELECT claims.id, name, version_id, iif(created.id IS NULL, outcome, 'created') 
   attempts + (created.id IS NOT NULL) AS attempts, manifest, line,
   coalesce(first_sent_at, sent_at) AS first_sent_at,
   iif(created.id IS NULL, settled_at, sent_at + latency) AS settled_at,
-  claims.run, claimed_at, doubt AND created.id IS NULL AS doubt, theirs,
+  claims.run AS run, claimed_at, doubt AND created.id IS NULL AS doubt, theirs,
   owned OR created.id IS NOT NULL AS owned
 FROM claims LEFT JOIN creations AS created ON created.id = claims.id""",
     """

@@ -214,7 +214,7 @@ def test_a_ledger_that_is_killed_says_nothing_of_a_log_that_is_there(
         assert writer.stdout.readline()
         writer.kill()
     with read_ledger(tmp_path / "prod.ledger.db") as reader:
-        assert reader.counts()[Outcome.PENDING] > 0
+        assert sum(reader.counts().values()) > 0
     new_ledger(tmp_path).close()
     assert caplog.messages == []
 
