@@ -92,7 +92,7 @@ class Model(RuleBasedStateMachine):
     @rule(name=names, version=version_ids, value=values, pick=st.integers(0, 3))
     def create(self, name: str, version: str, value: str, pick: int) -> None:
         """A name is free or taken, the quota is full or not, the key may be used or not."""
-        key = sorted(self.keys)[pick] if pick < len(self.keys) else None
+        key = list(self.keys)[pick] if pick < len(self.keys) else None
         thing = self.secrets.get(name)
         if thing is not None:
             code = "Rejected.ResourceExist" if thing.delete_at is None else self.state(name)
@@ -201,7 +201,7 @@ class Model(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 2), what=st.sampled_from(["disable", "enable", "schedule", "cancel"]))
     def change_key(self, pick: int, what: str) -> None:
         """Its state decides what it protects."""
-        key = sorted(self.keys)[pick % len(self.keys)]
+        key = list(self.keys)[pick % len(self.keys)]
         state = self.keys[key]
         pending = "Rejected.PendingDeletion" if state == "Pending" else None
         not_pending = None if state == "Pending" else "Rejected.StateModifiedFailed"
