@@ -31,12 +31,17 @@ class Wire:
     def __init__(
         self, *rules: Rule, kms_of: Callable[[Kms], Kms] = lambda kms: kms, latency: float = 0.0
     ) -> None:
-        kms, credentials = build_kms(ServiceOptions(**UNLIMITED))
+        self._kms, credentials = build_kms(ServiceOptions(**UNLIMITED))
         self.written: list[float] = []
-        gate = Gate(kms_of(kms), ScriptedFaults(list(rules)) if rules else None, clock=lambda: NOW + now())
+        gate = Gate(
+            kms_of(self._kms), ScriptedFaults(list(rules)) if rules else None, clock=lambda: NOW + now()
+        )
         self._transport = LoopbackTransport(gate, lambda: latency)
         self._signer = SIGNATURES["acs3"]("kms.test", credentials)
         self._count = 0
+
+    def __del__(self) -> None:
+        self._kms.close()
 
     def sign(self, call_of: create_secret.Request | describe_secret.Request) -> Request:
         """Return a signed request."""
