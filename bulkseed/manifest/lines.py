@@ -9,6 +9,9 @@ MAX_BYTES = (
     1024 * 1024
 )  # the largest definition the API accepts, every character escaped, stays below 0.7 MiB
 
+MAX_DEPTH = 64
+"""Levels of arrays and objects within a parameter, where Python code goes through them."""
+
 
 class Unreadable(NamedTuple):
     """What a reader yields in place of an object that it could not decode: why, in our words."""

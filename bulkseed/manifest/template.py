@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bulkseed.manifest import value_from
 from bulkseed.manifest.definition import KEYS, not_a_parameter
-from bulkseed.manifest.lines import Unreadable
+from bulkseed.manifest.lines import MAX_DEPTH, Unreadable
 
 NEVER_EMPTY = ("SecretName", "SecretData", value_from.PARAMETER)
 
@@ -70,20 +70,22 @@ class Template:
                 continue
             self._parameter = key
             try:
-                built[key] = self._value(value)
+                built[key] = self._value(value, 0)
             except RecursionError:
                 self._wrong("is nested too deeply")
         return built
 
-    def _value(self, value: Any) -> Any:
+    def _value(self, value: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise RecursionError
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
-            return [self._value(item) for item in value]
+            return [self._value(item, depth + 1) for item in value]
         if isinstance(value, dict):
             if any("{" in key or "}" in key for key in value):
                 self._wrong("has braces in a key, where no column can be")
-            return {key: self._value(item) for key, item in value.items()}
+            return {key: self._value(item, depth + 1) for key, item in value.items()}
         return value
 
     def _text(self, text: str) -> str | _Text:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bulkseed.errors import ManifestError
-from bulkseed.manifest.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
+from bulkseed.manifest.lines import MAX_BYTES, MAX_DEPTH, TOO_LONG, Item, Unreadable, split_lines
 
 _MARK = re.compile(rb"(?:---|\.\.\.)(?=[ \t\r]|$)")
 _LIST_ITEM = re.compile(rb"( *)-(?=[ \t\r]|$)")
@@ -25,7 +25,6 @@ _YAML_1_1_BREAKS = re.compile("[\x85\u2028\u2029]")
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _CONSTANTS = {"true": True, "false": False}
 _NULLS = ("", "~", "null")
-_MAX_DEPTH = 64
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
@@ -130,7 +129,7 @@ class _Events:
 
     def _value(self, event: Any, depth: int, *, typed: bool = False) -> object:
         yaml = self._yaml
-        if depth > _MAX_DEPTH:
+        if depth > MAX_DEPTH:
             raise _RefusedError("is nested too deeply")
         if isinstance(event, yaml.AliasEvent) or event.anchor or event.tag not in _STRING_TAGS:
             raise _RefusedError("has an anchor, an alias or a tag, which a manifest cannot have")

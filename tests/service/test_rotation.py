@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +195,10 @@ class Clinic:
         self.gate = Gate(self.kms, databases=databases, clock=self.now)
         self._signer = SIGNATURES["acs3"]("kms.test", self._credentials)
         self._count = 0
+
+    def __del__(self) -> None:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # the test has closed it
+            self.kms.close()
 
     def now(self) -> float:
         """Return the time."""
