@@ -10,7 +10,7 @@ from typing import TypeVar
 from bulkseed.ledger import AttemptRecord, Creation, Ledger, Settlement
 
 FLUSH_EVERY = 0.25
-"""Seconds. An answer waits for twice as long at most; the promise is that it is on disk within a second."""
+"""Seconds. An answer waits for twice as long and a write at most; it must be on disk within a second."""
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ FROM creations WHERE id IN (SELECT value FROM json_each(?))""",
 )
 
 
-def add(connection: sqlite3.Connection, run: int, creations: Sequence[Creation]) -> int:
+def add_creations(connection: sqlite3.Connection, run: int, creations: Sequence[Creation]) -> int:
     """Write them down; return how many were of pending claims, others are left out."""
     return _ADD.run(connection, list(chain.from_iterable(creations)), run)
 

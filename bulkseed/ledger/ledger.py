@@ -15,7 +15,7 @@ from typing import Any
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.block import Block
-from bulkseed.ledger.creations import add
+from bulkseed.ledger.creations import add_creations
 from bulkseed.ledger.entries import Admission, AttemptRecord, Creation, Settlement
 from bulkseed.ledger.file import checkpoint, in_words, this_host
 from bulkseed.ledger.lock import WriterLock
@@ -183,7 +183,7 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            written = add(self.connection, run, creations)
+            written = add_creations(self.connection, run, creations)
             for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
                 written += write(statement, rows).rowcount if rows else 0
             if written != len(creations) + len(ends) + len(given_back):

@@ -1,7 +1,7 @@
 """The ledger's tables and views. The comments inside are the documentation that ships in every ledger file.
 
 Nearly every secret is created at its first attempt. What such an answer brings is one short row of its own,
-added at the end of a table: changing the row of the claim would cost three times as much, and a row in a
+added at the end of a table: changing the row of the claim would cost more than twice as much, and a row in a
 table of attempts once more. The views put them together; only what writes needs to know the tables.
 
 All times are whole microseconds since 1970-01-01 UTC. No column holds, or is computed from, a secret value.
