@@ -26,7 +26,7 @@ import uvloop
 
 from benchmarks.common import publish, write_manifest
 from bulkseed.__main__ import GC_THRESHOLD
-from bulkseed.engine.seed import seed
+from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Ledger, Run, Settlement, open_ledger
 from bulkseed.manifest import open_manifest
 from bulkseed.model import Credentials, ManifestEntry, SecretDefinition, SecretValue, Target

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common import publish
-from bulkseed.engine.lanes import QUOTAS
-from bulkseed.engine.seed import MOST_WORKERS
+from bulkseed.jobs.apply import MOST_WORKERS
 from bulkseed.ledger import read_ledger
-from bulkseed.wire.message import Lane
+from bulkseed.pacing.quotas import QUOTAS
+from bulkseed.wire.message import QuotaGroup
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support import virtual_clock
@@ -36,7 +36,7 @@ from support.histories import FOLDER
 from support.long_haul import HOUR, MINUTE, OUTAGE, SPELL, Haul, haul
 from support.quota import most_in_one_second
 
-READS = QUOTAS[Lane.READ] / 10
+READS = QUOTAS[QuotaGroup.READ] / 10
 """In a second soon after an outage; those in doubt are looked for, as many as workers had sent."""
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from aiolimiter import AsyncLimiter
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 
 RATES = (10, 50, 500, 2_000, 10_000, 20_000)
 WARM_UP = 1.2

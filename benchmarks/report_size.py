@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bulkseed.ledger import AttemptRecord, Claim, Creation, Ledger, open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Credentials, Origin, Outcome, SecretDefinition, SecretValue, Target
 from bulkseed.report.numbers import Check, read_numbers
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 RUNS = 3
 BLOCK = 5000
@@ -42,7 +42,7 @@ def make(ledger: Ledger, count: int) -> None:
     value, now, line = SecretValue("fake"), START, 0
     for run in range(RUNS):
         sent = 0
-        ledger.begin_run(f"run-{run + 1}", ["prod.jsonl"], {Lane.CREATE: RATE}, now)
+        ledger.begin_run(f"run-{run + 1}", ["prod.jsonl"], {QuotaGroup.CREATE: RATE}, now)
         for _ in range(0, count // RUNS, BLOCK):
             entries = [
                 SecretDefinition(f"prod/app/{line + i:07d}", value, "v1", Origin("prod.jsonl", line + i))
@@ -66,7 +66,7 @@ def carry(ledger: Ledger, claims: list[Claim], now: float, rng: random.Random) -
     for claim in claims:
         if rng.random() < 0.02:
             refused = "Rejected.Throttling"
-            attempts.append(AttemptRecord(claim.row_id, Lane.CREATE, now, 0.5 / RATE, 429, refused))
+            attempts.append(AttemptRecord(claim.row_id, QuotaGroup.CREATE, now, 0.5 / RATE, 429, refused))
             now += 1.005 / RATE
         creations.append(Creation(claim.row_id, now, rng.lognormvariate(-4, 0.4), "request", "arn"))
         now += 1.005 / RATE

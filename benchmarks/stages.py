@@ -26,16 +26,16 @@ from benchmarks.common import cores, publish, stub_server, write_manifest
 from benchmarks.peers import KEY_ID, KEY_SECRET
 from benchmarks.stub_server import reply_to
 from bulkseed.__main__ import GC_THRESHOLD
-from bulkseed.engine.client import shaped
-from bulkseed.engine.endpoint import parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport
-from bulkseed.engine.seed import seed
+from bulkseed.client.sanitize import shaped
+from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Claim, Creation, open_ledger
 from bulkseed.manifest import open_manifest
-from bulkseed.model import Credentials, Lost, SecretDefinition, SecretValue, Target
+from bulkseed.model import Credentials, NoReply, SecretDefinition, SecretValue, Target
+from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.raw import RawTransport
 from bulkseed.wire.actions import create_secret
-from bulkseed.wire.message import Lane, Request, Response
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.message import QuotaGroup, Request, Response
+from bulkseed.wire.signing.verify import SIGNATURES
 
 BLOCK, WORKERS, NOW = 1024, 64, 1_800_000_000.0
 Times = dict[str, float]
@@ -92,7 +92,7 @@ class _Round:
 
     def _ledger(self, path: Path, definitions: list[Any]) -> None:
         with open_ledger(path, self.target) as ledger:
-            ledger.begin_run("stages", [], {Lane.CREATE: 0}, NOW)
+            ledger.begin_run("stages", [], {QuotaGroup.CREATE: 0}, NOW)
             starts = range(0, self.count, BLOCK)
             blocks: list[list[Claim]] = self.time(
                 "claim, on disk",
@@ -112,7 +112,7 @@ class _Round:
         requests = self.time("sign", lambda: [signer.sign(call, NOW, "0" * 32) for call in calls], None)
 
         async def send() -> None:
-            async with FastTransport(endpoint, connections=WORKERS) as transport:
+            async with RawTransport(endpoint, connections=WORKERS) as transport:
                 left = iter(requests)
                 await asyncio.gather(*(_send_all(transport, left) for _ in range(WORKERS)))
 
@@ -121,7 +121,7 @@ class _Round:
 
         def understand(body: bytes, definition: SecretDefinition) -> Any:
             answer = create_secret.decode(Response(200, {}, body))
-            return answer if isinstance(answer, Lost) else shaped(answer, definition)
+            return answer if isinstance(answer, NoReply) else shaped(answer, definition)
 
         self.time("decode and check the reply", lambda: list(map(understand, bodies, definitions)), None)
 
@@ -134,7 +134,7 @@ class _Round:
             self.time("the whole run", lambda: uvloop.run(run), self.count)
 
 
-async def _send_all(transport: FastTransport, requests: Any) -> None:
+async def _send_all(transport: RawTransport, requests: Any) -> None:
     request: Request
     for request in requests:
         if not isinstance(await transport.send(request, lambda: None), Response):

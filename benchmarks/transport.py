@@ -26,13 +26,13 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bulkseed.engine.endpoint import parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport
-from bulkseed.engine.session_transport import SessionTransport
+from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.raw import RawTransport
+from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request, Response
 
-KINDS: dict[str, type[FastTransport | SessionTransport]] = {
-    "fast": FastTransport,
+KINDS: dict[str, type[RawTransport | SessionTransport]] = {
+    "fast": RawTransport,
     "session": SessionTransport,
 }
 LOOPS = ("asyncio", "uvloop")

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bulkseed.engine.seed import seed as seed
     from bulkseed.engine.stats import Stats as Stats
     from bulkseed.engine.stop import Stop as Stop
     from bulkseed.errors import BulkseedError as BulkseedError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bulkseed.errors import ServiceError as ServiceError
     from bulkseed.errors import UnfinishedError as UnfinishedError
     from bulkseed.errors import UsageError as UsageError
+    from bulkseed.jobs.apply import seed as seed
     from bulkseed.ledger import open_ledger as open_ledger
     from bulkseed.ledger import read_ledger as read_ledger
     from bulkseed.manifest import open_manifest as open_manifest
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from bulkseed.model import Summary as Summary
     from bulkseed.model import Target as Target
     from bulkseed.policy.backoff import RetryPolicy as RetryPolicy
-    from bulkseed.policy.journey import OnDeleteWindow as OnDeleteWindow
-    from bulkseed.policy.journey import OnExists as OnExists
-    from bulkseed.policy.journey import Rules as Rules
-    from bulkseed.service.local import local_service as local_service
+    from bulkseed.policy.options import OnDeleteWindow as OnDeleteWindow
+    from bulkseed.policy.options import OnExists as OnExists
+    from bulkseed.policy.options import Rules as Rules
     from bulkseed.service.options import ServiceOptions as ServiceOptions
+    from bulkseed.service.shell.local import local_service as local_service
 
 _HOMES = {
-    "bulkseed.engine.seed": ("seed",),
+    "bulkseed.jobs.apply": ("seed",),
     "bulkseed.engine.stats": ("Stats",),
     "bulkseed.engine.stop": ("Stop",),
     "bulkseed.errors": (
@@ -74,8 +74,8 @@ _HOMES = {
         "Target",
     ),
     "bulkseed.policy.backoff": ("RetryPolicy",),
-    "bulkseed.policy.journey": ("OnDeleteWindow", "OnExists", "Rules"),
-    "bulkseed.service.local": ("local_service",),
+    "bulkseed.policy.create": ("OnDeleteWindow", "OnExists", "Rules"),
+    "bulkseed.service.shell.local": ("local_service",),
     "bulkseed.service.options": ("ServiceOptions",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

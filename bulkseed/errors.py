@@ -12,7 +12,7 @@
     └── UnfinishedError       1   a run ended with definitions that are not settled
 
 Exceptions are for the caller's mistakes and the end of a run. What the service answers is a value
-(`bulkseed.model.Fault`, `Lost`). No exception carries manifest text or a secret value.
+(`bulkseed.model.Fault`, `NoReply`). No exception carries manifest text or a secret value.
 """
 
 from __future__ import annotations

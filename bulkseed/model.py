@@ -166,7 +166,7 @@ class Fault:
 
 
 @dataclass(slots=True, frozen=True)
-class Lost:
+class NoReply:
     """No readable answer. `maybe_applied` is False only when the request cannot have reached the service.
 
     `fatal` says that no later attempt can fare better (a certificate that does not verify).

@@ -26,9 +26,9 @@ from support.torture import served
 from support.world import ACCESS_KEY_SECRET, Network, Trouble, World
 
 from bulkseed.ledger import read_ledger
-from bulkseed.model import Lost, Origin, Row, SecretDefinition, SecretValue
+from bulkseed.model import NoReply, Origin, Row, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
+from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
 
@@ -173,7 +173,7 @@ def test_a_good_reply_excuses_no_later_one(arn: str) -> None:
 class Exploding(Network):
     """A transport that fails as no transport should."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Fail on the third request, with everything at hand in the frame."""
         if len(self.world.sent) >= 2:
             body = request.body
@@ -239,10 +239,10 @@ def _watched() -> Iterator[io.StringIO]:
 
 def test_what_carries_a_value_does_not_print_it() -> None:
     """Calls, requests and responses are in frames that error reporters show: their reprs are bare."""
-    from bulkseed.engine.exchange import STEPS
+    from bulkseed.client.operations import STEPS
     from bulkseed.model import Credentials
-    from bulkseed.policy.journey import Step
-    from bulkseed.wire.signing import SIGNATURES
+    from bulkseed.policy.steps import Step
+    from bulkseed.wire.signing.verify import SIGNATURES
 
     secret = "fake-canary-0815-value"
     definition = SecretDefinition("name", SecretValue(secret), "v1", Origin("m.jsonl", 1))

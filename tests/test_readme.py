@@ -19,9 +19,9 @@ from support.reference import updated
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.manifest import value_from
 from bulkseed.model import Outcome
-from bulkseed.service.databases import read_databases
-from bulkseed.service.faults import KINDS, read_faults
-from bulkseed.service.policies import read_policies
+from bulkseed.service.access.policies import read_policies
+from bulkseed.service.shell.databases import read_databases
+from bulkseed.service.shell.faults import KINDS, read_faults
 from bulkseed.wire.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_json, print_summary
 from bulkseed.model import Summary
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
+from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
 
 @click.command()
@@ -69,7 +69,7 @@ def apply(**given: Any) -> int:
       bulkseed apply onboarding.jsonl --each tenants.csv
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given["log_level"], given["log_format"])
-    o.need_manifests(given["manifests"])
+    o.require_manifests(given["manifests"])
     if given["dry_run"]:
         from bulkseed.cli.plan import make_plan, print_plan
 
@@ -87,14 +87,14 @@ def apply(**given: Any) -> int:
 
 async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summary:
     from bulkseed.cli import events
-    from bulkseed.cli.numbers import prometheus, telemetry
     from bulkseed.cli.progress import Work, watch
-    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
-    from bulkseed.engine.seed import seed
+    from bulkseed.cli.session import beside, on_record, open_target, stop_on_signals
+    from bulkseed.cli.telemetry import prometheus, telemetry
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
+    from bulkseed.jobs.apply import seed
     from bulkseed.ledger import open_ledger
-    from bulkseed.manifest.only import read_selection
+    from bulkseed.manifest.selection import read_selection
 
     manifests, qps = given["manifests"], given["qps"]
     stop, stats = Stop(), Stats()
@@ -111,7 +111,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         path = o.ledger_path_for(manifests, given["ledger_path"])
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
         stack.enter_context(on_record(ledger, given["output"]))
-        o.need_applies(ledger)
+        o.require_applies(ledger)
         if selection is not None:
             ledger.forget_invalid(selection.places)
         stack.enter_context(prometheus(stats, given["metrics_port"]))
@@ -145,7 +145,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
 
 
 def _say_what_next(summary: Summary) -> None:
-    from bulkseed.cli.running import this_call
+    from bulkseed.cli.session import this_call
 
     if summary.exit_code == 130:
         click.echo(f"interrupted; to resume: {this_call()}", err=True)

@@ -16,10 +16,10 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_json
 from bulkseed.errors import UsageError
 from bulkseed.model import InvalidLine, SecretDefinition
-from bulkseed.wire.limits import DATA_MAX_BYTES
+from bulkseed.wire.validation.limits import DATA_MAX_BYTES
 
 if TYPE_CHECKING:
-    from bulkseed.engine.bench import Rung
+    from bulkseed.jobs.load_test import Rung
 
 NAMED = 100
 """The most names of what is left over in the JSON output."""
@@ -137,13 +137,13 @@ def _ladder(given: dict[str, Any]) -> list[tuple[float, int]]:
 
 
 async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict[str, Any]:
-    from bulkseed.cli.running import beside, open_target, stop_on_signals
-    from bulkseed.engine.bench import Bench, synthetic
-    from bulkseed.engine.bench_removal import remove
-    from bulkseed.engine.clock import Clock
-    from bulkseed.engine.credentials import Keyring
+    from bulkseed.cli.session import beside, open_target, stop_on_signals
+    from bulkseed.client.credentials import SignerCache
     from bulkseed.engine.stop import Stop
-    from bulkseed.engine.transport import open_transport
+    from bulkseed.jobs.load_test import Bench, synthetic
+    from bulkseed.jobs.load_test_cleanup import remove
+    from bulkseed.pacing.clock import Clock
+    from bulkseed.transport.choose import open_transport
 
     run_id, stop, clock, manifests = os.urandom(4).hex(), Stop(), Clock(), given["manifests"]
     ladder = _ladder(given)
@@ -154,9 +154,9 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
             target.endpoint, connections=given["connections"], ca_file=target_options.ca_file
         )
         transport = await stack.enter_async_context(opening)
-        keyring = Keyring(target, clock)
-        await keyring.signer()  # without credentials nothing begins
-        bench = Bench(transport, keyring, clock, stop)
+        signers = SignerCache(target, clock)
+        await signers.signer()  # without credentials nothing begins
+        bench = Bench(transport, signers, clock, stop)
         show = _print_rung if given["output"] == "text" else None
         async with beside((stop_on_signals, stop)):
             knee = await bench.climb(definitions, ladder, given["p99"] / 1000, show)
@@ -168,7 +168,7 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
             if not given["keep"]:
                 qps = given["delete_qps"]
                 qps = (knee or ladder[0][0]) if qps is None else qps
-                left = await remove(ours, transport, keyring, clock, qps)
+                left = await remove(ours, transport, signers, clock, qps)
     return {
         "run_id": run_id,
         "endpoint": target.endpoint,

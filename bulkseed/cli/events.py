@@ -14,7 +14,7 @@ import anyio
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import AttemptRecord
 from bulkseed.model import Row, Summary
-from bulkseed.policy.undo import Removal, Undone
+from bulkseed.policy.rollback import Removal, Undone
 
 log = logging.getLogger("bulkseed.run")
 

@@ -39,9 +39,9 @@ def explain(**given: Any) -> int:
     before anything is computed from it, and so is the security token of temporary credentials. Without
     credentials in the environment an example key signs.
     """
-    from bulkseed.engine.endpoint import parse_endpoint
+    from bulkseed.transport.endpoint import parse_endpoint
 
-    o.need_manifests(given["manifests"])
+    o.require_manifests(given["manifests"])
     target = o.TargetOptions.of(given)
     if target.embedded:
         raise UsageError(
@@ -74,10 +74,10 @@ def _find(given: dict[str, Any]) -> SecretDefinition:
 
 
 def _explanation(definition: SecretDefinition, target: o.TargetOptions, credentials: Credentials) -> str:
-    from bulkseed.engine.client import new_nonce
+    from bulkseed.client.nonce import new_nonce
     from bulkseed.wire.actions import create_secret
-    from bulkseed.wire.explain import layers
-    from bulkseed.wire.signing import SIGNATURES
+    from bulkseed.wire.signing.layers import layers
+    from bulkseed.wire.signing.verify import SIGNATURES
 
     url = target.url
     call = create_secret.encode(definition)

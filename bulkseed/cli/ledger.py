@@ -11,12 +11,12 @@ import orjson
 
 from bulkseed.cli import options as o
 from bulkseed.cli.render import print_counts, print_json
+from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row
-from bulkseed.words import moment
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
-    from bulkseed.ledger.audit import Finding
+    from bulkseed.ledger.audit.run import Finding
 
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
@@ -137,7 +137,7 @@ def audit(**given: Any) -> int:
     ledger cannot be read or belongs to another target.
     """
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.audit import audit as audit_ledger
+    from bulkseed.ledger.audit.run import audit as audit_ledger
 
     path, in_json = given["path"], given["output"] == "json"
     absent = _Absent(echo=not in_json)
@@ -178,7 +178,7 @@ class _Absent:
 
     def finding(self, looked: int) -> Finding:
         """Sum up, `looked` rows having been looked for."""
-        from bulkseed.ledger.audit import Finding
+        from bulkseed.ledger.audit.run import Finding
 
         reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(self._reasons.items()))
         detail = f"of {looked:,}, {reasons}" if reasons else f"{looked:,} do"
@@ -186,14 +186,14 @@ class _Absent:
 
 
 async def _look(opened: LedgerReader, target_options: o.TargetOptions, absent: _Absent) -> int:
-    from bulkseed.cli.running import open_target
+    from bulkseed.cli.session import open_target
     from bulkseed.engine.ask import open_questioner
-    from bulkseed.engine.existence import look_for
-    from bulkseed.ledger import need_target
+    from bulkseed.jobs.existence_audit import find_absent
+    from bulkseed.ledger import require_target
     from bulkseed.model import SETTLED
 
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, 0)
-        need_target(opened, target, binding=target_options.binding)
+        require_target(opened, target, binding=target_options.binding)
         service = await stack.enter_async_context(open_questioner(target))
-        return await look_for(service, opened.rows(SETTLED), absent)
+        return await find_absent(service, opened.rows(SETTLED), absent)

@@ -33,7 +33,7 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def need_manifests(manifests: tuple[str, ...]) -> None:
+def require_manifests(manifests: tuple[str, ...]) -> None:
     """Refuse a call without a manifest.
 
     Raises:
@@ -256,20 +256,20 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
     return Path(f"{path.name}.{kind}.db")
 
 
-def need_same_target(ledger: LedgerReader, options: TargetOptions) -> None:
+def require_same_target(ledger: LedgerReader, options: TargetOptions) -> None:
     """Refuse a ledger that is bound to another target, without asking for credentials.
 
     Raises:
         LedgerTargetError: it belongs to another target.
     """
-    from bulkseed.ledger import need_target
+    from bulkseed.ledger import require_target
     from bulkseed.model import Credentials, SecretValue, Target
 
     nobody = Credentials("", SecretValue(""))  # which service it is does not depend on who asks
-    need_target(ledger, Target(options.url, options.region, nobody), binding=options.binding)
+    require_target(ledger, Target(options.url, options.region, nobody), binding=options.binding)
 
 
-def need_applies(ledger: LedgerReader) -> None:
+def require_applies(ledger: LedgerReader) -> None:
     """Refuse a ledger that verifies have written: what they have read back is no sign of what was applied.
 
     Raises:

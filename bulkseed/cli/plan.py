@@ -15,11 +15,11 @@ import click
 
 from bulkseed.cli import options as o
 from bulkseed.cli.render import print_json, print_table
+from bulkseed.humanize import duration, number
 from bulkseed.model import InvalidLine, Outcome
-from bulkseed.words import duration, number
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
-    from bulkseed.engine.preflight import Preflight
+    from bulkseed.jobs.preflight import Preflight
     from bulkseed.ledger.preview import Preview
 
 BLOCK = 2048
@@ -50,7 +50,7 @@ def plan(**given: Any) -> int:
 
         print_json(definition_schema())
         return 0
-    o.need_manifests(given["manifests"])
+    o.require_manifests(given["manifests"])
     made = make_plan(given, online=given["online"])
     print_plan(made, given["output"])
     return made.exit_code
@@ -123,7 +123,7 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
     """
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
-    from bulkseed.manifest.only import read_selection
+    from bulkseed.manifest.selection import read_selection
 
     target = o.TargetOptions.of(given)
     made = Plan(o.ledger_path_for(given["manifests"], given["ledger_path"]), given["qps"])
@@ -133,8 +133,8 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
         entries = read_selection(given["only"]).of(manifest) if given.get("only") else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         if ledger is not None:
-            o.need_same_target(ledger, target)
-            o.need_applies(ledger)
+            o.require_same_target(ledger, target)
+            o.require_applies(ledger)
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
@@ -158,9 +158,9 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
 
 
 async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) -> Preflight:
-    from bulkseed.cli.running import open_target
+    from bulkseed.cli.session import open_target
     from bulkseed.engine.ask import open_questioner
-    from bulkseed.engine.preflight import look
+    from bulkseed.jobs.preflight import look
 
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, made.qps)

@@ -20,9 +20,9 @@ from bulkseed.cli.logs import in_json
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError
+from bulkseed.humanize import duration, number
 from bulkseed.manifest import Manifest
 from bulkseed.model import Outcome
-from bulkseed.words import duration, number
 
 BAR_EVERY = 0.25
 LINE_EVERY = 5.0

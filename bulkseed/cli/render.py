@@ -8,9 +8,9 @@ from typing import Any
 import click
 import orjson
 
+from bulkseed.humanize import duration, number
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.advice import MEANINGS
-from bulkseed.words import duration, number
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -36,8 +36,8 @@ def report(ledger: Path, output: Path | None) -> int:
     from importlib.metadata import version
 
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.audit import audit
-    from bulkseed.ledger.file import in_words
+    from bulkseed.ledger.audit.run import audit
+    from bulkseed.ledger.sqlite.file import in_words
     from bulkseed.report.numbers import Check, read_numbers
 
     path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")

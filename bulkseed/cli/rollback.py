@@ -12,12 +12,12 @@ import click
 from bulkseed.cli import options as o
 from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
+from bulkseed.humanize import duration, number
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.undo import Removal, Undone
-from bulkseed.words import duration, number
+from bulkseed.policy.rollback import Removal, Undone
 
 if TYPE_CHECKING:
-    from bulkseed.engine.rollback import RolledBack
+    from bulkseed.jobs.rollback import RolledBack
 
 LISTED = 10
 """The most names in a preview."""
@@ -80,12 +80,12 @@ def rollback(**given: Any) -> int:
 
 
 def _preview(given: dict[str, Any]) -> None:
-    from bulkseed.cli.running import this_call
+    from bulkseed.cli.session import this_call
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.rollbacks import forecast, rolled_back
 
     with read_ledger(given["path"]) as ledger:
-        o.need_same_target(ledger, o.TargetOptions.of(given))
+        o.require_same_target(ledger, o.TargetOptions.of(given))
         seen, undone, doubtful = forecast(ledger, LISTED), rolled_back(ledger), ledger.status().in_doubt
     others, doubtful = seen.others - undone, doubtful - seen.unfinished
     qps, days = given["qps"], None if given["force"] else given["recovery_days"]
@@ -128,11 +128,11 @@ def _preview(given: dict[str, Any]) -> None:
 async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> RolledBack:
     from bulkseed.cli import events
     from bulkseed.cli.progress import Work, watch
-    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
-    from bulkseed.engine.rollback import Deletion
-    from bulkseed.engine.rollback import rollback as roll_back
+    from bulkseed.cli.session import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
+    from bulkseed.jobs.rollback import Deletion
+    from bulkseed.jobs.rollback import rollback as roll_back
     from bulkseed.ledger import open_ledger
     from bulkseed.ledger.rollbacks import forecast
 
@@ -185,7 +185,7 @@ def _print(found: RolledBack) -> None:
 
 
 def _say_what_next(found: RolledBack) -> None:
-    from bulkseed.cli.running import this_call
+    from bulkseed.cli.session import this_call
 
     if found.run.exit_code == 130:
         click.echo(f"interrupted; to resume: {this_call()}", err=True)

@@ -57,9 +57,9 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
     and the secret is the one in DATA-DIR/access-key.
     """  # fmt: skip
     from bulkseed.model import SecretValue
-    from bulkseed.service.local import Ready
-    from bulkseed.service.local import serve as serve_until_told
     from bulkseed.service.options import ServiceOptions
+    from bulkseed.service.shell.local import Ready
+    from bulkseed.service.shell.local import serve as serve_until_told
 
     set_up_logging(log_level, log_format)
     secret = os.environ.get("BULKSEED_SERVE_ACCESS_KEY_SECRET")

@@ -15,11 +15,11 @@ from bulkseed.cli import options as o
 from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Rules
-from bulkseed.policy.readback import Verified, verified
+from bulkseed.policy.options import Rules
+from bulkseed.policy.verify import Verified, verified
 
 if TYPE_CHECKING:
-    from bulkseed.engine.verify import Verification
+    from bulkseed.jobs.verify import Verification
     from bulkseed.model import Row
 
 LISTED = 1000
@@ -67,7 +67,7 @@ def verify(**given: Any) -> int:
     3 stopped early, 4 the ledger cannot be used, 130 interrupted.
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given["log_level"], given["log_format"])
-    o.need_manifests(given["manifests"])
+    o.require_manifests(given["manifests"])
     found = anyio.run(_verify, o.TargetOptions.of(given), given, backend_options=o.loop_options())
     _print(found, given["output"])
     _say_what_next(found, resumed=given["resume"])
@@ -77,10 +77,10 @@ def verify(**given: Any) -> int:
 async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Verification:
     from bulkseed.cli import events
     from bulkseed.cli.progress import Work, watch
-    from bulkseed.cli.running import beside, on_record, open_target, stop_on_signals
+    from bulkseed.cli.session import beside, on_record, open_target, stop_on_signals
     from bulkseed.engine.stats import Stats
     from bulkseed.engine.stop import Stop
-    from bulkseed.engine.verify import verify as read_back
+    from bulkseed.jobs.verify import verify as read_back
     from bulkseed.ledger import open_ledger
 
     manifests, qps = given["manifests"], given["qps"]
@@ -155,7 +155,7 @@ def _print(found: Verification, output: str) -> None:
 
 
 def _say_what_next(found: Verification, *, resumed: bool) -> None:
-    from bulkseed.cli.running import this_call
+    from bulkseed.cli.session import this_call
 
     again = this_call() + ("" if resumed else " --resume")
     if found.run.exit_code == 130:

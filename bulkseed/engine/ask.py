@@ -10,18 +10,20 @@ from typing import TypeVar
 
 import anyio
 
-from bulkseed.engine.client import new_nonce, plain_code
-from bulkseed.engine.clock import Clock, ServiceTime
-from bulkseed.engine.credentials import Keyring
-from bulkseed.engine.lanes import pacers
-from bulkseed.engine.pacer import Pacer
-from bulkseed.engine.transport import open_transport
+from bulkseed.client.credentials import SignerCache
+from bulkseed.client.nonce import new_nonce
+from bulkseed.client.sanitize import plain_code
+from bulkseed.client.service_time import ServiceTime
 from bulkseed.errors import ServiceError
-from bulkseed.model import Fault, Lost, Target
+from bulkseed.model import Fault, NoReply, Target
+from bulkseed.pacing.clock import Clock
+from bulkseed.pacing.pacer import Pacer
+from bulkseed.pacing.quotas import pacers
 from bulkseed.policy.advice import advice
 from bulkseed.policy.backoff import RetryPolicy, delay
 from bulkseed.policy.verdicts import Verdict, classify
-from bulkseed.wire.message import Call, Lane, Response, Transport
+from bulkseed.transport.choose import open_transport
+from bulkseed.wire.message import Call, QuotaGroup, Response, Transport
 
 T = TypeVar("T")
 
@@ -35,19 +37,21 @@ class Questioner:
     def __init__(
         self,
         transport: Transport,
-        keyring: Keyring,
-        lanes: Mapping[Lane, Pacer],
+        signers: SignerCache,
+        lanes: Mapping[QuotaGroup, Pacer],
         clock: Clock,
         retry: RetryPolicy,
     ) -> None:
         self.time = ServiceTime()
         self._transport = transport
-        self._keyring = keyring
+        self._keyring = signers
         self._lanes = lanes
         self._clock = clock
         self._retry = retry
 
-    async def ask(self, lane: Lane, call: Call, read: Callable[[Response], T | Fault | Lost]) -> T | Fault:
+    async def ask(
+        self, lane: QuotaGroup, call: Call, read: Callable[[Response], T | Fault | NoReply]
+    ) -> T | Fault:
         """Return what `read` finds in the reply, or the service's refusal.
 
         Raises:
@@ -58,7 +62,7 @@ class Questioner:
         while True:
             attempt += 1
             answer = await self._attempt(lane, call, read)
-            if not isinstance(answer, Fault | Lost):
+            if not isinstance(answer, Fault | NoReply):
                 return answer
             verdict = classify(answer)
             if isinstance(answer, Fault) and verdict not in _REPEATED and verdict is not Verdict.ABORT:
@@ -72,8 +76,8 @@ class Questioner:
                 await anyio.sleep(delay(self._retry, attempt, random.random()))  # noqa: S311  # jitter
 
     async def _attempt(
-        self, lane: Lane, call: Call, read: Callable[[Response], T | Fault | Lost]
-    ) -> T | Fault | Lost:
+        self, lane: QuotaGroup, call: Call, read: Callable[[Response], T | Fault | NoReply]
+    ) -> T | Fault | NoReply:
         pacer = self._lanes[lane]
         permit = await pacer.acquire()
         assert permit is not None  # noqa: S101  # these lanes are never closed
@@ -83,7 +87,7 @@ class Questioner:
             response = await self._transport.send(request, permit.written)
         finally:
             permit.release()
-        if isinstance(response, Lost):
+        if isinstance(response, NoReply):
             return response
         self.time.saw(response, self._clock.time)
         answer = read(response)
@@ -102,8 +106,8 @@ class Questioner:
 _REPEATED = {Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK}
 
 
-def _refusal(answer: Fault | Lost) -> str:
-    if isinstance(answer, Lost):
+def _refusal(answer: Fault | NoReply) -> str:
+    if isinstance(answer, NoReply):
         return f"the service does not answer: {answer.reason}"
     told = advice(answer.code)
     return f"{answer.code}: {told.meaning}; {told.action}"
@@ -118,7 +122,7 @@ async def open_questioner(target: Target, retry: RetryPolicy | None = None) -> A
         UsageError: the target's endpoint makes no sense.
     """
     clock = Clock()
-    keyring = Keyring(target, clock)
-    await keyring.signer()
+    signers = SignerCache(target, clock)
+    await signers.signer()
     async with open_transport(target.endpoint, connections=IN_FLIGHT, ca_file=target.ca_file) as transport:
-        yield Questioner(transport, keyring, pacers({}, clock), clock, retry or RetryPolicy())
+        yield Questioner(transport, signers, pacers({}, clock), clock, retry or RetryPolicy())

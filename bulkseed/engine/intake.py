@@ -13,12 +13,12 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from concurrent.futures import Executor
 from itertools import islice
 
-from bulkseed.engine.clock import Clock
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import Admission, Claim, Ledger
 from bulkseed.model import InvalidLine, ManifestEntry
+from bulkseed.pacing.clock import Clock
 
 LARGEST_BLOCK = 2048
 LARGEST_BYTES = 4 << 20
@@ -164,7 +164,7 @@ class Intake:
     def _write_and_admit(self, entries: list[ManifestEntry], *, claim: bool) -> Admission:
         """Admit and count, both in the ledger's thread: a run that is cancelled meanwhile counts right."""
         now = self._clock.time()
-        admission = self._recorder.write_and(lambda: self._ledger.admit(entries, now, claim=claim))
+        admission = self._recorder.commit_with(lambda: self._ledger.admit(entries, now, claim=claim))
         self._stats.admitted(len(entries), admission.settled, len(admission.invalid))
         return admission
 

@@ -45,9 +45,9 @@ class Recorder:
 
     async def disown(self, row_id: int) -> None:
         """Put on disk that a secret is not ours."""
-        await self.do(lambda: self.write_and(lambda: self._ledger.disown(row_id)))
+        await self.do(lambda: self.commit_with(lambda: self._ledger.disown(row_id)))
 
-    def write_and(self, work: Callable[[], T]) -> T:
+    def commit_with(self, work: Callable[[], T]) -> T:
         """Write what has been collected and do `work`, in one commit. Call it in the ledger's thread.
 
         Raises:
@@ -70,11 +70,11 @@ class Recorder:
         Raises:
             LedgerError: it could not be written.
         """
-        return self._executor.submit(lambda: self.write_and(work)).result()
+        return self._executor.submit(lambda: self.commit_with(work)).result()
 
     async def flush(self) -> None:
         """Write what has been collected."""
-        await self.do(lambda: self.write_and(lambda: None))
+        await self.do(lambda: self.commit_with(lambda: None))
 
     async def flush_regularly(self) -> None:
         """Write whenever nothing else has written for a quarter of a second, until cancelled."""

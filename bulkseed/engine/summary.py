@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bulkseed.engine.pacer import Pacer
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import LedgerReader
 from bulkseed.model import Outcome, Summary, Target
+from bulkseed.pacing.pacer import Pacer
 
 
 def summarise(
@@ -42,7 +42,7 @@ def summarise(
     )
 
 
-def need_truth(summary: Summary, ledger: LedgerReader) -> None:
+def check_against_ledger(summary: Summary, ledger: LedgerReader) -> None:
     """Hold a run's summary against what the ledger has counted for it, in the same commits as its rows.
 
     Raises:

@@ -1,9 +1,9 @@
 """What happened, row by row: a SQLite file that knows what is settled, to be sent, and in doubt."""
 
-from bulkseed.ledger.entries import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.ledger import Ledger
-from bulkseed.ledger.opening import need_target, open_ledger
+from bulkseed.ledger.open import open_ledger, require_target
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
+from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.rows import iso, row_as_dict
 
 __all__ = [
@@ -18,8 +18,8 @@ __all__ = [
     "Settlement",
     "Status",
     "iso",
-    "need_target",
     "open_ledger",
     "read_ledger",
+    "require_target",
     "row_as_dict",
 ]

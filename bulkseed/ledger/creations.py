@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from bulkseed.ledger.bulk import Statement
-from bulkseed.ledger.entries import Creation
+from bulkseed.ledger.records import Creation
+from bulkseed.ledger.sqlite.bulk_insert import Statement
 
 _ADD = Statement(
     "INSERT OR IGNORE INTO creations (run, id, sent_at, latency, request_id, arn)"

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger.block import Block
+from bulkseed.ledger.admission import Block
 from bulkseed.ledger.creations import add_creations
-from bulkseed.ledger.entries import Admission, AttemptRecord, Creation, Settlement
-from bulkseed.ledger.file import checkpoint, in_words, this_host
-from bulkseed.ledger.lock import WriterLock
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement
+from bulkseed.ledger.sqlite.file import checkpoint, in_words, this_host
+from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """
@@ -85,7 +85,7 @@ class Ledger(LedgerReader):
         self,
         run_id: str,
         manifests: Iterable[str],
-        limits: Mapping[Lane, float],
+        limits: Mapping[QuotaGroup, float],
         now: float,
         command: str = "apply",
     ) -> float | None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from bulkseed.ledger.file import in_words
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.sqlite.file import in_words
 from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _NAMES = """

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger.file import connect_read_only, in_words, is_new, reachable, warn_of_lost_log
+from bulkseed.ledger.sqlite.file import connect_read_only, in_words, is_new, reachable, warn_of_lost_log
 from bulkseed.model import Outcome, Row
 
 _ROWS = """

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bulkseed.ledger.creations import fold
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
-from bulkseed.policy.undo import Removal, Undone
+from bulkseed.policy.rollback import Removal, Undone
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS rollbacks (  -- what rollbacks did; made by the first one

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from bulkseed.manifest.formats import FORMATS, reader_for
+from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.source import BrokenError, Progress, decompressor, file_blocks
 
 _ENTRY = re.compile(rb"\n[^\S\n]*+[^\s#]")  # a line that is neither blank nor a comment

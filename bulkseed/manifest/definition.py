@@ -2,7 +2,7 @@
 
 Rules that live here: which keys a definition may have (`KEYS`) and which forms their values (`_to_text`),
 what is said about an unknown key, and which defaults are allowed. Values that are asked for are made in
-`value_from`. What the API accepts is decided in `bulkseed.wire.rules`.
+`value_from`. What the API accepts is decided in `bulkseed.wire.validation.parameters`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import orjson
 
 from bulkseed.errors import UsageError
 from bulkseed.manifest import value_from
-from bulkseed.manifest.lines import Unreadable
+from bulkseed.manifest.formats.lines import Unreadable
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
-from bulkseed.wire import limits
-from bulkseed.wire.rules import CHECKS, Problem, boolean, definition_problems
-from bulkseed.wire.secret_types import created_name
+from bulkseed.wire.validation import limits
+from bulkseed.wire.validation.parameters import CHECKS, Problem, boolean, definition_problems
+from bulkseed.wire.validation.secret_types import created_name
 
 Defaults = tuple[tuple[str, str], ...]
 

@@ -14,10 +14,10 @@ from typing import Self
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
-from bulkseed.manifest.each import Found, Templates, entry_names
-from bulkseed.manifest.formats import FORMATS, reader_for
-from bulkseed.manifest.lines import Item, Unreadable
+from bulkseed.manifest.formats.lines import Item, Unreadable
+from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.source import BrokenError, Progress, Readable, decompressor, file_blocks, stream_blocks
+from bulkseed.manifest.templates.expand import Found, Templates, entry_names
 from bulkseed.model import ManifestEntry, Origin
 
 STANDARD_INPUT = "-"

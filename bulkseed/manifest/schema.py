@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from bulkseed.manifest import value_from
-from bulkseed.wire import limits
-from bulkseed.wire.secret_types import MANAGED, ManagedType
+from bulkseed.wire.validation import limits
+from bulkseed.wire.validation.secret_types import MANAGED, ManagedType
 
 Schema = dict[str, Any]
 

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bulkseed.wire import limits
-from bulkseed.wire.rules import is_unicode
+from bulkseed.wire.validation import limits
+from bulkseed.wire.validation.parameters import is_unicode
 
 PARAMETER = "SecretDataFrom"
 

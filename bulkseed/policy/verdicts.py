@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from bulkseed.model import Fault, Lost
+from bulkseed.model import Fault, NoReply
 
 
 class Verdict(Enum):
@@ -78,20 +78,20 @@ def _matches(rule: Rule, fault: Fault) -> bool:
     return fault.code == rule.code
 
 
-def classify(answer: Fault | Lost) -> Verdict:
+def classify(answer: Fault | NoReply) -> Verdict:
     """Return the verdict on an answer that is not a success. Never raises; unknown is never success."""
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoReply):
         return Verdict.ABORT if answer.fatal else Verdict.RETRY
     return next(rule.verdict for rule in RULES if _matches(rule, answer))
 
 
-def maybe_applied(answer: Fault | Lost) -> bool:
+def maybe_applied(answer: Fault | NoReply) -> bool:
     """Tell whether the service may have carried the request out although it did not say so.
 
     A 5xx can come after the commit, and an answer that is no KMS error (a proxy's page) says nothing of it.
     Only a 4xx with a code says that nothing was done.
     """
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoReply):
         return answer.maybe_applied
     is_kms = 400 <= answer.status < 500 and not answer.code.startswith("HTTP") and answer.code != "Unreadable"
     return not is_kms

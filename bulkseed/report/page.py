@@ -10,7 +10,7 @@ from collections import Counter
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bulkseed import words
+from bulkseed import humanize as words
 from bulkseed.model import Outcome
 from bulkseed.policy.advice import MEANINGS
 from bulkseed.report import plots

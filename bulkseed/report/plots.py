@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
+from bulkseed.humanize import axis_unit, duration, milliseconds
 from bulkseed.report.attempts import Kind, Latencies
 from bulkseed.report.timeline import WIDTHS, Slot, Timeline
-from bulkseed.words import axis_unit, duration, milliseconds
 
 COLOURS = {
     "ink": "#000001",

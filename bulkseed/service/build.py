@@ -9,20 +9,20 @@ from pathlib import Path
 
 from bulkseed.errors import UsageError
 from bulkseed.model import Credentials, SecretValue
-from bulkseed.service.account import Account
-from bulkseed.service.auth import Authority
+from bulkseed.service.access.account import Account
+from bulkseed.service.access.policies import Policies, read_policies
+from bulkseed.service.access.quota import Quota
+from bulkseed.service.access.signatures import Authority
 from bulkseed.service.context import Service
-from bulkseed.service.keys import Keys
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
-from bulkseed.service.policies import Policies, read_policies
-from bulkseed.service.private import private_file
-from bulkseed.service.quota import Quota
 from bulkseed.service.rotation import Rotation
-from bulkseed.service.store import Store
-from bulkseed.service.vault import Vault
-from bulkseed.wire.message import Lane
-from bulkseed.wire.signing import AccessKey
+from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.key_file import private_file
+from bulkseed.service.storage.keys import Keys
+from bulkseed.service.storage.store import Store
+from bulkseed.wire.message import QuotaGroup
+from bulkseed.wire.signing.verify import AccessKey
 
 
 def build_kms(options: ServiceOptions, real: Collection[str] = ()) -> tuple[Kms, Credentials]:
@@ -48,9 +48,9 @@ def build_kms(options: ServiceOptions, real: Collection[str] = ()) -> tuple[Kms,
             authority=Authority({**policies.keys, root.id: root}),
             quota=Quota(
                 {
-                    Lane.CREATE: options.create_qps,
-                    Lane.READ: options.read_qps,
-                    Lane.MANAGE: options.manage_qps,
+                    QuotaGroup.CREATE: options.create_qps,
+                    QuotaGroup.READ: options.read_qps,
+                    QuotaGroup.MANAGE: options.manage_qps,
                 }
             ),
             store=store,

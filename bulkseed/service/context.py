@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import orjson
 
 from bulkseed.model import Fault
-from bulkseed.service.account import Account
-from bulkseed.service.auth import Authority
-from bulkseed.service.keys import Keys
-from bulkseed.service.policies import Policies
-from bulkseed.service.quota import Quota
+from bulkseed.service.access.account import Account
+from bulkseed.service.access.policies import Policies
+from bulkseed.service.access.quota import Quota
+from bulkseed.service.access.signatures import Authority
 from bulkseed.service.rotation import Rotation
-from bulkseed.service.store import Secret, Store
-from bulkseed.service.vault import Vault
+from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.keys import Keys
+from bulkseed.service.storage.store import Secret, Store
 from bulkseed.wire.fault import fault
-from bulkseed.wire.signing import Caller
+from bulkseed.wire.signing.verify import Caller
 
 
 @dataclass(slots=True)

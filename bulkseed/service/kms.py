@@ -12,24 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bulkseed.model import Fault
-from bulkseed.service import (
-    deletion,
-    describe,
-    key_actions,
-    metadata,
-    password_actions,
-    rotation_actions,
-    secrets,
-    versions,
-)
 from bulkseed.service.context import Context, Service
+from bulkseed.service.handlers import deletion, describe, secrets, versions
+from bulkseed.service.handlers import keys as key_actions
+from bulkseed.service.handlers import random_password as password_actions
+from bulkseed.service.handlers import rotation as rotation_actions
+from bulkseed.service.handlers import tags as metadata
 from bulkseed.service.rotation import Job
 from bulkseed.wire.actions import ACTIONS
-from bulkseed.wire.actions.shape import Document
-from bulkseed.wire.document import content_type, render
+from bulkseed.wire.actions.codec import Document
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.fault import fault, invalid_parameter, respond
 from bulkseed.wire.message import API_VERSION, Request, Response
+from bulkseed.wire.render import content_type, render
 
 BODY_LIMIT = 1 << 20
 """Bytes of a body; the largest legal one is a value and a policy, percent-encoded: about 190 KB."""

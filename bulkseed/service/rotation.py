@@ -20,14 +20,14 @@ from typing import Any
 import orjson
 
 from bulkseed.model import Fault, SecretValue
-from bulkseed.service.keys import Keys
+from bulkseed.service.access.quota import Window
 from bulkseed.service.passwords import LETTERS_AND_DIGITS, ROTATION_CLASSES, random_password
-from bulkseed.service.quota import Window
-from bulkseed.service.stages import VERSIONS_KEPT, make_room, move_stage
-from bulkseed.service.store import CURRENT, PREVIOUS, Secret, Store, Version
-from bulkseed.service.vault import TamperedError, Vault
+from bulkseed.service.storage.envelope import TamperedError, Vault
+from bulkseed.service.storage.keys import Keys
+from bulkseed.service.storage.stages import VERSIONS_KEPT, make_room, move_stage
+from bulkseed.service.storage.store import CURRENT, PREVIOUS, Secret, Store, Version
 from bulkseed.wire.fault import fault
-from bulkseed.wire.secret_types import json_object
+from bulkseed.wire.validation.secret_types import json_object
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import orjson
 
 from bulkseed.model import Fault
-from bulkseed.wire.document import content_type, render
 from bulkseed.wire.message import Response
+from bulkseed.wire.render import content_type, render
 
 FAULTS: dict[str, tuple[int, str]] = {
     "DryRunOperationError": (400, "The request is valid, but it is a dry run."),

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
 
 API_VERSION = "2016-01-20"
 
 
-class Lane(StrEnum):
+class QuotaGroup(StrEnum):
     """A group of actions that share one quota per account and region."""
 
     CREATE = "create"  # CreateSecret, DeleteSecret
@@ -60,10 +60,10 @@ class Response:
 class Transport(Protocol):
     """Carries one request to the service and its answer back."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Send `request`; never raises for what the network or the service does.
 
         `on_write` is called at most once, at the moment the first byte is handed to the kernel: pacing counts
-        from there. If it was not called, nothing was sent and `Lost.maybe_applied` is False.
+        from there. If it was not called, nothing was sent and `NoReply.maybe_applied` is False.
         """
         ...

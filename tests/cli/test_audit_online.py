@@ -12,12 +12,12 @@ from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
 
 from bulkseed.engine.ask import open_questioner
-from bulkseed.engine.existence import look_for
 from bulkseed.errors import LedgerDamagedError
+from bulkseed.jobs.existence_audit import find_absent
 from bulkseed.ledger import open_ledger
 from bulkseed.model import Outcome, Row
-from bulkseed.service.local import local_service
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.local import local_service
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 
@@ -117,7 +117,7 @@ async def test_a_ledger_that_cannot_be_read_on_is_one_clear_error() -> None:
 
     async with local_service(ServiceOptions()) as target, open_questioner(target) as service:
         with pytest.raises(LedgerDamagedError):
-            await look_for(service, rows(), lambda _row, _why: None)
+            await find_absent(service, rows(), lambda _row, _why: None)
 
 
 def test_another_target_is_refused(tmp_path: Path, endpoint: str) -> None:

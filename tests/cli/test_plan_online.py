@@ -17,16 +17,16 @@ from support.command import bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
 from bulkseed.engine.ask import Questioner, open_questioner
-from bulkseed.engine.preflight import look
 from bulkseed.errors import ServiceError
+from bulkseed.jobs.preflight import look
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.service.faults import KINDS, Arrival, Disturbance
-from bulkseed.service.local import local_service
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.faults import KINDS, Arrival, Disturbance
+from bulkseed.service.shell.local import local_service
 from bulkseed.wire.actions import create_key, create_secret, delete_secret, describe_key, disable_key
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 
@@ -261,7 +261,7 @@ async def test_questions_keep_to_the_quota_of_management() -> None:
 
     async with local_service(options, hook=note) as target, open_questioner(target) as service:
         call = describe_key.Request("no-such-key").encode()
-        asked = [service.ask(Lane.MANAGE, call, describe_key.Reply.read) for _ in range(60)]
+        asked = [service.ask(QuotaGroup.MANAGE, call, describe_key.Reply.read) for _ in range(60)]
         assert all(isinstance(answer, Fault) for answer in await asyncio.gather(*asked))
     assert len(times) == 60
     # The sender keeps to it exactly, as the pacer's tests see; a busy server notes arrivals late.
@@ -274,7 +274,7 @@ async def _create(target: Target, count: int) -> None:
         for i in range(count):
             call = create_secret.Request(f"app/{i:05d}", "v1", SecretValue("fake-value")).encode()
             # The lane only says how fast; the service here does not limit it.
-            assert not isinstance(await service.ask(Lane.READ, call, create_secret.Reply.read), Fault)
+            assert not isinstance(await service.ask(QuotaGroup.READ, call, create_secret.Reply.read), Fault)
 
 
 async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]:
@@ -292,7 +292,7 @@ async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]
 async def _delete(target: Target, name: str) -> None:
     async with open_questioner(target) as service:
         call = delete_secret.Request(name).encode()
-        assert not isinstance(await service.ask(Lane.CREATE, call, delete_secret.Reply.read), Fault)
+        assert not isinstance(await service.ask(QuotaGroup.CREATE, call, delete_secret.Reply.read), Fault)
 
 
 async def _make_keys(target: Target) -> tuple[str, str, str]:
@@ -300,12 +300,12 @@ async def _make_keys(target: Target) -> tuple[str, str, str]:
         good, disabled = [await _make_key(service) for _ in range(2)]
         asymmetric = await _make_key(service, "RSA_2048", "SIGN/VERIFY")
         call = disable_key.Request(disabled).encode()
-        assert not isinstance(await service.ask(Lane.MANAGE, call, disable_key.Reply.read), Fault)
+        assert not isinstance(await service.ask(QuotaGroup.MANAGE, call, disable_key.Reply.read), Fault)
     return good, disabled, asymmetric
 
 
 async def _make_key(service: Questioner, spec: str | None = None, usage: str | None = None) -> str:
     call = create_key.Request(key_spec=spec, key_usage=usage).encode()
-    made = await service.ask(Lane.MANAGE, call, create_key.Reply.read)
+    made = await service.ask(QuotaGroup.MANAGE, call, create_key.Reply.read)
     assert not isinstance(made, Fault)
     return made.key_metadata.key_id

@@ -31,7 +31,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.manifest import open_manifest
 from bulkseed.model import Origin, Outcome, SecretDefinition, SecretValue
-from bulkseed.policy.journey import OnExists, Rules
+from bulkseed.policy.options import OnExists, Rules
 from bulkseed.wire.actions import create_secret
 
 COLUMNS = 80

@@ -17,7 +17,7 @@ from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, s
 from support.stub_kms import StubKms
 
 from bulkseed.cli.events import EVENTS
-from bulkseed.cli.numbers import LATENCY, NUMBERS
+from bulkseed.cli.telemetry import LATENCY, NUMBERS
 
 CANARY = "canary-value-4711"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.engine.clock import ServiceTime
+from bulkseed.client.service_time import ServiceTime
 from bulkseed.wire.message import Response
 
 NOW = 1_767_225_600.0  # Thu, 01 Jan 2026 00:00:00 GMT

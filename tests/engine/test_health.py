@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bulkseed.engine.health import OUTAGE_AFTER, OUTAGE_FAILURES, Health
-from bulkseed.model import Lost, Outcome
-from bulkseed.policy.journey import Settled
+from bulkseed.engine.outage import OUTAGE_AFTER, OUTAGE_FAILURES, Health
+from bulkseed.model import NoReply, Outcome
+from bulkseed.policy.steps import Settled
 
-LOST = Lost("no reply in time", maybe_applied=True)
+LOST = NoReply("no reply in time", maybe_applied=True)
 
 
 class Time:

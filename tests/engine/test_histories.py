@@ -15,21 +15,13 @@ from support import virtual_clock
 from support.histories import History, check, histories
 from support.world import Network, World
 
-from bulkseed.engine.task import APPLY
+from bulkseed.engine.job import APPLY
 from bulkseed.ledger import Admission, Ledger
-from bulkseed.model import Lost, ManifestEntry
-from bulkseed.policy.journey import (
-    Aborted,
-    Answer,
-    Found,
-    Journey,
-    OnExists,
-    Rules,
-    Settled,
-    Step,
-    Traveller,
-    journey,
-)
+from bulkseed.model import ManifestEntry, NoReply
+from bulkseed.policy.create import journey
+from bulkseed.policy.options import OnExists, Rules
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.steps import Aborted, Answer, Found, Journey, Settled, Step
 from bulkseed.wire.message import Request, Response
 
 EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "700"))
@@ -63,7 +55,7 @@ class NoNotes(Ledger):
 class RowBeforeReply(Network):
     """Success is reported when a create is sent, not when it is answered."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Send, and believe."""
         if request.headers["x-acs-action"] != "CreateSecret":
             return await super().send(request, on_write)
@@ -76,7 +68,7 @@ class RowBeforeReply(Network):
         return Response(200, {}, b'{"RequestId": "3bf02f7a-015b-4f23-be0f-c0bd5d3b0d7c"}')
 
 
-def adopts_without_probing(rules: Rules, version_id: str, me: Traveller) -> Journey:
+def adopts_without_probing(rules: Rules, version_id: str, me: RetryState) -> Journey:
     """What exists after a doubt is taken for ours."""
     steps = journey(rules, version_id, me)
     answer: Answer | None = None
@@ -92,7 +84,7 @@ def adopts_without_probing(rules: Rules, version_id: str, me: Traveller) -> Jour
             answer = yield step
 
 
-def applies_the_policy_in_doubt(rules: Rules, version_id: str, me: Traveller) -> Journey:
+def applies_the_policy_in_doubt(rules: Rules, version_id: str, me: RetryState) -> Journey:
     """What exists is somebody else's, also after a doubt."""
     me.theirs = True
     return journey(rules, version_id, me)
@@ -105,7 +97,7 @@ def _ledger(kind: type[Ledger]) -> Callable[[World], None]:
     return prepare
 
 
-def _journey(wrong: Callable[[Rules, str, Traveller], Journey]) -> Callable[[World], None]:
+def _journey(wrong: Callable[[Rules, str, RetryState], Journey]) -> Callable[[World], None]:
     def prepare(world: World) -> None:
         world.task = APPLY._replace(journey=wrong)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from support.ledgers import LIMITS, START, definitions, target
 
-from bulkseed.engine.clock import Clock
 from bulkseed.engine.intake import Intake
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import open_ledger
 from bulkseed.model import ManifestEntry
+from bulkseed.pacing.clock import Clock
 
 
 async def test_last_block_is_handed_out_to_all_who_ask_while_it_is_claimed(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from support.histories import FOLDER
 from support.world import Trouble, World
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Origin, SecretDefinition, SecretValue, Summary
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Rules
+from bulkseed.policy.options import Rules
 from bulkseed.service.options import ServiceOptions
 
 TROUBLES = ["429", "500-before", "500-after", "drop-before", "drop-after", "truncate", "refused", "html-502"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.quota import most_in_one_second
 from support.virtual_clock import now, run
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 
 limits = st.one_of(
     st.floats(0.2, 3), st.integers(1, 30).map(float), st.floats(3, 80), st.sampled_from([150.0, 400.0])

@@ -8,7 +8,7 @@ import pytest
 from support.quota import CalendarWindow, Quota, Record, SlidingWindow, most_in_one_second, use
 from support.virtual_clock import now, run
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 
 
 def _with_jitter(

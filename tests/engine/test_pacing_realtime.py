@@ -10,7 +10,7 @@ import pytest
 import uvloop
 from support.quota import most_in_one_second
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])

@@ -10,7 +10,7 @@ import pytest
 from support.quota import CalendarWindow, Quota, Record, SlidingWindow, crowd, use
 from support.virtual_clock import now, run
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 
 JOIN, LEAVE, END = 10.0, 50.0, 75.0
 

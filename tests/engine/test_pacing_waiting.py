@@ -7,8 +7,8 @@ import math
 
 from support.virtual_clock import now, run
 
-from bulkseed.engine.pacer import Pacer, Permit
-from bulkseed.engine.retries import BURST, PER_SECOND, retry_bucket
+from bulkseed.pacing.pacer import Pacer, Permit
+from bulkseed.pacing.retry_bucket import BURST, PER_SECOND, retry_bucket
 
 
 async def _drain(pacer: Pacer) -> None:

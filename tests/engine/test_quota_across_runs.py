@@ -16,8 +16,8 @@ from support.world import Network, World
 
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.model import Lost, Origin, SecretDefinition, SecretValue
+from bulkseed.ledger.audit.run import audit
+from bulkseed.model import NoReply, Origin, SecretDefinition, SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
 
@@ -51,7 +51,7 @@ async def end_after(world: World, sends: int, how: str, qps: float) -> None:
     }
 
     class Watched(Network):
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
             def wrote() -> None:
                 nonlocal left
                 on_write()

@@ -66,7 +66,7 @@ async def test_what_is_heard_during_a_write_is_kept_for_the_next(ledger: Ledger)
             recorder.settled(Settlement(refused.row_id, Outcome.REJECTED, START + 2, code="Odd"))
 
         hear()
-        await recorder.do(lambda: recorder.write_and(hear))
+        await recorder.do(lambda: recorder.commit_with(hear))
         recorder.finish(lambda: None)
     counts = ledger.counts()
     assert (counts[Outcome.CREATED], counts[Outcome.REJECTED]) == (2, 2)

@@ -9,14 +9,23 @@ from pathlib import Path
 
 from support import virtual_clock
 
-from bulkseed.engine.clock import Clock
-from bulkseed.engine.retries import BURST, PER_SECOND
-from bulkseed.engine.seed import seed
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.apply import seed
 from bulkseed.ledger import open_ledger
-from bulkseed.model import Credentials, Lost, Origin, Outcome, SecretDefinition, SecretValue, Summary, Target
+from bulkseed.model import (
+    Credentials,
+    NoReply,
+    Origin,
+    Outcome,
+    SecretDefinition,
+    SecretValue,
+    Summary,
+    Target,
+)
+from bulkseed.pacing.clock import Clock
+from bulkseed.pacing.retry_bucket import BURST, PER_SECOND
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Rules
+from bulkseed.policy.options import Rules
 from bulkseed.wire.message import Request, Response
 
 WORKERS = 1000
@@ -29,7 +38,7 @@ class Down:
     def __init__(self) -> None:
         self.asked: list[float] = []
 
-    async def send(self, _request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, _request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Fail."""
         on_write()
         self.asked.append(virtual_clock.now())

@@ -17,13 +17,13 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, Trouble, World, outcomes
 
-from bulkseed.engine.rollback import Deletion, RolledBack, rollback
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.rollback import Deletion, RolledBack, rollback
 from bulkseed.ledger import open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.model import Fault, Lost, Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.ledger.audit.run import audit
+from bulkseed.model import Fault, NoReply, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.undo import Removal
+from bulkseed.policy.rollback import Removal
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import (
     create_secret,
@@ -286,7 +286,7 @@ class _Lossy(Network):
     people: _People = field(kw_only=True)
     history: History = field(kw_only=True)
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         answer = await super().send(request, on_write)
         if request.headers["x-acs-action"] != "DeleteSecret" or self.world.killed:
             return answer
@@ -295,7 +295,7 @@ class _Lossy(Network):
             return answer
         if self.history.quick:
             self.people.make_if_free(dict(parse_form(request.query) or [])["SecretName"])
-        return Lost("reply lost", maybe_applied=True)
+        return NoReply("reply lost", maybe_applied=True)
 
 
 async def _judge_rows(

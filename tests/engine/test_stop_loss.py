@@ -17,10 +17,10 @@ from support.histories import FOLDER
 from support.world import Network, World
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.model import Fault, Lost, Origin, Outcome, Row, SecretDefinition, SecretValue, Summary
+from bulkseed.ledger.audit.run import audit
+from bulkseed.model import Fault, NoReply, Origin, Outcome, Row, SecretDefinition, SecretValue, Summary
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import OnExists, Rules
+from bulkseed.policy.options import OnExists, Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.fault import respond
@@ -139,11 +139,11 @@ def test_a_service_that_cannot_be_reached_stops_the_run() -> None:
     class Nobody(Network):
         """No connection comes about."""
 
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
             """Fail to connect."""
             del request, on_write
             await asyncio.sleep(0.001)
-            return Lost("no connection to 127.0.0.1:1: Connection refused", maybe_applied=False)
+            return NoReply("no connection to 127.0.0.1:1: Connection refused", maybe_applied=False)
 
     async def test(folder: Path) -> None:
         world = World(folder, options=UNLIMITED)
@@ -196,18 +196,18 @@ class Outage(Network):
         self._began = virtual_clock.now() + begins
         self._ends = self._began + lasts
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Send, if there is anybody."""
         if not self._began <= virtual_clock.now() < self._ends:
             return await super().send(request, on_write)
         if self._kind == "refused":
             await asyncio.sleep(0.001)
-            return Lost("no connection", maybe_applied=False)
+            return NoReply("no connection", maybe_applied=False)
         on_write()
         self.world.sent.append(virtual_clock.now())
         if self._kind == "silent":
             await asyncio.sleep(30.0)
-            return Lost("no reply in time", maybe_applied=True)
+            return NoReply("no reply in time", maybe_applied=True)
         await asyncio.sleep(0.02)
         return Response(503, {"content-type": "text/html"}, b"<html>down</html>")
 

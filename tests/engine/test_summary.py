@@ -14,7 +14,7 @@ from support.histories import FOLDER
 from support.world import World
 
 from bulkseed.engine.stats import Stats
-from bulkseed.engine.summary import need_truth
+from bulkseed.engine.summary import check_against_ledger
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.model import InvalidLine, ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue, Summary
@@ -64,7 +64,7 @@ def ended(folder: Path) -> Iterator[tuple[Summary, Ledger]]:
 def test_a_true_summary_agrees_with_its_ledger(ended: tuple[Summary, Ledger]) -> None:
     """What a run says is what it counted, and is on record."""
     summary, ledger = ended
-    need_truth(summary, ledger)
+    check_against_ledger(summary, ledger)
     counts = {outcome: count for outcome, count in summary.outcomes.items() if count}
     assert counts == {Outcome.CREATED: 19, Outcome.EXISTING: 1, Outcome.INVALID: 1}
     run = ledger.last_run()
@@ -82,7 +82,7 @@ def test_a_summary_that_the_ledger_contradicts_is_refused(
     with ledger.transaction():
         ledger.connection.execute(f"UPDATE runs SET {column} = {column} + {by} WHERE id = 2")  # noqa: S608  # fixed text
     with pytest.raises(LedgerError, match=rf"run {summary.run_id} would be untrue .* on record .* audit"):
-        need_truth(summary, ledger)
+        check_against_ledger(summary, ledger)
 
 
 @pytest.mark.parametrize(
@@ -103,21 +103,21 @@ def test_a_summary_that_contradicts_itself_is_refused(
     outcomes[more] = outcomes.get(more, 0) + 50
     outcomes[less] = outcomes.get(less, 0) - 50
     with pytest.raises(LedgerError, match=f"{less} -"):
-        need_truth(replace(summary, outcomes=outcomes), ledger)
+        check_against_ledger(replace(summary, outcomes=outcomes), ledger)
 
 
 def test_the_sum_of_the_outcomes_is_checked(ended: tuple[Summary, Ledger]) -> None:
     """As many outcomes as definitions."""
     summary, ledger = ended
     with pytest.raises(LedgerError, match="sum of the outcomes 22, on record 21"):
-        need_truth(replace(summary, outcomes={**summary.outcomes, Outcome.CONFLICT: 1}), ledger)
+        check_against_ledger(replace(summary, outcomes={**summary.outcomes, Outcome.CONFLICT: 1}), ledger)
 
 
 def test_another_run_says_nothing_about_it(ended: tuple[Summary, Ledger]) -> None:
     """Only the counters of the same run can confirm a summary."""
     summary, ledger = ended
     with pytest.raises(LedgerError, match="is not its last one"):
-        need_truth(replace(summary, run_id="another"), ledger)
+        check_against_ledger(replace(summary, run_id="another"), ledger)
 
 
 def test_a_run_whose_counters_are_wrong_ends_in_an_error_and_loses_nothing(folder: Path) -> None:

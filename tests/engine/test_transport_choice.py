@@ -11,11 +11,11 @@ from support.hostile_server import answering, hostile_server
 from support.proxy import forward_proxy
 from support.transports import HEADERS, Sender
 
-from bulkseed.engine.endpoint import parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport
-from bulkseed.engine.session_transport import SessionTransport
-from bulkseed.engine.transport import open_transport
 from bulkseed.errors import UsageError
+from bulkseed.transport.choose import open_transport
+from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.raw import RawTransport
+from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -36,9 +36,9 @@ async def test_the_fast_transport_is_the_first_choice(caplog: pytest.LogCaptureF
             hostile_server(answering) as server,
             open_transport(server.url, connections=1) as transport,
         ):
-            assert isinstance(transport, FastTransport)
+            assert isinstance(transport, RawTransport)
             assert await Sender(transport).status() == 200
-    assert "transport: FastTransport" in caplog.text
+    assert "transport: RawTransport" in caplog.text
 
 
 async def test_only_posts_go_through_a_session() -> None:
@@ -133,7 +133,7 @@ async def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, no_proxy: 
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", no_proxy)
         async with open_transport(server.url, connections=1) as transport:
-            assert isinstance(transport, FastTransport)
+            assert isinstance(transport, RawTransport)
             assert await Sender(transport).status() == 200
         monkeypatch.delenv("NO_PROXY")
         assert proxy.heads == []

@@ -12,7 +12,7 @@ import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, silent, turns, with_length
 from support.transports import HEADERS, Opener, contract
 
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
 from bulkseed.wire.message import Request, Response
 
 # What is carried
@@ -241,7 +241,7 @@ async def test_bytes_that_nobody_asked_for_are_not_a_reply(open_to: Opener) -> N
             await sender.send()
             await turns(24)
             answer = await sender.send()
-            assert isinstance(answer, Lost) or answer.body == b"{}"
+            assert isinstance(answer, NoReply) or answer.body == b"{}"
 
 
 @contract
@@ -280,7 +280,9 @@ async def test_a_refused_connection_is_not_a_write(open_to: Opener) -> None:
         pass
     async with open_to(server.url) as sender:
         loss = await sender.loss()
-    assert loss == Lost(f"no connection to 127.0.0.1:{server.port}: Connection refused", maybe_applied=False)
+    assert loss == NoReply(
+        f"no connection to 127.0.0.1:{server.port}: Connection refused", maybe_applied=False
+    )
     assert sender.writes == 0
 
 
@@ -370,7 +372,7 @@ async def test_nothing_that_is_carried_is_logged(open_to: Opener, caplog: pytest
         async with hostile_server(script) as server, open_to(server.url) as sender:
             for _ in replies:
                 answer = await sender.send(request)
-                assert isinstance(answer, Lost)
+                assert isinstance(answer, NoReply)
                 reasons.append(answer.reason)
     assert canary not in caplog.text
     assert canary not in "".join(reasons)

@@ -9,17 +9,17 @@ import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
-from bulkseed.engine.endpoint import KEEP_ALIVE, parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport
-from bulkseed.engine.insides import obstacle, reads_heads_alone
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
+from bulkseed.transport.aiohttp_internals import incompatibility, reads_heads_alone
+from bulkseed.transport.endpoint import KEEP_ALIVE, parse_endpoint
+from bulkseed.transport.raw import RawTransport
 
 
 @pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
 async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> None:
     """Outside the range the fast transport is not used; the one installed is inside."""
-    assert version in (obstacle(version) or "")
-    assert obstacle() is None
+    assert version in (incompatibility(version) or "")
+    assert incompatibility() is None
 
 
 async def test_heads_are_read_alone_where_aiohttp_can() -> None:
@@ -32,7 +32,7 @@ async def test_a_connection_that_idled_long_is_not_used() -> None:
     """Load balancers forget idle connections without a word, so they are not trusted for long."""
     async with (
         hostile_server(answering) as server,
-        FastTransport(parse_endpoint(server.url), connections=2) as transport,
+        RawTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         await Sender(transport).status()
         (link,) = transport.links
@@ -52,7 +52,7 @@ async def test_a_reset_does_not_end_a_reply_without_a_length() -> None:
 
     async with (
         hostile_server(script) as server,
-        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).loss()
 
@@ -66,7 +66,7 @@ async def test_a_connection_that_speaks_unasked_is_closed() -> None:
 
     async with (
         hostile_server(script) as server,
-        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         for _ in range(2):
             assert await Sender(transport).status() == 200
@@ -82,13 +82,13 @@ async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
 
     async with (
         hostile_server(script) as server,
-        FastTransport(parse_endpoint(server.url), connections=2) as transport,
+        RawTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         now = asyncio.get_running_loop().time()
         early, late = [await transport._new_link(now + 5.0) for _ in range(2)]
         pending = early.exchange(b"x", now + 5.0, lambda: None)
         async with asyncio.timeout(2.0):
-            assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), Lost)
+            assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), NoReply)
         assert not pending.done()
 
 
@@ -98,14 +98,14 @@ async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None
 
     async with (
         hostile_server(answering) as server,
-        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
         (link,) = transport.links
         pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None))
         link.close()
         answer = await pending
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, NoReply)
     assert not answer.maybe_applied
     assert not written
     assert len(server.requests) == 1
@@ -115,14 +115,14 @@ async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
     """Bytes that arrive in the turn in which a request waits to be written answer nothing."""
     async with (
         hostile_server(answering) as server,
-        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
         (link,) = transport.links
         pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
         link.data_received(REPLY)
         answer = await pending
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, NoReply)
     assert not answer.maybe_applied
 
 
@@ -130,7 +130,7 @@ async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost() -> Non
     """The one connection is given back in the turn in which who waits for it gives up: the next has it."""
     async with (
         hostile_server(answering) as server,
-        FastTransport(parse_endpoint(server.url), connections=1) as transport,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
         asyncio.timeout(3.0),
     ):
         transport._free_slots -= 1

@@ -6,7 +6,7 @@ import pytest
 from support.hostile_server import REPLY, Peer, hostile_server, with_length
 from support.transports import Opener, contract
 
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
 from bulkseed.wire.message import Response
 
 
@@ -83,5 +83,5 @@ async def test_a_status_without_a_body_has_none(open_to: Opener, status: int) ->
 
     async with hostile_server(script) as server, open_to(server.url) as sender:
         answer = await sender.send()
-        assert isinstance(answer, Lost) or (answer.status, answer.body) == (status, b"")
+        assert isinstance(answer, NoReply) or (answer.status, answer.body) == (status, b"")
         assert await sender.status() == 200

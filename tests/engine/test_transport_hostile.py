@@ -9,7 +9,7 @@ import pytest
 from support.hostile_server import REPLY, STUCK, Peer, answering, answering_unless_stuck, hostile_server
 from support.transports import Opener, contract
 
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
 
 PATIENCE = 0.2
 
@@ -118,7 +118,7 @@ async def test_each_attempt_has_its_own_timeout(open_to: Opener) -> None:
 
     async def hang() -> float:
         started = time.monotonic()
-        assert isinstance(await sender.send(STUCK), Lost)
+        assert isinstance(await sender.send(STUCK), NoReply)
         return time.monotonic() - started
 
     async with (
@@ -145,7 +145,7 @@ async def test_waiting_for_a_connection_counts(open_to: Opener) -> None:
         answers = await asyncio.gather(*[sender.send(STUCK) for _ in range(10)])
         assert time.monotonic() - started < PATIENCE + 0.5
         # The first to end may leave its connection to one that has a moment left.
-        assert 1 <= sum(isinstance(answer, Lost) and answer.maybe_applied for answer in answers) <= 3
+        assert 1 <= sum(isinstance(answer, NoReply) and answer.maybe_applied for answer in answers) <= 3
         await server.all_closed()
         server.most_open = 0
         assert await asyncio.gather(*[sender.status() for _ in range(10)]) == [200] * 10

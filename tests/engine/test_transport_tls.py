@@ -13,8 +13,8 @@ from support.certificates import Authority
 from support.hostile_server import REPLY, HostileServer, Peer, answering, hostile_server, turns
 from support.transports import HEADERS, Opener, contract
 
-from bulkseed.engine.endpoint import parse_endpoint
 from bulkseed.errors import UsageError
+from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.wire.message import Request, Response
 
 

@@ -15,14 +15,14 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, Trouble, World
 
-from bulkseed.engine.seed import seed
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.apply import seed
 from bulkseed.ledger import AttemptRecord, open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.model import Lost, Origin, Outcome, Row, SecretDefinition, SecretValue
+from bulkseed.ledger.audit.run import audit
+from bulkseed.model import NoReply, Origin, Outcome, Row, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Rules
+from bulkseed.policy.options import Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
 
@@ -74,7 +74,7 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
     class Last(Network):
         """The run is cancelled in the turn of the loop in which the tenth answer is read."""
 
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
             answer = await super().send(request, on_write)
             if len(self.world.replied) == 10:
                 self.world.cancel()

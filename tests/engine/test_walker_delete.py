@@ -18,21 +18,23 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import EPOCH, Trouble, World
 
-from bulkseed.engine.client import Client, Errand
-from bulkseed.engine.credentials import Keyring
-from bulkseed.engine.exchange import STEPS
-from bulkseed.engine.health import Health
-from bulkseed.engine.lanes import pacers
+from bulkseed.client.credentials import SignerCache
+from bulkseed.client.operations import STEPS
+from bulkseed.engine.client import Client
+from bulkseed.engine.driver import Driver
+from bulkseed.engine.outage import Health
 from bulkseed.engine.recorder import Recorder
-from bulkseed.engine.rollback import Deletion
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.engine.walker import Walker
+from bulkseed.engine.work_item import WorkItem
+from bulkseed.jobs.rollback import Deletion
 from bulkseed.ledger import Claim, open_ledger
-from bulkseed.model import Fault, Lost, Origin, SecretDefinition, SecretValue
+from bulkseed.model import Fault, NoReply, Origin, SecretDefinition, SecretValue
+from bulkseed.pacing.quotas import pacers
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Described, Step, Traveller
-from bulkseed.policy.undo import Made, Removal, Undone, undo
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.rollback import Made, Removal, Undone, undo
+from bulkseed.policy.steps import Described, Step
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.message import Request, Response
@@ -52,7 +54,7 @@ class Losing:
         self.lose: Callable[[str, int], str] = lambda _action, _number: "nothing"
         self._world = world
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Send one request."""
         on_write()
         action = request.headers["x-acs-action"]
@@ -64,7 +66,7 @@ class Losing:
             answer = await self._world.travel(request, Trouble())
             if fate == "nothing":
                 return answer
-        return Lost("connection reset", maybe_applied=True)
+        return NoReply("connection reset", maybe_applied=True)
 
 
 class Scene:
@@ -79,22 +81,22 @@ class Scene:
         executor = stack.enter_context(ThreadPoolExecutor(1))
         self.recorder = Recorder(stack.enter_context(open_ledger(world.path, world.target)), executor)
         lanes = pacers({}, clock, paced=False)
-        keyring = Keyring(world.target, clock)
-        client = Client(self.transport, keyring, lanes, clock, self.stats, self.recorder)
+        signers = SignerCache(world.target, clock)
+        client = Client(self.transport, signers, lanes, clock, self.stats, self.recorder)
         self.health = Health(clock.monotonic, patience=600.0, stop_after=50)
         steps = {**STEPS, Step.DELETE: Deletion().exchange()}
-        self.walker = Walker(client, self.health, self.stop, self.stats, steps)
+        self.walker = Driver(client, self.health, self.stop, self.stats, steps)
         definition = SecretDefinition(NAME, SecretValue(""), "v1", Origin("m.jsonl", 1))
-        self.errand = Errand(Claim(definition, 1))
+        self.errand = WorkItem(Claim(definition, 1))
         retry = RetryPolicy(max_attempts=8, budget=300.0)
-        self.traveller = Traveller(retry, None, clock.time, self.health.working_time, lambda: 0.5)
+        self.retry_state = RetryState(retry, None, clock.time, self.health.working_time, lambda: 0.5)
         world.foreign(create_secret.Request(NAME, "v1", SecretValue("value")))
 
     async def fail(self, times: int) -> None:
         """Let so many looks fail, after one that did not: with ten, and 6 s, it is an outage."""
         self.transport.lose = lambda _action, number: "request" if number > 1 else "nothing"
         for _ in range(times + 1):
-            assert await self.walker.attempt(self.errand, Step.DESCRIBE, self.traveller) is not None
+            assert await self.walker.attempt(self.errand, Step.DESCRIBE, self.retry_state) is not None
             await asyncio.sleep(0.7)
         self.transport.sent.clear()
 
@@ -119,8 +121,8 @@ def test_a_deletion_that_is_lost_comes_back_after_one_attempt(before: int, fate:
     async def test(scene: Scene) -> None:
         await scene.fail(before)
         scene.transport.lose = lambda _action, _number: fate
-        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.traveller)
-        assert answer == Lost("connection reset", maybe_applied=True)
+        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.retry_state)
+        assert answer == NoReply("connection reset", maybe_applied=True)
         await asyncio.sleep(3600.0)
         assert scene.transport.sent == ["DeleteSecret"]
         assert scene.health.outage is (before == 9)
@@ -135,12 +137,12 @@ def test_within_an_outage_a_deletion_is_attempted_once(fate: str) -> None:
     async def test(scene: Scene) -> None:
         await scene.fail(9)
         scene.transport.lose = lambda _action, _number: fate
-        await scene.walker.attempt(scene.errand, Step.DELETE, scene.traveller)
+        await scene.walker.attempt(scene.errand, Step.DELETE, scene.retry_state)
         assert scene.health.outage
         scene.transport.sent.clear()
         began = virtual_clock.now()
-        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.traveller)
-        assert answer == Lost("connection reset", maybe_applied=True)
+        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.retry_state)
+        assert answer == NoReply("connection reset", maybe_applied=True)
         assert virtual_clock.now() - began > 5.0
         await asyncio.sleep(3600.0)
         assert scene.transport.sent == ["DeleteSecret"]
@@ -154,11 +156,11 @@ def test_within_an_outage_a_refused_deletion_is_not_repeated_either() -> None:
     async def test(scene: Scene) -> None:
         await scene.fail(9)
         scene.transport.lose = lambda _action, _number: "request"
-        await scene.walker.attempt(scene.errand, Step.DELETE, scene.traveller)
+        await scene.walker.attempt(scene.errand, Step.DELETE, scene.retry_state)
         scene.transport.sent.clear()
         scene.transport.lose = lambda _action, _number: "nothing"
         scene.world._rewrite = lambda _request, _response: Response(503, {}, b"")
-        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.traveller)
+        answer = await scene.walker.attempt(scene.errand, Step.DELETE, scene.retry_state)
         assert isinstance(answer, Fault)
         assert scene.health.outage
         assert scene.transport.sent == ["DeleteSecret"]
@@ -172,7 +174,7 @@ def test_a_look_goes_on_until_the_outage_is_over() -> None:
     async def test(scene: Scene) -> None:
         await scene.fail(9)
         scene.transport.lose = lambda _action, number: "request" if number < 5 else "nothing"
-        answer = await scene.walker.attempt(scene.errand, Step.DESCRIBE, scene.traveller)
+        answer = await scene.walker.attempt(scene.errand, Step.DESCRIBE, scene.retry_state)
         assert isinstance(answer, Described)
         assert scene.transport.sent == ["DescribeSecret"] * 5
 
@@ -188,7 +190,7 @@ def test_before_every_deletion_there_is_a_look(lost: int) -> None:
         scene.transport.lose = lambda action, number: (
             "request" if number <= (lost if action == "DeleteSecret" else 0) else "nothing"
         )
-        me = Traveller(
+        me = RetryState(
             RetryPolicy(max_attempts=100, budget=3600.0),
             None,
             scene.world.clock.time,
@@ -211,8 +213,8 @@ def test_a_deletion_that_was_carried_out_unheard_is_not_sent_again() -> None:
         await scene.fail(9)
         scene.transport.lose = lambda action, _number: "reply" if action == "DeleteSecret" else "nothing"
         now = EPOCH + virtual_clock.now()
-        journey = undo(Made("v1", now - 60, now), scene.traveller)
-        end = await scene.walker.walk(scene.errand, journey, scene.traveller)
+        journey = undo(Made("v1", now - 60, now), scene.retry_state)
+        end = await scene.walker.walk(scene.errand, journey, scene.retry_state)
         assert isinstance(end, Undone)
         assert end.removal is Removal.DELETED
         assert scene.transport.sent == [*LOOK, "DeleteSecret", "DescribeSecret"]

@@ -14,10 +14,10 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, read_ledger
-from bulkseed.ledger.block import _FIND
+from bulkseed.ledger.admission import _FIND
 from bulkseed.ledger.creations import fold
 from bulkseed.model import InvalidLine, Origin, Outcome
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 _ENDS = """
 SELECT outcome, code, message, status, request_id, arn, attempts, first_sent_at, settled_at, doubt, owned
@@ -234,7 +234,7 @@ def test_attempts_are_counted_where_they_are_recorded(ledger: Ledger) -> None:
     ledger.record([], [attempt(claim, START + 1, 500), attempt(claim, START + 2, None)])
     ledger.record(
         [settlement(claim, at=START + 4)],
-        [attempt(claim, START + 3), attempt(claim, START + 3.5, lane=Lane.READ)],
+        [attempt(claim, START + 3), attempt(claim, START + 3.5, lane=QuotaGroup.READ)],
     )
     row = ledger.find("a")
     assert row is not None

@@ -12,13 +12,13 @@ import pytest
 from support import virtual_clock
 from support.world import Network, Trouble, World
 
-from bulkseed.engine.rollback import rollback
+from bulkseed.jobs.rollback import rollback
 from bulkseed.ledger import open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.ledger.creations import fold
 from bulkseed.model import Fault, InvalidLine, ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import OnExists, Rules
+from bulkseed.policy.options import OnExists, Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.encoding import parse_form

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, summary, whole_run
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import CHECKS, audit
-from bulkseed.ledger.audit_sends import most_within
+from bulkseed.ledger.audit.run import CHECKS, audit
+from bulkseed.ledger.audit.sends import most_within
 from bulkseed.model import InvalidLine, Origin, Outcome
 
 BAD_LINE = InvalidLine(Origin("prod.jsonl", 99), ("bad",))

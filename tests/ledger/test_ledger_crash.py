@@ -10,7 +10,7 @@ import pytest
 from support.ledgers import child, definitions, new_ledger
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome
 
 

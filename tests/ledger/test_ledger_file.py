@@ -16,9 +16,9 @@ from support.ledgers import START, child, definitions, new_ledger, target, told_
 
 from bulkseed.errors import LedgerBusyError, LedgerDamagedError, LedgerError, LedgerTargetError
 from bulkseed.ledger import open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.ledger.file import need_sqlite
-from bulkseed.ledger.schema import VERSION
+from bulkseed.ledger.audit.run import audit
+from bulkseed.ledger.sqlite.file import require_sqlite
+from bulkseed.ledger.sqlite.schema import VERSION
 from bulkseed.model import Outcome
 
 
@@ -362,6 +362,6 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
 
 def test_an_sqlite_that_is_too_old_is_named() -> None:
     """Python can be built against a library that lacks what a ledger needs; the one here has it."""
-    need_sqlite()
+    require_sqlite()
     with pytest.raises(LedgerError, match=r"SQLite 3\.34\.1 and a ledger needs 3\.35"):
-        need_sqlite((3, 34, 1))
+        require_sqlite((3, 34, 1))

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.ledgers import START, answer, attempt, definition, new_ledger, settlement, summary
 
 from bulkseed.ledger import Claim, Creation, Ledger, read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import InvalidLine, Origin, Outcome
 
 NAMES = st.sampled_from("abcd")

@@ -14,7 +14,7 @@ from support.definitions import Parameters, parameters, read_text
 from bulkseed.manifest.definition import KEYS
 from bulkseed.manifest.schema import definition_schema
 from bulkseed.model import SecretDefinition
-from bulkseed.wire import limits
+from bulkseed.wire.validation import limits
 
 VALIDATOR = Draft202012Validator(definition_schema())
 

@@ -21,9 +21,9 @@ from support.definitions import Dribble, Parameters, as_csv, as_parameters, good
 
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest import open_manifest
-from bulkseed.manifest.each import MAX_CHARACTERS, MAX_LINES
-from bulkseed.manifest.lines import MAX_BYTES
-from bulkseed.manifest.only import read_selection
+from bulkseed.manifest.formats.lines import MAX_BYTES
+from bulkseed.manifest.selection import read_selection
+from bulkseed.manifest.templates.expand import MAX_CHARACTERS, MAX_LINES
 from bulkseed.model import ManifestEntry
 
 CANARY = "CanaryNoOneMaySee"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.definitions import as_jsonl, good_and_bad, numbered, read_text
 
-from bulkseed.manifest import lines, open_manifest
+from bulkseed.manifest import open_manifest
+from bulkseed.manifest.formats import lines
 from bulkseed.model import InvalidLine, ManifestEntry
 
 Compress = Callable[[bytes], bytes]

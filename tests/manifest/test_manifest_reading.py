@@ -23,8 +23,9 @@ from support.definitions import (
 )
 
 from bulkseed.errors import ManifestError, UsageError
-from bulkseed.manifest import json_lines, open_manifest, yaml_documents
+from bulkseed.manifest import open_manifest
 from bulkseed.manifest.count import entries_in
+from bulkseed.manifest.formats import json_lines, yaml_documents
 from bulkseed.model import InvalidLine, SecretDefinition
 
 

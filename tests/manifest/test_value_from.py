@@ -20,7 +20,7 @@ from bulkseed.errors import UsageError
 from bulkseed.manifest import open_manifest
 from bulkseed.manifest.value_from import LENGTHS, SETS
 from bulkseed.model import InvalidLine, ManifestEntry, SecretDefinition
-from bulkseed.wire import limits
+from bulkseed.wire.validation import limits
 
 CANARY = "CanaryNoOneMaySee"
 VARIABLE = "BULKSEED_TEST_VALUE"

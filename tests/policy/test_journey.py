@@ -8,29 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.model import Created, Fault, Lost, Outcome
+from bulkseed.model import Created, Fault, NoReply, Outcome
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import (
-    Aborted,
-    Answer,
-    Counted,
-    Disown,
-    Done,
-    Found,
-    OnDeleteWindow,
-    OnExists,
-    Rules,
-    Settled,
-    Step,
-    Traveller,
-    Wait,
-    journey,
-)
+from bulkseed.policy.create import journey
+from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.steps import Aborted, Answer, Counted, Disown, Done, Found, Settled, Step, Wait
 
 CREATED = Created("0a1b2c3d-0000", "acs:kms:cn-hangzhou:1:secret/a")
 EXISTS = Fault("Rejected.ResourceExist", 409)
-RESET = Lost("connection reset", maybe_applied=True)
-REFUSED = Lost("connection refused", maybe_applied=False)
+RESET = NoReply("connection reset", maybe_applied=True)
+REFUSED = NoReply("connection refused", maybe_applied=False)
 THROTTLED = Fault("Rejected.Throttling", 429, retry_after=3.0)
 NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
 NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
@@ -65,7 +53,7 @@ class Drive:
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
-        self.traveller = Traveller(
+        self.retry_state = RetryState(
             rules.retry,
             doubt_since,
             lambda: CLAIMED_AT,
@@ -77,7 +65,7 @@ class Drive:
         self.end = self._run(iter(answers), rules)
 
     def _run(self, answers: object, rules: Rules) -> Settled | Aborted:
-        steps = journey(rules, "v1", self.traveller)
+        steps = journey(rules, "v1", self.retry_state)
         answer: Answer | None = None
         disowned = False
         try:
@@ -235,7 +223,7 @@ def test_what_cannot_have_been_applied_leaves_no_doubt(loss: Answer) -> None:
     """A refused connection or a refusal before acting does not make an existing secret ours."""
     drive = Drive([loss, EXISTS])
     assert outcome(drive) is Outcome.EXISTING
-    assert not drive.traveller.in_doubt
+    assert not drive.retry_state.in_doubt
 
 
 ON_EXISTS = [

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.model import Fault, Lost
+from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import Aborted, Answer, Counted, Described, Done, Step, Traveller, Wait
-from bulkseed.policy.undo import Made, Removal, Undone, undo
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.rollback import Made, Removal, Undone, undo
+from bulkseed.policy.steps import Aborted, Answer, Counted, Described, Done, Step, Wait
 
 AS_MADE = Described(1_001.0, "2027-01-15T08:00:00Z", 998.0, unchanged=True)
 ONLY_OURS = Counted(1, ("v1",))
@@ -19,8 +20,8 @@ NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
 IN_WINDOW = Fault("Rejected.ResourceInDeleteWindow", 409)
 NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
 THROTTLED = Fault("Rejected.Throttling", 429)
-RESET = Lost("connection reset", maybe_applied=True)
-REFUSED = Lost("connection refused", maybe_applied=False)
+RESET = NoReply("connection reset", maybe_applied=True)
+REFUSED = NoReply("connection refused", maybe_applied=False)
 BAD_KEY = Fault("SignatureDoesNotMatch", 400)
 LOOK: list[Answer] = [AS_MADE, ONLY_OURS]
 PLANNED = replace(AS_MADE, to_be_deleted=True)
@@ -30,7 +31,7 @@ def drive(
     answers: list[Answer], *, claimed: bool = False, dated: str | None = None, attempts: int = 8
 ) -> tuple[Undone | Aborted, list[Step]]:
     """Send scripted answers; return the end and what was asked."""
-    me = Traveller(
+    me = RetryState(
         RetryPolicy(attempts), 500.0 if claimed else None, lambda: 2_000.0, lambda: 0.0, lambda: 0.5
     )
     journey = undo(Made("v1", 1_000.0, 1_000.5, dated), me)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.model import Fault, Lost
+from bulkseed.model import Fault, NoReply
 from bulkseed.policy.verdicts import RULES, Verdict, classify, maybe_applied
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Response
@@ -72,8 +72,8 @@ def test_every_reply_has_a_verdict(status: int, body: bytes, retry_after: str) -
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Lost("connection refused", maybe_applied=False), False),
-        (Lost("connection reset", maybe_applied=True), True),
+        (NoReply("connection refused", maybe_applied=False), False),
+        (NoReply("connection reset", maybe_applied=True), True),
         (Fault("InternalFailure", 500), True),
         (Fault("HTTP502", 502), True),
         (Fault("HTTP404", 404), True),
@@ -81,11 +81,11 @@ def test_every_reply_has_a_verdict(status: int, body: bytes, retry_after: str) -
         (Fault("Rejected.ResourceExist", 409), False),
     ],
 )
-def test_doubt_arises_only_where_the_service_may_have_acted(answer: Fault | Lost, expected: bool) -> None:
+def test_doubt_arises_only_where_the_service_may_have_acted(answer: Fault | NoReply, expected: bool) -> None:
     """A refusal by the service leaves no doubt; silence, a 5xx or a proxy's page does."""
     assert maybe_applied(answer) is expected
 
 
 def test_a_fatal_loss_ends_the_run() -> None:
     """A certificate that does not verify is not retried."""
-    assert classify(Lost("certificate", maybe_applied=False, fatal=True)) is Verdict.ABORT
+    assert classify(NoReply("certificate", maybe_applied=False, fatal=True)) is Verdict.ABORT

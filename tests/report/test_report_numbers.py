@@ -17,7 +17,7 @@ from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 ANSWERS = {
     (200, None): Kind.ACCEPTED,
@@ -47,12 +47,12 @@ class Sent:
     code: str | None
 
 
-Try = tuple[Lane, int, int, int, tuple[int | None, str | None]]
+Try = tuple[QuotaGroup, int, int, int, tuple[int | None, str | None]]
 Script = list[tuple[float, int, list[tuple[Outcome, list[Try]]]]]
 
 spans = st.sampled_from([3, 400, 100_000])  # seconds that a run lasts
 attempts = st.tuples(
-    st.sampled_from([Lane.CREATE, Lane.CREATE, Lane.READ]),
+    st.sampled_from([QuotaGroup.CREATE, QuotaGroup.CREATE, QuotaGroup.READ]),
     st.integers(0, 1000),  # share of the run's time that has passed
     st.sampled_from([0, 1, 999_999, SECOND]),  # and microseconds, for the borders of a second
     st.integers(0, 100_000_000),
@@ -76,7 +76,7 @@ def build(folder: Path, script: Script) -> tuple[Numbers, list[Sent], Counter[Ou
     with new_ledger(folder) as ledger, ledger.transaction():  # one wait for the disk
         for run, (limit, span, entries) in enumerate(script, 1):
             start = START + run * 50_000
-            ledger.begin_run(f"run-{run}", [f"{run}.jsonl"], {Lane.CREATE: limit}, start)
+            ledger.begin_run(f"run-{run}", [f"{run}.jsonl"], {QuotaGroup.CREATE: limit}, start)
             for line, (outcome, tries) in enumerate(entries, 1):
                 outcomes[outcome] += 1
                 if outcome is Outcome.INVALID:

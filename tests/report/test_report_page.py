@@ -18,11 +18,11 @@ from support.ledgers import START, definition, new_ledger, whole_run
 from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome
 from bulkseed.report.numbers import Check, read_numbers
 from bulkseed.report.page import render
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 
 def page_of(ledger: Path) -> str:
@@ -144,11 +144,11 @@ def test_a_fast_run_is_told_in_plain_numbers(tmp_path: Path) -> None:
     ledger, now = new_ledger(tmp_path), START
     with ledger, ledger.transaction():
         for run, (count, length) in enumerate([(3, 0.01), (3_000, 2.0)]):
-            ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1_500.0}, now)
+            ledger.begin_run(f"run-{run}", ["a.jsonl"], {QuotaGroup.CREATE: 1_500.0}, now)
             claims = ledger.admit([definition(f"{run}/{i}") for i in range(count)], now).to_send
             for number, claim in enumerate(claims):
                 sent_at = now + length * number / count
-                attempt = AttemptRecord(claim.row_id, Lane.CREATE, sent_at, 0.01, 200, None)
+                attempt = AttemptRecord(claim.row_id, QuotaGroup.CREATE, sent_at, 0.01, 200, None)
                 ledger.record([Settlement(claim.row_id, Outcome.CREATED, sent_at)], [attempt])
             now += 60
     page = page_of(ledger.path)

@@ -13,16 +13,16 @@ from support.kms import NOW, UNLIMITED
 from support.virtual_clock import now, run
 
 from bulkseed.errors import UsageError
-from bulkseed.model import Created, Fault, Lost, SecretValue
+from bulkseed.model import Created, Fault, NoReply, SecretValue
 from bulkseed.service.build import build_kms
-from bulkseed.service.faults import KINDS, Arrival, Disturbance, Rule, ScriptedFaults, read_faults
-from bulkseed.service.gate import Gate
 from bulkseed.service.kms import Kms
-from bulkseed.service.loopback import LoopbackTransport
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.faults import KINDS, Arrival, Disturbance, Rule, ScriptedFaults, read_faults
+from bulkseed.service.shell.group_commit import Gate
+from bulkseed.service.shell.loopback import LoopbackTransport
 from bulkseed.wire.actions import create_secret, describe_secret
 from bulkseed.wire.message import Request, Response
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 
 
 class Wire:
@@ -48,14 +48,14 @@ class Wire:
         self._count += 1
         return self._signer.sign(call_of.encode(), NOW + now(), f"n{self._count}")
 
-    async def send(self, asked: create_secret.Request | describe_secret.Request) -> Response | Lost:
+    async def send(self, asked: create_secret.Request | describe_secret.Request) -> Response | NoReply:
         """Send a request."""
         return await self._transport.send(self.sign(asked), lambda: self.written.append(now()))
 
-    async def create(self, name: str = "name") -> Created | Fault | Lost:
+    async def create(self, name: str = "name") -> Created | Fault | NoReply:
         """Create a secret and read the answer as the client does."""
         response = await self.send(create_secret.Request(name, "v1", SecretValue("value")))
-        return response if isinstance(response, Lost) else create_secret.decode(response)
+        return response if isinstance(response, NoReply) else create_secret.decode(response)
 
     async def is_there(self, name: str = "name") -> bool:
         """Tell whether the service has a secret."""
@@ -66,12 +66,12 @@ class Wire:
 
 EXPECTED = {  # kind → what the client sees, and whether the secret is there
     "delay": ("Created", True),
-    "drop-before": ("Lost", False),
-    "drop-after": ("Lost", True),
+    "drop-before": ("NoReply", False),
+    "drop-after": ("NoReply", True),
     "500-before": ("InternalFailure", False),
     "500-after": ("InternalFailure", True),
     "429": ("Rejected.Throttling", False),
-    "truncate": ("Lost", True),
+    "truncate": ("NoReply", True),
     "html-502": ("HTTP502", False),
 }
 
@@ -83,7 +83,7 @@ def test_every_kind_of_fault(kind: str) -> None:
     async def scenario() -> tuple[str, bool]:
         wire = Wire(Rule(KINDS[kind](1.5), action="CreateSecret"))
         answer = await wire.create()
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoReply):
             assert answer.maybe_applied
         if kind == "429":
             assert isinstance(answer, Fault)

@@ -13,7 +13,7 @@ from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
 from bulkseed.wire.actions import ACTIONS, create_key, create_secret
-from bulkseed.wire.actions.shape import _shape
+from bulkseed.wire.actions.codec import _shape
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request

@@ -11,9 +11,9 @@ import pytest
 from support.kms import NOW, UNLIMITED, Desk
 
 from bulkseed.model import Credentials, SecretValue
+from bulkseed.service.access.quota import Window
 from bulkseed.service.kms import BODY_LIMIT
 from bulkseed.service.options import ServiceOptions
-from bulkseed.service.quota import Window
 from bulkseed.wire.actions import (
     create_secret,
     delete_secret,
@@ -24,7 +24,7 @@ from bulkseed.wire.actions import (
 )
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request
-from bulkseed.wire.signing import CLOCK_WINDOW, SIGNATURES
+from bulkseed.wire.signing.verify import CLOCK_WINDOW, SIGNATURES
 
 CREATE = create_secret.Request("name", "v1", SecretValue("value"))
 PAGE = list_secrets.Request()

@@ -18,13 +18,13 @@ from yarl import URL
 
 from bulkseed.errors import UsageError
 from bulkseed.model import Credentials, SecretValue, Target
-from bulkseed.service.faults import KINDS, Arrival, Disturbance
-from bulkseed.service.local import local_service
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.faults import KINDS, Arrival, Disturbance
+from bulkseed.service.shell.local import local_service
 from bulkseed.wire.actions import create_secret, get_secret_value
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Response
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 
 LARGEST = "é" * 15_360
 

@@ -22,7 +22,7 @@ from bulkseed.wire.actions import (
     list_secrets,
 )
 from bulkseed.wire.message import Call, Response
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 
 ROUNDS = 3
 CLIENTS = 16

@@ -19,10 +19,10 @@ from support.postgres import postgres
 from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
 from bulkseed.service.build import build_kms
-from bulkseed.service.databases import Databases, read_databases
-from bulkseed.service.gate import Gate
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.rotation import RETRY_SECONDS
+from bulkseed.service.shell.databases import Databases, read_databases
+from bulkseed.service.shell.group_commit import Gate
 from bulkseed.wire.actions import (
     ACTIONS,
     create_secret,
@@ -34,7 +34,7 @@ from bulkseed.wire.actions import (
     rotate_secret,
     update_secret_rotation_policy,
 )
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 
 DAY = 86_400
 Account = dict[str, str]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bulkseed.manifest import open_manifest
 from bulkseed.manifest.definition import KEYS
 from bulkseed.model import InvalidLine, ManifestEntry, SecretDefinition
-from bulkseed.wire import limits
-from bulkseed.wire.secret_types import requested_name
+from bulkseed.wire.validation import limits
+from bulkseed.wire.validation.secret_types import requested_name
 
 Parameters = dict[str, str]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import (
     InvalidLine,
     ManifestEntry,
@@ -26,9 +26,9 @@ from bulkseed.model import (
     Summary,
 )
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.journey import OnDeleteWindow, OnExists, Rules
-from bulkseed.service.faults import KINDS
+from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.faults import KINDS
 from bulkseed.wire.actions import create_secret, delete_secret, put_secret_value
 from support import virtual_clock
 from support.world import Trouble, World, outcomes

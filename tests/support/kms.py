@@ -11,13 +11,13 @@ from typing import Any
 from alibabacloud_kms20160120.client import Client
 from alibabacloud_tea_openapi.models import Config
 
-from bulkseed.model import Credentials, Fault, Lost, SecretValue, Target
+from bulkseed.model import Credentials, Fault, NoReply, SecretValue, Target
 from bulkseed.service.build import build_kms
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value, put_secret_value
 from bulkseed.wire.message import Call, Response
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 
 NOW = 1_800_000_000.0
 UNLIMITED: dict[str, Any] = {"create_qps": 0, "read_qps": 0, "manage_qps": 0}
@@ -51,7 +51,7 @@ class Desk:
         """Return the reply to a request, or the fault."""
         call = request.encode()
         answer = ACTIONS[call.action].reply.read(self.send(call, credentials))
-        assert not isinstance(answer, Lost)
+        assert not isinstance(answer, NoReply)
         return answer
 
     def code(self, request: Any, credentials: Credentials | None = None) -> str | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Ledger, open_ledger, read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from support.ledgers import attempt, definitions, settlement, target
 
 NOBODY = 65534

@@ -11,11 +11,11 @@ from typing import Any
 
 from bulkseed.ledger import AttemptRecord, Claim, Ledger, Settlement, open_ledger
 from bulkseed.model import Credentials, ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue, Target
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 
 TESTS = Path(__file__).parents[1]
 START = 1_764_000_000.0
-LIMITS = {Lane.CREATE: 10.0}
+LIMITS = {QuotaGroup.CREATE: 10.0}
 
 
 def target(endpoint: str = "https://kms.cn-hangzhou.aliyuncs.com", region: str = "cn-hangzhou") -> Target:
@@ -43,7 +43,7 @@ def settlement(
 
 
 def attempt(
-    claim: Claim, at: float = START + 1, status: int | None = 200, lane: Lane = Lane.CREATE
+    claim: Claim, at: float = START + 1, status: int | None = 200, lane: QuotaGroup = QuotaGroup.CREATE
 ) -> AttemptRecord:
     """Return an attempt for a claim that took 20 ms."""
     return AttemptRecord(claim.row_id, lane, at, 0.02, status)
@@ -51,9 +51,13 @@ def attempt(
 
 def answer(claim: Claim, outcome: Outcome, at: float) -> AttemptRecord:
     """Return an attempt with an answer that may bring `outcome` about."""
-    lanes = {Outcome.ADOPTED: Lane.READ, Outcome.IDENTICAL: Lane.READ, Outcome.UPDATED: Lane.MANAGE}
+    lanes = {
+        Outcome.ADOPTED: QuotaGroup.READ,
+        Outcome.IDENTICAL: QuotaGroup.READ,
+        Outcome.UPDATED: QuotaGroup.MANAGE,
+    }
     done = outcome is Outcome.CREATED or outcome in lanes
-    return attempt(claim, at, 200 if done else 409, lanes.get(outcome, Lane.CREATE))
+    return attempt(claim, at, 200 if done else 409, lanes.get(outcome, QuotaGroup.CREATE))
 
 
 def summary(outcomes: Mapping[Outcome, int], attempts: int) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
-from bulkseed.model import Credentials, Lost, Origin, SecretDefinition, SecretValue, Summary
+from bulkseed.ledger.audit.run import audit
+from bulkseed.model import Credentials, NoReply, Origin, SecretDefinition, SecretValue, Summary
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.message import Request, Response
@@ -118,7 +118,7 @@ def _troubles(start: float, rate: float) -> Iterator[Trouble]:
 class _Watched(Network):
     sent: list[float] = field(default_factory=list)
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         def wrote() -> None:
             on_write()
             if request.headers["x-acs-action"] == create_secret.ACTION:

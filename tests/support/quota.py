@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bulkseed.engine.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer
 from support.virtual_clock import now
 
 Delay = Callable[[], float]

@@ -17,8 +17,8 @@ import click
 
 from bulkseed.cli.app import COMMANDS, app
 from bulkseed.cli.events import EVENTS
-from bulkseed.cli.numbers import LATENCY, NUMBERS
-from bulkseed.ledger.schema import TABLES
+from bulkseed.cli.telemetry import LATENCY, NUMBERS
+from bulkseed.ledger.sqlite.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 
 ROOT = Path(__file__).parents[2]

@@ -9,14 +9,14 @@ from typing import Any
 
 from bulkseed.ledger import AttemptRecord, Claim, Ledger, Settlement
 from bulkseed.model import InvalidLine, Origin, Outcome
-from bulkseed.wire.message import Lane
+from bulkseed.wire.message import QuotaGroup
 from support.ledgers import START, definition, new_ledger, summary
 
 HOSTILE = (
     '"><img src=http://evil.example/x onerror=alert(1)><script>alert("x")</script>&amp;{{ 7 * 7 }}'
     + "y" * 200
 )
-LIMITS = {Lane.CREATE: 10.0, Lane.READ: 450.0}
+LIMITS = {QuotaGroup.CREATE: 10.0, QuotaGroup.READ: 450.0}
 CREATED = (200, None)
 LOOK = (200, "read")  # in the lane of reads
 STORIES: dict[int, tuple[Outcome, str | None, list[tuple[int | None, str | None]]]] = {
@@ -54,9 +54,9 @@ def eventful(folder: Path) -> Path:
 
 def pending_run(ledger: Ledger, run: int, now: float, *after: float) -> None:
     """Begin a run at one a second and send a definition at `now` plus each of `after`; end nothing."""
-    ledger.begin_run(f"run-{run}", ["a.jsonl"], {Lane.CREATE: 1.0}, now)
+    ledger.begin_run(f"run-{run}", ["a.jsonl"], {QuotaGroup.CREATE: 1.0}, now)
     (claim,) = ledger.admit([definition("a")], now).to_send
-    records = [AttemptRecord(claim.row_id, Lane.CREATE, now + more, 0.0, 500) for more in after]
+    records = [AttemptRecord(claim.row_id, QuotaGroup.CREATE, now + more, 0.0, 500) for more in after]
     ledger.record([Settlement(claim.row_id, Outcome.PENDING, now)], records)
 
 
@@ -74,7 +74,9 @@ def _carry(
         attempts = []
         for status, answer in answers:
             latency = rng.lognormvariate(-4, 0.5)
-            lane, code_told = (Lane.READ, None) if (status, answer) == LOOK else (Lane.CREATE, answer)
+            lane, code_told = (
+                (QuotaGroup.READ, None) if (status, answer) == LOOK else (QuotaGroup.CREATE, answer)
+            )
             attempts.append(AttemptRecord(claim.row_id, lane, now, latency, status, code_told))
             now += 1 / 9.9
         doubt = outcome is Outcome.EXHAUSTED

@@ -17,7 +17,7 @@ from alibabacloud_tea_openapi.models import Config
 from bulkseed.model import Credentials, SecretValue
 from bulkseed.wire.encoding import percent
 from bulkseed.wire.message import Call
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 from support.second_signer import canonical_query, v1_signature
 from support.stub_kms import StubKms
 

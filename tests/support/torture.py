@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.ledger import read_ledger
-from bulkseed.ledger.audit import audit
+from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Credentials, Outcome, Row, SecretValue
 from bulkseed.service.build import build_kms
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import get_secret_value, list_secrets
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 
 FAULTS: dict[str, Any] = {

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from bulkseed.engine.endpoint import parse_endpoint
-from bulkseed.engine.fast_transport import FastTransport
-from bulkseed.engine.session_transport import SessionTransport
-from bulkseed.model import Lost
+from bulkseed.model import NoReply
+from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.raw import RawTransport
+from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request, Response, Transport
 
-KINDS: dict[str, type[FastTransport | SessionTransport]] = {
-    "fast": FastTransport,
+KINDS: dict[str, type[RawTransport | SessionTransport]] = {
+    "fast": RawTransport,
     "session": SessionTransport,
 }
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -43,7 +43,7 @@ class Sender:
 
     async def send(
         self, request: Request = REQUEST, on_write: Callable[[], object] = lambda: None
-    ) -> Response | Lost:
+    ) -> Response | NoReply:
         """Send `request`. Written once if answered; lost before the write means not applied."""
         writes = 0
 
@@ -54,7 +54,7 @@ class Sender:
 
         answer = await self._transport.send(request, count)
         self.writes += writes
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoReply):
             assert answer.maybe_applied == bool(writes)
             assert writes <= 1
         else:
@@ -67,10 +67,10 @@ class Sender:
         assert isinstance(answer, Response), answer
         return answer.status
 
-    async def loss(self) -> Lost:
+    async def loss(self) -> NoReply:
         """Send, and return the loss that must come."""
         answer = await self.send()
-        assert isinstance(answer, Lost), answer
+        assert isinstance(answer, NoReply), answer
         return answer
 
 

@@ -18,31 +18,31 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from bulkseed.engine.clock import Clock
-from bulkseed.engine.seed import seed
+from bulkseed.engine.job import APPLY
 from bulkseed.engine.stop import Stop
-from bulkseed.engine.task import APPLY
+from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.model import (
     Created,
     Credentials,
-    Lost,
     ManifestEntry,
+    NoReply,
     Outcome,
     Row,
     SecretValue,
     Summary,
     Target,
 )
+from bulkseed.pacing.clock import Clock
 from bulkseed.service.build import build_kms
-from bulkseed.service.faults import KINDS, Disturbance
-from bulkseed.service.gate import Gate
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.faults import KINDS, Disturbance
+from bulkseed.service.shell.group_commit import Gate
 from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Request, Response, Transport
-from bulkseed.wire.signing import SIGNATURES
+from bulkseed.wire.signing.verify import SIGNATURES
 from support import virtual_clock
 
 EPOCH = 1_800_000_000.0
@@ -101,7 +101,7 @@ class WatchedKms(Kms):
 class Trouble:
     """What happens to one request: a fault at the service, a refused connection, or a reply given up."""
 
-    kind: str = "none"  # none, refused, late, or one of `bulkseed.service.faults.KINDS`
+    kind: str = "none"  # none, refused, late, or one of `bulkseed.service.shell.faults.KINDS`
     one_way: float = 0.01
 
 
@@ -253,14 +253,14 @@ class World:
         """Return what happens to the next request."""
         return next(self._troubles, None) or Trouble(one_way=self._one_way())
 
-    def travel(self, request: Request, trouble: Trouble) -> asyncio.Task[Response | Lost]:
+    def travel(self, request: Request, trouble: Trouble) -> asyncio.Task[Response | NoReply]:
         """Send a request on its way, which ends at the service whatever becomes of the sender."""
         task = asyncio.ensure_future(self._travel(request, trouble))
         self._travels.add(task)
         task.add_done_callback(self._travels.discard)
         return task
 
-    async def _travel(self, request: Request, trouble: Trouble) -> Response | Lost:
+    async def _travel(self, request: Request, trouble: Trouble) -> Response | NoReply:
         await asyncio.sleep(LATE if trouble.kind == "late" else trouble.one_way)
         self.step()
         kms = self.kms
@@ -277,7 +277,7 @@ class World:
         self.step()
         await asyncio.sleep(trouble.one_way)
         if response is None:
-            return Lost("connection closed without a reply", maybe_applied=True)
+            return NoReply("connection closed without a reply", maybe_applied=True)
         ahead = 3600.0 if trouble.kind == "html-502" else 0.0  # whoever sent that page has another clock
         date = formatdate(self.time() + ahead, usegmt=True)
         return Response(response.status, {"date": date, **response.headers}, response.body)
@@ -304,7 +304,7 @@ class Network:
     world: World
     patience: float = 30.0
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | Lost:
+    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
         """Send a request, if it can be connected; a reply that takes too long is given up."""
         world = self.world
         world.step()
@@ -312,7 +312,7 @@ class Network:
             await asyncio.Event().wait()
         trouble = world.next_trouble()
         if trouble.kind == "refused":
-            return Lost("no connection", maybe_applied=False)
+            return NoReply("no connection", maybe_applied=False)
         on_write()
         world.sent.append(virtual_clock.now())
         travel = world.travel(request, trouble)
@@ -320,7 +320,7 @@ class Network:
             async with asyncio.timeout(self.patience):
                 answer = await asyncio.shield(travel)
         except TimeoutError:
-            return Lost("no reply in time", maybe_applied=True)
+            return NoReply("no reply in time", maybe_applied=True)
         world.step()
         if isinstance(answer, Response) and isinstance(create_secret.decode(answer), Created):
             world.note_reply(request)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkseed.model import Created, Fault, Lost, Origin, SecretDefinition, SecretValue
+from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
 from bulkseed.wire.actions import ACTIONS, create_secret
-from bulkseed.wire.actions.shape import Document
+from bulkseed.wire.actions.codec import Document
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Call, Response
 
@@ -161,13 +161,13 @@ REPLY = orjson.dumps(create_secret.Reply("req", "acs:kms:r:1:secret/n", "n", "v1
     [
         (200, REPLY, Created),
         (200, b'{"RequestId":"r"}', Created),
-        (200, b'{"Arn":"a"}', Lost),
-        (200, b'{"RequestId":7}', Lost),
-        (200, b'{"RequestId":"r","Arn":[]}', Lost),
-        (200, b"<html>", Lost),
-        (200, b"[]", Lost),
-        (200, b"", Lost),
-        (204, b"", Lost),
+        (200, b'{"Arn":"a"}', NoReply),
+        (200, b'{"RequestId":7}', NoReply),
+        (200, b'{"RequestId":"r","Arn":[]}', NoReply),
+        (200, b"<html>", NoReply),
+        (200, b"[]", NoReply),
+        (200, b"", NoReply),
+        (204, b"", NoReply),
         (200, b'{"RequestId":"r","Code":"Rejected.Throttling"}', Fault),
         (409, b'{"RequestId":"r","Code":"Rejected.ResourceExist"}', Fault),
         (302, REPLY, Fault),
@@ -177,13 +177,13 @@ def test_only_a_whole_success_is_created(status: int, body: bytes, kind: type) -
     """Created takes a 200 with a request id; other successes are lost and may have been applied."""
     read = create_secret.decode(Response(status, {}, body))
     assert type(read) is kind
-    assert not isinstance(read, Lost) or read.maybe_applied
+    assert not isinstance(read, NoReply) or read.maybe_applied
 
 
 @pytest.mark.parametrize("cut", range(len(REPLY)))
 def test_a_truncated_success_is_lost(cut: int) -> None:
     """No proper prefix of the reply counts as success."""
-    assert isinstance(create_secret.decode(Response(200, {}, REPLY[:cut])), Lost)
+    assert isinstance(create_secret.decode(Response(200, {}, REPLY[:cut])), NoReply)
 
 
 def test_missing_and_malformed_parameters_are_named() -> None:

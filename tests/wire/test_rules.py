@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.definitions import Parameters, parameters
 
-from bulkseed.wire import limits
-from bulkseed.wire.rules import (
+from bulkseed.wire.validation import limits
+from bulkseed.wire.validation.parameters import (
     boolean,
     create_secret_problems,
     definition_problems,
     rotation_seconds,
 )
-from bulkseed.wire.secret_types import created_name, requested_name
+from bulkseed.wire.validation.secret_types import created_name, requested_name
 
 PLAIN = {"SecretName": "app/db", "SecretData": "fake", "VersionId": "v1"}
 

@@ -13,10 +13,10 @@ import pytest
 from support import second_signer
 
 from bulkseed.model import Credentials, SecretValue
-from bulkseed.wire import acs3, rpc1
 from bulkseed.wire.encoding import canonical_query, parse_form, parse_timestamp
 from bulkseed.wire.message import Call, Request
-from bulkseed.wire.signing import SIGNATURES, AccessKey, Caller, verify
+from bulkseed.wire.signing import acs3, rpc1
+from bulkseed.wire.signing.verify import SIGNATURES, AccessKey, Caller, verify
 
 Vector = dict[str, Any]
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature-vectors.json").read_text())

@@ -12,7 +12,7 @@ from bulkseed.errors import CredentialsError
 from bulkseed.model import Credentials, Fault, SecretValue
 from bulkseed.wire.encoding import canonical_query, parse_form, percent, timestamp
 from bulkseed.wire.message import Call, Request
-from bulkseed.wire.signing import SIGNATURES, AccessKey, Caller, verify
+from bulkseed.wire.signing.verify import SIGNATURES, AccessKey, Caller, verify
 
 NOW = 1_709_251_199.25
 NONCE = "3ee8c1b883d344afa94f4e0ad82fd6cf"

@@ -30,20 +30,20 @@ from bulkseed.wire.actions import (
     update_secret_rotation_policy,
     update_secret_version_stage,
 )
-from bulkseed.wire.actions.shape import Document, Parameters
-from bulkseed.wire.message import Lane
+from bulkseed.wire.actions.codec import Document, Parameters
+from bulkseed.wire.message import QuotaGroup
 
 
 class Action(NamedTuple):
     """An action's quota group and both of its shapes."""
 
-    lane: Lane
+    lane: QuotaGroup
     request: type[Parameters]
     reply: type[Document]
 
 
 ACTIONS: dict[str, Action] = {
-    module.ACTION: Action(module.LANE, module.Request, module.Reply)
+    module.ACTION: Action(module.GROUP, module.Request, module.Reply)
     for module in (
         cancel_key_deletion,
         create_key,

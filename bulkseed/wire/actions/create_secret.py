@@ -10,15 +10,15 @@ from functools import lru_cache
 
 import orjson
 
-from bulkseed.model import Created, Fault, Lost, SecretDefinition, SecretValue
-from bulkseed.wire.actions.shape import UNREADABLE, Document, Parameters, call, named
+from bulkseed.model import Created, Fault, NoReply, SecretDefinition, SecretValue
+from bulkseed.wire.actions.codec import UNREADABLE, Document, Parameters, call, named
 from bulkseed.wire.encoding import percent
 from bulkseed.wire.fault import decode_fault
-from bulkseed.wire.message import Call, Lane, Response
-from bulkseed.wire.secret_types import requested_name
+from bulkseed.wire.message import Call, QuotaGroup, Response
+from bulkseed.wire.validation.secret_types import requested_name
 
 ACTION = "CreateSecret"
-LANE = Lane.CREATE
+GROUP = QuotaGroup.CREATE
 
 
 @lru_cache(maxsize=256)
@@ -57,8 +57,8 @@ def encode(definition: SecretDefinition) -> Call:
     return Call(ACTION, "&".join(query), form)
 
 
-def decode(response: Response) -> Created | Fault | Lost:
-    """Read the reply. A success that is truncated or names no request is Lost, never Created."""
+def decode(response: Response) -> Created | Fault | NoReply:
+    """Read the reply. A success that is truncated or names no request is NoReply, never Created."""
     if not 200 <= response.status < 300:
         return decode_fault(response)
     try:

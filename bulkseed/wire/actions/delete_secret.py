@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkseed.wire.actions.shape import Document, Parameters, call
-from bulkseed.wire.message import Call, Lane
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
 
 ACTION = "DeleteSecret"
-LANE = Lane.CREATE
+GROUP = QuotaGroup.CREATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkseed.wire.actions.shape import Document, Parameters, call
-from bulkseed.wire.message import Call, Lane
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
 
 ACTION = "EnableKey"
-LANE = Lane.MANAGE
+GROUP = QuotaGroup.MANAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions.shape import Document, Parameters, call
-from bulkseed.wire.message import Call, Lane
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
 
 ACTION = "GetRandomPassword"
-LANE = Lane.MANAGE
+GROUP = QuotaGroup.MANAGE
 
 
 @dataclass(frozen=True, slots=True)

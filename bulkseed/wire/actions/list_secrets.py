@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.wire.actions.codec import Document, Parameters, call, listed
 from bulkseed.wire.actions.describe_secret import Tag
-from bulkseed.wire.actions.shape import Document, Parameters, call, listed
-from bulkseed.wire.message import Call, Lane
+from bulkseed.wire.message import Call, QuotaGroup
 
 ACTION = "ListSecrets"
-LANE = Lane.MANAGE
+GROUP = QuotaGroup.MANAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,124 @@
+"""Where credentials come from, and the signer that is renewed before they expire."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bulkseed.errors import CredentialsError
+from bulkseed.model import Credentials, CredentialSource, SecretValue, Target
+from bulkseed.pacing.clock import Clock
+from bulkseed.wire.signing.verify import SIGNATURES, Signer
+
+REFRESH_AHEAD = 300.0
+"""Seconds before expiry at which temporary credentials are fetched anew."""
+
+
+class ProviderChain:
+    """The vendor's provider chain (`alibabacloud_credentials`): OIDC, CLI profiles, ECS roles, a URI.
+
+    `profile` names a profile of ``~/.aliyun/config.json``; None takes the chain's default order.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        try:
+            from alibabacloud_credentials import provider
+        except ImportError:
+            raise CredentialsError(
+                "no credentials in the environment, and the provider chain is not installed: set "
+                "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or "
+                "pip install 'bulkseed[credentials]'"
+            ) from None
+        # The providers log every failure with a traceback; ours is one message.
+        logging.getLogger("credentials").setLevel(logging.CRITICAL + 1)
+        self._provider = (
+            provider.CLIProfileCredentialsProvider(profile_name=profile)
+            if profile
+            else provider.DefaultCredentialsProvider()
+        )
+
+    def fetch(self) -> Credentials:
+        """Return what the chain gives now.
+
+        Raises:
+            CredentialsError: no provider of the chain has any.
+        """
+        try:
+            found = self._provider.get_credentials()
+        except Exception:  # noqa: BLE001  # the vendor's providers raise whatever their HTTP and file code raises
+            raise CredentialsError(
+                "no provider of the chain gave credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and "
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or check --profile"
+            ) from None
+        token = found.get_security_token()
+        expires_at = getattr(found, "_expiration", None)
+        return Credentials(
+            found.get_access_key_id(),
+            SecretValue(found.get_access_key_secret()),
+            SecretValue(token) if token else None,
+            float(expires_at) if expires_at else None,
+        )
+
+
+def find_credentials(environ: Mapping[str, str], profile: str | None) -> Credentials | CredentialSource:
+    """Return the environment's credentials, or the provider chain when there are none or a profile is named.
+
+    Raises:
+        CredentialsError: neither is available.
+    """
+    if profile is None and environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID"):
+        return Credentials.from_environment(environ)
+    return ProviderChain(profile)
+
+
+class SignerCache:
+    """Signs with the target's credentials and fetches new ones before they expire.
+
+    `lasting` is the signer once there is one whose credentials do not expire.
+    """
+
+    def __init__(self, target: Target, clock: Clock) -> None:
+        self._source = target.credentials
+        self._host = urlsplit(target.endpoint).netloc
+        self._make = SIGNATURES[target.signature]
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self.lasting: Signer | None = None
+        self._signer: Signer | None = None
+        self._renew_at: float | None = None
+        self._failure: CredentialsError | None = None
+
+    async def signer(self) -> Signer:
+        """Return a signer whose credentials are good for now.
+
+        Raises:
+            CredentialsError: they have expired and no new ones can be had.
+        """
+        if self._signer is not None and (self._renew_at is None or self._clock.wall() < self._renew_at):
+            return self._signer
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            if self._signer is None or (self._renew_at is not None and self._clock.wall() >= self._renew_at):
+                await self._renew()
+        assert self._signer is not None  # noqa: S101  # _renew sets it or raises
+        return self._signer
+
+    async def _renew(self) -> None:
+        if isinstance(self._source, Credentials):
+            fresh = self._source
+        else:
+            try:
+                fresh = await asyncio.get_running_loop().run_in_executor(None, self._source.fetch)
+            except CredentialsError as failure:
+                self._failure = failure  # the other workers need not ask in vain again
+                raise
+        self._signer = self._make(self._host, fresh)
+        if isinstance(self._source, Credentials) or fresh.expires_at is None:
+            self._renew_at = None
+            self.lasting = self._signer
+        else:
+            # A source may hand out the same keys until shortly before they expire: ask once a minute.
+            self._renew_at = max(fresh.expires_at - REFRESH_AHEAD, self._clock.wall() + 60.0)

@@ -1,0 +1,1 @@
+"""What a run is for: apply, verify, rollback, load test, preflight."""

@@ -1,0 +1,135 @@
+"""What the service can say before a run: what exists, what room is left, whether keys can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bulkseed.engine.ask import Questioner
+from bulkseed.jobs.existing_names import look_up_names
+from bulkseed.ledger.preview import Preview
+from bulkseed.model import Fault
+from bulkseed.policy.advice import advice
+from bulkseed.wire.actions import describe_key, get_kms_instance_quota_infos, list_secrets
+
+_REFUSED_KEYS = {
+    "Forbidden.KeyNotFound": "does not exist",
+    "Forbidden.ResourceNotFound": "does not exist",
+    "InvalidParameter": "is not the id of a key",
+}
+_STATES = {
+    "Disabled": "is disabled",
+    "PendingDeletion": "is scheduled for deletion",
+    "PendingImport": "has no material yet",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class KeyCheck:
+    """An encryption key that definitions name; `usable` is None when it was not told."""
+
+    id: str
+    usable: bool | None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Preflight:
+    """What was found out. None: it was not told, and `unknown` says why."""
+
+    existing: int | None = None
+    in_delete_window: int | None = None
+    quota: int | None = None
+    used: int | None = None
+    keys: list[KeyCheck] = field(default_factory=list)
+    clock_ahead_s: float | None = None
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> int | None:
+        """How many secrets there is room for."""
+        return None if self.quota is None or self.used is None else max(0, self.quota - self.used)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``plan --online --output json`` prints under ``online``."""
+        return {
+            "existing": self.existing,
+            "in_delete_window": self.in_delete_window,
+            "quota": None
+            if self.quota is None
+            else {"total": self.quota, "used": self.used, "left": self.left},
+            "keys": [asdict(key) for key in self.keys],
+            "clock_ahead_s": self.clock_ahead_s,
+            "unknown": self.unknown,
+        }
+
+
+async def look(
+    service: Questioner,
+    keys: Iterable[str],
+    instances: Collection[str | None],
+    preview: Preview,
+    to_send: int,
+) -> Preflight:
+    """Ask everything.
+
+    Args:
+        service: whom to ask.
+        keys: the EncryptionKeyIds that the definitions name.
+        instances: the KMS instances they go to; None: the account's own.
+        preview: the names that are to be created.
+        to_send: how many they are.
+
+    Raises:
+        ServiceError: the service does not answer, or refuses every call.
+    """
+    found = Preflight()
+    refusal = await look_up_names(service, preview, to_send)
+    if refusal is None:
+        found.existing, found.in_delete_window = preview.seen()
+    else:
+        found.unknown.append(_not_told("which names exist", refusal, list_secrets.ACTION))
+    if len(instances) > 1:
+        found.unknown.append(f"how much room is left: the definitions go to {len(instances)} KMS instances")
+    else:
+        await _room(service, found, next(iter(instances), None))
+    for key in keys:
+        found.keys.append(await _key(service, found, key))
+    if service.time.ahead is not None:
+        found.clock_ahead_s = round(service.time.ahead, 1)
+    return found
+
+
+async def _room(service: Questioner, found: Preflight, instance: str | None) -> None:
+    call = get_kms_instance_quota_infos.Request(instance, "secret").encode()
+    reply = await service.ask(
+        get_kms_instance_quota_infos.GROUP, call, get_kms_instance_quota_infos.Reply.read
+    )
+    if isinstance(reply, Fault):
+        action = get_kms_instance_quota_infos.ACTION
+        found.unknown.append(_not_told("how much room is left", reply, action))
+        return
+    for info in reply.kms_instance_quota_infos:
+        if info.resource_type == "secret":
+            found.quota, found.used = info.resource_quota, info.used_quantity
+
+
+async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
+    reply = await service.ask(describe_key.GROUP, describe_key.Request(key).encode(), describe_key.Reply.read)
+    if isinstance(reply, Fault):
+        reason = _REFUSED_KEYS.get(reply.code)
+        if reason is None:
+            found.unknown.append(_not_told(f"whether key {key} can be used", reply, describe_key.ACTION))
+        return KeyCheck(key, None if reason is None else False, reason or reply.code)
+    about = reply.key_metadata
+    if about.key_state != "Enabled":
+        return KeyCheck(key, False, _STATES.get(about.key_state or "", "is not enabled"))
+    if about.key_usage not in {None, "ENCRYPT/DECRYPT"} or (about.key_spec or "").startswith(("RSA", "EC")):
+        return KeyCheck(key, False, "is not a symmetric key for encryption")
+    return KeyCheck(key, True)
+
+
+def _not_told(question: str, fault: Fault, action: str) -> str:
+    told = f"grant kms:{action}" if fault.code == "Forbidden.NoPermission" else advice(fault.code).meaning
+    return f"{question} ({fault.code}): {told}"

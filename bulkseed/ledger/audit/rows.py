@@ -1,0 +1,179 @@
+"""Checks of the audit on rows and runs: each number against another way in which it was counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
+from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.rollbacks import was_rolled_back
+from bulkseed.model import SETTLED, Outcome
+
+_SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
+_CREATED = "creations JOIN claims ON claims.id = creations.id"
+_OUTCOMES = "('" + "', '".join(outcome.value for outcome in Outcome if outcome is not Outcome.INVALID) + "')"
+
+
+def file(ledger: LedgerReader) -> Verdict:
+    """SQLite's own look at the file."""
+    problems = [str(problem) for (problem,) in ledger.select("PRAGMA integrity_check(10)")]
+    return ([] if problems == ["ok"] else problems), "sound"
+
+
+def states(ledger: LedgerReader) -> Verdict:
+    """Outcomes are known ones, and what a row says about itself makes sense."""
+    rules = {
+        "rows with an unknown outcome": f"outcome NOT IN {_OUTCOMES}",
+        "rows with an outcome without its time": "(outcome = 'pending') != (settled_at IS NULL)",
+        "rows created or adopted but not owned": "outcome IN ('created', 'adopted') AND NOT owned",
+        "rows in doubt without a claim": "doubt AND claimed_at IS NULL",
+        # An existing one may stay in doubt: whether it is ours could not be found out.
+        "rows in doubt although settled": f"doubt AND outcome IN {_SETTLED} AND outcome != 'existing'",
+        "rows with attempts but no first one": "(attempts = 0) != (first_sent_at IS NULL)",
+    }
+    rows, wrong = broken(ledger, rules, "definitions")
+    wrong += broken(ledger, {"rows created that had ended otherwise": "outcome != 'pending'"}, _CREATED)[1]
+    return wrong, f"{rows:,} rows"
+
+
+def runs(ledger: LedgerReader) -> Verdict:
+    """Each run: every entry it read is counted once, by the ledger and by the run's own summary."""
+    wrong, count, entries = [], 0, 0
+    for run in ledger.runs():
+        read, *parts = run.tally[:5]
+        known, claimed, unsent, invalid, settled = *parts, run.tally.settled
+        count, entries = count + 1, entries + read
+        about = f"run {run.run_id}: "
+        wrong += differences([(about + "known + claimed + unsent + invalid", sum(parts), read)])
+        wrong += excesses((about + what, n, read) for what, n in run.tally._asdict().items() if n < 0)
+        if run.command == "rollback":  # it reads no entries, and may settle again what it could not delete
+            continue
+        wrong += excesses([(about + "settled", settled, claimed)])
+        if run.summary is not None:
+            told = Counter({Outcome(name): n for name, n in run.summary["outcomes"].items()})
+            done = sum(told[outcome] for outcome in SETTLED)
+            rest = told.total() - done - told[Outcome.INVALID]
+            wrong += differences(
+                (about + what, found, expected)
+                for what, found, expected in (
+                    ("definitions in its summary", run.summary["definitions"], read),
+                    ("sum of its outcomes", told.total(), read),
+                    ("settled in its summary", done, known + settled),
+                    ("invalid in its summary", told[Outcome.INVALID], invalid),
+                    ("neither in its summary", rest, claimed + unsent - settled),
+                )
+            )
+    return wrong, f"{count:,} {'run' if count == 1 else 'runs'} read {entries:,} entries"
+
+
+def rows(ledger: LedgerReader) -> Verdict:
+    """All runs together explain every row that is there; the last one explains those that it took up."""
+    definitions, lines = (
+        ledger.one("SELECT count(*) FROM definitions"),
+        ledger.one("SELECT count(*) FROM invalid_lines"),
+    )
+    added = ledger.one("SELECT coalesce(sum(added), 0) FROM runs")
+    wrong = differences(
+        [
+            ("rows", definitions, added),
+            ("number of the last row", ledger.one("SELECT coalesce(max(id), 0) FROM definitions"), added),
+            ("sum of all outcomes", sum(ledger.counts().values()), definitions + lines),
+        ]
+    )
+    last = ledger.one("SELECT coalesce(max(id), 0) FROM runs")
+    for run, run_id, claimed, invalid, taken_up, found in ledger.select(
+        "SELECT id, run_id, claimed + unsent, invalid, coalesce(d.n, 0), coalesce(l.n, 0) FROM runs"
+        " LEFT JOIN (SELECT run, count(*) AS n FROM definitions GROUP BY run) d ON d.run = id"
+        " LEFT JOIN (SELECT run, count(*) AS n FROM invalid_lines GROUP BY run) l ON l.run = id"
+    ):
+        numbers = [
+            (f"run {run_id}: rows taken up", taken_up, claimed),
+            (f"run {run_id}: rows invalid", found, invalid),
+        ]
+        # What an earlier run took up or found invalid, a later one may have taken over.
+        wrong += differences(numbers) if run == last else excesses(numbers)
+    strays = "definitions WHERE run NOT IN (SELECT id FROM runs)"
+    wrong += differences([("rows of no run", ledger.one(f"SELECT count(*) FROM {strays}"), 0)])  # noqa: S608  # fixed
+    return wrong, f"{definitions:,} definitions + {lines:,} invalid lines"
+
+
+def summaries(ledger: LedgerReader) -> Verdict:
+    """The summary of the last run says what its rows say, and no earlier one says less."""
+    wrong, detail = [], "the last run has none"
+    found: dict[int, dict[str, int]] = {}
+    for run_id, outcome, n in ledger.select("SELECT run, outcome, count(*) FROM definitions GROUP BY 1, 2"):
+        found.setdefault(run_id, {})[outcome] = n
+    last = ledger.one("SELECT coalesce(max(id), 0) FROM runs")
+    for run, run_id, command, known, summary in ledger.select(
+        "SELECT id, run_id, command, known, summary FROM runs ORDER BY id"
+    ):
+        if not summary or command == "rollback":
+            continue
+        told, rows_now = json.loads(summary)["outcomes"], found.get(run, {})
+        numbers = [(f"run {run_id}: {o.value}", rows_now.get(o.value, 0), told[o.value]) for o in Outcome]
+        # A row leaves its run for a later one; a rollback makes it pending where it is.
+        wrong += excesses(
+            number for number, o in zip(numbers, Outcome, strict=True) if o is not Outcome.PENDING
+        )
+        if run == last:
+            detail = f"{sum(told.values()):,} definitions"
+            wrong += _last(ledger, run, known, told, rows_now)
+    return wrong, detail
+
+
+def _last(
+    ledger: LedgerReader, run: int, known: int, told: dict[str, int], found: dict[str, int]
+) -> list[str]:
+    invalid = ledger.one(f"SELECT count(*) FROM invalid_lines WHERE run = {run}")  # noqa: S608  # an id
+    found = {**found, "invalid": invalid}
+    numbers = [(o.value, told[o.value], found.get(o.value, 0)) for o in Outcome if not o.settled]
+    settled = known + sum(found.get(outcome.value, 0) for outcome in SETTLED)
+    numbers.append(("settled", sum(told[outcome.value] for outcome in SETTLED), settled))
+    return differences(numbers)
+
+
+def settled_once(ledger: LedgerReader) -> Verdict:
+    """As many rows are settled as were ever settled, less those whose VersionId changed."""
+    count = ledger.one(f"SELECT count(*) FROM definitions WHERE outcome IN {_SETTLED}")  # noqa: S608  # fixed text
+    settled = ledger.one("SELECT coalesce(sum(settled - reopened), 0) FROM runs")
+    return differences([("settled by all runs", settled, count)]), f"{count:,} rows"
+
+
+def deletions(ledger: LedgerReader) -> Verdict:
+    """A deletion was claimed before it was sent, was answered, and what was deleted is not called ours."""
+    if not was_rolled_back(ledger):
+        return [], "none"
+    counts = {
+        "deletions sent without a claim": (
+            "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run"
+            " LEFT JOIN rollbacks b ON b.definition = a.definition AND b.run = a.run"
+            " WHERE r.command = 'rollback' AND a.lane = 'create'"
+            " AND (b.claimed_at IS NULL OR b.claimed_at > a.sent_at)"
+        ),
+        "rows that are owned although their secret was deleted": (
+            "SELECT count(*) FROM rollbacks b JOIN definitions d ON d.id = b.definition"
+            " WHERE b.result IN ('deleted', 'gone') AND d.owned AND d.run < b.run"
+        ),
+        "rows that are settled although their deletion is open": (
+            "SELECT count(*) FROM rollbacks b JOIN definitions d ON d.id = b.definition"
+            " WHERE b.ended_at IS NULL AND d.outcome != 'pending' AND d.run < b.run"
+        ),
+        "deletions without a claim": (
+            "SELECT count(*) FROM rollbacks b WHERE result = 'deleted' AND NOT EXISTS"
+            " (SELECT 1 FROM rollbacks c WHERE c.definition = b.definition AND c.claimed_at IS NOT NULL)"
+        ),
+    }
+    wrong = differences((rule, ledger.one(query), 0) for rule, query in counts.items())
+    found = dict(ledger.select("SELECT result, count(*) FROM rollbacks WHERE result IS NOT NULL GROUP BY 1"))
+    told: Counter[Any] = Counter()
+    for run in ledger.runs():
+        if run.command == "rollback" and run.summary:
+            told.update(run.summary["results"])
+    # A run that was killed told nothing of what it did.
+    wrong += excesses(
+        (f"{result} as rollbacks told", told[result], found.get(result, 0))
+        for result in ("deleted", "gone", "changed", "failed")
+    )
+    return wrong, f"{found.get('deleted', 0):,} deleted"

@@ -1,0 +1,168 @@
+"""Checks of the audit on attempts: each was claimed, brought about what its row says, and kept to the limit.
+
+Times of one run are compared to the microsecond or two of their rounding: one clock gives them all. Between
+runs the wall clock may have been set, so nothing is said of those.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+
+from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
+from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.rollbacks import was_rolled_back
+from bulkseed.wire.message import QuotaGroup
+
+_LANES = "('" + "', '".join(lane.value for lane in QuotaGroup) + "')"
+
+_WITH_RUNS = """
+(SELECT a.*, d.id, d.claimed_at, d.run AS taken_up, r.id AS known_run, r.started_at, r.ended_at,
+        lag(sent_at + latency) OVER (PARTITION BY definition, a.run ORDER BY sent_at) AS before
+ FROM attempts a LEFT JOIN definitions d ON d.id = a.definition LEFT JOIN runs r ON r.id = a.run)"""
+
+_WITH_ANSWERS = """
+definitions d JOIN runs r ON r.id = d.run LEFT JOIN
+(SELECT definition, run, max(sent_at + latency) AS answered_at, max(status IS NOT NULL) AS answered,
+        max(lane = 'create' AND status = 200 AND code IS NULL) AS created,
+        max(lane = 'read' AND status = 200) AS looked, max(lane = 'manage' AND status = 200) AS managed,
+        max(lane = 'create' AND (status IS NULL OR status NOT BETWEEN 400 AND 499)) AS uncertain
+ FROM attempts GROUP BY definition, run) a ON a.definition = d.id AND a.run = d.run"""
+"""Rows with what the attempts of the run that took them up last came to."""
+
+_FIRST = """
+definitions d JOIN (
+  SELECT definition, min(run), sent_at FROM (
+    SELECT definition, run, min(sent_at) AS sent_at FROM attempts GROUP BY definition, run)
+  GROUP BY definition) a ON a.definition = d.id"""
+
+
+def claims(ledger: LedgerReader) -> Verdict:
+    """An attempt belongs to a definition that was claimed before it was sent, one at a time, in its run.
+
+    A later run's claim replaces an earlier one, whose attempts are then held against the start of their run.
+    """
+    rules = {
+        "attempts without a claim": "claimed_at IS NULL",
+        "attempts without a run": "known_run IS NULL",
+        "attempts sent before their claim": "sent_at < iif(run = taken_up, claimed_at, started_at)",
+        "attempts before their run": "sent_at < started_at",
+        "attempts after their run": "latency < 0 OR sent_at + latency > ended_at + 2",
+        "attempts sent before the one before was answered": "sent_at < before - 2",
+        "attempts in an unknown lane": f"lane NOT IN {_LANES}",
+    }
+    attempts, wrong = broken(ledger, rules, _WITH_RUNS)
+    return wrong, f"{attempts:,} attempts"
+
+
+def answers(ledger: LedgerReader) -> Verdict:
+    """An attempt of the run that settled a row had an answer of the kind that its outcome needs."""
+    looked = "outcome IN ('adopted', 'identical') AND NOT coalesce(looked, 0)"
+    updated = "outcome = 'updated' AND NOT coalesce(looked OR managed, 0)"
+    answered = "outcome NOT IN ('pending', 'exhausted') AND NOT coalesce(answered, 0)"
+    unsure = "outcome IN ('pending', 'exhausted') AND NOT doubt AND uncertain"
+    if was_rolled_back(ledger):
+        unsure += " AND d.id NOT IN (SELECT b.definition FROM rollbacks b WHERE b.run > d.run)"
+    rules = {
+        "rows created without an answer that says so": "outcome = 'created' AND NOT coalesce(created, 0)",
+        "rows adopted or identical without a look": looked,
+        "rows updated without a look or a change": updated,
+        "rows with an outcome without any answer": answered,
+        "rows settled before their last answer": "settled_at < answered_at - 2",
+        "rows settled before or after their run": "settled_at < started_at OR settled_at > ended_at + 2",
+        "rows not in doubt although an attempt may have had effect": unsure,
+    }
+    rows, wrong = broken(ledger, rules, _WITH_ANSWERS)
+    return wrong, f"{rows:,} rows"
+
+
+def attempts(ledger: LedgerReader) -> Verdict:
+    """Definitions and runs count as many attempts as are on record, and know the first."""
+    off = ledger.one(
+        "SELECT count(*) FROM definitions d LEFT JOIN"
+        " (SELECT definition, count(*) AS n FROM attempts GROUP BY definition) a ON a.definition = d.id"
+        " WHERE d.attempts != coalesce(a.n, 0)"
+    )
+    others = ledger.one("SELECT count(*) FROM other_attempts")
+    last = ledger.one("SELECT coalesce(max(rowid), 0) FROM other_attempts")
+    numbers = [
+        ("definitions with another number of attempts", off, 0),
+        ("number of the last other attempt", last, others),
+    ]
+    excess = []
+    for run_id, command, claimed, summary, found, carried in ledger.select(
+        "SELECT run_id, command, claimed, summary, coalesce(n, 0), coalesce(names, 0) FROM runs LEFT JOIN"
+        " (SELECT run, count(*) AS n, count(DISTINCT definition) AS names FROM attempts GROUP BY run)"
+        " ON run = id"
+    ):
+        if summary is not None:
+            numbers.append((f"run {run_id}: attempts in its summary", json.loads(summary)["attempts"], found))
+        if command != "rollback":  # whose claims are its own
+            excess.append((f"run {run_id}: definitions attempted", carried, claimed))
+    rule = {"definitions with another first attempt": "first_sent_at IS NOT sent_at"}
+    return differences(numbers) + excesses(excess) + broken(ledger, rule, _FIRST)[1], "all counted"
+
+
+def send_times(ledger: LedgerReader) -> Verdict:
+    """No half-open second holds more than the limit; below 1 a second, no `1 / limit` seconds hold two.
+
+    Nor where a run followed another at once: there the more generous limit of the two counts. A run's
+    limit is the one that its summary tells.
+    """
+    wrong: list[str] = []
+    worst: dict[str, tuple[int, float]] = {}
+    limits = {}
+    for run, run_id, command, text, summary in ledger.select(
+        "SELECT id, run_id, command, limits, summary FROM runs"
+    ):
+        limits[run] = run_id, json.loads(text)
+        told = summary and json.loads(summary).get("rate")
+        lane = QuotaGroup.READ if command == "verify" else QuotaGroup.CREATE
+        if told and told["limit_qps"] != limits[run][1].get(lane):
+            wrong.append(f"run {run_id}: the limit in its summary: {told['limit_qps']:g}")
+    sends = ledger.select("SELECT lane, run, sent_at FROM attempts ORDER BY lane, run, sent_at")
+    for lane, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda group: group[0][0]):
+        window, limit_before = deque[int](), 0.0
+        for (_, run), group in runs:
+            run_id, by_lane = limits[run]
+            limit = by_lane.get(lane, 0) or math.inf
+            times = (sent_at for _, _, sent_at in group)
+            alone, together = most_within(max(1.0, 1 / limit), times, window)
+            told = f"run {run_id}: {{:,}} {lane} attempts within a second, limit {{:g}}"
+            if alone > max(1.0, limit):
+                wrong.append(told.format(alone, limit))
+            limit_before = max(limit, limit_before) if together else limit
+            if together > max(1.0, limit_before):
+                wrong.append(told.format(together, limit_before) + ", with the run before")
+            if limit < math.inf:
+                worst[lane] = max(worst.get(lane, (0, 0.0)), (max(alone, together), limit))
+    return wrong, "; ".join(
+        f"{lane}: at most {most:,} within a second, limit {limit:g}" for lane, (most, limit) in worst.items()
+    ) or "no limit"
+
+
+def most_within(seconds: float, times: Iterable[int], window: deque[int]) -> tuple[int, int]:
+    """Return the most of the sorted `times` (microseconds) that a half-open window of `seconds` holds.
+
+    And, second, the most together with some of those that were in `window` before, 0 if none holds both. The
+    last times are left in it.
+    """
+    length = round(seconds * 1e6)
+    before = len(window)
+    alone = together = 0
+    for time in times:
+        if before and time < window[before - 1]:  # the clock was set back between the runs
+            window.clear()
+            before = 0
+        window.append(time)
+        while window[0] <= time - length:
+            window.popleft()
+            before = max(0, before - 1)
+        alone = max(alone, len(window) - before)
+        if before:
+            together = max(together, len(window))
+    return alone, together

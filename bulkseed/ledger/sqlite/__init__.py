@@ -1,0 +1,1 @@
+"""The ledger as a SQLite file: opening, locking, schema, bulk inserts."""

@@ -1,0 +1,1 @@
+"""Manifest formats: one file per format, and one row of `table.FORMATS`."""

@@ -1,0 +1,1 @@
+"""Definitions made from a template and a table: one for each row."""

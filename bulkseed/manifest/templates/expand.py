@@ -1,0 +1,130 @@
+"""Every definition of a manifest, once for each row of a table (``--each tenants.csv``).
+
+Templates are few and kept in memory, the table is read row by row. An entry is named by both of its lines:
+``onboarding.jsonl:3@tenants.csv:17``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+
+from bulkseed.errors import ManifestError, UsageError
+from bulkseed.manifest.definition import Defaults, to_entry
+from bulkseed.manifest.formats.csv_table import open_table
+from bulkseed.manifest.formats.lines import MAX_BYTES, Item, Unreadable
+from bulkseed.manifest.source import BrokenError
+from bulkseed.manifest.templates.template import Row, Template
+from bulkseed.model import InvalidLine, ManifestEntry, Origin
+
+MAX_LINES = 1000
+"""The last line on which a manifest can have a template. All names of entries follow from it."""
+
+MAX_CHARACTERS = 16 * MAX_BYTES
+"""How long all templates together can be."""
+
+Found = tuple[Origin, Path, object]
+"""An object of a manifest: where it was read, the folder that its paths are relative to, and itself."""
+
+
+class Templates:
+    """The templates of a run, and the table that fills them."""
+
+    def __init__(self, items: Iterable[Found], table: str, blocks: Iterable[bytes]) -> None:
+        """Read all templates and the header of the table.
+
+        Raises:
+            UsageError: there are too many templates.
+            ManifestError: the table has no header that can be used.
+        """
+        self._table = table
+        self._bad: list[InvalidLine] = []
+        self._templates: list[tuple[str, Path, Template]] = []
+        header, self._rows = _open(table, blocks)
+        columns = frozenset(header)
+        size = 0
+        for origin, folder, item in items:
+            if origin.line > MAX_LINES:
+                raise UsageError(
+                    f"{origin}: with --each a manifest has templates, on at most {MAX_LINES:,} lines"
+                )
+            template = Template(item, columns, table)
+            if template.reasons:
+                self._bad.append(InvalidLine(origin, tuple(template.reasons)))
+            else:
+                self._templates.append((f"{origin}@{table}", folder, template))
+            size += template.size
+            if size > MAX_CHARACTERS:
+                raise UsageError(f"the templates have more than {MAX_CHARACTERS:,} characters")
+
+    def entries(self, defaults: Defaults) -> Generator[ManifestEntry, None, None]:
+        """Yield what is wrong with templates, then every template filled from the first row, and so on."""
+        yield from self._bad
+        for line, row in _until_broken(self._rows):
+            if isinstance(row, dict):
+                for name, folder, template in self._templates:
+                    yield _entry(template, row, Origin(name, line), folder, defaults)
+            elif isinstance(row, Unreadable):
+                yield InvalidLine(Origin(self._table, line), (row.reason,))
+
+    def count(self, blocks: Iterable[bytes]) -> int:
+        """Return how many entries there are, from reading the table once more."""
+        _, rows = _open(self._table, blocks)
+        good, each = 0, len(self._templates)
+        bad = len(self._bad)
+        for _, row in _until_broken(rows):
+            if isinstance(row, dict):
+                good += each
+            else:
+                bad += 1
+        return good + bad
+
+
+def entry_names(paths: Iterable[str], table: str) -> Iterator[str]:
+    """Yield every manifest name that an entry can have."""
+    yield table
+    for path in paths:
+        yield path
+        for line in range(1, MAX_LINES + 1):
+            yield f"{Origin(path, line)}@{table}"
+
+
+def places_of(origin: Origin) -> tuple[Origin, ...]:
+    """Return where the template and the row of an entry are; nothing for an entry that has none."""
+    template, at, table = origin.manifest.partition("@")
+    path, _, line = template.rpartition(":")
+    return (Origin(path, int(line)), Origin(table, origin.line)) if at and line.isdecimal() else ()
+
+
+def _entry(template: Template, row: Row, origin: Origin, folder: Path, defaults: Defaults) -> ManifestEntry:
+    reasons = tuple(template.empty_cells(row))
+    if reasons:
+        return InvalidLine(origin, reasons)
+    return to_entry(template.filled(row), origin, defaults, folder)
+
+
+def _open(table: str, blocks: Iterable[bytes]) -> tuple[list[str], Iterator[Item]]:
+    try:
+        line, header, rows = open_table(blocks)
+    except BrokenError as broken:
+        raise ManifestError(f"{table}: {broken}") from None
+    where = Origin(table, line)
+    if isinstance(header, Unreadable):
+        raise ManifestError(f"{where}: {header.reason}")
+    if not header:
+        raise ManifestError(f"{where}: has no header, which names the columns")
+    if len(set(header)) < len(header) or any(not name or "{" in name or "}" in name for name in header):
+        raise ManifestError(f"{where}: every column needs a name of its own, without braces")
+    return header, rows
+
+
+def _until_broken(rows: Iterator[Item]) -> Iterator[Item]:
+    line = 0
+    try:
+        for line, row in rows:
+            yield line, row
+    except BrokenError as broken:
+        reason = str(broken)
+    else:
+        return
+    yield line + 1, Unreadable(f"{reason}; nothing from here on could be read")

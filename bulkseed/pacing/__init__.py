@@ -1,0 +1,1 @@
+"""Quotas per account and region: the exact window, the adaptive rate. Knows neither policy nor ledger."""

@@ -1,0 +1,33 @@
+"""What a user chooses for a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bulkseed.policy.backoff import RetryPolicy
+
+
+class OnExists(StrEnum):
+    """What ``Rejected.ResourceExist`` means for a secret that is not ours."""
+
+    SKIP = "skip"
+    VERIFY = "verify"
+    UPDATE = "update"
+    FAIL = "fail"
+
+
+class OnDeleteWindow(StrEnum):
+    """What ``Rejected.ResourceInDeleteWindow`` means."""
+
+    FAIL = "fail"
+    RESTORE = "restore"
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """The user's choices for a run."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    on_exists: OnExists = OnExists.SKIP
+    on_delete_window: OnDeleteWindow = OnDeleteWindow.FAIL

@@ -1,0 +1,1 @@
+"""What each API action does in the local KMS."""

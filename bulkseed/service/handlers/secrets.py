@@ -1,0 +1,218 @@
+"""Secrets and their values: CreateSecret, GetSecretValue, PutSecretValue."""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from bulkseed.model import Fault, SecretValue
+from bulkseed.service.context import Context
+from bulkseed.service.storage.envelope import TamperedError
+from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
+from bulkseed.service.storage.store import CURRENT, Secret, Version
+from bulkseed.wire.actions import create_secret as creating
+from bulkseed.wire.actions import get_secret_value as reading
+from bulkseed.wire.actions import put_secret_value as putting
+from bulkseed.wire.encoding import timestamp
+from bulkseed.wire.fault import fault, invalid_parameter
+from bulkseed.wire.validation.parameters import CHECKS, create_secret_problems, rotation_seconds
+from bulkseed.wire.validation.secret_types import created_name
+
+INSTANCE_ID = re.compile("kst-[0-9A-Za-z]{1,60}")  # instances are not modelled: any id of this form exists
+
+
+def create_secret(context: Context, asked: creating.Request, /) -> creating.Reply | Fault:
+    """Create a secret with its initial version, which becomes ACSCurrent; nothing refused is stored."""
+    problems = create_secret_problems(context.parameters)
+    if problems:
+        return invalid_parameter(problems[0].parameter, f"It {problems[0].text}.")
+    service, now = context.service, context.now
+    store = service.store
+    kind = asked.secret_type or "Generic"
+    name = created_name(asked.secret_name, kind, asked.extended_config)
+    existing = store.secret(name)
+    if existing is not None:
+        return fault(
+            "Rejected.ResourceExist" if existing.delete_at is None else "Rejected.ResourceInDeleteWindow"
+        )
+    if service.secret_quota is not None and store.secret_count >= service.secret_quota:
+        return fault("Rejected.LimitExceeded")
+    if asked.dkms_instance_id is not None and not INSTANCE_ID.fullmatch(asked.dkms_instance_id):
+        return fault("Forbidden.DKMSInstanceNotFound")
+    key = service.keys.for_secret(asked.encryption_key_id, asked.dkms_instance_id, now)
+    if isinstance(key, Fault):
+        return key
+    if asked.encryption_key_id is not None and not context.may("GenerateDataKey", key_id=key.id):
+        return fault("Forbidden.NoPermission")
+    rotates = bool(asked.enable_automatic_rotation)
+    seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
+    secret = Secret(
+        id=None,
+        name=name,
+        type=kind,
+        key_id=key.id,
+        stages={CURRENT: asked.version_id},
+        created=now,
+        updated=now,
+        creator=context.caller.account,
+        instance_id=asked.dkms_instance_id,
+        description=asked.description,
+        tags=context.read_tags(asked.tags),
+        extended_config=None if kind == "Generic" else asked.extended_config,
+        policy=asked.policy,
+        rotation_seconds=seconds,
+        rotation_state="Enabled" if rotates else "Disabled",
+        next_rotation=now + seconds if seconds else None,
+    )
+    secret.id = store.add_secret(secret)
+    add_version(
+        context, secret, asked.version_id, asked.secret_data.reveal(), asked.secret_data_type or "text"
+    )
+    managed = kind != "Generic"
+    rotation = rotation_fields(secret)
+    return creating.Reply(
+        request_id=context.request_id,
+        arn=service.account.secret_arn(name),
+        secret_name=name,
+        version_id=asked.version_id,
+        secret_type=kind,
+        dkms_instance_id=secret.instance_id,
+        automatic_rotation=secret.rotation_state if managed else None,
+        extended_config=secret.extended_config if managed else None,
+        next_rotation_date=rotation["next_rotation_date"],
+        rotation_interval=rotation["rotation_interval"],
+    )
+
+
+def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Reply | Fault:
+    """Return the version asked for by id or by stage; ACSCurrent without either."""
+    secret = context.find_live(asked.secret_name)
+    if isinstance(secret, Fault):
+        return secret
+    version_id = asked.version_id or secret.stages.get(asked.version_stage or CURRENT)
+    visible = version_id is not None and version_id != secret.rotating_to
+    version = context.service.store.version(secret, version_id) if visible and version_id else None
+    if version is None or (asked.version_stage and secret.stages.get(asked.version_stage) != version.id):
+        return fault("Forbidden.ResourceNotFound")
+    value = open_version(context, secret, version)
+    if isinstance(value, Fault):
+        return value
+    if asked.dry_run:
+        return fault("DryRunOperationError")
+    managed = secret.type != "Generic"
+    return reading.Reply(
+        request_id=context.request_id,
+        secret_data=SecretValue(value),
+        version_id=version.id,
+        secret_name=secret.name,
+        secret_data_type=version.data_type,
+        secret_type=secret.type,
+        version_stages=secret.stages_of(version.id),
+        create_time=timestamp(version.created),
+        automatic_rotation=secret.rotation_state if managed else None,
+        extended_config=secret.extended_config if managed and asked.fetch_extended_config else None,
+        **rotation_fields(secret),
+    )
+
+
+def put_secret_value(context: Context, asked: putting.Request, /) -> putting.Reply | Fault:
+    """Add a version; the same version with the same value again is a success, with another one refused."""
+    secret = context.find_live(asked.secret_name)
+    if isinstance(secret, Fault):
+        return secret
+    stages = _read_stages(asked.version_stages)
+    if refusal := _put_problem(asked, secret, stages):
+        return refusal
+    data, data_type = asked.secret_data.reveal(), asked.secret_data_type or "text"
+    there = context.service.store.version(secret, asked.version_id)
+    if there is not None:
+        value = open_version(context, secret, there)
+        if isinstance(value, Fault):
+            return value
+        if (value, there.data_type) != (data, data_type):
+            return fault("Rejected.ResourceExist")
+        return _put_reply(context, secret, asked.version_id)
+    if len(secret.stages.keys() | set(stages)) > STAGES_KEPT:
+        return fault("Rejected.LimitExceeded")
+    if refusal := context.service.keys.refusal(secret.key_id):
+        return refusal
+    moved = dict(secret.stages)
+    for stage in stages:
+        move_stage(moved, stage, asked.version_id)
+    if not make_room(context.service.store, secret, moved, VERSIONS_KEPT - 1):
+        return fault("Rejected.LimitExceeded")
+    secret.stages, secret.updated = moved, context.now
+    add_version(context, secret, asked.version_id, data, data_type)
+    context.service.store.save_secret(secret)
+    return _put_reply(context, secret, asked.version_id)
+
+
+def add_version(context: Context, secret: Secret, version_id: str, data: str, data_type: str) -> None:
+    """Seal a value as a new version of `secret`."""
+    service = context.service
+    number, sealed = service.vault.seal(secret.key_id, (secret.name, version_id, data_type), data)
+    assert secret.id is not None  # noqa: S101 - it is stored
+    service.store.add_version(Version(secret.id, version_id, data_type, number, sealed, context.now))
+
+
+def open_version(context: Context, secret: Secret, version: Version) -> str | Fault:
+    """Return a value, if its key may be used and the row is what was stored."""
+    if refusal := context.service.keys.refusal(secret.key_id):
+        return refusal
+    try:
+        return context.service.vault.open(
+            version.data_key, (secret.name, version.id, version.data_type), version.sealed
+        )
+    except TamperedError:
+        return fault("InternalFailure", "The stored value fails its integrity check.")
+
+
+def rotation_fields(secret: Secret) -> dict[str, str | None]:
+    """Return the rotation dates and the interval in seconds, as long as rotation is not switched off."""
+    on = secret.rotation_state != "Disabled"
+    return {
+        "last_rotation_date": timestamp(secret.last_rotation) if secret.last_rotation else None,
+        "next_rotation_date": timestamp(secret.next_rotation) if on and secret.next_rotation else None,
+        "rotation_interval": f"{secret.rotation_seconds}s" if on and secret.rotation_seconds else None,
+    }
+
+
+def _put_reply(context: Context, secret: Secret, version_id: str) -> putting.Reply:
+    return putting.Reply(
+        request_id=context.request_id,
+        secret_name=secret.name,
+        version_id=version_id,
+        version_stages=secret.stages_of(version_id),
+    )
+
+
+def _read_stages(text: str | None) -> list[str]:
+    """Read the JSON array of stages that a new version gets, ACSCurrent without one; empty if malformed."""
+    if text is None:
+        return [CURRENT]
+    try:
+        stages = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []
+    if not isinstance(stages, list) or len(stages) > STAGES_KEPT:
+        return []
+    return stages if all(isinstance(stage, str) and STAGE.fullmatch(stage) for stage in stages) else []
+
+
+def _put_problem(asked: putting.Request, secret: Secret, stages: list[str]) -> Fault | None:
+    texts = {
+        "VersionId": asked.version_id,
+        "SecretData": asked.secret_data.reveal(),
+        "SecretDataType": asked.secret_data_type or "text",
+    }
+    for parameter, text in texts.items():
+        if not text:
+            return invalid_parameter(parameter, "It is empty.")
+        for problem in CHECKS[parameter](text):
+            return invalid_parameter(parameter, f"It {problem}.")
+    if not stages:
+        return invalid_parameter("VersionStages")
+    if secret.type != "Generic":
+        return invalid_parameter("SecretName", "Only Generic secrets take a value of the caller's.")
+    return None

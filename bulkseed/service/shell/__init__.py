@@ -1,0 +1,1 @@
+"""How the local KMS is reached and kept: HTTP, faults, group commit, real databases."""

@@ -1,0 +1,146 @@
+"""Between the shells and the sans-IO core: faults on demand, group commit, and what is due.
+
+Requests of one turn of the event loop share a transaction, and no reply leaves before it is on disk. When the
+commit fails, every request of the group is answered with InternalFailure, and nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from bulkseed.service.kms import TICK, Kms
+from bulkseed.service.rotation import Job
+from bulkseed.service.shell.databases import Databases
+from bulkseed.service.shell.faults import Arrival, Hook
+from bulkseed.wire.encoding import parse_form
+from bulkseed.wire.fault import fault, respond
+from bulkseed.wire.message import Request, Response
+
+log = logging.getLogger(__name__)
+
+
+class Gate:
+    """Serves requests for a shell; `clock` gives epoch seconds."""
+
+    def __init__(
+        self,
+        kms: Kms,
+        hook: Hook | None = None,
+        databases: Databases | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._kms = kms
+        self._hook = hook
+        self._databases = databases or Databases({})
+        self._clock = clock
+        self._group: list[asyncio.Future[bool]] = []
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def answer(self, request: Request) -> Response | None:
+        """Return the response, or None when the connection is to be closed without one."""
+        disturbance = self._hook(_arrival(request)) if self._hook else None
+        if disturbance is None:
+            return await self._serve(request)
+        if disturbance.delay:
+            await asyncio.sleep(disturbance.delay)
+        response = await self._serve(request) if disturbance.applied else Response(200, {}, b"")
+        return disturbance.reply(response)
+
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """Carry out what is due, also while nobody calls, for as long as the block runs."""
+        ticker = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            tasks = [ticker, *self._background]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tick(self) -> None:
+        while True:
+            try:
+                self._kms.tick(self._clock())
+            except Exception as error:  # noqa: BLE001 - the clock must go on; see _fail
+                self._fail(error)
+            else:
+                jobs = self._kms.take_jobs()
+                if await self._stored():
+                    await self._run(jobs)
+            await asyncio.sleep(TICK)
+
+    async def _serve(self, request: Request) -> Response:
+        try:
+            response = self._kms.handle(request, self._clock())
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that something is stored
+            self._fail(error)
+            return respond(fault("InternalFailure"))
+        jobs = self._kms.take_jobs()
+        if not await self._stored():
+            return respond(fault("InternalFailure"))
+        if jobs:
+            await self._run(jobs)
+        return response
+
+    async def _stored(self) -> bool:
+        """Wait until what was written so far is on disk; False when it could not be put there."""
+        if not self._kms.dirty:
+            return True
+        loop = asyncio.get_running_loop()
+        if not self._group:
+            loop.call_soon(self._commit)
+        stored: asyncio.Future[bool] = loop.create_future()
+        self._group.append(stored)
+        return await stored
+
+    async def _run(self, jobs: list[Job]) -> None:
+        """Start the jobs, and wait for those that a caller waits for."""
+        tasks = {asyncio.create_task(self._change(job)): job for job in jobs}
+        for task, job in tasks.items():
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+            if job.asked:
+                await asyncio.wait([task])
+
+    async def _change(self, job: Job) -> None:
+        changed = await self._databases.change(job)
+        try:
+            self._kms.finish_job(job, self._clock(), changed=changed)
+        except Exception as error:  # noqa: BLE001 - see _fail
+            self._fail(error)
+        else:
+            await self._stored()
+
+    def _commit(self) -> None:
+        if not self._group:
+            return  # the group has failed already
+        try:
+            self._kms.commit()
+        except sqlite3.Error as error:
+            self._fail(error)
+            return
+        self._settle(stored=True)
+
+    def _fail(self, error: Exception) -> None:
+        # The type only: the text of an exception may hold a value.
+        log.error("a request failed (%s): its group is rolled back", type(error).__name__)
+        self._kms.rollback()
+        self._settle(stored=False)
+
+    def _settle(self, *, stored: bool) -> None:
+        group, self._group = self._group, []
+        for future in group:
+            if not future.done():
+                future.set_result(stored)
+
+
+def _arrival(request: Request) -> Arrival:
+    parameters = dict((parse_form(request.query) or []) + (parse_form(request.body) or []))
+    action = request.headers.get("x-acs-action") or parameters.get("Action", "")
+    return Arrival(action, parameters.get("SecretName", ""))

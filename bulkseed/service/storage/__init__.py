@@ -1,0 +1,1 @@
+"""What the local KMS keeps: keys, secrets, versions, sealed values."""

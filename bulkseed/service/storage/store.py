@@ -1,0 +1,204 @@
+"""The service's records on SQLite: secrets, versions, keys; what is sealed stays sealed here.
+
+One connection, exclusive to this process. The first write opens a transaction; `commit` puts everything since
+then on disk (write-ahead log, synchronous=FULL), so that one commit can serve a group of requests.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bulkseed.errors import UsageError
+from bulkseed.service.storage.schema import (
+    ADD_SECRET,
+    ADD_VERSION,
+    SAVE_SECRET,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SECRET_COLUMNS,
+    VERSION_COLUMNS,
+)
+
+CURRENT = "ACSCurrent"
+PREVIOUS = "ACSPrevious"
+
+
+@dataclass(slots=True)
+class Secret:
+    """A secret without its values. Times are epoch seconds; `stages` maps a stage to its version id."""
+
+    id: int | None
+    name: str
+    type: str
+    key_id: str
+    stages: dict[str, str]
+    created: float
+    updated: float
+    creator: str
+    instance_id: str | None = None
+    description: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    extended_config: str | None = None
+    policy: str | None = None
+    delete_at: float | None = None
+    rotation_seconds: int | None = None
+    rotation_state: str = "Disabled"
+    next_rotation: float | None = None
+    last_rotation: float | None = None
+    rotating_to: str | None = None
+
+    def stages_of(self, version_id: str) -> tuple[str, ...]:
+        """Return the stages that mark a version."""
+        return tuple(stage for stage, marked in self.stages.items() if marked == version_id)
+
+
+@dataclass(slots=True)
+class Version:
+    """One sealed value of a secret."""
+
+    secret: int
+    id: str
+    data_type: str
+    data_key: int
+    sealed: bytes
+    created: float
+
+
+class Store:
+    """Reads and writes records; `path` None keeps them in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        try:
+            self._db = sqlite3.connect(
+                path or ":memory:", isolation_level=None, cached_statements=256, timeout=1
+            )
+        except sqlite3.Error as error:
+            raise UsageError(f"cannot use {path}: {error}") from None
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            why = "another process is using it" if "locked" in str(error) else str(error)
+            raise UsageError(f"cannot use {path}: {why}") from None
+        self.secret_count = self._count()
+
+    def _prepare(self) -> None:
+        run = self._db.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA foreign_keys = ON")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"it has format {version}, this is format {SCHEMA_VERSION}")
+
+    def _count(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM secrets").fetchone()[0]
+        return count
+
+    @property
+    def used(self) -> bool:
+        """True when a master key has been in use with this database."""
+        return self._db.execute("SELECT 1 FROM meta").fetchone() is not None
+
+    @property
+    def dirty(self) -> bool:
+        """True while something written is not on disk."""
+        return self._db.in_transaction
+
+    def commit(self) -> None:
+        """Put everything written so far on disk."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget everything since the last commit."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self.secret_count = self._count()
+
+    def close(self) -> None:
+        """Commit and close."""
+        self.commit()
+        self._db.close()
+
+    def read(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run a query."""
+        return self._db.execute(sql, parameters)
+
+    def write(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run a statement inside the open transaction, or a new one."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+        return self._db.execute(sql, parameters)
+
+    def secret(self, name: str) -> Secret | None:
+        """Return the secret called `name`."""
+        return next(self.secrets("WHERE name = ?", name), None)
+
+    def secrets(self, where: str, *parameters: Any) -> Iterator[Secret]:
+        """Return secrets; `where` is a clause of our own, never text of a caller."""
+        rows = self._db.execute(f"SELECT {SECRET_COLUMNS} FROM secrets {where}", parameters)  # noqa: S608  # see above
+        for row in rows:
+            secret = Secret(*row)
+            secret.stages = orjson.loads(row[4])
+            secret.tags = orjson.loads(row[10])
+            yield secret
+
+    def add_secret(self, secret: Secret) -> int:
+        """Store a new secret and return its row id."""
+        row = self.write(ADD_SECRET, *_columns(secret)).lastrowid
+        self.secret_count += 1
+        assert row is not None  # noqa: S101 - an INSERT has a row id
+        return row
+
+    def save_secret(self, secret: Secret) -> None:
+        """Store the changes of a secret."""
+        self.write(SAVE_SECRET, *_columns(secret), secret.id)
+
+    def remove_secret(self, secret: Secret) -> None:
+        """Delete a secret and all its versions."""
+        self.write("DELETE FROM secrets WHERE id = ?", secret.id)
+        self.secret_count -= 1
+
+    def version(self, secret: Secret, version_id: str) -> Version | None:
+        """Return one version of a secret."""
+        sql = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608 - our constant
+        row = self._db.execute(sql, (secret.id, version_id)).fetchone()
+        return None if row is None else Version(*row)
+
+    def add_version(self, version: Version) -> None:
+        """Store a new version."""
+        v = version
+        self.write(ADD_VERSION, v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created)
+
+    def remove_version(self, secret: Secret, version_id: str) -> None:
+        """Delete one version."""
+        self.write("DELETE FROM versions WHERE secret = ? AND id = ?", secret.id, version_id)
+
+    def version_ids(self, secret: Secret) -> list[tuple[str, float]]:
+        """Return ids and creation times of a secret's versions, oldest first."""
+        sql = "SELECT id, created FROM versions WHERE secret = ? ORDER BY rowid"
+        return self._db.execute(sql, (secret.id,)).fetchall()
+
+
+def _columns(s: Secret) -> tuple[Any, ...]:
+    return (
+        *(s.name, s.type, s.key_id, _json(s.stages), s.created, s.updated, s.creator, s.instance_id),
+        *(s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds),
+        *(s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to),
+    )
+
+
+def _json(mapping: dict[str, str]) -> str:
+    return orjson.dumps(mapping).decode() if mapping else "{}"

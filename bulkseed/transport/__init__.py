@@ -1,0 +1,1 @@
+"""One request over a connection, and its reply. Knows neither policy nor ledger."""

@@ -1,0 +1,65 @@
+"""What the fast transport uses of aiohttp beyond its documented API, and whether it is as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http_parser import HttpResponseParser
+
+from bulkseed.transport.results import MAX_REPLY
+
+SUPPORTED = ((3, 11), (3, 14))
+"""First and last aiohttp version whose insides were tried with the fast transport."""
+
+_HEAD = b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n"
+
+
+def new_parser(
+    protocol: Any, loop: asyncio.AbstractEventLoop, *, with_body: bool = True
+) -> HttpResponseParser:
+    """Return aiohttp's C parser for replies; with `with_body` False, if `reads_heads_alone`, for heads."""
+    return HttpResponseParser(
+        protocol, loop, MAX_REPLY, response_with_body=with_body, read_until_eof=True, auto_decompress=False
+    )
+
+
+def incompatibility(version: str = aiohttp.__version__) -> str | None:
+    """Say why the fast transport cannot be used here, or return None. Call it in a running event loop."""
+    major_minor = tuple(int(part) for part in version.split(".")[:2])
+    if not SUPPORTED[0] <= major_minor <= SUPPORTED[1]:
+        return f"it was not tried with aiohttp {version}"
+    try:
+        return None if _insides_fit() else "aiohttp's insides have changed"
+    except Exception as error:  # noqa: BLE001 - any surprise means that they have changed
+        return f"aiohttp's insides have changed: {type(error).__name__}"
+
+
+def reads_heads_alone(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether aiohttp's parser can leave bodies out: before 3.14 it takes the next head for one."""
+    parser = new_parser(ResponseHandler(loop), loop, with_body=False)
+    with suppress(Exception):
+        heads = [head for _ in range(3) for head, _ in parser.feed_data(_HEAD)[0]]
+        found = [(head.code, head.headers["x-y"], head.should_close) for head in heads]
+        return found == 3 * [(201, "z", False)]
+    return False
+
+
+def _insides_fit() -> bool:
+    loop = asyncio.get_running_loop()
+    parser = new_parser(ResponseHandler(loop), loop)
+    ((head, payload),), upgraded, _ = parser.feed_data(_HEAD + b"ok")
+    return (
+        type(parser).__module__ == "aiohttp._http_parser"  # the pure Python parser is slower than a session
+        and (head.code, head.headers["x-y"], head.chunked, head.should_close) == (201, "z", False, False)
+        and (payload.is_eof(), payload.read_nowait(), upgraded) == (True, b"ok", False)
+        and list(inspect.signature(aiohttp.TCPConnector.connect).parameters)[1:]
+        == ["req", "traces", "timeout"]
+        and all(hasattr(Connection, name) for name in ("transport", "protocol", "close"))
+        and hasattr(ResponseHandler, "connection_lost")
+    )

@@ -1,0 +1,183 @@
+"""How the dataclasses of actions travel: requests as parameters, replies as documents.
+
+A field's wire name is its Python name in capitals (``secret_name``: ``SecretName``) unless it says otherwise.
+Values travel in the form body, never in the URL. Optional parameters that are empty count as absent; booleans
+are read in any case, since the vendor's SDK sends ``True`` (measured with SDK 3.3.1).
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from bulkseed.model import Fault, NoReply, SecretValue
+from bulkseed.wire.encoding import canonical_query
+from bulkseed.wire.fault import decode_fault, invalid_parameter, missing_parameter
+from bulkseed.wire.message import Call, Response
+from bulkseed.wire.validation.parameters import boolean
+
+
+class Field(NamedTuple):
+    """A dataclass field as it travels."""
+
+    attribute: str
+    wire: str
+    kind: Any
+    required: bool
+    wrap: str | None
+
+
+_SHAPES: dict[type[Any], tuple[Field, ...]] = {}
+
+
+def named(wire: str, default: Any = None) -> Any:
+    """Declare an optional field whose wire name does not follow from its Python name."""
+    return field(default=default, metadata={"wire": wire})
+
+
+def listed(element: str) -> Any:
+    """Declare a list of a reply, wrapped in `element`: ``{"Tags": {"Tag": [...]}}``; no wrap when empty."""
+    return field(default=(), metadata={"wrap": element})
+
+
+def _shape(cls: type[Any]) -> tuple[Field, ...]:
+    shape = _SHAPES.get(cls)
+    if shape is None:
+        shape = _SHAPES[cls] = _read_shape(cls)
+    return shape
+
+
+def _read_shape(cls: type[Any]) -> tuple[Field, ...]:
+    hints = typing.get_type_hints(cls)
+    shape = []
+    for f in fields(cls):
+        kind = hints[f.name]
+        if isinstance(kind, types.UnionType):
+            kind = next(arg for arg in typing.get_args(kind) if arg is not types.NoneType)
+        if typing.get_origin(kind) is tuple:
+            kind = typing.get_args(kind)[0]
+        wire = f.metadata.get("wire") or "".join(part.capitalize() for part in f.name.split("_"))
+        shape.append(Field(f.name, wire, kind, f.default is MISSING, f.metadata.get("wrap")))
+    return tuple(shape)
+
+
+class Parameters:
+    """Base of requests."""
+
+    __slots__ = ()
+
+    @classmethod
+    def decode(cls, parameters: Mapping[str, str]) -> Self | Fault:
+        """Read the request, or say which parameter is missing or malformed."""
+        values: dict[str, Any] = {}
+        for attribute, wire, kind, required, _ in _shape(cls):
+            text = parameters.get(wire)
+            if text is None or (text == "" and not required):
+                if required:
+                    return missing_parameter(wire)
+                continue
+            value = _PARSERS[kind](text)
+            if value is None:
+                return invalid_parameter(wire)
+            values[attribute] = value
+        return cls(**values)
+
+
+def call(action: str, request: Parameters) -> Call:
+    """Return `request` as a call of `action`."""
+    query: dict[str, str] = {}
+    form: dict[str, str] = {}
+    for f in _shape(type(request)):
+        value = getattr(request, f.attribute)
+        if value is not None:
+            (form if f.kind is SecretValue else query)[f.wire] = _spell(value)
+    return Call(action, canonical_query(query.items()), canonical_query(form.items()))
+
+
+class Document:
+    """Base of replies and of the records inside them."""
+
+    __slots__ = ()
+
+    def encode(self) -> dict[str, object]:
+        """Return the document, without the fields that are None."""
+        document: dict[str, object] = {}
+        for f in _shape(type(self)):
+            value = getattr(self, f.attribute)
+            if isinstance(value, tuple):
+                items = [_plain(item) for item in value]
+                value = {f.wrap: items} if f.wrap else items
+            if value is not None:
+                document[f.wire] = _plain(value)
+        return document
+
+    @classmethod
+    def decode(cls, document: Mapping[str, Any]) -> Self:
+        """Read a document; unknown fields are ignored.
+
+        Raises:
+            ValueError: a field is missing or has another type.
+        """
+        values: dict[str, Any] = {}
+        for f in _shape(cls):
+            value = document.get(f.wire)
+            if value is None and not f.required:
+                continue
+            if f.wrap is not None or isinstance(value, list):
+                items = value.get(f.wrap, []) if isinstance(value, dict) else value
+                if not isinstance(items, list):
+                    raise ValueError(f"{f.wire}: not a list")
+                values[f.attribute] = tuple(_typed(f, item) for item in items)
+            else:
+                values[f.attribute] = _typed(f, value)
+        return cls(**values)
+
+    @classmethod
+    def read(cls, response: Response) -> Self | Fault | NoReply:
+        """Read a response: the reply, the service's fault, or NoReply when a success cannot be read."""
+        if not 200 <= response.status < 300:
+            return decode_fault(response)
+        try:
+            document = orjson.loads(response.body)
+            return cls.decode(document) if isinstance(document, dict) else UNREADABLE
+        except ValueError:  # orjson.JSONDecodeError is one
+            return UNREADABLE
+
+
+UNREADABLE = NoReply("unreadable reply", maybe_applied=True)
+
+
+def _typed(f: Field, value: Any) -> Any:
+    if f.kind is SecretValue and isinstance(value, str):
+        return SecretValue(value)
+    if isinstance(f.kind, type) and issubclass(f.kind, Document) and isinstance(value, dict):
+        return f.kind.decode(value)
+    if type(value) is not f.kind:
+        raise ValueError(f"{f.wire}: not of the documented type")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretValue):
+        return value.reveal()
+    return value.encode() if isinstance(value, Document) else value
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, SecretValue):
+        return value.reveal()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _read_int(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+_PARSERS: dict[Any, Any] = {str: str, bool: boolean, int: _read_int, SecretValue: SecretValue}

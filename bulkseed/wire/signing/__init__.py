@@ -1,0 +1,1 @@
+"""Both signatures: making them, checking them, showing their layers."""

@@ -1,0 +1,135 @@
+"""Both signatures behind one table and one function.
+
+`SIGNATURES` maps a signature's name to its signer; `verify` tells which one a request carries, checks it, and
+says who called. The rules for refusing live here (KMS common errors page, API gateway errors page):
+
+- a timestamp further than 15 minutes from the service's clock is refused;
+- a temporary key needs its security token, and a permanent one must come without;
+- a refusal never holds the string to sign, because that holds the secret's value.
+
+That a nonce is used once only is the service's to remember: `Caller` has it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from bulkseed.model import Credentials, Fault, SecretValue
+from bulkseed.wire.encoding import parse_timestamp
+from bulkseed.wire.message import Call, Request
+from bulkseed.wire.signing import acs3, rpc1
+
+CLOCK_WINDOW = 15 * 60
+"""Seconds that a request's clock may differ from the service's, either way."""
+
+
+class Signer(Protocol):
+    """Turns calls into signed requests for one host with one access key."""
+
+    def __init__(self, host: str, credentials: Credentials, user_agent: str = "bulkseed") -> None: ...
+
+    def sign(self, call: Call, now: float, nonce: str) -> Request:
+        """Return the request for one attempt. `now` is in epoch seconds, `nonce` new for every attempt."""
+        ...
+
+
+SIGNATURES: dict[str, type[Signer]] = {"acs3": acs3.Acs3Signer, "rpc1": rpc1.Rpc1Signer}
+
+
+@dataclass(slots=True, frozen=True)
+class AccessKey:
+    """A key that the service accepts. `expires_at` is in epoch seconds, None for a permanent key."""
+
+    id: str
+    secret: SecretValue
+    account: str
+    security_token: SecretValue | None = None
+    expires_at: float | None = None
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who sent a request, and what of it the signature vouches for.
+
+    `nonce` is None when an RPC 1.0 request has none; `timestamp` is in epoch seconds.
+    """
+
+    access_key_id: str
+    account: str
+    action: str
+    version: str
+    nonce: str | None
+    timestamp: float
+
+
+def verify(
+    request: Request,
+    parameters: Mapping[str, str],
+    secret_of: Callable[[str], AccessKey | None],
+    now: float,
+) -> Caller | Fault:
+    """Check the signature of `request`, whichever of the two it carries; never raises for what was sent.
+
+    `parameters` are those of query and form body together, decoded. `secret_of` finds a key by its id.
+    """
+    is_acs3 = "authorization" in request.headers
+    if is_acs3:
+        claim = acs3.read_claim(request)
+    else:
+        claim = rpc1.read_claim(parameters) if "Signature" in parameters else None
+    if claim is None:
+        return _fault("IncompleteSignature")
+    key = secret_of(claim.access_key_id)
+    if key is None:
+        return _fault("InvalidAccessKeyId.NotFound")
+    if key.security_token is None:
+        token_fits = claim.security_token is None
+    else:
+        token_fits = _same(key.security_token.reveal(), claim.security_token or "")
+    if not token_fits:
+        return _fault("InvalidSecurityToken.MismatchWithAccessKey")
+    if key.expires_at is not None and key.expires_at <= now:
+        return _fault("InvalidSecurityToken.Expired")
+    sent_at = parse_timestamp(claim.timestamp)
+    if sent_at is None:
+        return _fault("IllegalTimestamp")
+    if abs(now - sent_at) > CLOCK_WINDOW:
+        return _fault("InvalidTimeStamp.Expired")
+    secret = key.secret.reveal().encode()
+    if is_acs3:
+        expected = acs3.expected_signature(request, claim, secret)
+    else:
+        expected = rpc1.expected_signature(request.method, parameters, secret)
+    if expected is None or not _same(expected, claim.signature):
+        return _fault("SignatureDoesNotMatch")
+    return Caller(key.id, key.account, claim.action, claim.version, claim.nonce, sent_at)
+
+
+_FAULTS = {
+    "IncompleteSignature": (400, "The request signature does not conform to Alibaba Cloud standards."),
+    "InvalidAccessKeyId.NotFound": (404, "The Access Key ID provided does not exist in our records."),
+    "InvalidSecurityToken.MismatchWithAccessKey": (
+        400,
+        "Specified SecurityToken mismatch with the AccessKey.",
+    ),
+    "InvalidSecurityToken.Expired": (400, "Specified SecurityToken is expired."),
+    "IllegalTimestamp": (
+        400,
+        'The input parameter "Timestamp" that is mandatory for processing this request is not supplied.',
+    ),
+    "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
+    "SignatureDoesNotMatch": (400, "Specified signature is not matched with our calculation."),
+}
+
+
+def _fault(code: str) -> Fault:
+    status, message = _FAULTS[code]
+    return Fault(code, status, message)
+
+
+def _same(expected: str, given: str) -> bool:
+    """Compare in constant time; anything that may arrive in a header can be compared."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))

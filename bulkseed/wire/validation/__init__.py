@@ -1,0 +1,1 @@
+"""What the pages say about parameters: sizes, characters, secret types."""
