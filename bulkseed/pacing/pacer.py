@@ -42,7 +42,7 @@ class Permit:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self.sent_at: float | None = None
-        self.placed_at: float | None  # owned by `SlidingWindow`, which sets it at the write
+        self.placed_at: float  # owned by `SlidingWindow`, which sets it at the write
 
     def written(self) -> None:
         """Count the send from now; call it at the moment of the write."""
