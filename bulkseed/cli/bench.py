@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -112,11 +111,12 @@ def bench(**given: Any) -> int:
 
 
 def _need_permission(target_options: o.TargetOptions, given: bool) -> None:
-    host = (urlsplit(target_options.url).hostname or "").rstrip(".")
-    if host.endswith("aliyuncs.com") and not (given or target_options.embedded):
+    from bulkseed.transport.endpoint import is_public
+
+    if is_public(target_options.url) and not (given or target_options.embedded):
         raise UsageError(
-            f"{host} is the public service, where secrets cost money and others share your quota: "
-            "give --yes-really if you mean it, or --endpoint embedded"
+            f"{target_options.url} is the public service, where secrets cost money and others share your "
+            "quota: give --yes-really if you mean it, or --endpoint embedded"
         )
 
 

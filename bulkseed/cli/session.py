@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
@@ -40,11 +39,10 @@ async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: f
         local = await stack.enter_async_context(local_service(service))
         return Target(local.endpoint, local.region, local.credentials, signature)
     from bulkseed.client.credentials import find_credentials
-    from bulkseed.transport.endpoint import parse_endpoint
+    from bulkseed.transport.endpoint import is_public, parse_endpoint
 
-    parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
-    where = urlsplit(given.url)
-    if where.scheme == "http" and (where.hostname or "").endswith(".aliyuncs.com"):
+    where = parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
+    if where.tls is None and is_public(given.url):
         raise UsageError(f"{given.url} would carry values in plaintext: use https")
     credentials = find_credentials(os.environ, given.profile)
     return Target(given.url, given.region, credentials, signature, given.ca_file)

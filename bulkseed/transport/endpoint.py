@@ -1,11 +1,14 @@
 """Where requests go: the endpoint's address, the TLS rules, and the proxy the environment asks for.
 
 Certificates are verified, TLS is 1.2 or newer, and a CA file replaces the system's CAs. Plain ``http://`` is
-for a local KMS; whether it is acceptable for a target is decided above.
+for a local KMS; whether it is acceptable for a target is decided above. Requests to this machine never go
+through a proxy: it would read their values.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 from dataclasses import dataclass
 from urllib.request import getproxies, proxy_bypass
@@ -57,8 +60,18 @@ def parse_endpoint(endpoint: str, ca_file: str | None = None) -> Endpoint:
     except ValueError:  # UnicodeError is one
         usable = False
     if not usable:
-        raise UsageError(f"the endpoint {endpoint!r} is not like https://host or https://host:port")
+        shown = re.sub(r"//[^/]*@", "//…@", endpoint)  # it may hold a password
+        raise UsageError(f"the endpoint {shown!r} is not like https://host or https://host:port")
     return Endpoint(url.origin(), _tls(ca_file) if url.scheme == "https" else None, _proxy(url))
+
+
+def is_public(endpoint: str) -> bool:
+    """Tell whether an endpoint is the service's own, not a local KMS. False where it makes no sense."""
+    try:
+        host = URL(endpoint).raw_host or ""
+    except ValueError:
+        return False
+    return f".{host.rstrip('.').lower()}".endswith(".aliyuncs.com")
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
@@ -77,8 +90,12 @@ def _proxy(url: URL) -> URL | None:
     aiohttp's ``trust_env`` would look it up for every request in a thread, and read ``.netrc``, whose entries
     collide with the Authorization header that ACS3 puts in every request.
     """
-    text = getproxies().get(url.scheme)
-    if not text or proxy_bypass(f"{url.raw_host}:{url.port}"):
+    proxies = getproxies()
+    text = proxies.get(url.scheme)
+    host = (url.raw_host or "").rstrip(".")
+    if not text or _is_loopback(host) or _in_networks(host, proxies.get("no", "")):
+        return None
+    if proxy_bypass(f"{host}:{url.port}"):
         return None
     if "//" not in text:
         text = f"http://{text}"
@@ -90,3 +107,32 @@ def _proxy(url: URL) -> URL | None:
     if not usable:
         raise UsageError(f"the {url.scheme} proxy of the environment is not like http://host:port")
     return proxy
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+
+
+def _in_networks(host: str, no_proxy: str) -> bool:
+    """Tell whether NO_PROXY names a network that the address is in, which `proxy_bypass` does not know."""
+    address = _address(host)
+    if address is None:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue  # a name
+    return False
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None

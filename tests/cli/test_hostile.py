@@ -154,6 +154,10 @@ def server_context(authority: Authority, host: str) -> ssl.SSLContext:
     return context
 
 
+NAME = "kms.example"
+"""Resolves nowhere: only the proxy of these tests leads to the server."""
+
+
 async def creates(peer: Peer) -> None:
     """Say of every secret that it was created."""
     while await peer.reply(with_length(BODY)):
@@ -162,38 +166,36 @@ async def creates(peer: Peer) -> None:
 
 @asynccontextmanager
 async def over_tls(
-    authority: Authority, host: str, *, proxied: bool
+    authority: Authority, *, proxied: bool, wrong: bool = False
 ) -> AsyncIterator[tuple[HostileServer, list[str], dict[str, str]]]:
-    """Serve with a certificate for `host`; give the server, the options that lead to it, and the environment.
+    """Serve with a certificate; give the server, the options that lead to it, and the environment.
 
-    Behind a proxy that takes CONNECT the other transport is in use.
+    Behind a proxy that takes CONNECT the other transport is in use. `wrong`: another host's certificate.
     """
+    host = NAME if proxied else "127.0.0.1"
     async with (
-        hostile_server(creates, server_context(authority, host)) as server,
+        hostile_server(creates, server_context(authority, "other.example" if wrong else host)) as server,
         forward_proxy(server.port) as proxy,
     ):
-        options = ["--endpoint", f"https://127.0.0.1:{server.port}"]
+        options = ["--endpoint", f"https://{host}:{server.port}"]
         yield server, options, {"HTTPS_PROXY": proxy.url, "https_proxy": proxy.url} if proxied else {}
         assert bool(proxy.heads) is proxied
-        assert all(head.startswith(b"CONNECT 127.0.0.1:") for head in proxy.heads)
+        assert all(head.startswith(b"CONNECT kms.example:") for head in proxy.heads)
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
-@pytest.mark.parametrize(
-    ("host", "trusted"), [("127.0.0.1", False), ("kms.example", True)], ids=["unknown CA", "other host"]
-)
-async def test_a_wrong_certificate_is_one_error(
-    host: str, trusted: bool, proxied: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("trusted", [False, True], ids=["unknown CA", "other host"])
+async def test_a_wrong_certificate_is_one_error(trusted: bool, proxied: bool, tmp_path: Path) -> None:
     """The run stops at once, says what is wrong, and no request was sent."""
     authority = Authority(tmp_path)
     began = time.monotonic()
-    async with over_tls(authority, host, proxied=proxied) as (server, options, env):
+    async with over_tls(authority, proxied=proxied, wrong=trusted) as (server, options, env):
         options += ["--ca-file", str(authority.ca_file)] if trusted else []
         call = ["apply", manifest_of(tmp_path, 40), *options, "--progress", "none"]
         code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
     assert code == 3
-    assert stderr.count("stopped early: the certificate of 127.0.0.1 does not verify") == 1
+    host = NAME if proxied else "127.0.0.1"
+    assert stderr.count(f"stopped early: the certificate of {host} does not verify") == 1
     assert stderr.count("\n") == 2
     assert "pending: 40" in stdout
     assert "attempts: 0" in stdout
@@ -206,7 +208,7 @@ async def test_a_wrong_certificate_is_one_error(
 async def test_a_trusted_authority_is_accepted(proxied: bool, tmp_path: Path) -> None:
     """With --ca-file secrets are created over TLS, also through a proxy, which sees nothing of it."""
     authority = Authority(tmp_path)
-    async with over_tls(authority, "127.0.0.1", proxied=proxied) as (server, options, env):
+    async with over_tls(authority, proxied=proxied) as (server, options, env):
         call = ["apply", manifest_of(tmp_path), *options, "--ca-file", authority.ca_file, *HASTE]
         code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
     assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
@@ -218,11 +220,25 @@ async def test_proxies_of_the_environment(excepted: bool, tmp_path: Path) -> Non
     async with hostile_server(creates) as server, forward_proxy(server.port) as proxy:
         env = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
         if excepted:
-            env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-        call = ["apply", manifest_of(tmp_path), "--endpoint", server.url, *HASTE]
+            env |= {"NO_PROXY": NAME, "no_proxy": NAME}
+        call = ["apply", manifest_of(tmp_path), "--endpoint", f"http://{NAME}:{server.port}", *HASTE]
         code, stdout, stderr = await run(*call, cwd=tmp_path, **env)
-    assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
+    if excepted:  # the name leads nowhere without the proxy
+        assert (code == 0, proxy.heads) == (False, [])
+    else:
+        assert (code, "created: 3" in stdout, len(server.requests)) == (0, True, 3), stderr
     assert bool(proxy.heads) is not excepted
+
+
+@pytest.mark.parametrize("where", ["embedded", "loopback"])
+async def test_values_for_this_machine_never_reach_a_proxy(where: str, tmp_path: Path) -> None:
+    """The embedded KMS and a loopback address are reached directly, whatever the environment says."""
+    async with hostile_server(creates) as server, forward_proxy(server.port) as proxy:
+        names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+        endpoint = "embedded" if where == "embedded" else server.url
+        call = ["apply", manifest_of(tmp_path), "--endpoint", endpoint, *HASTE]
+        code, stdout, stderr = await run(*call, cwd=tmp_path, **dict.fromkeys(names, proxy.url))
+    assert (code, "created: 3" in stdout, proxy.heads) == (0, True, []), stderr
 
 
 async def test_a_proxy_that_refuses_is_named(tmp_path: Path) -> None:
@@ -231,7 +247,7 @@ async def test_a_proxy_that_refuses_is_named(tmp_path: Path) -> None:
         hostile_server(creates) as server,
         forward_proxy(server.port, b"407 Proxy Authentication Required") as proxy,
     ):
-        endpoint = f"https://127.0.0.1:{server.port}"
+        endpoint = f"https://{NAME}:{server.port}"
         call = ["apply", manifest_of(tmp_path), "--endpoint", endpoint, *HASTE]
         code, stdout, _ = await run(*call, cwd=tmp_path, HTTPS_PROXY=proxy.url, https_proxy=proxy.url)
     assert (code, "exhausted: 3" in stdout, server.requests) == (1, True, [])

@@ -13,7 +13,7 @@ from support.transports import HEADERS, Sender
 
 from bulkseed.errors import UsageError
 from bulkseed.transport.choose import open_transport
-from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.endpoint import is_public, parse_endpoint
 from bulkseed.transport.raw import RawTransport
 from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request
@@ -126,20 +126,76 @@ async def test_a_proxy_that_refuses_is_not_a_write(monkeypatch: pytest.MonkeyPat
     assert server.requests == []
 
 
-@pytest.mark.parametrize("no_proxy", ["*", "127.0.0.1", "kms.example, 127.0.0.1"])
-async def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -> None:
-    """A host that NO_PROXY names is reached directly, by the fast transport."""
+@pytest.mark.parametrize("no_proxy", ["*", "kms.example", "other.example, kms.example", ".example"])
+def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -> None:
+    """A host that NO_PROXY names is reached directly."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert parse_endpoint("https://kms.example").proxy is not None
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert parse_endpoint("https://kms.example").proxy is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "no_proxy", "direct"),
+    [
+        ("https://10.1.2.3", "10.0.0.0/8", True),
+        ("https://10.1.2.3:8443", "kms.example, 10.1.2.3/32", True),
+        ("https://[fd00::7]", "fd00::/8", True),
+        ("https://11.1.2.3", "10.0.0.0/8", False),
+        ("https://kms.example", "10.0.0.0/8", False),
+    ],
+)
+def test_no_proxy_names_networks(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, no_proxy: str, direct: bool
+) -> None:
+    """A network in NO_PROXY stands for every address in it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert (parse_endpoint(endpoint).proxy is None) is direct
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "localhost", "localhost.", "kms.localhost"])
+async def test_this_machine_is_never_reached_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """A proxy would read the values of plain HTTP: the embedded KMS and loopback are reached directly."""
     async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", no_proxy)
-        async with open_transport(server.url, connections=1) as transport:
-            assert isinstance(transport, RawTransport)
-            assert await Sender(transport).status() == 200
-        monkeypatch.delenv("NO_PROXY")
-        assert proxy.heads == []
+        for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+        assert parse_endpoint(f"http://{host}:{server.port}").proxy is None
+        assert parse_endpoint(f"http://[::1]:{server.port}").proxy is None
+        assert parse_endpoint(f"http://[::ffff:127.0.0.1]:{server.port}").proxy is None
         async with open_transport(server.url, connections=1) as transport:
             assert await Sender(transport).status() == 200
-    assert len(proxy.heads) == 1
+    assert proxy.heads == []
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://user:hunter2@kms.example", "ftp://user:hunter2@x", "https://u:hunter2@a..b"]
+)
+def test_a_password_in_an_endpoint_is_not_shown(endpoint: str) -> None:
+    """The message about such an endpoint leaves out what stands before the host."""
+    with pytest.raises(UsageError) as caught:
+        parse_endpoint(endpoint)
+    assert "hunter2" not in str(caught.value)
+    assert "user" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "public"),
+    [
+        ("https://kms.cn-hangzhou.aliyuncs.com", True),
+        ("http://kms.cn-hangzhou.aliyuncs.com.", True),
+        ("http://KMS-VPC.cn-hangzhou.AliyunCS.com:80", True),
+        ("http://kms.cn-hangzhou.aliyuncs\u3002com", True),
+        ("http://127.0.0.1:4566", False),
+        ("https://notaliyuncs.com", False),
+        ("https://[", False),
+    ],
+)
+def test_the_public_service_is_known_however_it_is_written(endpoint: str, public: bool) -> None:
+    """Case, a dot at the end and the dots of other scripts make no other host of it."""
+    assert is_public(endpoint) is public
 
 
 def test_a_proxy_that_makes_no_sense_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
