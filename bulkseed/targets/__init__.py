@@ -1,0 +1,1 @@
+"""Many targets in one run: the file that lists them, which line goes where, the folder of their ledgers."""

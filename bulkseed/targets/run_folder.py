@@ -1,0 +1,137 @@
+"""The folder of a run over many targets: ``run.json``, ``run.lock``, a ledger for each, ``unrouted.jsonl``.
+
+Each ledger is an ordinary one: it can be used alone, copied, given to that account's auditor. One process at
+a time coordinates a run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from bulkseed.errors import LedgerBusyError, LedgerError, LedgerTargetError
+from bulkseed.targets.spec import TargetSpec
+
+RUN, LOCK, UNROUTED = "run.json", "run.lock", "unrouted.jsonl"
+SUFFIX = ".ledger.db"
+_VERSION = 1
+_SUFFIXES = re.compile(r"(\.(jsonl|ndjson|json|csv|ya?ml|toml|gz|zst|age))+$", re.IGNORECASE)
+
+
+@dataclass(slots=True, frozen=True)
+class RunFolder:
+    """A run folder; `names` are its targets, in the file's order."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def ledger(self, name: str) -> Path:
+        """Return the path of a target's ledger."""
+        return self.path / f"{name}{SUFFIX}"
+
+    @property
+    def unrouted(self) -> Path:
+        """The file of lines that went nowhere."""
+        return self.path / UNROUTED
+
+    def count_unrouted(self) -> int:
+        """Return how many lines went nowhere when the run was last applied."""
+        try:
+            with self.unrouted.open("rb") as lines:
+                return sum(1 for _ in lines)
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who coordinates this run, also with other processes.
+
+        Raises:
+            LedgerBusyError: another process does.
+        """
+        with (self.path / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise LedgerBusyError(f"run {self.path}: another process is at work on it") from None
+            yield
+
+    def write_unrouted(self, lines: Iterable[tuple[str, int, str]]) -> int:
+        """Write (manifest, line, reason) of what went nowhere; return how many."""
+        count = 0
+        temporary = self.path / f"{UNROUTED}.new"
+        with _private(temporary) as file:
+            for manifest, line, reason in lines:
+                file.write(orjson.dumps({"manifest": manifest, "line": line, "reason": reason}) + b"\n")
+                count += 1
+        temporary.replace(self.unrouted)
+        return count
+
+
+def is_run_folder(path: str | Path) -> bool:
+    """Tell whether a path is a run folder rather than a ledger."""
+    return (Path(path) / RUN).is_file()
+
+
+def open_run_folder(path: str | Path) -> RunFolder:
+    """Open a run folder that exists.
+
+    Raises:
+        LedgerError: it is none.
+    """
+    path = Path(path)
+    try:
+        about = orjson.loads((path / RUN).read_bytes())
+        version, names = about["version"], tuple(str(name) for name in about["targets"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise LedgerError(f"{path} is not a run folder: it has no readable {RUN}") from None
+    if version != _VERSION:
+        raise LedgerError(f"run {path} is of version {version}, and this bulkseed knows {_VERSION}")
+    return RunFolder(path, names)
+
+
+def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
+    """Make a run folder for targets, or open it; targets may be added to a run, and none may go.
+
+    Raises:
+        LedgerTargetError: the run has a target that the file does not list.
+        LedgerError: it cannot be written, or is a folder of something else.
+    """
+    path = Path(path)
+    names = tuple(spec.name for spec in specs)
+    try:
+        if is_run_folder(path):
+            gone = [name for name in open_run_folder(path).names if name not in names]
+            if gone:
+                raise LedgerTargetError(
+                    f"run {path} has the target {gone[0]}, which the targets file does not list: "
+                    "list it, or use another --run"
+                )
+        elif path.exists() and any(path.iterdir()):
+            raise LedgerError(f"{path} is not a run folder, and not empty: use another --run")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about: dict[str, Any] = {"version": _VERSION, "targets": names}
+        temporary = path / f"{RUN}.new"
+        with _private(temporary) as file:
+            file.write(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
+        temporary.replace(path / RUN)
+    except OSError as error:
+        raise LedgerError(f"run {path} cannot be written: {error.strerror}") from None
+    return RunFolder(path, names)
+
+
+def run_folder_for(manifest: str) -> Path:
+    """Return the default: ``<first manifest's stem>.run`` in the current folder."""
+    return Path(f"{_SUFFIXES.sub('', Path(manifest).name)}.run")
+
+
+def _private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
