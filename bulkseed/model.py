@@ -104,12 +104,15 @@ class Credentials:
     expires_at: float | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Credentials:
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Credentials:
         """Read ``ALIBABA_CLOUD_ACCESS_KEY_ID``, ``_ACCESS_KEY_SECRET`` and ``_SECURITY_TOKEN``.
 
+        `environ`: None takes the process's own.
+
         Raises:
-            CredentialsError: the id or the secret is missing.
+            CredentialsError: the id or the secret is missing, or one has white space in it.
         """
+        environ = os.environ if environ is None else environ
         key_id = environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID")
         secret = environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
         token = environ.get("ALIBABA_CLOUD_SECURITY_TOKEN")
@@ -117,6 +120,15 @@ class Credentials:
             raise CredentialsError(
                 "no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
             )
+        for name, text in (
+            ("ACCESS_KEY_ID", key_id),
+            ("ACCESS_KEY_SECRET", secret),
+            ("SECURITY_TOKEN", token),
+        ):
+            if text and any(character.isspace() for character in text):
+                raise CredentialsError(
+                    f"ALIBABA_CLOUD_{name} has white space in it, such as a newline at its end: remove that"
+                )
         return cls(key_id, SecretValue(secret), SecretValue(token) if token else None)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +34,29 @@ def test_the_type_checker_sees_the_same_names() -> None:
 def test_everything_public_is_documented() -> None:
     """Each name has a docstring of its own."""
     assert [name for name in bulkseed.__all__ if not inspect.getdoc(getattr(bulkseed, name))] == []
+
+
+def test_help_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default argument would be printed by help() and inspect: none holds a key."""
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-in-the-environment")
+    script = (
+        "import bulkseed, pydoc\n"
+        "for name in bulkseed.__all__:\n"
+        "    print(pydoc.render_doc(getattr(bulkseed, name)))\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "Credentials" in shown
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize("name", ["ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN"])
+@pytest.mark.parametrize("text", ["fake-key\n", " fake-key", "fake key"])
+def test_white_space_in_a_key_is_said(name: str, text: str) -> None:
+    """The service would call it a wrong secret; the message does not show the key."""
+    keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "fake-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fake-secret"}
+    with pytest.raises(bulkseed.CredentialsError, match=f"{name} has white space") as caught:
+        bulkseed.Credentials.from_environment(keys | {f"ALIBABA_CLOUD_{name}": text})
+    assert "fake-key" not in str(caught.value)
 
 
 def test_the_version_is_the_package_s() -> None:

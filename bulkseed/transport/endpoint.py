@@ -76,7 +76,13 @@ def is_public(endpoint: str) -> bool:
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        # Not `create_default_context`: where SSLKEYLOGFILE is set, that writes the keys of every connection.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(ca_file)
+        context.verify_flags |= ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_STRICT
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise UsageError(f"the CA file {ca_file!r} cannot be used: {error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -41,6 +41,19 @@ async def test_a_ca_file_is_trusted(open_to: Opener, authority: Authority) -> No
     assert (server.connections, len(server.requests)) == (1, 4)
 
 
+def test_the_keys_of_connections_are_not_written(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE, which debugging tools leave behind, is not honoured: whoever reads it reads values."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    for ca_file in (None, str(authority.ca_file)):
+        context = parse_endpoint("https://kms.example", ca_file).tls
+        assert context is not None
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert not context.keylog_filename
+    assert not (tmp_path / "keys").exists()
+
+
 @contract
 async def test_an_unknown_ca_is_fatal(open_to: Opener, authority: Authority) -> None:
     """A certificate of a CA that the system does not know: one clear error, nothing written."""

@@ -103,7 +103,9 @@ def _render(response: Response) -> web.Response:
 def _tls(options: ServiceOptions) -> ssl.SSLContext | None:
     if options.tls_cert is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # Not `create_default_context`: where SSLKEYLOGFILE is set, that writes the keys of every connection.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(options.tls_cert, options.tls_key)
     except OSError as error:  # ssl.SSLError is one
