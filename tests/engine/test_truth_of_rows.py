@@ -140,7 +140,7 @@ def test_what_is_created_unheard_in_an_outage_is_ours() -> None:
         assert summary is not None
         outcomes = {outcome: count for outcome, count in summary.outcomes.items() if count}
         assert set(outcomes) == {Outcome.CREATED, Outcome.ADOPTED}
-        assert outcomes[Outcome.ADOPTED] >= 15
+        assert outcomes[Outcome.ADOPTED] >= 10  # as many may be unanswered at a time
         assert summary.exit_code == 0
 
     run(test)
