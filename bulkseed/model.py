@@ -6,7 +6,7 @@ Floor 0: nothing here touches a socket, a clock or a disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol
@@ -43,6 +43,28 @@ class SecretValue:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret value cannot be pickled")
+
+
+class UnreadValue(SecretValue):
+    """A value that is still at its source.
+
+    Asking for its text raises, so it can never be sent as an empty one. `read` asks the source, at its pace,
+    for the version that was listed. It makes one try: whether to repeat it is the caller's decision.
+    """
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], Awaitable[ReadValue | Fault | NoReply]]) -> None:
+        self.read = read
+
+    def reveal(self) -> str:
+        """Raise: there is no text yet."""
+        raise RuntimeError("this value has not been read at its source yet")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None
 
 
 class Origin(NamedTuple):
@@ -187,6 +209,14 @@ class NoReply:
     reason: str
     maybe_applied: bool
     fatal: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class ReadValue:
+    """A value as read at its source, and its type: "binary" is in Base64, None is text."""
+
+    data: SecretValue
+    data_type: str | None = None
 
 
 class Outcome(StrEnum):

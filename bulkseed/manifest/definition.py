@@ -18,7 +18,7 @@ import orjson
 from bulkseed.errors import UsageError
 from bulkseed.manifest import value_from
 from bulkseed.manifest.formats.lines import Unreadable
-from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
+from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue, UnreadValue
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import CHECKS, Problem, boolean, definition_problems
 from bulkseed.wire.validation.secret_types import created_name
@@ -31,6 +31,8 @@ _ALLOWED = frozenset(KEYS)
 _BY_LOWER_CASE = {name.lower(): name for name in KEYS}
 
 _LONG_NAME = 64  # nobody misspells a parameter that badly, and comparing takes time
+
+_STAND_IN = "AAAA"  # for an unread value while the rest is checked: text, and Base64 too
 
 _JSON_FORMS = ("SecretData", "Tags", "ExtendedConfig", "Policy")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
@@ -59,15 +61,17 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
 
 
 def to_entry(
-    item: object, origin: Origin, defaults: Defaults, folder: Path
+    item: object, origin: Origin, defaults: Defaults, folder: Path, unread: UnreadValue | None = None
 ) -> SecretDefinition | InvalidLine:
     """Check one object of a manifest and make a definition of it; `item` is used up.
 
-    Paths in it are relative to `folder`.
+    Paths in it are relative to `folder`. `unread` is its value, where that is still at a source.
     """
     if not isinstance(item, dict):
         reason = item.reason if isinstance(item, Unreadable) else "is not an object of parameters"
         return InvalidLine(origin, (reason,))
+    if unread is not None:
+        item["SecretData"] = _STAND_IN
     mistyped: list[Problem] = []
     for parameter, value in item.items():
         if type(value) is not str and parameter in _KNOWN:
@@ -94,7 +98,7 @@ def to_entry(
     rotation = get("EnableAutomaticRotation")
     return SecretDefinition(
         created_name(item["SecretName"], get("SecretType"), get("ExtendedConfig")),
-        SecretValue(item["SecretData"]),
+        SecretValue(item["SecretData"]) if unread is None else unread,
         item["VersionId"],
         origin,
         get("SecretDataType") or None,

@@ -88,6 +88,22 @@ ADVICE: dict[str, Advice] = {
     "InternalFailure": Advice("the service failed internally", "run again"),
     "ServiceUnavailableTemporary": Advice("the service is temporarily unavailable", "run again"),
     "SignatureNonceUsed": Advice("the service saw this nonce before", "run again"),
+    "Source.Throttled": Advice("the source refuses the pace", "run again with a lower rate at the source"),
+    "Source.Unavailable": Advice("the source does not answer", "run again when it is there"),
+    "Source.Credentials": Advice(
+        "the source does not accept our credentials", "log in again, then run again"
+    ),
+    "Source.Certificate": Advice("the source's certificate does not verify", "give its CA as auth.ca_file"),
+    "Source.Denied": Advice("the source does not let us read this one", "grant reading it, then run again"),
+    "Source.NotFound": Advice("the source does not have it any more", "run again to list anew"),
+    "Source.Deleted": Advice("its version was deleted at the source", "restore it there, or exclude it"),
+    "Source.Disabled": Advice("it is disabled at the source", "enable it there, or exclude it"),
+    "Source.Moved": Advice("it changed at the source after it was listed", "run again"),
+    "Source.Empty": Advice("it is empty at the source", "give it a value there, or exclude it"),
+    "Source.TooLarge": Advice("it is larger than a secret can be: 30,720 bytes", "split it, or exclude it"),
+    "Source.NotText": Advice("it holds something that no text or JSON can carry", "exclude it"),
+    "Source.NoKey": Advice("it is no map, or lacks the key that is asked for", "choose other keys"),
+    "Source.Unreadable": Advice("the source's answer could not be understood", "look at it at the source"),
 }
 
 UNKNOWN = Advice(

@@ -1,0 +1,59 @@
+"""What sources over `requests` share: a session that takes turns, and errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from bulkseed.sources.pace import SourcePacer
+from bulkseed.sources.protocol import SourceFault
+
+TIMEOUT = 30.0
+"""Seconds that a request may take to connect, and between two parts of its answer."""
+
+
+class PacedSession(requests.Session):
+    """Takes a turn of the source's pacer for every request, redirects and logins included."""
+
+    def __init__(self, pacer: SourcePacer) -> None:
+        super().__init__()
+        self._pacer = pacer
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send one request in its turn."""
+        kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
+        with self._pacer.turn() as turn:
+            response = super().send(request, **kwargs)
+            turn.answered(throttled=response.status_code == 429, retry_after=retry_after(response.headers))
+            return response
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header; None without one, or where it is a date."""
+    try:
+        return max(0.0, float(headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def fault_of(error: requests.RequestException) -> SourceFault:
+    """Say in our words why there is no answer."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return SourceFault("Certificate")
+    if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+        return SourceFault("Unavailable", f"it does not answer ({type(error).__name__})")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+        return SourceFault("Unavailable", "its answer broke off")
+    return SourceFault("Unreadable", f"the request cannot be made ({type(error).__name__})")
+
+
+def fault_of_status(status: int, headers: Mapping[str, str]) -> SourceFault:
+    """Say in our words what an HTTP status means."""
+    code = _CODES.get(status) or ("Unavailable" if status >= 500 else "Unreadable")
+    wait = retry_after(headers) if code in {"Throttled", "Unavailable"} else None
+    return SourceFault(code, status=status, retry_after=wait)
+
+
+_CODES = {401: "Credentials", 403: "Denied", 404: "NotFound", 408: "Unavailable", 429: "Throttled"}

@@ -1,0 +1,123 @@
+"""Sources as a manifest: listed completely when they are opened, each value read when it is asked for.
+
+All sources of a call share a thread with an event loop of its own, which keeps their pace; their blocking
+calls run in a few threads beside it. So nothing of a source can block the loop of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import anyio.from_thread
+
+from bulkseed.errors import CredentialsError, ManifestError, ServiceError
+from bulkseed.manifest.catalogue import Catalogue, Listed
+from bulkseed.model import Fault, ManifestEntry, NoReply, ReadValue, UnreadValue
+from bulkseed.policy.advice import advice
+from bulkseed.sources.content import render
+from bulkseed.sources.open_source import OpenSource
+from bulkseed.sources.protocol import Reference, SourceFault
+from bulkseed.sources.spec import SourceSpec
+
+
+class SourceManifest:
+    """The entries of one or more sources. Use it in a `with`, as a `Manifest`.
+
+    `paths` are the sources' labels, which entries have as their manifest.
+    """
+
+    bytes_total = None
+    bytes_read = 0
+
+    def __init__(self, specs: Sequence[SourceSpec], *, allow_empty: bool = False) -> None:
+        self.paths = tuple(spec.label for spec in specs)
+        self._catalogue = Catalogue()
+        self._sources: list[OpenSource] = []
+        with ExitStack() as stack:
+            stack.callback(self._catalogue.close)
+            self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
+            stack.callback(self._portal.call, self._cancel)
+            self._portal.call(partial(self._list_all, specs, allow_empty=allow_empty))
+            self._catalogue.complete()
+            self._stack = stack.pop_all()
+        defaults = tuple(source.defaults for source in self._sources)
+        self._entries = self._catalogue.entries(self.paths, defaults, self._unread)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the listings."""
+        return [note for source in self._sources for note in source.notes]
+
+    def count(self, check: Callable[[], object] = lambda: None) -> int:  # noqa: ARG002  # as of a `Manifest`
+        """Return how many entries there are: a listing is complete before it is read."""
+        return self._catalogue.size
+
+    def __iter__(self) -> Iterator[ManifestEntry]:
+        return self._entries
+
+    def __next__(self) -> ManifestEntry:
+        return next(self._entries)
+
+    def close(self) -> None:
+        """Drop the catalogue, end what is under way, and let go of connections."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _list_all(self, specs: Sequence[SourceSpec], *, allow_empty: bool) -> None:
+        self._sources = [OpenSource(spec) for spec in specs]
+        for number, source in enumerate(self._sources):
+            label = source.spec.label
+            try:
+                await source.open()
+                size = await source.list_all(number, self._catalogue.add)
+            except SourceFault as fault:
+                raise _error(label, fault) from None
+            if not size and not allow_empty:
+                raise ManifestError(
+                    f"{label}: there is no secret below it, or none that may be listed;"
+                    " --allow-empty if that is right"
+                )
+
+    def _unread(self, listed: Listed) -> UnreadValue:
+        source = self._sources[listed.source]
+        reference = Reference(listed.path, listed.version, handle=listed.handle, key=listed.key)
+        return UnreadValue(partial(self._read, source, reference))
+
+    async def _read(self, source: OpenSource, reference: Reference) -> ReadValue | Fault | NoReply:
+        """Read a value in the sources' own loop, from the loop of a run."""
+        reading = self._portal.start_task_soon(source.read, reference)
+        try:
+            content = await asyncio.wrap_future(reading)
+        except concurrent.futures.CancelledError:
+            return NoReply("the source was closed", maybe_applied=False)
+        if isinstance(content, SourceFault):
+            return content.as_fault()
+        if reference.version and content.version and reference.version != content.version:
+            return SourceFault("Moved").as_fault()
+        rendered = render(content.value, source.spec.keys, reference.key)
+        return rendered.as_fault() if isinstance(rendered, SourceFault) else rendered
+
+    async def _cancel(self) -> None:
+        for source in self._sources:
+            source.close()
+        await self._portal.stop(cancel_remaining=True)
+
+
+def _error(label: str, fault: SourceFault) -> ManifestError | CredentialsError | ServiceError:
+    text = f"{label}: {fault.told}; {advice(fault.code).action}"
+    if fault.code == "Source.Credentials":
+        return CredentialsError(text)
+    return ServiceError(text) if fault.passing else ManifestError(text)

@@ -1,0 +1,56 @@
+"""Which kinds of source there are: scheme → class, imported when its scheme is named.
+
+A package of somebody else adds a kind by an entry point of the group ``bulkseed.sources``: its name is the
+scheme, its object a subclass of `bulkseed.sources.protocol.Source`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from bulkseed.errors import UsageError
+from bulkseed.sources.protocol import Source
+from bulkseed.sources.spec import SourceSpec
+
+SOURCES: dict[str, tuple[str, str]] = {
+    "vault": ("bulkseed.sources.vault:Vault", "vault"),
+}
+"""Scheme → where its class is, and the extra that it needs ("" for none)."""
+
+GROUP = "bulkseed.sources"
+
+
+def source_class(spec: SourceSpec) -> type[Source]:
+    """Return the class of a source's kind.
+
+    Raises:
+        UsageError: there is no such kind, or the package that it needs is not installed.
+    """
+    for scheme in (spec.scheme, spec.scheme.partition("+")[0]):
+        if scheme in SOURCES:
+            where, extra = SOURCES[scheme]
+            module, _, name = where.partition(":")
+            try:
+                found = getattr(import_module(module), name)
+            except ImportError as error:
+                if error.name and error.name.startswith("bulkseed"):
+                    raise
+                raise UsageError(
+                    f"{spec.label}: this kind needs one more package: pip install 'bulkseed[{extra}]'"
+                ) from None
+            kind: type[Source] = found
+            return kind
+        for point in entry_points(group=GROUP, name=scheme):
+            added = point.load()
+            if isinstance(added, type) and issubclass(added, Source):
+                return added
+            raise UsageError(f"{spec.label}: the package that adds {scheme} has no Source there")
+    raise UsageError(f"{spec.label}: there is no such kind of source{_hint(spec.scheme)}")
+
+
+def _hint(scheme: str) -> str:
+    known = sorted({*SOURCES, *(point.name for point in entry_points(group=GROUP))})
+    meant = difflib.get_close_matches(scheme.partition("+")[0], known, n=1)
+    return f": did you mean {meant[0]}?" if meant else f"; there are {', '.join(known)}"

@@ -1,0 +1,160 @@
+"""Logging in to Vault or OpenBao with `hvac`: one function and one row of `METHODS` for each way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bulkseed.errors import CredentialsError, UsageError
+from bulkseed.sources.protocol import SourceFault
+from bulkseed.sources.spec import SourceSpec
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+def _token(client: Any, spec: SourceSpec) -> None:
+    found = spec.secret("token")
+    text = found.reveal() if found else os.environ.get("VAULT_TOKEN", "")
+    if not text:
+        try:
+            text = (Path.home() / ".vault-token").read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise CredentialsError(
+                f"{spec.label}: no token: set VAULT_TOKEN, run `vault login`, or give auth a method"
+            ) from None
+    client.token = text
+
+
+def _approle(client: Any, spec: SourceSpec) -> None:
+    client.auth.approle.login(
+        _required(spec, "role_id"), _text(spec, "secret_id"), mount_point=_mount(spec, "approle")
+    )
+
+
+def _kubernetes(client: Any, spec: SourceSpec) -> None:
+    client.auth.kubernetes.login(
+        _required(spec, "role"), _jwt(spec, SERVICE_ACCOUNT), mount_point=_mount(spec, "kubernetes")
+    )
+
+
+def _jwt_login(client: Any, spec: SourceSpec) -> None:
+    client.auth.jwt.jwt_login(spec.setting("role"), _jwt(spec, None), path=_mount(spec, "jwt"))
+
+
+def _userpass(client: Any, spec: SourceSpec) -> None:
+    client.auth.userpass.login(
+        _required(spec, "username"), _text(spec, "password"), mount_point=_mount(spec, "userpass")
+    )
+
+
+def _ldap(client: Any, spec: SourceSpec) -> None:
+    client.auth.ldap.login(
+        _required(spec, "username"), _text(spec, "password"), mount_point=_mount(spec, "ldap")
+    )
+
+
+def _cert(client: Any, spec: SourceSpec) -> None:
+    certificate = client.adapter._kwargs.get("cert")  # noqa: SLF001  # what the client was opened with
+    pem, key = certificate if isinstance(certificate, tuple) else (certificate, certificate)
+    client.auth.cert.login(
+        name=spec.setting("role"),
+        cacert=client.adapter._kwargs.get("verify", True),  # noqa: SLF001  # likewise
+        cert_pem=pem,
+        key_pem=key,
+        mount_point=_mount(spec, "cert"),
+    )
+
+
+def _aws(client: Any, spec: SourceSpec) -> None:
+    try:
+        from botocore.session import Session
+    except ImportError:
+        raise UsageError(
+            f"{spec.label}: auth.method aws needs one more package: pip install 'bulkseed[aws]'"
+        ) from None
+    session = Session(profile=spec.setting("profile") or None)
+    found = session.get_credentials()
+    if found is None:
+        raise CredentialsError(f"{spec.label}: there are no AWS credentials to log in with")
+    key = found.get_frozen_credentials()
+    client.auth.aws.iam_login(
+        key.access_key,
+        key.secret_key,
+        session_token=key.token,
+        header_value=spec.setting("header") or None,
+        role=spec.setting("role"),
+        region=spec.setting("region") or "us-east-1",
+        mount_point=_mount(spec, "aws"),
+    )
+
+
+METHODS: dict[str, Callable[[Any, SourceSpec], None]] = {
+    "token": _token,
+    "approle": _approle,
+    "kubernetes": _kubernetes,
+    "jwt": _jwt_login,
+    "userpass": _userpass,
+    "ldap": _ldap,
+    "cert": _cert,
+    "aws": _aws,
+}
+
+
+def login(client: Any, spec: SourceSpec) -> None:
+    """Log in as `spec.auth` says.
+
+    Raises:
+        UsageError: it says something that makes no sense.
+        CredentialsError: what it points to is not there.
+        SourceFault: the store refuses.
+    """
+    import hvac.exceptions as refused
+    import requests
+
+    from bulkseed.sources.http import fault_of
+
+    method = spec.setting("method") or "token"
+    if method not in METHODS:
+        raise UsageError(f"{spec.label}: auth.method must be one of {', '.join(METHODS)}")
+    try:
+        METHODS[method](client, spec)
+    except requests.RequestException as error:
+        raise fault_of(error) from None
+    except (refused.InvalidRequest, refused.Unauthorized, refused.Forbidden, refused.InvalidPath):
+        raise SourceFault("Credentials", f"it refuses the login by {method}") from None
+    except refused.RateLimitExceeded:
+        raise SourceFault("Throttled") from None
+    except refused.VaultError:
+        raise SourceFault("Unavailable") from None
+
+
+def _mount(spec: SourceSpec, usual: str) -> str:
+    return spec.setting("mount") or usual
+
+
+def _required(spec: SourceSpec, name: str) -> str:
+    found = spec.setting(name)
+    if not found:
+        raise UsageError(f"{spec.label}: auth.{name} is missing")
+    return found
+
+
+def _text(spec: SourceSpec, name: str) -> str:
+    found = spec.secret(name)
+    if found is None:
+        raise UsageError(f'{spec.label}: auth.{name} is missing: {{ env = "NAME" }} or {{ file = "path" }}')
+    return found.reveal()
+
+
+def _jwt(spec: SourceSpec, usual: Path | None) -> str:
+    found = spec.secret("jwt")
+    if found is not None:
+        return found.reveal()
+    if usual is None:
+        raise UsageError(f'{spec.label}: auth.jwt is missing: {{ env = "NAME" }} or {{ file = "path" }}')
+    try:
+        return usual.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise CredentialsError(f"{spec.label}: the service account's token cannot be read here") from None
