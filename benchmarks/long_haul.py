@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common import publish
-from bulkseed.jobs.apply import MOST_WORKERS
+from bulkseed.engine.run import MOST_WORKERS
 from bulkseed.ledger import read_ledger
-from bulkseed.pacing.quotas import QUOTAS
 from bulkseed.wire.message import QuotaGroup
+from bulkseed.wire.quotas import QUOTAS
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support import virtual_clock

@@ -26,17 +26,17 @@ Send = Callable[[], Awaitable[None]]
 
 def pacer(limit: float) -> Send:
     """Return what one worker does again and again with our pacer."""
-    lane = Pacer(limit)
+    ours = Pacer(limit)
 
     async def send() -> None:
-        permit = await lane.acquire()
+        permit = await ours.acquire()
         if permit is not None:
             at = time.monotonic()
             sent.append(at)
-            permit.written()
+            ours.wrote(permit)
             await asyncio.sleep(0)
-            permit.release()
-            lane.answered(time.monotonic() - at)
+            ours.ended(permit)
+            ours.answered(time.monotonic() - at)
 
     return send
 

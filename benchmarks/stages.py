@@ -3,7 +3,7 @@
     python -m benchmarks.stages [--secrets 20000] [--rounds 5]
 
 Stages are measured with everything else out of the way and with warm caches, so their sum is less than the
-whole. The rest is what holds them together (workers, pacing, the journey, counters), and that between two
+whole. The rest is what holds them together (workers, pacing, the worker, counters), and that between two
 secrets the kernel, SQLite and the event loop have had the caches.
 """
 
@@ -26,11 +26,11 @@ from benchmarks.common import cores, publish, stub_server, write_manifest
 from benchmarks.peers import KEY_ID, KEY_SECRET
 from benchmarks.stub_server import reply_to
 from bulkseed.__main__ import GC_THRESHOLD
-from bulkseed.client.sanitize import shaped
+from bulkseed.client.sanitize import CreatedCheck
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Claim, Creation, open_ledger
 from bulkseed.manifest import open_manifest
-from bulkseed.model import Credentials, NoReply, SecretDefinition, SecretValue, Target
+from bulkseed.model import Created, Credentials, SecretDefinition, SecretValue, Target
 from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.transport.raw import RawTransport
 from bulkseed.wire.actions import create_secret
@@ -119,9 +119,13 @@ class _Round:
         self.time("send and receive, kernel included", lambda: uvloop.run(send()), self.count)
         bodies = [reply_to(request.query.encode()).partition(b"\r\n\r\n")[2] for request in requests]
 
+        check = CreatedCheck()
+
         def understand(body: bytes, definition: SecretDefinition) -> Any:
             answer = create_secret.decode(Response(200, {}, body))
-            return answer if isinstance(answer, NoReply) else shaped(answer, definition)
+            if isinstance(answer, Created):
+                check(answer, definition)
+            return answer
 
         self.time("decode and check the reply", lambda: list(map(understand, bodies, definitions)), None)
 

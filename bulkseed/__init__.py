@@ -74,7 +74,7 @@ _HOMES = {
         "Target",
     ),
     "bulkseed.policy.backoff": ("RetryPolicy",),
-    "bulkseed.policy.create": ("OnDeleteWindow", "OnExists", "Rules"),
+    "bulkseed.policy.options": ("OnDeleteWindow", "OnExists", "Rules"),
     "bulkseed.service.shell.local": ("local_service",),
     "bulkseed.service.options": ("ServiceOptions",),
 }

@@ -239,9 +239,9 @@ def _watched() -> Iterator[io.StringIO]:
 
 def test_what_carries_a_value_does_not_print_it() -> None:
     """Calls, requests and responses are in frames that error reporters show: their reprs are bare."""
-    from bulkseed.client.operations import STEPS
+    from bulkseed.client.operations import OPERATIONS
     from bulkseed.model import Credentials
-    from bulkseed.policy.steps import Step
+    from bulkseed.policy.steps import CREATE, PUT
     from bulkseed.wire.signing.verify import SIGNATURES
 
     secret = "fake-canary-0815-value"
@@ -252,10 +252,10 @@ def test_what_carries_a_value_does_not_print_it() -> None:
     for name, signature in SIGNATURES.items():
         signer = signature("kms.test", Credentials("id", SecretValue(KEY_SECRET)))
         places[f"signer {name}"] = repr(signer)
-        for step in (Step.CREATE, Step.PUT):
-            call = STEPS[step].encode(definition)
-            places[f"call {step}"] = repr(call)
-            places[f"request {step} {name}"] = repr(signer.sign(call, 1e9, "nonce"))
+        for step in (CREATE, PUT):
+            call = OPERATIONS[step].encode(definition)
+            places[f"call {step.name}"] = repr(call)
+            places[f"request {step.name} {name}"] = repr(signer.sign(call, 1e9, "nonce"))
     places["response"] = repr(Response(200, {}, orjson.dumps({"SecretData": secret})))
     leaks = find_leaks(
         {"the value": secret, "the key": KEY_SECRET}, {k: v.encode() for k, v in places.items()}

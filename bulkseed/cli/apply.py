@@ -98,7 +98,6 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
 
     manifests, qps = given["manifests"], given["qps"]
     stop, stats = Stop(), Stats()
-    stats.on_attempt = events.attempt_teller()
     rules = Rules(
         RetryPolicy(given["max_attempts"], given["retry_budget"]),
         OnExists(given["on_exists"]),
@@ -115,7 +114,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
         if selection is not None:
             ledger.forget_invalid(selection.places)
         stack.enter_context(prometheus(stats, given["metrics_port"]))
-        stack.enter_context(telemetry(stats, "apply", given["otel"]))
+        spans = stack.enter_context(telemetry(stats, "apply", given["otel"]))
         events.tell("run.started", command="apply", ledger=str(path), endpoint=target.endpoint, qps=qps)
         size = None if selection is None else selection.size
         work = Work(stats, qps, stop, entries, size, given["limit"])
@@ -137,6 +136,7 @@ async def _apply(target_options: o.TargetOptions, given: dict[str, Any]) -> Summ
                 limit=given["limit"],
                 account_for_rest=entries.bytes_total is not None,  # a pipe may never end
                 on_row=events.row_teller(),
+                observers=[*events.attempt_tellers(), *spans],
                 stats=stats,
                 stop=stop,
             )

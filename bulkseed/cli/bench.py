@@ -18,7 +18,7 @@ from bulkseed.model import InvalidLine, SecretDefinition
 from bulkseed.wire.validation.limits import DATA_MAX_BYTES
 
 if TYPE_CHECKING:
-    from bulkseed.jobs.load_test import Rung
+    from bulkseed.jobs.load_test import RateStep
 
 NAMED = 100
 """The most names of what is left over in the JSON output."""
@@ -138,25 +138,21 @@ def _ladder(given: dict[str, Any]) -> list[tuple[float, int]]:
 
 async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict[str, Any]:
     from bulkseed.cli.session import beside, open_target, stop_on_signals
-    from bulkseed.client.credentials import SignerCache
+    from bulkseed.engine.lane import open_lane
     from bulkseed.engine.stop import Stop
-    from bulkseed.jobs.load_test import Bench, synthetic
+    from bulkseed.jobs.load_test import LoadTest, synthetic
     from bulkseed.jobs.load_test_cleanup import remove
-    from bulkseed.pacing.clock import Clock
-    from bulkseed.transport.choose import open_transport
+    from bulkseed.pacing.quotas import limits
+    from bulkseed.wire.message import QuotaGroup
 
-    run_id, stop, clock, manifests = os.urandom(4).hex(), Stop(), Clock(), given["manifests"]
+    run_id, stop, manifests = os.urandom(4).hex(), Stop(), given["manifests"]
     ladder = _ladder(given)
     definitions = _definitions(given) if manifests else synthetic(f"bench/{run_id}", given["value_bytes"])
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, 0)
-        opening = open_transport(
-            target.endpoint, connections=given["connections"], ca_file=target_options.ca_file
-        )
-        transport = await stack.enter_async_context(opening)
-        signers = SignerCache(target, clock)
-        await signers.signer()  # without credentials nothing begins
-        bench = Bench(transport, signers, clock, stop)
+        group, connections = QuotaGroup.CREATE, given["connections"]
+        opening = open_lane(target, limits(group, 0), connections=connections, adapts=False)
+        bench = LoadTest(await stack.enter_async_context(opening), stop)
         show = _print_rung if given["output"] == "text" else None
         async with beside((stop_on_signals, stop)):
             knee = await bench.climb(definitions, ladder, given["p99"] / 1000, show)
@@ -168,7 +164,8 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
             if not given["keep"]:
                 qps = given["delete_qps"]
                 qps = (knee or ladder[0][0]) if qps is None else qps
-                left = await remove(ours, transport, signers, clock, qps)
+                async with open_lane(target, limits(group, qps), connections=connections) as lane:
+                    left = await remove(ours, lane)
     return {
         "run_id": run_id,
         "endpoint": target.endpoint,
@@ -192,7 +189,7 @@ def _definitions(given: dict[str, Any]) -> Iterator[SecretDefinition]:
             yield entry
 
 
-def _print_rung(rung: Rung) -> None:
+def _print_rung(rung: RateStep) -> None:
     told = rung.as_dict()
     latency = told["latency_ms"]
     line = f"{rung.rate:>8g}/s  {rung.created:,} of {rung.due:,} created"

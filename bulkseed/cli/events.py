@@ -14,7 +14,7 @@ import anyio
 from bulkseed.engine.stats import Stats
 from bulkseed.ledger import AttemptRecord
 from bulkseed.model import Row, Summary
-from bulkseed.policy.rollback import Removal, Undone
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 log = logging.getLogger("bulkseed.run")
 
@@ -52,9 +52,9 @@ def row_teller() -> Callable[..., None] | None:
     return _tell_row if log.isEnabledFor(logging.INFO) else None
 
 
-def attempt_teller() -> Callable[[AttemptRecord], None] | None:
-    """Return what logs attempts; None when the level leaves nothing to log."""
-    return _tell_attempt if log.isEnabledFor(logging.DEBUG) else None
+def attempt_tellers() -> list[Callable[[AttemptRecord], None]]:
+    """Return what logs attempts: nothing when the level leaves nothing to log."""
+    return [_tell_attempt] if log.isEnabledFor(logging.DEBUG) else []
 
 
 def _tell_row(row: Row, **more: str) -> None:
@@ -84,10 +84,12 @@ def _tell_attempt(attempt: AttemptRecord) -> None:
     )
 
 
-def tell_removal(name: str, end: Undone) -> None:
+def tell_removal(name: str, end: RollbackEnd) -> None:
     """Log how a secret's rollback ended."""
-    event = "secret.deleted" if end.removal in {Removal.DELETED, Removal.GONE} else "secret.left"
-    tell(event, secret_name=name, result=end.removal.value, code=end.code, message=end.message)
+    event = (
+        "secret.deleted" if end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE} else "secret.left"
+    )
+    tell(event, secret_name=name, result=end.outcome.value, code=end.code, message=end.message)
 
 
 def tell_end(summary: Summary, ends: Mapping[Any, int]) -> None:

@@ -74,7 +74,7 @@ def _find(given: dict[str, Any]) -> SecretDefinition:
 
 
 def _explanation(definition: SecretDefinition, target: o.TargetOptions, credentials: Credentials) -> str:
-    from bulkseed.client.nonce import new_nonce
+    from bulkseed.client.nonce import nonces
     from bulkseed.wire.actions import create_secret
     from bulkseed.wire.signing.layers import layers
     from bulkseed.wire.signing.verify import SIGNATURES
@@ -82,7 +82,7 @@ def _explanation(definition: SecretDefinition, target: o.TargetOptions, credenti
     url = target.url
     call = create_secret.encode(definition)
     signer = SIGNATURES[target.signature](urlsplit(url).netloc, credentials)
-    request = signer.sign(call, time.time(), new_nonce())
+    request = signer.sign(call, time.time(), next(nonces()))
     shown = layers(request, credentials.access_key_secret.reveal().encode("utf-8", "surrogateescape"))
     headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
     address = shlex.quote(f"{url}/?{request.query}" if request.query else f"{url}/")

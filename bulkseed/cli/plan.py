@@ -160,12 +160,12 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
 async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) -> Preflight:
     from bulkseed.cli.session import open_target
     from bulkseed.engine.ask import open_questioner
-    from bulkseed.jobs.preflight import look
+    from bulkseed.jobs.preflight import check
 
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, made.qps)
         service = await stack.enter_async_context(open_questioner(target))
-        return await look(service, sorted(made.keys), made.instances, preview, made.to_send)
+        return await check(service, sorted(made.keys), made.instances, preview, made.to_send)
 
 
 def print_plan(made: Plan, output: str) -> None:

@@ -14,7 +14,8 @@ from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.render import print_effort, print_json
 from bulkseed.humanize import duration, number
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.rollback import Removal, Undone
+from bulkseed.policy.options import Rules
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 if TYPE_CHECKING:
     from bulkseed.jobs.rollback import RolledBack
@@ -23,11 +24,11 @@ LISTED = 10
 """The most names in a preview."""
 
 MEANINGS = {
-    Removal.DELETED: "by this ledger's rollbacks",
-    Removal.GONE: "was not there any more",
-    Removal.CHANGED: "was changed since, so it was left alone",
-    Removal.FAILED: "is still there, the service did not delete it",
-    Removal.PENDING: "the run ended before this was certain",
+    RollbackOutcome.DELETED: "by this ledger's rollbacks",
+    RollbackOutcome.GONE: "was not there any more",
+    RollbackOutcome.CHANGED: "was changed since, so it was left alone",
+    RollbackOutcome.FAILED: "is still there, the service did not delete it",
+    RollbackOutcome.PENDING: "the run ended before this was certain",
 }
 
 
@@ -129,22 +130,21 @@ async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> R
     from bulkseed.cli import events
     from bulkseed.cli.progress import Work, watch
     from bulkseed.cli.session import beside, on_record, open_target, stop_on_signals
-    from bulkseed.engine.stats import Stats
-    from bulkseed.engine.stop import Stop
-    from bulkseed.jobs.rollback import Deletion
+    from bulkseed.engine.options import RunHooks, RunOptions
     from bulkseed.jobs.rollback import rollback as roll_back
     from bulkseed.ledger import open_ledger
     from bulkseed.ledger.rollbacks import forecast
 
-    stop, stats, ends, qps = Stop(), Stats(), Counter[str](), given["qps"]
-    stats.on_attempt = events.attempt_teller()
+    hooks, ends, qps = RunHooks(observers=events.attempt_tellers()), Counter[str](), given["qps"]
+    stop, stats = hooks.stop, hooks.stats
+    rules = Rules(RetryPolicy(given["max_attempts"], given["retry_budget"]))
 
-    def on_end(name: str, end: Undone) -> None:
-        ends[end.removal.value] += 1
+    def on_end(name: str, end: RollbackEnd) -> None:
+        ends[end.outcome.value] += 1
         events.tell_removal(name, end)
-        if given["output"] == "text" and end.removal in {Removal.CHANGED, Removal.FAILED}:
+        if given["output"] == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
             code = f" ({end.code})" if end.code else ""
-            click.echo(f"{name}: {end.removal}: {end.message}{code}")
+            click.echo(f"{name}: {end.outcome}: {end.message}{code}")
 
     async with AsyncExitStack() as stack:
         target = await open_target(stack, target_options, qps)
@@ -155,28 +155,25 @@ async def _rollback(target_options: o.TargetOptions, given: dict[str, Any]) -> R
         path = str(given["path"])
         events.tell("run.started", command="rollback", ledger=path, endpoint=target.endpoint, qps=qps)
         total = forecast(ledger, 0).to_delete
-        work = Work(stats, qps, stop, total=total, ends=ends, usual=Removal.DELETED.value)
+        work = Work(stats, qps, stop, total=total, ends=ends, usual=RollbackOutcome.DELETED.value)
         async with beside(
             (stop_on_signals, stop), (watch, given["progress"], work), (events.watch_service, stats)
         ):
             found = await roll_back(
                 target,
                 ledger,
-                deletion=Deletion(None if given["force"] else given["recovery_days"]),
-                qps=qps,
-                retry=RetryPolicy(given["max_attempts"], given["retry_budget"]),
-                timeout=given["timeout"],
-                stop_after=given["stop_after"],
+                recovery_days=None if given["force"] else given["recovery_days"],
+                options=RunOptions(qps=qps, rules=rules, stop_after=given["stop_after"]),
+                hooks=hooks,
                 on_end=on_end,
-                stats=stats,
-                stop=stop,
+                timeout=given["timeout"],
             )
         events.tell_end(found.run, found.results)
     return found
 
 
 def _print(found: RolledBack) -> None:
-    results = {removal: count for removal in Removal if (count := found.results[removal])}
+    results = {removal: count for removal in RollbackOutcome if (count := found.results[removal])}
     for removal, count in results.items():
         click.echo(f"{f'{removal.value}: {count:,}':<22} {MEANINGS[removal]}")
     terms = " + ".join(f"{count:,} {removal.value}" for removal, count in results.items()) or "0"

@@ -97,8 +97,8 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[None]:
-    """Send a span for the run and for each attempt, and the numbers, while the body runs.
+def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable[[AttemptRecord], None]]]:
+    """Send a span for the run, and the numbers, while the body runs; give what sends one for each attempt.
 
     Where to is told by OpenTelemetry's own environment variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, …).
 
@@ -106,7 +106,7 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[None]:
         UsageError: the packages are missing.
     """
     if not asked:
-        yield
+        yield []
         return
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -129,14 +129,11 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[None]:
         make = meter.create_observable_gauge if number.gauge else meter.create_observable_counter
         make(name.replace("_", ".", 1), [_observe(stats, number)], description=number.meaning)
     tracer = traces.get_tracer("bulkseed")
-    before = stats.on_attempt
 
     def on_attempt(attempt: AttemptRecord) -> None:
-        if before is not None:
-            before(attempt)
         started = int(attempt.sent_at * 1e9)
         span = tracer.start_span("bulkseed.attempt", start_time=started)
-        span.set_attribute("bulkseed.lane", attempt.lane.value)
+        span.set_attribute("bulkseed.quota_group", attempt.lane.value)
         span.set_attribute("bulkseed.row", attempt.row_id)
         if attempt.status is not None:
             span.set_attribute("http.response.status_code", attempt.status)
@@ -146,12 +143,10 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[None]:
             span.set_status(Status(StatusCode.ERROR, attempt.code or "no answer"))
         span.end(started + int(attempt.latency * 1e9))
 
-    stats.on_attempt = on_attempt
     try:
         with tracer.start_as_current_span(f"bulkseed.{command}"):
-            yield
+            yield [on_attempt]
     finally:
-        stats.on_attempt = before
         traces.shutdown()
         meters.shutdown()
 

@@ -78,14 +78,12 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
     from bulkseed.cli import events
     from bulkseed.cli.progress import Work, watch
     from bulkseed.cli.session import beside, on_record, open_target, stop_on_signals
-    from bulkseed.engine.stats import Stats
-    from bulkseed.engine.stop import Stop
+    from bulkseed.engine.options import RunHooks, RunOptions
     from bulkseed.jobs.verify import verify as read_back
     from bulkseed.ledger import open_ledger
 
     manifests, qps = given["manifests"], given["qps"]
-    stop, stats, ends = Stop(), Stats(), Counter[str]()
-    stats.on_attempt, tell_row = events.attempt_teller(), events.row_teller()
+    ends, tell_row = Counter[str](), events.row_teller()
 
     def on_row(row: Row) -> None:
         result = verified(row.outcome, row.code)
@@ -93,8 +91,16 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
         if tell_row is not None:
             tell_row(row, result=result.value)
 
+    hooks = RunHooks(on_row=on_row, observers=events.attempt_tellers())
+    stop, stats = hooks.stop, hooks.stats
     async with AsyncExitStack() as stack:
         entries = stack.enter_context(o.open_manifests(given))
+        options = RunOptions(
+            qps=qps,
+            rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
+            stop_after=given["stop_after"],
+            account_for_rest=entries.bytes_total is not None,  # a pipe may never end
+        )
         target = await open_target(stack, target_options, 0)
         path = o.ledger_path_for(manifests, given["ledger_path"], "verify")
         ledger = stack.enter_context(open_ledger(path, target, binding=target_options.binding))
@@ -111,14 +117,9 @@ async def _verify(target_options: o.TargetOptions, given: dict[str, Any]) -> Ver
                 target,
                 ledger,
                 resume=given["resume"],
-                qps=qps,
-                rules=Rules(RetryPolicy(given["max_attempts"], given["retry_budget"])),
+                options=options,
+                hooks=hooks,
                 timeout=given["timeout"],
-                stop_after=given["stop_after"],
-                account_for_rest=entries.bytes_total is not None,  # a pipe may never end
-                on_row=on_row,
-                stats=stats,
-                stop=stop,
             )
         events.tell_end(found.run, found.results)
     return found

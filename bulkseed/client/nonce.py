@@ -6,12 +6,9 @@ import os
 from collections.abc import Iterator
 
 
-def _nonces() -> Iterator[str]:
+def nonces() -> Iterator[str]:
+    """Yield nonces without end; each client has its own, as a generator belongs to one thread and process."""
     while True:  # one call of the kernel for 256 nonces: one for each costs more than a signature
         digits = os.urandom(4096).hex()
         for start in range(0, len(digits), 32):
             yield digits[start : start + 32]
-
-
-new_nonce = _nonces().__next__
-"""Gives 32 random hex digits."""

@@ -1,15 +1,17 @@
-"""Step → how it travels: its lane, the call for a definition, and the answer in a response."""
+"""Step → how it travels: its quota group, the call for an item, and the answer in a response."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from bulkseed.client.service_time import ServiceTime
-from bulkseed.model import Fault, NoReply, SecretDefinition
-from bulkseed.policy.steps import Answer, Counted, Described, Done, Found, Step
+from bulkseed.model import Created, Fault, NoReply, SecretDefinition
+from bulkseed.policy import steps
+from bulkseed.policy.steps import Counted, Described, Done, Found, Step
 from bulkseed.wire.actions import (
     create_secret,
+    delete_secret,
     describe_secret,
     get_secret_value,
     list_secret_version_ids,
@@ -19,16 +21,65 @@ from bulkseed.wire.actions import (
 from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.message import Call, QuotaGroup, Response
 
-
-class Operation(NamedTuple):
-    """One step's lane and both directions."""
-
-    lane: QuotaGroup
-    encode: Callable[[SecretDefinition], Call]
-    decode: Callable[[Response, SecretDefinition, ServiceTime], Answer]
+Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105  # plain names
+A = TypeVar("A", covariant=True)  # noqa: PLC0105  # plain names
+R = TypeVar("R", bound="Encodes")
 
 
-def _create(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+class Operation(NamedTuple, Generic[Item, A]):
+    """A kind of request: its quota group and both directions, for any item of its type."""
+
+    group: QuotaGroup
+    encode: Callable[[Item], Call]
+    decode: Callable[[Response, Item, ServiceTime], A | Fault | NoReply]
+
+
+class Named(Protocol):
+    """Whatever has a secret's name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+class Encodes(Protocol):
+    """A request of `bulkseed.wire.actions`."""
+
+    def encode(self) -> Call:
+        """Return the call."""
+        ...
+
+
+def question(
+    group: QuotaGroup, request: type[R], read: Callable[[Response], A | Fault | NoReply]
+) -> Operation[R, A]:
+    """Return the operation whose item is an action's request and whose answer is its reply."""
+    return Operation(group, request.encode, lambda response, _request, _time: read(response))
+
+
+def deletion(recovery_days: int | None) -> Operation[Named, Done]:
+    """Return DeleteSecret, restorable for 7 to 30 days, or at once with None.
+
+    The two options exclude each other (DeleteSecret page).
+    """
+
+    def encode(item: Named) -> Call:
+        if recovery_days is None:
+            return delete_secret.Request(item.name, force_delete_without_recovery=True).encode()
+        return delete_secret.Request(item.name, recovery_window_in_days=recovery_days).encode()
+
+    return Operation(delete_secret.GROUP, encode, _deleted)
+
+
+def _deleted(response: Response, _item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
+    reply = delete_secret.Reply.read(response)
+    return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
+
+
+def _created(
+    response: Response, _definition: SecretDefinition, _time: ServiceTime
+) -> Created | Fault | NoReply:
     return create_secret.decode(response)
 
 
@@ -40,7 +91,7 @@ def _read_current(definition: SecretDefinition) -> Call:
     return get_secret_value.Request(definition.name).encode()
 
 
-def _found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Answer:
+def _found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Found | Fault | NoReply:
     reply = get_secret_value.Reply.read(response)
     if isinstance(reply, Fault | NoReply):
         return reply
@@ -52,11 +103,11 @@ def _found(response: Response, definition: SecretDefinition, time: ServiceTime) 
     )
 
 
-def _describe(definition: SecretDefinition) -> Call:
-    return describe_secret.Request(definition.name).encode()
+def _describe(item: Named) -> Call:
+    return describe_secret.Request(item.name).encode()
 
 
-def _described(response: Response, _definition: SecretDefinition, time: ServiceTime) -> Answer:
+def _described(response: Response, _item: Named, time: ServiceTime) -> Described | Fault | NoReply:
     reply = describe_secret.Reply.read(response)
     if isinstance(reply, Fault | NoReply):
         return reply
@@ -75,11 +126,11 @@ def _when(timestamp: str | None, time: ServiceTime) -> float | None:
     return None if seconds is None else time.ours(seconds)
 
 
-def _count(definition: SecretDefinition) -> Call:
-    return list_secret_version_ids.Request(definition.name, include_deprecated=True).encode()
+def _count(item: Named) -> Call:
+    return list_secret_version_ids.Request(item.name, include_deprecated=True).encode()
 
 
-def _counted(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+def _counted(response: Response, _item: Named, _time: ServiceTime) -> Counted | Fault | NoReply:
     reply = list_secret_version_ids.Reply.read(response)
     if isinstance(reply, Fault | NoReply):
         return reply
@@ -92,7 +143,9 @@ def _put(definition: SecretDefinition) -> Call:
     ).encode()
 
 
-def _put_done(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+def _put_done(
+    response: Response, _definition: SecretDefinition, _time: ServiceTime
+) -> Done | Fault | NoReply:
     reply = put_secret_value.Reply.read(response)
     if isinstance(reply, Fault | NoReply):
         return reply
@@ -100,23 +153,24 @@ def _put_done(response: Response, _definition: SecretDefinition, _time: ServiceT
     return Done(reply.request_id, current="ACSCurrent" in reply.version_stages)
 
 
-def _restore(definition: SecretDefinition) -> Call:
-    return restore_secret.Request(definition.name).encode()
+def _restore(item: Named) -> Call:
+    return restore_secret.Request(item.name).encode()
 
 
-def _restored(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
+def _restored(response: Response, _item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
     reply = restore_secret.Reply.read(response)
-    if isinstance(reply, Fault) and reply.code == "Rejected.ResourceInUse":
-        return Done(reply.request_id)  # it is not, or no longer, scheduled for deletion
     return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
 
 
-STEPS: dict[Step, Operation] = {
-    Step.CREATE: Operation(QuotaGroup.CREATE, create_secret.encode, _create),
-    Step.READ_VERSION: Operation(QuotaGroup.READ, _read_version, _found),
-    Step.READ_CURRENT: Operation(QuotaGroup.READ, _read_current, _found),
-    Step.DESCRIBE: Operation(QuotaGroup.READ, _describe, _described),
-    Step.COUNT_VERSIONS: Operation(QuotaGroup.MANAGE, _count, _counted),
-    Step.PUT: Operation(QuotaGroup.MANAGE, _put, _put_done),
-    Step.RESTORE: Operation(QuotaGroup.MANAGE, _restore, _restored),
+CREATE: Operation[SecretDefinition, Created] = Operation(create_secret.GROUP, create_secret.encode, _created)
+
+OPERATIONS: Mapping[Step[Any], Operation[Any, Any]] = {
+    steps.CREATE: CREATE,
+    steps.READ_VERSION: Operation(get_secret_value.GROUP, _read_version, _found),
+    steps.READ_CURRENT: Operation(get_secret_value.GROUP, _read_current, _found),
+    steps.DESCRIBE: Operation(describe_secret.GROUP, _describe, _described),
+    steps.COUNT_VERSIONS: Operation(list_secret_version_ids.GROUP, _count, _counted),
+    steps.PUT: Operation(put_secret_value.GROUP, _put, _put_done),
+    steps.RESTORE: Operation(restore_secret.GROUP, _restore, _restored),
+    steps.DELETE: deletion(recovery_days=30),
 }

@@ -1,1 +1,1 @@
-"""The client's I/O shell: intake, lanes, transport, seed. Floor 3."""
+"""The machinery of a run: lane, intake, workers, driver, recorder, outages, stop-loss, lifecycle."""

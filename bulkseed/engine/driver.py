@@ -1,81 +1,77 @@
-"""Walks a journey: attempts its steps, waits when it says so, and holds back while the service is away."""
+"""Drives a procedure: makes its requests, waits when it says so, and holds back while the service is away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from aiolimiter import AsyncLimiter
 
-from bulkseed.client.operations import STEPS, Operation
-from bulkseed.engine.client import Client
-from bulkseed.engine.outage import Health
-from bulkseed.engine.stats import Stats
+from bulkseed.client.client import Client
+from bulkseed.client.operations import OPERATIONS, Operation
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stop import Stop
-from bulkseed.engine.work_item import WorkItem
-from bulkseed.model import Fault
-from bulkseed.policy.advice import advice
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Answer, Disown, Step, Wait
-
-STOPPED_EARLY = 3
-"""The exit code of a run that met a wall."""
+from bulkseed.policy.steps import LedgerStep, Procedure, Step, Wait
 
 T = TypeVar("T")
 
+OnDisk = Callable[[WorkItem[Any], LedgerStep], Awaitable[object]]
+"""Puts what a procedure asks for on disk."""
+
+
+async def _no_ledger(_work: WorkItem[Any], step: LedgerStep) -> None:
+    raise TypeError(f"there is no ledger for {step}")
+
 
 class Driver:
-    """What the journeys of a run share.
+    """Drives the procedures of a run, each with the operations that its steps stand for.
 
-    `steps` says how each step travels. `retries` spreads repeated attempts where no ceiling does.
+    `retries` spreads repeated attempts where no ceiling does.
     """
 
     def __init__(
         self,
         client: Client,
-        health: Health,
+        outage: OutageMonitor,
         stop: Stop,
-        stats: Stats,
-        steps: Mapping[Step, Operation] = STEPS,
+        operations: Mapping[Step[Any], Operation[Any, Any]] = OPERATIONS,
+        on_disk: OnDisk = _no_ledger,
         retries: AsyncLimiter | None = None,
     ) -> None:
         self._client = client
-        self._health = health
+        self._outage = outage
         self._stop = stop
-        self._stats = stats
-        self._steps = steps
+        self._operations = operations
+        self._on_disk = on_disk
         self._retries = retries
 
-    async def walk(
-        self,
-        errand: WorkItem,
-        steps: Generator[Step | Wait | Disown, Answer | None, T],
-        retry_state: RetryState,
-        made: Answer | None = None,
+    async def drive(
+        self, work: WorkItem[Any], procedure: Procedure[T], retry: RetryState, first: object = None
     ) -> T | None:
-        """Return how the journey ended; None when the run is stopping before that.
+        """Return how the procedure ended; None when the run is stopping before that.
 
-        `made` answers the first step if that was attempted already.
+        `first` answers the first step if that was attempted already.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
             LedgerError: it could not be written.
         """
-        answer: Answer | None = None
+        answer: object = None
         try:
             while True:
-                step = steps.send(answer)
+                step = procedure.send(answer)
+                answer = None
                 if isinstance(step, Wait):
-                    answer = None
                     if not (await self._stop.sleep(step.seconds) and await self._take_turn()):
                         return None
-                elif isinstance(step, Disown):
-                    answer = None
-                    await self._client.disown(errand)
+                elif isinstance(step, LedgerStep):
+                    await self._on_disk(work, step)
                 else:
-                    answer = await self.attempt(errand, step, retry_state, made)
-                    made = None
+                    answer = await self.attempt(work, step, retry, first)
+                    first = None
                     if answer is None:
                         return None
         except StopIteration as ended:
@@ -83,40 +79,29 @@ class Driver:
             return end
 
     async def attempt(
-        self, errand: WorkItem, step: Step, retry_state: RetryState, made: Answer | None = None
-    ) -> Answer | None:
-        """Attempt a step; during an outage again and again, without costing the definition an attempt.
+        self, work: WorkItem[Any], step: Step[Any], retry: RetryState, first: object = None
+    ) -> object:
+        """Make a request; during an outage again and again, without costing the item an attempt.
 
-        But not a deletion: before another one the journey looks what there is to delete. `made` is the answer
-        of an attempt that was made already.
+        But not one that must not be repeated without another look. `first` is the answer of an attempt that
+        was made already. None: the run is stopping.
         """
         while True:
-            answer, made = made or await self._attempt_now(errand, step), None
+            answer, first = first or await self._attempt_now(work, step), None
             if answer is None:
                 return None
-            reason = self._health.answered(answer)
-            if reason is not None:
-                self._stop.request(reason, STOPPED_EARLY)
-            self._stats.waiting_for_service = self._health.outage
-            if not self._health.outage or step is Step.DELETE:
+            self._outage.answered(answer)
+            if not self._outage.outage or not step.repeatable:
                 return answer
-            retry_state.saw(step, answer)
+            retry.saw(step, answer)
 
-    async def _attempt_now(self, errand: WorkItem, step: Step) -> Answer | None:
-        if self._health.outage and not (await self._health.hold(self._stop) and await self._take_turn()):
+    async def _attempt_now(self, work: WorkItem[Any], step: Step[Any]) -> object:
+        if self._outage.outage and not (await self._outage.hold() and await self._take_turn()):
             return None
-        return await self._client.attempt(errand, self._steps[step])
+        return await self._client.call(self._operations[step], work)
 
     async def _take_turn(self) -> bool:
         """Wait for leave to repeat an attempt. False: the run is stopping."""
         if self._retries is not None:
             await self._stop.wait_for(asyncio.ensure_future(self._retries.acquire()))
         return not self._stop.requested
-
-
-def wall(end: Aborted) -> str:
-    """Say what every later call would meet, and what to do about it."""
-    if isinstance(end.fault, Fault):
-        told = advice(end.fault.code)
-        return f"{end.fault.code}: {told.meaning}; {told.action}"
-    return end.fault.reason

@@ -11,14 +11,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from concurrent.futures import Executor
-from itertools import islice
 
-from bulkseed.engine.recorder import Recorder
-from bulkseed.engine.stats import Stats
+from bulkseed.engine.pool import Spawn
 from bulkseed.engine.stop import Stop
-from bulkseed.ledger import Admission, Claim, Ledger
+from bulkseed.ledger import Admission, Claim
 from bulkseed.model import InvalidLine, ManifestEntry
-from bulkseed.pacing.clock import Clock
 
 LARGEST_BLOCK = 2048
 LARGEST_BYTES = 4 << 20
@@ -33,45 +30,110 @@ def block_size(qps: float) -> int:
     return LARGEST_BLOCK if qps <= 0 else min(1024, max(1, int(qps / 4)))
 
 
-class Intake:
-    """Hands out claims.
+class BlockReader:
+    """Reads entries in blocks, bounded in number and bytes.
 
-    `limit`: how many to hand out at most. `give_up`: a stop that ends even a read that is under way, as pipes
-    may stall; the block that was being read is then as if never read.
+    A synchronous iterable is read in the thread of `executor`: a manifest that comes slowly must not keep
+    answers from the disk. `give_up`: a stop that ends even a read that is under way, as pipes may stall; the
+    block that was being read is then as if never read.
+
+    Attributes:
+        ended: whether there is nothing more to read.
     """
 
     def __init__(
         self,
         entries: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
-        ledger: Ledger,
-        recorder: Recorder,
-        stats: Stats,
-        clock: Clock,
-        *,
-        reader: Executor,
-        block: int,
-        limit: int | None,
+        executor: Executor,
         give_up: Stop | None = None,
-        on_invalid: Callable[[InvalidLine], None],
-        spawn: Callable[[Callable[[], Awaitable[None]]], object],
     ) -> None:
+        self.ended = False
         self._sync = iter(entries) if isinstance(entries, Iterable) else None
-        self._async = None if isinstance(entries, Iterable) else aiter(entries)
-        self._ledger = ledger
-        self._recorder = recorder
-        self._stats = stats
-        self._clock = clock
-        self._reader = reader
+        self._async = aiter(entries) if isinstance(entries, AsyncIterable) else None
+        self._executor = executor
+        self._give_up = give_up
+
+    async def read(self, size: int) -> list[ManifestEntry]:
+        """Return the next entries, at most `size`."""
+        reading: asyncio.Future[list[ManifestEntry]]
+        if self._sync is not None:
+            reading = asyncio.get_running_loop().run_in_executor(self._executor, self._read_block, size)
+        else:
+            reading = asyncio.ensure_future(self._read_block_async(size))
+        if self._give_up is None:
+            return await reading
+        entries = await self._give_up.wait_for(reading)
+        if entries is None:
+            self.ended = True
+            return []
+        return entries
+
+    def _read_block(self, size: int) -> list[ManifestEntry]:
+        block = _Block(size)
+        while not block.full:
+            entry = next(self._sync, None) if self._sync is not None else None
+            if entry is None:
+                self.ended = True
+                break
+            block.add(entry)
+        return block.entries
+
+    async def _read_block_async(self, size: int) -> list[ManifestEntry]:
+        block = _Block(size)
+        while not block.full:
+            entry = await anext(self._async, None) if self._async is not None else None
+            if entry is None:
+                self.ended = True
+                break
+            block.add(entry)
+        return block.entries
+
+
+class _Block:
+    """Entries until they are `size`, or their values too many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.entries: list[ManifestEntry] = []
+        self.full = size <= 0
+        self._size = size
+        self._weight = 0
+
+    def add(self, entry: ManifestEntry) -> None:
+        self.entries.append(entry)
+        if not isinstance(entry, InvalidLine):
+            self._weight += len(entry.data.reveal())
+        self.full = len(self.entries) >= self._size or self._weight > LARGEST_BYTES
+
+
+class Intake:
+    """Hands out claims.
+
+    `admit` takes up a block of entries; with False it only accounts for them. `limit`: how many claims to
+    hand out at most.
+    """
+
+    def __init__(
+        self,
+        blocks: BlockReader,
+        admit: Callable[[list[ManifestEntry], bool], Awaitable[Admission]],
+        spawn: Spawn,
+        *,
+        block: int,
+        limit: int | None = None,
+    ) -> None:
+        self._blocks = blocks
+        self._admit = admit
+        self._spawn = spawn
         self._block = block
         self._size = block
         self._left = limit
-        self._give_up = give_up
-        self._on_invalid = on_invalid
-        self._spawn = spawn
         self._ready: deque[Claim] = deque()
-        self._ended = False
         self._filling = asyncio.Lock()
         self._filling_ahead = False
+
+    @property
+    def _ended(self) -> bool:
+        return self._blocks.ended or (self._left is not None and self._left <= 0)
 
     async def next(self) -> Claim | None:
         """Return the next claim, or None when there are no more."""
@@ -102,71 +164,13 @@ class Intake:
             self._filling_ahead = False
 
     async def _fill(self) -> None:
-        """Read and claim blocks until there is something to send."""
+        """Read and claim a block."""
         size = self._size if self._left is None else min(self._size, self._left)
-        admission = await self._admit(size, claim=True)
-        if admission.to_send:
-            self._size = self._block
-        else:
-            self._size = min(self._size * 2, LARGEST_BLOCK)
+        admission = await self._admit(await self._blocks.read(size), True)
+        self._ready.extend(admission.to_send)
+        self._size = self._block if admission.to_send else min(self._size * 2, LARGEST_BLOCK)
         if self._left is not None:
             self._left -= len(admission.to_send)
-            self._ended = self._ended or self._left <= 0
-
-    async def _admit(self, size: int, *, claim: bool) -> Admission:
-        entries = await self._read(size)
-        admission = await self._recorder.do(lambda: self._write_and_admit(entries, claim=claim))
-        self._ready.extend(admission.to_send)
-        for line in admission.invalid:
-            self._on_invalid(line)
-        return admission
-
-    async def _read(self, size: int) -> list[ManifestEntry]:
-        """Read in a thread of its own: a manifest that comes slowly must not keep answers from the disk."""
-        reading: asyncio.Future[list[ManifestEntry]]
-        if self._async is None:
-            reading = asyncio.get_running_loop().run_in_executor(self._reader, self._read_block, size)
-        else:
-            reading = asyncio.ensure_future(self._read_async(size))
-        if self._give_up is None:
-            return await reading
-        entries = await self._give_up.wait_for(reading)
-        if entries is None:
-            self._ended = True
-            return []
-        return entries
-
-    def _read_block(self, size: int) -> list[ManifestEntry]:
-        assert self._sync is not None  # noqa: S101  # the caller checked
-        entries: list[ManifestEntry] = []
-        weight = 0
-        for entry in islice(self._sync, size):
-            entries.append(entry)
-            if not isinstance(entry, InvalidLine):
-                weight += len(entry.data.reveal())
-                if weight > LARGEST_BYTES:
-                    break
-        else:
-            self._ended = self._ended or len(entries) < size
-        return entries
-
-    async def _read_async(self, size: int) -> list[ManifestEntry]:
-        assert self._async is not None  # noqa: S101  # the caller checked
-        entries: list[ManifestEntry] = []
-        while len(entries) < size:
-            try:
-                entries.append(await anext(self._async))
-            except StopAsyncIteration:
-                self._ended = True
-                break
-        return entries
-
-    def _write_and_admit(self, entries: list[ManifestEntry], *, claim: bool) -> Admission:
-        """Admit and count, both in the ledger's thread: a run that is cancelled meanwhile counts right."""
-        now = self._clock.time()
-        admission = self._recorder.commit_with(lambda: self._ledger.admit(entries, now, claim=claim))
-        self._stats.admitted(len(entries), admission.settled, len(admission.invalid))
-        return admission
 
     async def hand_back(self) -> list[Claim]:
         """Return the claims that were not handed out."""
@@ -178,4 +182,4 @@ class Intake:
     async def account_for_rest(self) -> None:
         """Read what is left of the manifest without claiming: it is settled, invalid or pending."""
         while not self._ended:
-            await self._admit(LARGEST_BLOCK, claim=False)
+            await self._admit(await self._blocks.read(LARGEST_BLOCK), False)

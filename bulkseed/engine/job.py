@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from bulkseed.policy.create import journey
+from bulkseed.policy import create, steps, verify
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Journey, Step
-from bulkseed.policy.verify import read_back
+from bulkseed.policy.steps import Aborted, Ending, Procedure, Step, Subject
 from bulkseed.wire.message import QuotaGroup
 
 
-class Task(NamedTuple):
-    """A command, the lane whose quota paces it, and the journey of each definition, with its first step."""
+class JobKind(NamedTuple):
+    """A command, the quota group that paces it, the procedure of each definition, and its first step."""
 
     command: str
-    lane: QuotaGroup
-    journey: Callable[[Rules, str, RetryState], Journey]
-    first: Step
+    group: QuotaGroup
+    procedure: Callable[[Rules, Subject, RetryState], Procedure[Ending | Aborted]]
+    first: Step[Any]
 
 
-APPLY = Task("apply", QuotaGroup.CREATE, journey, Step.CREATE)
-VERIFY = Task("verify", QuotaGroup.READ, read_back, Step.READ_VERSION)
+APPLY = JobKind("apply", QuotaGroup.CREATE, create.create, steps.CREATE)
+VERIFY = JobKind("verify", QuotaGroup.READ, verify.verify, steps.READ_VERSION)

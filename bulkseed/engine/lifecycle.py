@@ -3,92 +3,102 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
 
 import anyio
 
+from bulkseed.engine.lane import Lane
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, LedgerError
-from bulkseed.pacing.clock import Clock
-from bulkseed.pacing.pacer import Pacer
 from bulkseed.pacing.quotas import hold_back
 from bulkseed.wire.message import QuotaGroup
 
 T = TypeVar("T")
 
+Begin = Callable[[str, dict[QuotaGroup, float], float], float | None]
+"""Begins a run in the ledger's thread, given its id, its limits and the time.
 
-class Run:
-    """One run's life; a stop closes its `lanes`, an error stops it.
+Returns until when the run before may have sent, in epoch seconds; None if there was none.
+"""
+End = Callable[[str, float, float], T]
+"""Ends a run in the ledger's thread, given its id, its length in seconds and the time."""
+
+
+class RunLifecycle(Generic[T]):
+    """A run that is going on. An error stops it.
 
     Attributes:
         id: its name in the ledger.
         error: the first that was met, raised when the run has ended.
+        result: what its end returned.
     """
 
-    def __init__(
-        self, recorder: Recorder, lanes: Mapping[QuotaGroup, Pacer], stop: Stop, clock: Clock
-    ) -> None:
+    def __init__(self, stop: Stop) -> None:
         self.id = os.urandom(8).hex()
         self.error: Exception | None = None
-        self._recorder = recorder
-        self._lanes = lanes
+        self.result: T
         self._stop = stop
-        self._clock = clock
-
-    async def live(
-        self,
-        begin: Callable[[dict[QuotaGroup, float], float], float | None],
-        work: Callable[[], Awaitable[None]],
-        end: Callable[[float, float], T],
-    ) -> T:
-        """Do `work` between `begin` and `end`, both in the ledger's thread; return what `end` returns.
-
-        `begin` is given the lanes' limits and the time, and returns until when the run before may have sent.
-        `end` is called in any case, once all answers are on record, with the run's length in seconds and the
-        time.
-
-        Raises:
-            LedgerError: it could not be written.
-            Exception: what `guard` caught.
-        """
-        started = self._clock.monotonic()
-        now = self._clock.stamp(started)
-        limits = {lane: pacer.limit_qps for lane, pacer in self._lanes.items()}
-        hold_back(self._lanes, await self._recorder.do(lambda: begin(limits, now)), self._clock)
-        try:
-            async with anyio.create_task_group() as background:
-                background.start_soon(self._close_lanes_on_stop)
-                background.start_soon(self.guard, self._recorder.flush_regularly)
-                await work()
-                background.cancel_scope.cancel()
-        finally:
-            ended_at = self._clock.monotonic()
-            try:
-                self._recorder.finish(lambda: None)  # whatever `end` makes of it
-                ended = self._recorder.finish(lambda: end(ended_at - started, self._clock.stamp(ended_at)))
-            except LedgerError as error:
-                self._fail(error)
-        if self.error is not None:
-            raise self.error
-        return ended
 
     async def guard(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do `work`; what it raises stops the run in order."""
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # also what a caller's callback or iterable raises
-            self._fail(error)
+            self.fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Stop the run because of an error."""
         self.error = self.error or error
         if isinstance(error, BulkseedError):
             self._stop.request(str(error), error.exit_code)
         else:  # its text may hold anything, a value too
             self._stop.request(f"unexpected {type(error).__name__}", 1)
 
-    async def _close_lanes_on_stop(self) -> None:
-        await self._stop.event.wait()
-        for lane in self._lanes.values():
-            lane.close()
+
+@asynccontextmanager
+async def run_lifecycle(
+    lane: Lane, recorder: Recorder, stop: Stop, begin: Begin, end: End[T]
+) -> AsyncIterator[RunLifecycle[T]]:
+    """Begin a run, and end it when the body has ended, in any case; a stop closes its lane.
+
+    `end` is called once all answers are on record.
+
+    Raises:
+        LedgerError: it could not be written.
+        Exception: what `guard` caught.
+    """
+    run = RunLifecycle[T](stop)
+    clock = lane.clock
+    started = clock.monotonic()
+    now = clock.stamp(started)
+    limits = {group: pacer.limit_qps for group, pacer in lane.pacers.items()}
+    sent_until = await recorder.in_ledger_thread(lambda: begin(run.id, limits, now))
+    hold_back(lane.pacers, sent_until, clock)
+    try:
+        async with anyio.create_task_group() as background:
+            background.start_soon(_close_on_stop, lane, stop)
+            background.start_soon(run.guard, recorder.flush_regularly)
+            yield run
+            background.cancel_scope.cancel()
+    finally:
+        ended_at = clock.monotonic()
+        elapsed, now = ended_at - started, clock.stamp(ended_at)
+
+        def finish() -> T:
+            recorder.commit_here(lambda: None)  # whatever `end` makes of it
+            return recorder.commit_here(lambda: end(run.id, elapsed, now))
+
+        try:
+            run.result = await recorder.to_the_end(finish)
+        except LedgerError as error:
+            run.fail(error)
+    if run.error is not None:
+        raise run.error
+
+
+async def _close_on_stop(lane: Lane, stop: Stop) -> None:
+    await stop.event.wait()
+    lane.close()

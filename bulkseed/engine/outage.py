@@ -1,8 +1,8 @@
-"""When to hold back and when to stop: outages of the service, and the stop-loss.
+"""When to hold back: outages of the service.
 
 An outage is: the service had answered in this run, and now nothing gets through. Definitions do not burn
-their attempts in it; one attempt at a time looks whether it is over. A run that meets a wall stops instead:
-the same rejection too often, or a service that never answered.
+their attempts in it; one attempt at a time looks whether it is over. A service that never answered, or not
+for too long, stops the run.
 """
 
 from __future__ import annotations
@@ -10,90 +10,83 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bulkseed.engine.stop import Stop
-from bulkseed.model import Fault, NoReply, Outcome
-from bulkseed.policy.advice import advice
-from bulkseed.policy.steps import Answer, Settled
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import STOPPED_EARLY, Stop
+from bulkseed.model import Fault, NoReply
 from bulkseed.policy.verdicts import Verdict, classify
 
 OUTAGE_AFTER = 5.0
 """Seconds without anything getting through that make an outage, if `OUTAGE_FAILURES` attempts failed."""
 OUTAGE_FAILURES = 10
-_FAILURES = (Verdict.RETRY, Verdict.THROTTLED)
 TRIAL_EVERY = 5.0
 """Seconds between looks whether the outage is over."""
 
+_FAILURES = (Verdict.RETRY, Verdict.THROTTLED)
+_PROBLEMS = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK, Verdict.ABORT)
+"""Of other refusals it is the item's end that tells."""
 
-class Health:
-    """Follows the answers of a run. `patience`: seconds after which an outage ends the run.
 
-    `outage` is true while nothing gets through.
+class OutageMonitor:
+    """Follows the answers of a run.
+
+    `patience`: seconds after which an outage ends the run. `give_up_after`: so many attempts without any
+    answer at all end it. `outage` is true while nothing gets through; `stats` shows that, too.
     """
 
-    def __init__(self, now: Callable[[], float], patience: float, stop_after: int) -> None:
+    def __init__(
+        self, now: Callable[[], float], stop: Stop, stats: Stats, *, patience: float, give_up_after: int
+    ) -> None:
         self._now = now
+        self._stop = stop
+        self._stats = stats
         self._patience = patience
-        self._stop_after = stop_after
+        self._give_up_after = give_up_after
         self._last_success: float | None = None
         self._failures = 0
         self.outage = False
         self._began = 0.0  # the outage, if there is one
         self._lost = 0.0
         self._trial = asyncio.Lock()
-        self._streak: tuple[Outcome, str | None] | None = None
-        self._streak_length = 0
 
     def working_time(self) -> float:
         """Return a clock that stands still during outages, so that they do not use up retry budgets."""
         return (self._began if self.outage else self._now()) - self._lost
 
-    def answered(self, answer: Answer) -> str | None:
-        """Take note of an answer; return why the run must stop, or None."""
-        now = self._now()
-        if not isinstance(answer, (Fault, NoReply)) or classify(answer) not in _FAILURES:
-            self._got_through(now)
-            return None
+    def answered(self, answer: object) -> None:
+        """Take note of an answer; stop the run if there is no sense in going on."""
+        if not isinstance(answer, Fault | NoReply):
+            self.got_through()
+            return
+        verdict = classify(answer)
+        if verdict in _PROBLEMS:
+            self._stats.last_problem = answer.code if isinstance(answer, Fault) else answer.reason
+        if verdict not in _FAILURES:
+            self.got_through()
+            return
         self._failures += 1
         if self._last_success is None:
-            if isinstance(answer, NoReply) and self._failures >= self._stop_after:
-                return f"the service never answered ({answer.reason}): check --endpoint and the network"
-            return None
-        silent = now - self._last_success
+            if isinstance(answer, NoReply) and self._failures >= self._give_up_after:
+                why = f"the service never answered ({answer.reason}): check --endpoint and the network"
+                self._stop.request(why, STOPPED_EARLY)
+            return
+        silent = self._now() - self._last_success
         if not self.outage and silent > OUTAGE_AFTER and self._failures >= OUTAGE_FAILURES:
-            self.outage = True
+            self.outage = self._stats.waiting_for_service = True
             self._began = self._last_success
         if self.outage and silent > self._patience:
-            return f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
-        return None
+            why = f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
+            self._stop.request(why, STOPPED_EARLY)
 
-    def created(self) -> None:
-        """Take note of a definition that ended with a secret created at the first attempt."""
-        self._got_through(self._now())
-        self._streak_length = 0
-
-    def _got_through(self, now: float) -> None:
+    def got_through(self) -> None:
+        """Take note of an answer that shows that the service is there."""
+        now = self._now()
         if self.outage:
             self._lost += now - self._began
-            self.outage = False
+            self.outage = self._stats.waiting_for_service = False
         self._last_success = now
         self._failures = 0
 
-    async def hold(self, stop: Stop) -> bool:
+    async def hold(self) -> bool:
         """Wait for a turn to look whether the outage is over. False: the run is stopping."""
         async with self._trial:
-            return not stop.requested and (not self.outage or await stop.sleep(TRIAL_EVERY))
-
-    def settled(self, end: Settled) -> str | None:
-        """Take note of a definition's end; return why the run must stop, or None."""
-        if end.outcome is not Outcome.REJECTED and end.outcome is not Outcome.EXHAUSTED:
-            self._streak, self._streak_length = None, 0
-            return None
-        mark = (end.outcome, end.code)
-        self._streak_length = self._streak_length + 1 if mark == self._streak else 1
-        self._streak = mark
-        if self._streak_length < self._stop_after:
-            return None
-        told = advice(end.code)
-        code = f" ({end.code})" if end.code else ""
-        what = f"{self._streak_length} definitions in a row were {end.outcome}{code}"
-        return f"{what}: {told.meaning}; {told.action}"
+            return not self._stop.requested and (not self.outage or await self._stop.sleep(TRIAL_EVERY))

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import anyio
+
+from bulkseed.client.operations import Operation
+from bulkseed.client.work_item import WorkItem
 from bulkseed.ledger import AttemptRecord, Creation, Ledger, Settlement
+from bulkseed.model import Created, Fault
 
 FLUSH_EVERY = 0.25
 """Seconds. An answer waits for twice as long and a write at most; it must be on disk within a second."""
@@ -15,8 +20,16 @@ FLUSH_EVERY = 0.25
 T = TypeVar("T")
 
 
+def attempt_record(
+    work: WorkItem[Any], operation: Operation[Any, Any], status: int | None, answer: object
+) -> AttemptRecord:
+    """Return the record of an attempt that has just ended."""
+    code = answer.code if isinstance(answer, Fault) else None
+    return AttemptRecord(work.row_id, operation.group, work.sent_at, work.latency, status, code)
+
+
 class Recorder:
-    """Collects settlements and attempts; every other use of the ledger during a run goes through `do`.
+    """Collects ends and attempts, and has the ledger to itself during a run.
 
     The executor has one thread, so the ledger is never used twice at a time.
     """
@@ -29,30 +42,45 @@ class Recorder:
         self._settlements: list[Settlement] = []
         self._attempts: list[AttemptRecord] = []
         self.created = self._creations.append
+        self.settled = self._settlements.append
         self._writes = 0
 
-    def settled(self, settlement: Settlement) -> None:
-        """Take a definition's end; like `created`, no await, so a cancelled run cannot lose it."""
-        self._settlements.append(settlement)
+    def attempted(
+        self, work: WorkItem[Any], operation: Operation[Any, Any], status: int | None, answer: object
+    ) -> None:
+        """Take an attempt; an observer of a `Client`. One that created is a part of its `Creation`."""
+        if not isinstance(answer, Created):
+            self._attempts.append(attempt_record(work, operation, status, answer))
 
-    def attempted(self, attempt: AttemptRecord) -> None:
-        """Take an attempt."""
-        self._attempts.append(attempt)
-
-    async def do(self, work: Callable[[], T]) -> T:
+    async def in_ledger_thread(self, work: Callable[[], T]) -> T:
         """Run `work` in the ledger's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    async def disown(self, row_id: int) -> None:
-        """Put on disk that a secret is not ours."""
-        await self.do(lambda: self.commit_with(lambda: self._ledger.disown(row_id)))
-
-    def commit_with(self, work: Callable[[], T]) -> T:
-        """Write what has been collected and do `work`, in one commit. Call it in the ledger's thread.
+    async def commit(self, work: Callable[[], T]) -> T:
+        """Write what has been collected and do `work`, in one commit in the ledger's thread.
 
         Raises:
             LedgerError: it could not be written; what was collected is kept for another try.
         """
+        return await self.in_ledger_thread(lambda: self.commit_here(work))
+
+    async def to_the_end(self, work: Callable[[], T]) -> T:
+        """Run `work` in the ledger's thread; a cancellation meanwhile takes effect when it is done."""
+        running = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        cancellation: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):
+            while not running.done():
+                try:
+                    await asyncio.wait([running])
+                except asyncio.CancelledError as error:
+                    cancellation = error
+        result = running.result()
+        if cancellation is not None:
+            raise cancellation
+        return result
+
+    def commit_here(self, work: Callable[[], T]) -> T:
+        """Do as `commit` does. Call it in the ledger's thread."""
         self._writes += 1
         creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
         with self._ledger.transaction():
@@ -64,17 +92,9 @@ class Recorder:
         del self._attempts[: len(attempts)]
         return result
 
-    def finish(self, work: Callable[[], T]) -> T:
-        """Write what has been collected and do `work`; blocks, as a run that is being cancelled cannot await.
-
-        Raises:
-            LedgerError: it could not be written.
-        """
-        return self._executor.submit(lambda: self.commit_with(work)).result()
-
     async def flush(self) -> None:
         """Write what has been collected."""
-        await self.do(lambda: self.commit_with(lambda: None))
+        await self.commit(lambda: None)
 
     async def flush_regularly(self) -> None:
         """Write whenever nothing else has written for a quarter of a second, until cancelled."""

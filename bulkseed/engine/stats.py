@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from bulkseed.ledger import AttemptRecord
-from bulkseed.model import Outcome
+from bulkseed.client.operations import Operation
+from bulkseed.client.work_item import WorkItem
+from bulkseed.model import Fault, NoReply, Outcome
+from bulkseed.policy.verdicts import Verdict, classify
 
 _STEPS_PER_E = 50  # a bucket is 2 % wide
 
@@ -65,7 +68,7 @@ class Latencies:
 class Stats:
     """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`.
 
-    `on_attempt` is called with every attempt when it has ended.
+    `last_problem` and `waiting_for_service` are what a display shows beside them.
 
     What `admitted` counts is written in the ledger's thread, everything else in the event loop's.
     """
@@ -83,7 +86,17 @@ class Stats:
         self.latencies = Latencies()
         self.last_problem: str | None = None
         self.waiting_for_service = False
-        self.on_attempt: Callable[[AttemptRecord], None] | None = None
+
+    def attempted(
+        self, work: WorkItem[Any], _operation: Operation[Any, Any], _status: int | None, answer: object
+    ) -> None:
+        """Count an attempt; an observer of a `Client`."""
+        self.attempts += 1
+        self.retried += work.repeated
+        if not isinstance(answer, NoReply):
+            self.latencies.add(work.latency)
+            if isinstance(answer, Fault):
+                self.throttled += classify(answer) is Verdict.THROTTLED
 
     def admitted(self, read: int, settled: Mapping[Outcome, int], invalid: int) -> None:
         """Count a block of the manifest."""

@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+STOPPED_EARLY = 3
+"""The exit code of a run that stopped because it made no sense to go on."""
+
 
 class Stop:
-    """Ask a run to stop. The first reason counts; `exit_code` is 130 for an interruption, 3 for a stop-loss.
+    """Ask a run to stop. The first reason counts. `exit_code`: 130 interrupted, 3 going on makes no sense.
 
     Create it inside the event loop that runs `bulkseed.seed`.
     """

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from bulkseed.engine.stats import Stats
-from bulkseed.engine.stop import Stop
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.options import RunHooks
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import LedgerReader
-from bulkseed.model import Outcome, Summary, Target
+from bulkseed.model import Outcome, Summary
 from bulkseed.pacing.pacer import Pacer
+from bulkseed.wire.message import QuotaGroup
 
 
 def summarise(
-    run_id: str, ledger: str, target: Target, stats: Stats, creates: Pacer, stop: Stop, elapsed: float
+    run_id: str, ledger: Path, lane: Lane, group: QuotaGroup, hooks: RunHooks, elapsed: float
 ) -> Summary:
     """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
+    stats, stop, pacer = hooks.stats, hooks.stop, lane.pacers[group]
     outcomes = dict(stats.outcomes)
     outcomes[Outcome.PENDING] = outcomes.get(Outcome.PENDING, 0) + stats.read - stats.finished
-    mean = _mean(creates)
+    mean = _mean(pacer)
     settled = all(not count or outcome.settled for outcome, count in outcomes.items())
     return Summary(
         run_id=run_id,
-        ledger=ledger,
-        endpoint=target.endpoint,
-        region=target.region,
+        ledger=str(ledger),
+        endpoint=lane.target.endpoint,
+        region=lane.target.region,
         definitions=stats.read,
         outcomes=outcomes,
         attempts=stats.attempts,
         throttled=stats.throttled,
         retried=stats.retried,
         elapsed_s=round(elapsed, 3),
-        limit_qps=creates.limit_qps,
-        max_in_one_second=creates.worst_second,
+        limit_qps=pacer.limit_qps,
+        max_in_one_second=pacer.worst_second,
         mean_qps=round(mean, 3),
-        utilisation=round(mean / creates.limit_qps, 4) if creates.limit_qps > 0 and mean else None,
+        utilisation=round(mean / pacer.limit_qps, 4) if pacer.limit_qps > 0 and mean else None,
         latency_ms=stats.latencies.as_milliseconds(),
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
@@ -75,15 +78,13 @@ def check_against_ledger(summary: Summary, ledger: LedgerReader) -> None:
 
 def with_results(run: Summary, results: Mapping[str, int]) -> dict[str, Any]:
     """Return a summary in the shape that scripts rely on, with `results` in the place of outcomes."""
-    told = run.as_dict()
-    return {
-        ("results" if k == "outcomes" else k): (results if k == "outcomes" else v) for k, v in told.items()
-    }
+    replaced = {"outcomes": ("results", dict(results))}
+    return dict(replaced.get(key, (key, value)) for key, value in run.as_dict().items())
 
 
-def _mean(lane: Pacer) -> float:
+def _mean(pacer: Pacer) -> float:
     """Sends over the time they took, the last one's share of a second included."""
-    span = lane.last_sent_at - lane.first_sent_at
-    if lane.limit_qps > 0:
-        return min(lane.limit_qps, lane.sent / (span + 1 / lane.limit_qps))
-    return lane.sent / span if span > 0 else 0.0
+    span = pacer.last_sent_at - pacer.first_sent_at
+    if pacer.limit_qps > 0:
+        return min(pacer.limit_qps, pacer.sent / (span + 1 / pacer.limit_qps))
+    return pacer.sent / span if span > 0 else 0.0

@@ -1,128 +1,104 @@
-"""Carries one claim from its first attempt to its settlement, as the journey of the run's task says."""
+"""Takes one claim from its first attempt to its end on record, as the procedure of the run's job says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from bulkseed.client.operations import STEPS
-from bulkseed.engine.client import Client
-from bulkseed.engine.driver import STOPPED_EARLY, Driver, wall
-from bulkseed.engine.job import Task
-from bulkseed.engine.outage import Health
-from bulkseed.engine.recorder import Recorder
-from bulkseed.engine.stats import Stats
-from bulkseed.engine.stop import Stop
-from bulkseed.engine.work_item import WorkItem
-from bulkseed.ledger import AttemptRecord, Claim, Creation, Settlement
-from bulkseed.model import Created, InvalidLine, Outcome, Row
-from bulkseed.pacing.clock import Clock
-from bulkseed.policy.advice import advice
+from bulkseed.client.operations import OPERATIONS
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.job import JobKind
+from bulkseed.engine.machinery import Machinery
+from bulkseed.engine.options import RunHooks
+from bulkseed.engine.stop import STOPPED_EARLY
+from bulkseed.ledger import Claim, Creation, Settlement
+from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition
+from bulkseed.policy.advice import abort_message, advice
 from bulkseed.policy.options import Rules
-from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Answer, Settled
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.policy.steps import Aborted, Ending, Subject
 
-_FAILED = (Outcome.REJECTED, Outcome.EXHAUSTED, Outcome.CONFLICT)
+_STREAKS = (Outcome.REJECTED, Outcome.EXHAUSTED)
+_PROBLEMS = (*_STREAKS, Outcome.CONFLICT)
 
 
 class Worker:
-    """What every worker of a run shares: the rules, the walker, and where ends are reported."""
+    """What every worker of a run shares."""
 
     def __init__(
-        self,
-        run_id: str,
-        task: Task,
-        rules: Rules,
-        client: Client,
-        walker: Driver,
-        health: Health,
-        stop: Stop,
-        clock: Clock,
-        recorder: Recorder,
-        stats: Stats,
-        rng: Callable[[], float],
-        on_row: Callable[[Row], None] | None,
+        self, run_id: str, job: JobKind, rules: Rules, machinery: Machinery, hooks: RunHooks
     ) -> None:
         self._run_id = run_id
-        self._task = task
-        self._first = STEPS[task.first]
+        self._job = job
+        self._first = OPERATIONS[job.first]
         self._rules = rules
-        self._client = client
-        self._walker = walker
-        self._health = health
-        self._stop = stop
-        self._clock = clock
-        self._recorder = recorder
-        self._stats = stats
-        self._rng = rng
-        self._on_row = on_row
+        self._machinery = machinery
+        self._call = machinery.client.call
+        self._outage = machinery.outage
+        self._stop_loss = machinery.stop_loss
+        self._recorder = machinery.recorder
+        self._clock = machinery.lane.clock
+        self._carried = hooks.stats.carried
+        self._stats = hooks.stats
+        self._stop = hooks.stop
+        self._on_row = hooks.on_row
 
-    async def carry(self, claim: Claim) -> None:
-        """Carry `claim` to its end, or leave it pending when the run stops.
+    async def process(self, claim: Claim) -> None:
+        """Take `claim` to its end, or leave it pending when the run stops.
+
+        The first attempt is made without a procedure. Nearly always it creates the secret, and then the
+        whole costs a third less (measured): no procedure, and one short record for the ledger.
 
         Raises:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        errand = WorkItem(claim)
-        answer: Answer | None = None
-        if not self._health.outage:
-            answer = await self._client.attempt(errand, self._first)
+        work = WorkItem(claim.definition, claim.row_id)
+        answer: object = None
+        if not self._outage.outage:
+            answer = await self._call(self._first, work)
             if answer is None:
-                self.leave_pending(errand, in_doubt=claim.doubt_since is not None)
+                self.leave_pending(claim)
                 return
-            if isinstance(answer, Created):  # nearly always, and without a journey it costs a third less
-                self._health.created()
-                self._stats.waiting_for_service = False
-                self._created(errand, answer.request_id, answer.arn)
+            if isinstance(answer, Created):
+                self._outage.got_through()
+                self._stop_loss.succeeded()
+                self._created(work, answer.request_id, answer.arn)
                 return
-        retry_state = RetryState(
-            self._rules.retry,
-            claim.doubt_since,
-            self._clock.time,
-            self._health.working_time,
-            self._rng,
-            theirs=claim.theirs,
-            generated=claim.definition.generated,
-        )
+        retry = self._machinery.retry_state(self._rules.retry, claim.doubt_since)
         if answer is not None:
-            asked_at = errand.sent_at if errand.attempts else self._clock.time()
-            retry_state.set_out(asked_at, self._health.working_time() - errand.latency)
-        steps = self._task.journey(self._rules, claim.definition.version_id, retry_state)
-        end = await self._walker.walk(errand, steps, retry_state, answer)
-        if end is None:
-            self.leave_pending(errand, in_doubt=retry_state.in_doubt)
-        else:
-            self._finish(errand, end)
-
-    def _finish(self, errand: WorkItem, end: Settled | Aborted) -> None:
+            asked_at = work.sent_at if work.attempts else self._clock.time()
+            retry.begun(asked_at, self._outage.working_time() - work.latency)
+        definition = claim.definition
+        subject = Subject(definition.version_id, claim.theirs, definition.generated)
+        procedure = self._job.procedure(self._rules, subject, retry)
+        end = await self._machinery.driver.drive(work, procedure, retry, answer)
         if isinstance(end, Aborted):
-            self._stop.request(wall(end), STOPPED_EARLY)
-            self.leave_pending(errand, in_doubt=end.doubt)
-            return
-        self._settle(errand, end)
-        reason = self._health.settled(end)
-        if reason is not None:
-            self._stop.request(reason, STOPPED_EARLY)
+            self._stop.request(abort_message(end.fault), STOPPED_EARLY)
+            end = Ending(Outcome.PENDING, doubt=end.doubt)
+        self._settle(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))
 
-    def leave_pending(self, errand: WorkItem, *, in_doubt: bool) -> None:
-        """Give a claim back: the next run takes it up again."""
-        self._settle(errand, Settled(Outcome.PENDING, doubt=in_doubt))
+    def leave_pending(self, claim: Claim) -> None:
+        """Give back a claim for which nothing was sent: the next run takes it up again."""
+        in_doubt = claim.doubt_since is not None
+        self._settle(WorkItem(claim.definition, claim.row_id), Ending(Outcome.PENDING, doubt=in_doubt))
 
-    def _settle(self, errand: WorkItem, end: Settled) -> None:
-        if end.outcome is Outcome.CREATED:
-            self._created(errand, end.request_id, end.arn)
+    def _settle(self, work: WorkItem[SecretDefinition], end: Ending) -> None:
+        outcome = end.outcome
+        if outcome in _STREAKS:
+            self._stop_loss.failed(outcome, end.code)
+        elif outcome is not Outcome.PENDING:
+            self._stop_loss.succeeded()
+        if outcome is Outcome.CREATED:
+            self._created(work, end.request_id, end.arn)
             return
-        self._stats.carried[end.outcome] += 1
+        self._carried[outcome] += 1
         now = self._clock.time()
         if end.message is None and end.code is not None:
             end = replace(end, message=advice(end.code).meaning)
-        if end.outcome in _FAILED:
+        if outcome in _PROBLEMS:
             self._stats.last_problem = end.code or end.message
         self._recorder.settled(
             Settlement(
-                errand.claim.row_id,
-                end.outcome,
+                work.row_id,
+                outcome,
                 now,
                 code=end.code,
                 message=end.message,
@@ -133,21 +109,18 @@ class Worker:
             )
         )
         if self._on_row is not None:
-            self._on_row(self._row(errand, end, None if end.outcome is Outcome.PENDING else now))
+            self._on_row(self._row(work, end, None if outcome is Outcome.PENDING else now))
 
-    def _created(self, errand: WorkItem, request_id: str | None, arn: str | None) -> None:
-        self._stats.carried[Outcome.CREATED] += 1
-        sent_at, latency = errand.sent_at, errand.latency
-        row_id = errand.claim.row_id
-        self._recorder.created(Creation(row_id, sent_at, latency, request_id, arn))
-        if self._stats.on_attempt is not None:
-            self._stats.on_attempt(AttemptRecord(row_id, QuotaGroup.CREATE, sent_at, latency, 200))
+    def _created(self, work: WorkItem[SecretDefinition], request_id: str | None, arn: str | None) -> None:
+        self._carried[Outcome.CREATED] += 1
+        sent_at, latency = work.sent_at, work.latency
+        self._recorder.created(Creation(work.row_id, sent_at, latency, request_id, arn))
         if self._on_row is not None:
-            end = Settled(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
-            self._on_row(self._row(errand, end, sent_at + latency))
+            end = Ending(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
+            self._on_row(self._row(work, end, sent_at + latency))
 
-    def _row(self, errand: WorkItem, end: Settled, settled_at: float | None) -> Row:
-        definition = errand.claim.definition
+    def _row(self, work: WorkItem[SecretDefinition], end: Ending, settled_at: float | None) -> Row:
+        definition = work.item
         return Row(
             name=definition.name,
             version_id=definition.version_id,
@@ -157,10 +130,10 @@ class Worker:
             status=end.status,
             request_id=end.request_id,
             arn=end.arn,
-            attempts=errand.attempts,
+            attempts=work.attempts,
             manifest=definition.origin.manifest,
             line=definition.origin.line,
-            first_sent_at=errand.first_sent_at,
+            first_sent_at=work.first_sent_at,
             settled_at=settled_at,
             run_id=self._run_id,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import orjson
-from anyio import create_task_group
 
+from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner
-from bulkseed.errors import BulkseedError, ServiceError
+from bulkseed.engine.pool import process_all
+from bulkseed.errors import ServiceError
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
 from bulkseed.wire.actions import list_secrets
@@ -18,7 +19,9 @@ FILTER_VALUES = 10
 """The largest page of ListSecrets, and the most names of one filter (API metadata)."""
 
 AT_A_TIME = 8
-"""Questions in flight: enough for the lane's quota at a fifth of a second each."""
+"""Questions in flight: enough for their quota at a fifth of a second each."""
+
+_LIST = question(list_secrets.GROUP, list_secrets.Request, list_secrets.Reply.read)
 
 
 async def look_up_names(service: Questioner, preview: Preview, to_send: int) -> Fault | None:
@@ -38,22 +41,11 @@ async def look_up_names(service: Questioner, preview: Preview, to_send: int) -> 
     else:
         questions = ((1, names) for names in preview.names_to_send(FILTER_VALUES))
 
-    failures: list[BulkseedError] = []
+    async def note(question: tuple[int, list[str] | None]) -> None:
+        async for page in _pages(service, *question):
+            _note(preview, page)
 
-    async def ask_on() -> None:
-        try:
-            for number, names in questions:
-                async for page in _pages(service, number, names):
-                    _note(preview, page)
-        except BulkseedError as failure:
-            failures.append(failure)
-            group.cancel_scope.cancel()
-
-    async with create_task_group() as group:
-        for _ in range(AT_A_TIME):
-            group.start_soon(ask_on)
-    if failures:
-        raise failures[0]
+    await process_all(questions, note, AT_A_TIME)
     return None
 
 
@@ -75,8 +67,8 @@ async def _page(
     service: Questioner, number: int, names: Sequence[str] | None = None
 ) -> list_secrets.Reply | Fault:
     filters = None if names is None else orjson.dumps([{"Key": "SecretName", "Values": names}]).decode()
-    call = list_secrets.Request(filters=filters, page_number=number, page_size=PAGE).encode()
-    return await service.ask(list_secrets.GROUP, call, list_secrets.Reply.read)
+    request = list_secrets.Request(filters=filters, page_number=number, page_size=PAGE)
+    return await service.ask(_LIST, request)
 
 
 def _note(preview: Preview, page: list_secrets.Reply) -> None:

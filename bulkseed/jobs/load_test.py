@@ -11,25 +11,22 @@ was created is deleted again by `bulkseed.jobs.load_test_cleanup`.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bulkseed.client.credentials import SignerCache
-from bulkseed.client.nonce import new_nonce
-from bulkseed.client.sanitize import shaped
-from bulkseed.engine.driver import STOPPED_EARLY, wall
-from bulkseed.engine.outage import Health
-from bulkseed.engine.stats import Latencies
-from bulkseed.engine.stop import Stop
+from bulkseed.client.operations import CREATE
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.outage import OutageMonitor
+from bulkseed.engine.stats import Latencies, Stats
+from bulkseed.engine.stop import STOPPED_EARLY, Stop
 from bulkseed.errors import BulkseedError
 from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
-from bulkseed.pacing.clock import Clock
-from bulkseed.policy.steps import Aborted
+from bulkseed.policy.advice import abort_message
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
-from bulkseed.wire.actions import create_secret
-from bulkseed.wire.message import Transport
 
 MOST_UNANSWERED = 20_000
 """A rung ends when this many wait: the service is far behind, and more would only use up memory."""
@@ -37,11 +34,9 @@ MOST_UNANSWERED = 20_000
 ENOUGH = 0.99
 """The share of arrivals that must be created, and answered in time, for a rate to count as kept up with."""
 
-_FOR_ALL = {Verdict.ABORT, Verdict.CLOCK}
-
 
 @dataclass(slots=True)
-class Rung:
+class RateStep:
     """One rate of the ladder. Latencies are of what was created; `written` is due → first byte sent.
 
     `problems` counts refusals by code, and lost requests by reason.
@@ -90,8 +85,8 @@ def synthetic(prefix: str, value_bytes: int) -> Iterator[SecretDefinition]:
         yield SecretDefinition(f"{prefix}/{number}", value, "v1", Origin(prefix, number))
 
 
-class Bench:
-    """Climbs the ladder.
+class LoadTest:
+    """Climbs the ladder, on a lane that holds nothing back (no limits, does not adapt).
 
     Attributes:
         rungs: what was measured, in order.
@@ -99,23 +94,23 @@ class Bench:
         doubtful: names of requests that were not answered, or not clearly: they may exist.
     """
 
-    def __init__(self, transport: Transport, signers: SignerCache, clock: Clock, stop: Stop) -> None:
-        self.rungs: list[Rung] = []
+    def __init__(self, lane: Lane, stop: Stop) -> None:
+        self.rungs: list[RateStep] = []
         self.created: list[str] = []
         self.doubtful: list[str] = []
-        self._transport = transport
-        self._keyring = signers
-        self._clock = clock
+        self._client = lane.client()
+        self._clock = lane.clock
         self._stop = stop
-        self._health = Health(clock.monotonic, patience=60.0, stop_after=50)
+        self._outage = OutageMonitor(lane.clock.monotonic, stop, Stats(), patience=60.0, give_up_after=50)
         self._unanswered = 0
+        self._corrected_at = math.inf  # the clock; requests from before may be refused for it yet
 
     async def climb(
         self,
         definitions: Iterator[SecretDefinition],
         ladder: Sequence[tuple[float, int]],
         p99: float,
-        on_rung: Callable[[Rung], None] | None = None,
+        on_rung: Callable[[RateStep], None] | None = None,
     ) -> float | None:
         """Send `ladder` (requests a second, how many); return the knee, None if the first is too much.
 
@@ -123,7 +118,7 @@ class Bench:
         """
         knee = None
         for rate, count in ladder:
-            rung = Rung(rate, count)
+            rung = RateStep(rate, count)
             self.rungs.append(rung)
             await self._send(definitions, rung)
             if on_rung is not None:
@@ -133,7 +128,7 @@ class Bench:
             knee = rate
         return knee
 
-    async def _send(self, definitions: Iterator[SecretDefinition], rung: Rung) -> None:
+    async def _send(self, definitions: Iterator[SecretDefinition], rung: RateStep) -> None:
         began = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
             for number in range(rung.due):
@@ -153,43 +148,46 @@ class Bench:
                     break
                 rung.arrivals += 1
                 self._unanswered += 1
-                group.create_task(self._shoot(definition, due, rung))
+                group.create_task(self._send_one(definition, due, rung))
         rung.seconds = self._clock.monotonic() - began
 
-    async def _shoot(self, definition: SecretDefinition, due: float, rung: Rung) -> None:
-        now = self._clock.monotonic
-
-        def on_write() -> None:
-            rung.written.add(now() - due)
-
-        answer: Created | Fault | NoReply = NoReply("cancelled", maybe_applied=True)
+    async def _send_one(self, definition: SecretDefinition, due: float, rung: RateStep) -> None:
+        work = WorkItem(definition)
+        answer: Created | Fault | NoReply | None = NoReply("cancelled", maybe_applied=True)
         try:
-            signer = await self._keyring.signer()
-            request = signer.sign(create_secret.encode(definition), self._clock.wall(), new_nonce())
-            response = await self._transport.send(request, on_write)
-            answer = response if isinstance(response, NoReply) else create_secret.decode(response)
+            answer = await self._client.call(CREATE, work)
         except BulkseedError as error:
             answer = NoReply("not sent", maybe_applied=False)
             self._stop.request(str(error), error.exit_code)
         finally:
             self._unanswered -= 1
-            self._count(definition, answer, now() - due, rung)
+            if work.attempts:
+                rung.written.add(work.sent_at - self._clock.stamp(due))
+            if answer is not None:
+                self._count(work, answer, self._clock.monotonic() - due, rung)
 
     def _count(
-        self, definition: SecretDefinition, answer: Created | Fault | NoReply, latency: float, rung: Rung
+        self,
+        work: WorkItem[SecretDefinition],
+        answer: Created | Fault | NoReply,
+        latency: float,
+        rung: RateStep,
     ) -> None:
         if isinstance(answer, Created):
             rung.created += 1
             rung.latencies.add(latency)
-            self.created.append(definition.name)
-            self._health.answered(answer)
+            self.created.append(work.item.name)
+            self._outage.got_through()
             return
         if maybe_applied(answer):
-            self.doubtful.append(definition.name)
-        shown = shaped(answer, definition)  # codes may be anything, and are printed
-        rung.problems[shown.code if isinstance(shown, Fault) else answer.reason] += 1  # type: ignore[union-attr]  # a NoReply stays one
+            self.doubtful.append(work.item.name)
+        rung.problems[answer.code if isinstance(answer, Fault) else answer.reason] += 1
         verdict = classify(answer)
         rung.throttled += verdict is Verdict.THROTTLED
-        reason = wall(Aborted(answer, doubt=False)) if verdict in _FOR_ALL else self._health.answered(answer)
-        if reason is not None:
-            self._stop.request(reason, STOPPED_EARLY)
+        refused_again = verdict is Verdict.CLOCK and work.sent_at > self._corrected_at
+        if verdict is Verdict.CLOCK:
+            self._corrected_at = min(self._corrected_at, self._clock.time())
+        if verdict is Verdict.ABORT or refused_again:
+            self._stop.request(abort_message(answer), STOPPED_EARLY)
+        else:
+            self._outage.answered(answer)

@@ -1,91 +1,56 @@
-"""Deletes what a benchmark created, for good, on the create lane and at its pace."""
+"""Deletes what a load test created, for good, at the pace of the create quota."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
+from typing import NamedTuple
 
-import anyio
-
-from bulkseed.client.credentials import SignerCache
-from bulkseed.client.operations import Operation
-from bulkseed.client.service_time import ServiceTime
-from bulkseed.engine.client import Client
+from bulkseed.client.operations import deletion
+from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.driver import Driver
-from bulkseed.engine.outage import Health
-from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.outage import OutageMonitor
+from bulkseed.engine.pool import process_all
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.engine.work_item import WorkItem
-from bulkseed.ledger import AttemptRecord, Claim
-from bulkseed.model import Fault, NoReply, Origin, SecretDefinition, SecretValue
-from bulkseed.pacing.clock import Clock
-from bulkseed.pacing.quotas import pacers
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Answer, Done, GiveUp, Step, Wait
-from bulkseed.wire.actions import delete_secret
-from bulkseed.wire.message import Call, QuotaGroup, Response, Transport
+from bulkseed.policy.steps import DELETE, Done, GiveUp, Procedure
+from bulkseed.policy.verdicts import Verdict, classify
 
 WORKERS = 64
 
 
-async def remove(
-    names: Iterable[str], transport: Transport, signers: SignerCache, clock: Clock, qps: float
-) -> list[str]:
+class Name(NamedTuple):
+    """The name of a secret."""
+
+    name: str
+
+
+async def remove(names: Iterable[str], lane: Lane) -> list[str]:
     """Delete the secrets of these names; return those that may still be there.
 
-    `qps`: the most deletions in any one-second window, 0 for no ceiling.
+    Raises:
+        CredentialsError: the credentials have expired and no new ones can be had.
     """
-    stats, stop, retry = Stats(), Stop(), RetryPolicy()
-    lanes = pacers({QuotaGroup.CREATE: qps}, clock, paced=qps > 0)
-    client = Client(transport, signers, lanes, clock, stats, _NoRecord())
-    health = Health(clock.monotonic, patience=60.0, stop_after=50)
-    walker = Driver(
-        client, health, stop, stats, {Step.DELETE: Operation(QuotaGroup.CREATE, _encode, _decode)}
-    )
+    stop, policy, clock = Stop(), RetryPolicy(), lane.clock
+    outage = OutageMonitor(clock.monotonic, stop, Stats(), patience=60.0, give_up_after=50)
+    driver = Driver(lane.client(), outage, stop, {DELETE: deletion(None)})
     left: list[str] = []
-    queue = iter(list(names))
 
-    async def work() -> None:
-        for name in queue:
-            retry_state = RetryState(retry, None, clock.time, health.working_time, random.random)
-            nothing = SecretDefinition(name, SecretValue(""), "", Origin("", 0))
-            answer = await walker.walk(WorkItem(Claim(nothing, 0)), _delete(retry_state), retry_state)
-            if not (isinstance(answer, Done) or _is_gone(answer)):
-                left.append(name)
+    async def delete(name: str) -> None:
+        retry = RetryState(policy, None, clock.time, outage.working_time, lane.rng)
+        if not await driver.drive(WorkItem(Name(name)), _delete(retry), retry):
+            left.append(name)
 
-    async with anyio.create_task_group() as group:
-        for _ in range(WORKERS):
-            group.start_soon(work)
+    await process_all(list(names), delete, WORKERS)
     return left
 
 
-def _delete(retry_state: RetryState) -> Generator[Step | Wait, Answer | None, Answer | None]:
+def _delete(retry: RetryState) -> Procedure[bool]:
+    """Delete a secret; return whether it is gone."""
     try:
-        return (yield from retry_state.ask(Step.DELETE))
+        answer = yield from retry.ask(DELETE)
     except GiveUp:
-        return None
-
-
-def _is_gone(answer: Answer | None) -> bool:
-    return isinstance(answer, Fault) and answer.code == "Forbidden.ResourceNotFound"
-
-
-def _encode(definition: SecretDefinition) -> Call:
-    return delete_secret.Request(definition.name, force_delete_without_recovery=True).encode()
-
-
-def _decode(response: Response, _definition: SecretDefinition, _time: ServiceTime) -> Answer:
-    reply = delete_secret.Reply.read(response)
-    return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
-
-
-class _NoRecord(Recorder):
-    """A benchmark has no ledger."""
-
-    def __init__(self) -> None:
-        pass
-
-    def attempted(self, attempt: AttemptRecord) -> None:
-        """Forget it."""
+        return False
+    return isinstance(answer, Done) or classify(answer) is Verdict.NOT_FOUND

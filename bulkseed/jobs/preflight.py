@@ -6,17 +6,25 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner
 from bulkseed.jobs.existing_names import look_up_names
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
 from bulkseed.policy.advice import advice
+from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.wire.actions import describe_key, get_kms_instance_quota_infos, list_secrets
 
+_ROOM = question(
+    get_kms_instance_quota_infos.GROUP,
+    get_kms_instance_quota_infos.Request,
+    get_kms_instance_quota_infos.Reply.read,
+)
+_KEY = question(describe_key.GROUP, describe_key.Request, describe_key.Reply.read)
+
 _REFUSED_KEYS = {
-    "Forbidden.KeyNotFound": "does not exist",
-    "Forbidden.ResourceNotFound": "does not exist",
-    "InvalidParameter": "is not the id of a key",
+    Verdict.NOT_FOUND: "does not exist",
+    Verdict.INVALID: "is not the id of a key",
 }
 _STATES = {
     "Disabled": "is disabled",
@@ -65,7 +73,7 @@ class Preflight:
         }
 
 
-async def look(
+async def check(
     service: Questioner,
     keys: Iterable[str],
     instances: Collection[str | None],
@@ -102,10 +110,7 @@ async def look(
 
 
 async def _room(service: Questioner, found: Preflight, instance: str | None) -> None:
-    call = get_kms_instance_quota_infos.Request(instance, "secret").encode()
-    reply = await service.ask(
-        get_kms_instance_quota_infos.GROUP, call, get_kms_instance_quota_infos.Reply.read
-    )
+    reply = await service.ask(_ROOM, get_kms_instance_quota_infos.Request(instance, "secret"))
     if isinstance(reply, Fault):
         action = get_kms_instance_quota_infos.ACTION
         found.unknown.append(_not_told("how much room is left", reply, action))
@@ -116,9 +121,9 @@ async def _room(service: Questioner, found: Preflight, instance: str | None) -> 
 
 
 async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
-    reply = await service.ask(describe_key.GROUP, describe_key.Request(key).encode(), describe_key.Reply.read)
+    reply = await service.ask(_KEY, describe_key.Request(key))
     if isinstance(reply, Fault):
-        reason = _REFUSED_KEYS.get(reply.code)
+        reason = _REFUSED_KEYS.get(classify(reply))
         if reason is None:
             found.unknown.append(_not_told(f"whether key {key} can be used", reply, describe_key.ACTION))
         return KeyCheck(key, None if reason is None else False, reason or reply.code)
@@ -131,5 +136,5 @@ async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
 
 
 def _not_told(question: str, fault: Fault, action: str) -> str:
-    told = f"grant kms:{action}" if fault.code == "Forbidden.NoPermission" else advice(fault.code).meaning
+    told = f"grant kms:{action}" if classify(fault) is Verdict.NO_PERMISSION else advice(fault.code).meaning
     return f"{question} ({fault.code}): {told}"

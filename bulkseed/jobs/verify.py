@@ -1,6 +1,6 @@
-"""A verify: every definition is read back through the read lane and compared in memory.
+"""A verify: every definition is read back, paced by the read quota, and compared in memory.
 
-It is a run like any other, with another journey: the same intake, workers, retries, outages and stop-loss.
+It is a run like any other, with another procedure: the same intake, workers, retries, outages and stop-loss.
 What it finds goes into a ledger of its own (`bulkseed.ledger.verifications`), so that one which was
 interrupted can be resumed: what was identical then is believed, everything else is read again. Without
 `resume` nothing is believed. A manifest that has changed meanwhile is a reason not to resume: values leave
@@ -10,17 +10,22 @@ no trace to compare.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bulkseed.engine.job import VERIFY
+from bulkseed.engine.lane import Ports, open_lane
+from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.summary import with_results
-from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Ledger, LedgerReader
 from bulkseed.ledger.verifications import require_readbacks, start_over
 from bulkseed.model import ManifestEntry, Outcome, Row, Summary, Target
+from bulkseed.pacing.quotas import limits
 from bulkseed.policy.verify import Verified, verified
+from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
+from bulkseed.wire.quotas import QUOTAS
 
 PROBLEMS = [o for o in Outcome if not o.settled and o is not Outcome.PENDING]
 
@@ -49,9 +54,10 @@ async def verify(
     ledger: Ledger,
     *,
     resume: bool = False,
-    qps: float = 450.0,
-    on_row: Callable[[Row], None] | None = None,
-    **options: Any,
+    options: RunOptions | None = None,
+    hooks: RunHooks | None = None,
+    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
+    ports: Ports | None = None,
 ) -> Verification:
     """Read `definitions` back from `target` and compare.
 
@@ -60,28 +66,39 @@ async def verify(
         target: the service.
         ledger: an open ledger of verifies, bound to the target.
         resume: believe what an earlier verify in this ledger found identical.
-        qps: the ceiling for reads in any one-second window; 0 for none.
-        on_row: called with every row as it is decided.
-        options: as those of `bulkseed.seed`.
+        options: the choices for the run; `qps` is the ceiling for reads, by default the quota.
+        hooks: who hears of it.
+        timeout: seconds per attempt.
+        ports: what a test puts in the place of network, clocks and randomness.
 
     Raises:
         CredentialsError: there are no credentials.
         LedgerError: the ledger cannot be written, or records other runs than verifies.
         UsageError: the target's endpoint makes no sense.
     """
+    options, hooks = options or RunOptions(qps=QUOTAS[VERIFY.group]), hooks or RunHooks()
     if resume:
         require_readbacks(ledger)
     else:
         start_over(ledger)
     missing = 0
+    tell = hooks.on_row
 
     def count(row: Row) -> None:
         nonlocal missing
         missing += verified(row.outcome, row.code) is Verified.MISSING
-        if on_row is not None:
-            on_row(row)
+        if tell is not None:
+            tell(row)
 
-    run = await seed(definitions, target, ledger, task=VERIFY, qps=qps, on_row=count, **options)
+    opening = open_lane(
+        target,
+        limits(VERIFY.group, options.qps),
+        connections=connections(options),
+        timeout=timeout,
+        ports=ports,
+    )
+    async with opening as lane:
+        run = await run_job(VERIFY, definitions, lane, ledger, options, replace(hooks, on_row=count))
     results = Counter[Verified]()
     for outcome, number in run.outcomes.items():
         results[verified(outcome, None)] += number

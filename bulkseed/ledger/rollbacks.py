@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bulkseed.ledger.creations import fold
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
-from bulkseed.policy.rollback import Removal, Undone
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS rollbacks (  -- what rollbacks did; made by the first one
@@ -123,22 +123,22 @@ class Rollbacks:
             if not row.claimed:
                 self._count("reopened")
 
-    def end(self, row: OwnedRow, undone: Undone, now: float, *, claimed: bool, doubt: bool) -> None:
+    def end(self, row: OwnedRow, undone: RollbackEnd, now: float, *, claimed: bool, doubt: bool) -> None:
         """Write down how it ended. `claimed`: by this run; `doubt`: it may yet have been deleted."""
-        if undone.removal is Removal.PENDING and (doubt or not claimed):
+        if undone.outcome is RollbackOutcome.PENDING and (doubt or not claimed):
             return  # a claim stays open for the next run
         at = round(now * 1e6)
         known = claimed or row.claimed
-        result = "unsent" if undone.removal is Removal.PENDING else undone.removal.value
+        result = "unsent" if undone.outcome is RollbackOutcome.PENDING else undone.outcome.value
         with self._ledger.transaction():
             if not self._close(row, at, result, undone):
                 self._insert(row, row.dated, None, at, result, undone)
-            if undone.removal in {Removal.DELETED, Removal.GONE}:
+            if undone.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE}:
                 self._definition(
                     row,
                     "outcome = 'pending', settled_at = NULL, doubt = 0, owned = 0, code = NULL, arn = NULL,"
                     " message = ?, status = ?, request_id = ?",
-                    *(f"{undone.removal} when it was rolled back", undone.status, undone.request_id),
+                    *(f"{undone.outcome} when it was rolled back", undone.status, undone.request_id),
                 )
                 if not known:
                     self._count("reopened")
@@ -148,7 +148,7 @@ class Rollbacks:
                 )
                 self._count("settled")
 
-    def _close(self, row: OwnedRow, at: int, result: str, undone: Undone | None = None) -> bool:
+    def _close(self, row: OwnedRow, at: int, result: str, undone: RollbackEnd | None = None) -> bool:
         code, message = (undone.code, undone.message) if undone else (None, None)
         changed = self._ledger.connection.execute(
             "UPDATE rollbacks SET ended_at = ?, result = ?, code = ?, message = ?"
@@ -164,7 +164,7 @@ class Rollbacks:
         claimed_at: int | None,
         ended_at: int | None,
         result: str | None,
-        undone: Undone | None = None,
+        undone: RollbackEnd | None = None,
     ) -> None:
         code, message = (undone.code, undone.message) if undone else (None, None)
         self._ledger.connection.execute(

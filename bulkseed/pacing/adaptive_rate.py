@@ -1,4 +1,4 @@
-"""The pace of a lane that the service throttles: how far down, and how it comes back.
+"""The pace of a quota group that the service throttles: how far down, and how it comes back.
 
 Throttling below our own ceiling means that others use the quota too, or that the ceiling is set too high.
 What got through in the last second is about what is left for us. The pace drops to 90 % of that and climbs
@@ -14,9 +14,8 @@ import math
 DECREASE = 0.9
 CLIMB = 300.0  # seconds cubed: after the level part, nothing becomes the ceiling in cbrt(CLIMB) = 6.7 s
 WINDOW = 1.0
-FLOOR = (
-    1.0  # sends per second, or a tenth of the ceiling: whoever tries less may starve beside a steady client
-)
+FLOOR = 1.0
+"""Sends per second, or a tenth of the ceiling: whoever tries less may starve beside a steady client."""
 
 
 class AdaptiveRate:

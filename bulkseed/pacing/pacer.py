@@ -1,7 +1,7 @@
-"""A lane: the actions that share one quota, and the pace at which their requests are sent.
+"""The pace at which the requests of one quota group are sent.
 
-Every attempt, first or repeated, asks its lane for a `Permit`. A lane grants one when all of these allow it,
-and otherwise the earliest moment that they do sets the one timer; waiters are served in order.
+Every attempt, first or repeated, asks its group's pacer for a `Permit`. The pacer grants one when all of
+these allow it. Otherwise the earliest moment that they do sets the one timer; waiters are served in order.
 
 - its `SlidingWindow`: never more than the limit in any second, neither here, whatever happens between grant
   and write, nor at the service, whatever the network does to our spacing;
@@ -9,7 +9,7 @@ and otherwise the earliest moment that they do sets the one timer; waiters are s
 - `AdaptiveRate`: the rate of that bucket, lowered while the service throttles;
 - a pause that the service asked for.
 
-A lane without a ceiling grants at once until the service throttles, then only pace and pause hold it back.
+A pacer without a ceiling grants at once until the service throttles; then only rate and pause hold it back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bulkseed.pacing.adaptive_rate import AdaptiveRate
+from bulkseed.pacing.permit import Permit
 from bulkseed.pacing.sliding_window import SlidingWindow
 
 PAUSE_MAX = 60.0
@@ -34,29 +35,11 @@ BURST_TIME = 0.02
 """The bucket holds 3 tokens and what comes in 20 ms: it makes up for late timers, not for idling."""
 
 
-class Permit:
-    """Leave to send one request. Say when it was written, and when it ended."""
-
-    __slots__ = ("_pacer", "placed_at", "sent_at")
-
-    def __init__(self, pacer: Pacer) -> None:
-        self._pacer = pacer
-        self.sent_at: float | None = None
-        self.placed_at: float  # owned by `SlidingWindow`, which sets it at the write
-
-    def written(self) -> None:
-        """Count the send from now; call it at the moment of the write."""
-        self._pacer._wrote(self)  # noqa: SLF001  # a permit is a part of its pacer
-
-    def release(self) -> None:
-        """End the attempt, at once when its answer came or it was lost; unused, the permit goes back."""
-        self._pacer._ended(self)  # noqa: SLF001  # a permit is a part of its pacer
-
-
 class Pacer:
-    """Paces the sends of one quota; `limit_qps` is the most in any one-second window, 0 for no ceiling.
+    """Paces the sends of one quota group; `limit_qps` is the most in any one-second window, 0 for no ceiling.
 
-    Belongs to one event loop. `clock` is monotonic, in seconds.
+    Belongs to one event loop. `clock` is monotonic, in seconds. With `adapts` it slows down while the service
+    throttles; an open-loop load must not.
 
     Attributes:
         limit_qps: the ceiling as given.
@@ -66,14 +49,17 @@ class Pacer:
         last_sent_at: when the last was written.
     """
 
-    def __init__(self, limit_qps: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limit_qps: float, *, clock: Callable[[], float] = time.monotonic, adapts: bool = True
+    ) -> None:
         self.sent = 0
         self.worst_second = 0
         self.first_sent_at = 0.0
         self.last_sent_at = 0.0
         self.limit_qps = limit_qps
         self._clock = clock
-        self._pace = AdaptiveRate(limit_qps)
+        self._adapts = adapts
+        self._rate = AdaptiveRate(limit_qps)
         self._window = SlidingWindow(limit_qps) if limit_qps else None
         self._unlimited = not limit_qps  # nothing to ask: no ceiling, not throttled, not paused
         self._granted = 0  # not yet written
@@ -95,12 +81,12 @@ class Pacer:
     @property
     def pace(self) -> float:
         """The rate allowed now, in sends per second: the limit, less while throttled, inf without either."""
-        return min(self.limit_qps or math.inf, self._pace.at(self._clock()))
+        return min(self.limit_qps or math.inf, self._rate.at(self._clock()))
 
     async def acquire(self) -> Permit | None:
-        """Wait for a permit; None once the lane is closed."""
+        """Wait for a permit; None once closed."""
         if self._unlimited:
-            return Permit(self)
+            return Permit()
         if self._closed:
             return None
         if not self._waiters and self._free_at(now := self._clock()) <= now:
@@ -113,14 +99,14 @@ class Pacer:
             return await future
         except asyncio.CancelledError:
             if not future.cancelled() and (permit := future.result()):
-                permit.release()
+                self.ended(permit)
             raise
 
     def answered(self, latency: float, throttled: bool = False, retry_after: float | None = None) -> None:
         """Learn from an answer that came `latency` seconds after its write; `retry_after` is in seconds."""
         if self._window is not None:
             self._window.answered(self._clock(), latency)
-        if throttled:
+        if throttled and self._adapts:
             self._slow_down(self._clock(), latency, retry_after)
 
     def hold_until(self, moment: float) -> None:
@@ -145,14 +131,14 @@ class Pacer:
             self._paused_until = max(self._paused_until, now + min(retry_after, PAUSE_MAX))
         span = min(1.0, max(now - self.first_sent_at, 0.05))
         resume_at = max(now, self._paused_until)
-        self._pace.refused(now - latency, now, len(self._recent) / span, len(self._refused) / span, resume_at)
+        self._rate.refused(now - latency, now, len(self._recent) / span, len(self._refused) / span, resume_at)
         if self._unlimited:
             self._unlimited = False
             self._tokens, self._filled_at = 0.0, now
 
     def _free_at(self, now: float) -> float:
         """Return the earliest moment for a grant; inf: not before a permit is written or released."""
-        rate = self._pace.at(now)
+        rate = self._rate.at(now)
         if rate == math.inf:
             rate = self.limit_qps
             if not rate:
@@ -171,9 +157,10 @@ class Pacer:
     def _grant(self) -> Permit:
         self._granted += 1
         self._tokens -= 1
-        return Permit(self)
+        return Permit()
 
-    def _wrote(self, permit: Permit) -> None:
+    def wrote(self, permit: Permit) -> None:
+        """Count the send from now; call it at the moment of the write."""
         now = self._clock()
         permit.sent_at = self.last_sent_at = now
         if not self.sent:
@@ -193,7 +180,8 @@ class Pacer:
             if self._waiters and self._timer is None:
                 self._serve()
 
-    def _ended(self, permit: Permit) -> None:
+    def ended(self, permit: Permit) -> None:
+        """End the attempt, at once when its answer came or it was lost; unused, the permit goes back."""
         if permit.sent_at is None:
             self._granted -= 1
             self._tokens += 1

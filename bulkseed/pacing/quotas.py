@@ -1,4 +1,4 @@
-"""The lanes of a run, with the quotas per account and region (performance page, 2025-02)."""
+"""The ceilings of a run, and what an earlier run has used of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.pacing.sliding_window import SLACK
 from bulkseed.wire.message import QuotaGroup
-
-QUOTAS = {QuotaGroup.CREATE: 10.0, QuotaGroup.READ: 450.0, QuotaGroup.MANAGE: 40.0}
-
-
-def pacers(
-    limits: Mapping[QuotaGroup, float], clock: Clock, *, paced: bool = True
-) -> dict[QuotaGroup, Pacer]:
-    """Return a pacer for every lane: `limits`, where given, else the quota; no ceiling if not `paced`."""
-    quotas = QUOTAS if paced else dict.fromkeys(QuotaGroup, 0.0)
-    return {lane: Pacer(limits.get(lane, quota), clock=clock.monotonic) for lane, quota in quotas.items()}
+from bulkseed.wire.quotas import QUOTAS
 
 
-def hold_back(lanes: Mapping[QuotaGroup, Pacer], sent_until: float | None, clock: Clock) -> None:
+def limits(group: QuotaGroup, qps: float) -> dict[QuotaGroup, float]:
+    """Return the ceiling of every quota group: `qps` for one, the quota for the others; none at all if 0."""
+    return {other: qps if other is group or not qps else quota for other, quota in QUOTAS.items()}
+
+
+def hold_back(pacers: Mapping[QuotaGroup, Pacer], sent_until: float | None, clock: Clock) -> None:
     """Wait until the last second of an earlier run is over: the quota does not begin anew with a process.
 
     `sent_until` is when that run can have sent last, in epoch seconds; None if there was none.
@@ -28,7 +24,7 @@ def hold_back(lanes: Mapping[QuotaGroup, Pacer], sent_until: float | None, clock
     if sent_until is None:
         return
     ago = max(0.0, clock.time() - sent_until)
-    for pacer in lanes.values():
+    for pacer in pacers.values():
         if pacer.limit_qps > 0:
             second = max(1.0, 1 / pacer.limit_qps)  # as `SlidingWindow` counts
             pacer.hold_until(clock.monotonic() + second * (1 + SLACK) - ago)

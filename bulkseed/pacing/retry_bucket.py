@@ -1,9 +1,9 @@
 """The token bucket of retries, for a run without a ceiling.
 
-On a lane with a quota retries pay for their permits like any other attempt, so when the service comes back
+With a quota, retries pay for their permits like any other attempt, so when the service comes back
 after an outage they cannot stampede. Without a ceiling nothing else would spread them: this bucket does.
 
-It is aiolimiter's, whose home this is. In the lanes it would be in the way: on uvloop, whose clock moves in
+It is aiolimiter's, whose home this is. In the pacers it would be in the way: on uvloop, whose clock moves in
 steps of a millisecond, its waiting took 275-480 µs of CPU per send at 10 to 2,000 a second, where the pacer
 takes 20-80 (`benchmarks/pacing.py`); that is 70 % of a core at 2,000 a second. Nor can its rate be changed.
 """

@@ -23,10 +23,8 @@ from __future__ import annotations
 
 import math
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bulkseed.pacing.pacer import Permit
+from bulkseed.pacing.permit import Permit
 
 SLACK = 0.005
 """The share by which a place outlasts its second: it covers what lies between our clock and the kernel's."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bulkseed.model import Outcome
+from bulkseed.model import Fault, NoReply, Outcome
 
 
 class Advice(NamedTuple):
@@ -131,6 +131,14 @@ def advice(code: str | None) -> Advice:
     if found is None and (code.startswith("HTTP") or code == "Unreadable"):
         found = NOT_KMS
     return found or UNKNOWN
+
+
+def abort_message(answer: Fault | NoReply) -> str:
+    """Say what every later call would be answered, and what to do about it."""
+    if isinstance(answer, NoReply):
+        return answer.reason
+    told = advice(answer.code)
+    return f"{answer.code}: {told.meaning}; {told.action}"
 
 
 MEANINGS = {

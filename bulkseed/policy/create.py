@@ -1,18 +1,19 @@
-"""One definition's way from claim to row, as a generator: it yields steps and is sent their answers.
+"""How a definition becomes a secret: from its claim to its row. See `bulkseed.policy.steps` for the protocol.
 
-`journey` decides; the engine acts. The engine sends `None` for a `Wait` that is over or a `Disown` that is on
-disk, closes the generator to leave a definition pending, and reads the `Settled` that it returns. Rules that
-live here: when doubt arises, how it is resolved, what ``--on-exists`` and ``--on-delete-window`` mean, when
-attempts or budget run out.
+Rules that live here: when doubt arises, how it is resolved, what ``--on-exists`` and ``--on-delete-window``
+mean, what is left alone.
 """
 
 from __future__ import annotations
 
 from bulkseed.model import Created, Fault, Outcome
+from bulkseed.policy import steps
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Answer, Counted, Disown, Done, Found, GiveUp, Journey, Settled, Step, ended
-from bulkseed.policy.verdicts import Verdict, classify
+from bulkseed.policy.steps import Aborted, Ending, Found, GiveUp, MarkForeign, Procedure, Subject, ended
+from bulkseed.policy.verdicts import Verdict, as_existing, classify
+
+Creating = Procedure[Ending | Aborted]
 
 MAX_VERSIONS = 10
 """A standard secret keeps this many versions; one more drops the oldest (PutSecretValue page)."""
@@ -25,115 +26,123 @@ VALUE_LOST = (
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
-def journey(rules: Rules, version_id: str, retry_state: RetryState) -> Journey:
-    """Carry one definition through; see the module's head for the protocol."""
+def create(rules: Rules, subject: Subject, retry: RetryState) -> Creating:
+    """Create the secret of a definition, or find out what is there instead."""
+    value_lost = subject.generated and retry.in_doubt  # an earlier run sent another one
     try:
-        return (yield from _create(rules, version_id, retry_state))
+        return (yield from _Creation(rules, subject, retry, value_lost).run())
     except GiveUp as given_up:
-        return given_up.end
+        if given_up.abort:
+            return Aborted(given_up.answer, retry.in_doubt)
+        return ended(Outcome.EXHAUSTED, given_up.answer, doubt=retry.in_doubt)
 
 
-def _create(rules: Rules, version_id: str, me: RetryState) -> Journey:
-    answer = yield from me.ask(Step.CREATE)
-    if isinstance(answer, Created):
-        return Settled(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
-    assert isinstance(answer, Fault)  # noqa: S101  # ask() returns no NoReply
-    verdict = classify(answer)
-    if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
-        restored = yield from me.ask(Step.RESTORE)
-        if isinstance(restored, Fault):
-            return ended(Outcome.REJECTED, restored, doubt=me.in_doubt)
-        answer = Fault("Rejected.ResourceExist", 409, request_id=answer.request_id)  # it is there again
-    elif verdict is not Verdict.EXISTED:
-        return ended(Outcome.REJECTED, answer, doubt=me.in_doubt)
-    if me.doubt_since is not None and not me.theirs:
-        return (yield from _probe(rules, version_id, me, me.doubt_since, answer))
-    return (yield from _exists(rules, version_id, me, answer))
+class _Creation:
+    """A creation. `value_lost`: an earlier run may have created it, with a value now unknown."""
 
+    def __init__(self, rules: Rules, subject: Subject, retry: RetryState, value_lost: bool) -> None:
+        self._rules = rules
+        self._subject = subject
+        self._retry = retry
+        self._value_lost = value_lost
 
-def _probe(rules: Rules, version_id: str, me: RetryState, since: float, existed: Fault) -> Journey:
-    """An attempt of ours went unanswered and now the name is taken: is it our secret?"""
-    found = yield from me.ask(Step.READ_VERSION)
-    if isinstance(found, Fault):
-        if found.code == "Forbidden.ResourceNotFound":  # it lacks the version that ours would have
-            return (yield from _exists(rules, version_id, me, existed))
-        return _unknown(rules, existed, found)
-    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
-    if found.created_at is None:
-        return _unknown(rules, existed, found)
-    if found.version_id != version_id or found.created_at < since:
-        return (yield from _exists(rules, version_id, me, existed))
-    if found.same_value:
-        return Settled(Outcome.ADOPTED, status=200, request_id=existed.request_id)
-    if me.value_lost:
-        return _unknown(rules, existed, found, VALUE_LOST)
-    return (yield from _exists(rules, version_id, me, existed))
+    def run(self) -> Creating:
+        retry, rules = self._retry, self._rules
+        answer = yield from retry.ask(steps.CREATE)
+        if isinstance(answer, Created):
+            return Ending(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
+        verdict = classify(answer)
+        if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
+            restored = yield from retry.ask(steps.RESTORE)
+            if isinstance(restored, Fault) and classify(restored, steps.RESTORE) is not Verdict.NOT_SCHEDULED:
+                return ended(Outcome.REJECTED, restored, doubt=retry.in_doubt)
+            answer = as_existing(answer)
+        elif verdict is not Verdict.EXISTED:
+            return ended(Outcome.REJECTED, answer, doubt=retry.in_doubt)
+        if retry.doubt_since is not None and not self._subject.foreign:
+            return (yield from self._probe(retry.doubt_since, answer))
+        return (yield from self._exists(answer))
 
+    def _probe(self, since: float, existed: Fault) -> Creating:
+        """An attempt of ours went unanswered and now the name is taken: find out whether it is our secret."""
+        found = yield from self._retry.ask(steps.READ_VERSION)
+        if isinstance(found, Fault):
+            if classify(found) is Verdict.NOT_FOUND:  # it lacks the version that ours would have
+                return (yield from self._exists(existed))
+            return self._unknown(existed, found)
+        if found.created_at is None:
+            return self._unknown(existed)
+        if found.version_id != self._subject.version_id or found.created_at < since:
+            return (yield from self._exists(existed))
+        if found.same_value:
+            return Ending(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+        if self._value_lost:
+            return self._unknown(existed, message=VALUE_LOST)
+        return (yield from self._exists(existed))
 
-def _unknown(rules: Rules, existed: Fault, why: Answer, message: str = NOT_READABLE) -> Settled:
-    """It exists, and whether it is ours cannot be found out; the doubt stays on record."""
-    refused = isinstance(why, Fault) and why.code != "Forbidden.NoPermission"
-    if refused or rules.on_exists is OnExists.FAIL:
-        return ended(Outcome.REJECTED, why if isinstance(why, Fault) else existed, doubt=True)
-    return ended(Outcome.EXISTING, existed, message, doubt=True)
+    def _unknown(self, existed: Fault, why: Fault | None = None, message: str = NOT_READABLE) -> Ending:
+        """It exists, and whether it is ours cannot be found out; the doubt stays on record."""
+        refused = why is not None and classify(why) is not Verdict.NO_PERMISSION
+        if refused or self._rules.on_exists is OnExists.FAIL:
+            return ended(Outcome.REJECTED, why or existed, doubt=True)
+        return ended(Outcome.EXISTING, existed, message, doubt=True)
 
+    def _exists(self, existed: Fault) -> Creating:
+        on_exists, version_id = self._rules.on_exists, self._subject.version_id
+        if on_exists is OnExists.SKIP:
+            return ended(Outcome.EXISTING, existed)
+        if on_exists is OnExists.FAIL:
+            return ended(Outcome.REJECTED, existed)
+        if self._subject.generated:  # another value says nothing about it, and is no reason to replace it
+            return ended(Outcome.EXISTING, existed, LEFT_ALONE)
+        step = steps.READ_VERSION if on_exists is OnExists.VERIFY else steps.READ_CURRENT
+        found = yield from self._retry.ask(step)
+        if isinstance(found, Fault):
+            verdict = classify(found)
+            if verdict is Verdict.NO_PERMISSION:
+                message = "exists and was not compared: grant kms:GetSecretValue to compare"
+                return ended(Outcome.EXISTING, existed, message)
+            if verdict is Verdict.NOT_FOUND and step is steps.READ_VERSION:
+                return ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
+            return ended(Outcome.REJECTED, found)
+        if found.same_value:
+            if self._subject.foreign and found.version_id == version_id:
+                return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
+            other = None if found.version_id == version_id else f"the current version is {found.version_id}"
+            return Ending(Outcome.IDENTICAL, message=other, status=200)
+        if found.version_id == version_id:
+            message = f"version {version_id} exists with another value"
+            if on_exists is OnExists.UPDATE:
+                message += ", and a version's value cannot be changed: choose another VersionId"
+            return Ending(Outcome.CONFLICT, message=message, status=200)
+        return (yield from self._update())
 
-def _exists(rules: Rules, version_id: str, me: RetryState, existed: Fault) -> Journey:
-    if rules.on_exists is OnExists.SKIP:
-        return ended(Outcome.EXISTING, existed)
-    if rules.on_exists is OnExists.FAIL:
-        return ended(Outcome.REJECTED, existed)
-    if me.generated:  # another value says nothing about theirs, and is no reason to replace it
-        return ended(Outcome.EXISTING, existed, LEFT_ALONE)
-    step = Step.READ_VERSION if rules.on_exists is OnExists.VERIFY else Step.READ_CURRENT
-    found = yield from me.ask(step)
-    if isinstance(found, Fault):
-        if found.code == "Forbidden.NoPermission":
-            message = "exists and was not compared: grant kms:GetSecretValue to compare"
-            return ended(Outcome.EXISTING, existed, message)
-        if found.code == "Forbidden.ResourceNotFound" and step is Step.READ_VERSION:
-            return ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
-        return ended(Outcome.REJECTED, found)
-    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
-    if found.same_value:
-        if me.theirs and found.version_id == version_id:  # an earlier run's update, whose answer was lost
-            return Settled(Outcome.UPDATED, status=200)
-        other = None if found.version_id == version_id else f"the current version is {found.version_id}"
-        return Settled(Outcome.IDENTICAL, message=other, status=200)
-    if found.version_id == version_id:
-        message = f"version {version_id} exists with another value"
-        if rules.on_exists is OnExists.UPDATE:
-            message += ", and a version's value cannot be changed: choose another VersionId"
-        return Settled(Outcome.CONFLICT, message=message, status=200)
-    return (yield from _update(version_id, me))
-
-
-def _update(version_id: str, me: RetryState) -> Journey:
-    counted = yield from me.ask(Step.COUNT_VERSIONS)
-    if isinstance(counted, Fault):
-        return ended(Outcome.REJECTED, counted)
-    assert isinstance(counted, Counted)  # noqa: S101  # a count is answered by Counted or Fault
-    if counted.versions >= MAX_VERSIONS:
-        message = (
-            f"has {counted.versions} versions already: a new one would drop the oldest; remove one first"
-        )
-        return Settled(Outcome.CONFLICT, message=message, status=200)
-    yield Disown()
-    put = yield from me.ask(Step.PUT)
-    if isinstance(put, Fault):
-        if classify(put) is Verdict.EXISTED:
+    def _update(self) -> Creating:
+        version_id, retry = self._subject.version_id, self._retry
+        counted = yield from retry.ask(steps.COUNT_VERSIONS)
+        if isinstance(counted, Fault):
+            return ended(Outcome.REJECTED, counted)
+        if counted.versions >= MAX_VERSIONS:
             message = (
-                f"version {version_id} exists with another value, and a version's value cannot be changed: "
-                "choose another VersionId"
+                f"has {counted.versions} versions already: a new one would drop the oldest; remove one first"
             )
-            return ended(Outcome.CONFLICT, put, message)
-        return ended(Outcome.REJECTED, put)
-    assert isinstance(put, Done)  # noqa: S101  # a write is answered by Done or Fault
-    if not put.current:  # the service had it already, and moves no stage then
-        found = yield from me.ask(Step.READ_CURRENT)
-        if not isinstance(found, Found) or found.version_id != version_id:
-            message = (
-                f"version {version_id} has this value, but another one is current: choose another VersionId"
-            )
-            return Settled(Outcome.CONFLICT, message=message, status=200)
-    return Settled(Outcome.UPDATED, status=200, request_id=put.request_id)
+            return Ending(Outcome.CONFLICT, message=message, status=200)
+        yield MarkForeign()
+        put = yield from retry.ask(steps.PUT)
+        if isinstance(put, Fault):
+            if classify(put, steps.PUT) is Verdict.EXISTED:
+                message = (
+                    f"version {version_id} exists with another value, and a version's value cannot be "
+                    "changed: choose another VersionId"
+                )
+                return ended(Outcome.CONFLICT, put, message)
+            return ended(Outcome.REJECTED, put)
+        if not put.current:  # the service had it already, and moves no stage then
+            found = yield from retry.ask(steps.READ_CURRENT)
+            if not isinstance(found, Found) or found.version_id != version_id:
+                message = (
+                    f"version {version_id} has this value, but another one is current: "
+                    "choose another VersionId"
+                )
+                return Ending(Outcome.CONFLICT, message=message, status=200)
+        return Ending(Outcome.UPDATED, status=200, request_id=put.request_id)

@@ -2,98 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from bulkseed.model import Fault, NoReply, Outcome
+from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy, delay
-from bulkseed.policy.steps import Aborted, Answer, GiveUp, Step, Wait, ended
+from bulkseed.policy.steps import GiveUp, Procedure, Step, Wait
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
+
+A = TypeVar("A")
+
+_REPEATED = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK)
 
 
 class RetryState:
-    """The state of one journey: attempts made, budget used, and the doubt that they left.
+    """The state of one procedure: attempts made, budget used, and the doubt that they left.
 
-    `theirs`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
-    run, so it can only be compared with what this run sent. `time` gives epoch seconds; `now` is the clock of
-    the retry budget, which may stand still at times.
+    `doubt_since` is when the first attempt was made whose effect is not known, in epoch seconds. `time` gives
+    epoch seconds; `now` is the clock of the retry budget, which may stand still at times.
     """
 
     __slots__ = (
         "_asked_at",
         "_attempts",
+        "_clock_refused",
         "_first_at",
         "_now",
-        "_retry",
+        "_policy",
         "_rng",
         "_time",
         "doubt_since",
-        "generated",
-        "theirs",
-        "value_lost",
     )
 
     def __init__(
         self,
-        retry: RetryPolicy,
+        policy: RetryPolicy,
         doubt_since: float | None,
         time: Callable[[], float],
         now: Callable[[], float],
         rng: Callable[[], float],
-        *,
-        theirs: bool = False,
-        generated: bool = False,
     ) -> None:
-        self._retry = retry
+        self._policy = policy
         self._time = time
         self._now = now
         self._rng = rng
         self._asked_at = 0.0
         self._attempts = 0
         self._first_at: float | None = None
+        self._clock_refused = False
         self.doubt_since = doubt_since
-        self.theirs = theirs
-        self.generated = generated
-        self.value_lost = generated and doubt_since is not None  # an earlier run sent another one
 
-    def set_out(self, asked_at: float, first_at: float) -> None:
-        """Say when the first step was asked, by both clocks, if that was before the journey began."""
+    def begun(self, asked_at: float, first_at: float) -> None:
+        """Say when the first step was asked, by both clocks, if that was before the procedure began."""
         self._asked_at = asked_at
         self._first_at = first_at
 
-    def ask(self, step: Step, *, repeat: bool = True) -> Generator[Step | Wait, Answer | None, Answer]:
-        """Make a request until it is answered for good; return what is neither RETRY nor THROTTLED.
+    def ask(self, step: Step[A]) -> Procedure[A | Fault]:
+        """Make a request until it is answered for good: by a success, or a refusal that would come again.
 
-        Without `repeat` an answer that is comes back after the wait, for a request that others must precede.
+        Raises:
+            GiveUp: attempts or budget ran out, or every later call would fail too.
         """
-        clock_corrected = False
         while True:
-            if self._attempts or self._first_at is None:
-                self._asked_at = self._time()
-            if self._first_at is None:
-                self._first_at = self._now()
-            answer = yield step
-            assert answer is not None  # noqa: S101  # the engine answers every step
-            self._attempts += 1
-            if not isinstance(answer, Fault | NoReply):
-                return answer
-            self.saw(step, answer)
-            verdict = classify(answer)
-            if step is Step.PUT and isinstance(answer, Fault) and answer.code == "Rejected.LimitExceeded":
-                return answer  # this secret takes no more versions (PutSecretValue page)
-            if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and clock_corrected):
-                raise GiveUp(Aborted(answer, self.in_doubt))
-            if verdict is Verdict.CLOCK:
-                clock_corrected = True
-            elif verdict in {Verdict.RETRY, Verdict.THROTTLED}:
-                yield Wait(self._pause(answer))
-                if not repeat:
-                    return answer
-            else:
+            answer = yield from self.ask_once(step)
+            if not isinstance(answer, NoReply) and not self.may_repeat(step, answer):
                 return answer
 
-    def saw(self, step: Step, answer: Answer) -> None:
-        """Note the doubt that an answer leaves; the engine calls it for answers it does not pass on."""
-        if step not in {Step.CREATE, Step.DELETE} or self.doubt_since is not None:
+    def ask_once(self, step: Step[A]) -> Procedure[A | Fault | NoReply]:
+        """Make a request once; after an answer that lets it be repeated, wait before returning it.
+
+        Raises:
+            GiveUp: attempts or budget ran out, or every later call would fail too.
+        """
+        if self._attempts or self._first_at is None:
+            self._asked_at = self._time()
+        if self._first_at is None:
+            self._first_at = self._now()
+        answer: A | Fault | NoReply = yield step
+        self._attempts += 1
+        if not isinstance(answer, Fault | NoReply):
+            return answer
+        self.saw(step, answer)
+        verdict = classify(answer, step)
+        if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and self._clock_refused):
+            raise GiveUp(answer, abort=True)
+        if verdict is Verdict.CLOCK:
+            self._clock_refused = True
+        elif verdict in _REPEATED:
+            yield Wait(self._pause(answer))
+        return answer
+
+    def may_repeat(self, step: Step[Any], answer: object) -> bool:
+        """Tell whether the request that was answered so is to be made again."""
+        return isinstance(answer, Fault | NoReply) and classify(answer, step) in _REPEATED
+
+    def saw(self, step: Step[Any], answer: object) -> None:
+        """Note the doubt that an answer leaves; the driver calls it for answers that it does not pass on."""
+        if not step.leaves_doubt or self.doubt_since is not None:
             return
         if isinstance(answer, Fault | NoReply) and maybe_applied(answer):
             self.doubt_since = self._asked_at
@@ -104,11 +109,10 @@ class RetryState:
         return self.doubt_since is not None
 
     def _pause(self, answer: Fault | NoReply) -> float:
-        seconds = delay(self._retry, self._attempts, self._rng())
+        seconds = delay(self._policy, self._attempts, self._rng())
         if isinstance(answer, Fault) and answer.retry_after is not None:
             seconds = max(seconds, answer.retry_after)
-        assert self._first_at is not None  # noqa: S101  # set before the first attempt
-        used = self._now() - self._first_at
-        if self._attempts >= self._retry.max_attempts or used + seconds > self._retry.budget:
-            raise GiveUp(ended(Outcome.EXHAUSTED, answer, doubt=self.in_doubt))
+        used = self._now() - (self._first_at or 0.0)
+        if self._attempts >= self._policy.max_attempts or used + seconds > self._policy.budget:
+            raise GiveUp(answer, abort=False)
         return seconds

@@ -1,31 +1,31 @@
-"""One secret's way from "this ledger made it" to deleted, as a generator like `bulkseed.policy.create`.
+"""How a secret that a ledger created is deleted again. See `bulkseed.policy.steps` for the protocol.
 
 Rules that live here: what may be deleted, and what an answer says about an earlier deletion of ours. A
 secret is deleted only if the service dates it no later than our own record of its creation, it was never
 updated since, and our version is its only one. The service has no conditional delete, so this is looked at
-again before every single attempt. What cannot be told apart: a secret that somebody deleted and made again
-within about 3 seconds of our making it, with the same version id (times are whole seconds, and clocks
-differ).
+again before every single attempt, and the deletion is claimed on disk before the first. What cannot be told
+apart: a secret that somebody deleted and made again within about 3 seconds of our making it, with the same
+version id (times are whole seconds, and clocks differ).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from bulkseed.model import Fault, NoReply
+from bulkseed.policy import steps
 from bulkseed.policy.advice import advice
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Answer, Counted, Described, Done, GiveUp, Settled, Step, Wait
+from bulkseed.policy.steps import Aborted, ClaimDeletion, Counted, Described, Done, GiveUp, Procedure
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
 CLOCKS = 2.0
 """Seconds by which the service may date a secret before we sent its creation, clocks being what they are."""
 
 
-class Removal(StrEnum):
+class RollbackOutcome(StrEnum):
     """What became of a secret that was to be rolled back."""
 
     DELETED = "deleted"
@@ -35,11 +35,11 @@ class Removal(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(slots=True)
-class Made:
+@dataclass(slots=True, frozen=True)
+class OwnedSecret:
     """A secret of ours: its version, and by our clock when we first sent it and when we knew of it.
 
-    `dated` is when the service says that it was created; set by the first look, also of an earlier rollback.
+    `dated` is when the service says that it was created, if an earlier rollback has looked.
     """
 
     version_id: str
@@ -48,98 +48,94 @@ class Made:
     dated: str | None = None
 
 
-class Undone(NamedTuple):
+class RollbackEnd(NamedTuple):
     """How it ended."""
 
-    removal: Removal
+    outcome: RollbackOutcome
     message: str | None = None
     code: str | None = None
     status: int | None = None
     request_id: str | None = None
 
 
-Undoing = Generator[Step | Wait, Answer | None, Undone | Aborted]
+RollingBack = Procedure[RollbackEnd | Aborted]
 
-_ABSENT = {"Forbidden.ResourceNotFound", "Rejected.ResourceInDeleteWindow"}
-_AGAIN = {Verdict.RETRY, Verdict.THROTTLED}
+_ABSENT = (Verdict.NOT_FOUND, Verdict.IN_DELETE_WINDOW)
 
 
-def undo(made: Made, me: RetryState) -> Undoing:
-    """Delete one secret if it is still as we made it. `me` is in doubt if that was claimed before."""
+def rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
+    """Delete one secret if it is still as we made it. `retry` is in doubt if that was claimed before."""
     try:
-        return (yield from _undo(made, me))
+        return (yield from _rollback(owned, retry))
     except GiveUp as given_up:
-        end = given_up.end
-        if isinstance(end, Aborted):
-            return end
-        return _given_up(end, me)
+        if given_up.abort:
+            return Aborted(given_up.answer, retry.in_doubt)
+        return _failed(given_up.answer, retry)
 
 
-def _undo(made: Made, me: RetryState) -> Undoing:
+def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
+    dated = owned.dated
+    claimed = False
     underway = False  # a deletion of ours may yet arrive
     while True:
-        found = yield from me.ask(Step.DESCRIBE)
+        found = yield from retry.ask(steps.DESCRIBE)
         if isinstance(found, Fault):
-            return _absent(me) if found.code in _ABSENT else _failed(found, me)
-        assert isinstance(found, Described)  # noqa: S101  # it is answered by Described or Fault
+            return _refused(found, retry)
         if found.to_be_deleted:
-            return _absent(me)
-        if _another(made, found):
-            return _absent(me, "another secret has its name now")
-        if reason := difference(made, found):
+            return _absent(retry)
+        if _is_another(owned, dated, found):
+            return _absent(retry, "another secret has its name now")
+        if reason := difference(owned, found):
             return _changed(reason, underway)
-        made.dated = found.dated
-        versions = yield from me.ask(Step.COUNT_VERSIONS)
+        dated = found.dated
+        versions = yield from retry.ask(steps.COUNT_VERSIONS)
         if isinstance(versions, Fault):
-            return _absent(me) if versions.code in _ABSENT else _failed(versions, me)
-        assert isinstance(versions, Counted)  # noqa: S101  # it is answered by Counted or Fault
-        if versions != Counted(1, (made.version_id,)):
+            return _refused(versions, retry)
+        if versions != Counted(1, (owned.version_id,)):
             return _changed("it has other versions than the one that was created", underway)
-        answer = yield from me.ask(Step.DELETE, repeat=False)
+        if not claimed:
+            yield ClaimDeletion(dated)
+            claimed = True
+        answer = yield from retry.ask_once(steps.DELETE)
         if isinstance(answer, Done):
-            return Undone(Removal.DELETED, status=200, request_id=answer.request_id)
-        assert isinstance(answer, Fault | NoReply)  # noqa: S101  # it is answered by Done, Fault or NoReply
-        if isinstance(answer, Fault) and answer.code in _ABSENT:
-            return _absent(me)
-        if classify(answer) not in _AGAIN:
-            return _failed(answer, me)
+            return RollbackEnd(RollbackOutcome.DELETED, status=200, request_id=answer.request_id)
+        if not retry.may_repeat(steps.DELETE, answer):
+            return _refused(answer, retry)
         underway = underway or maybe_applied(answer)
 
 
-def _another(made: Made, found: Described) -> bool:
+def _is_another(owned: OwnedSecret, dated: str | None, found: Described) -> bool:
     """Tell whether it was created after the one that is to be deleted, so that one is not there any more."""
-    if made.dated is not None:
-        return found.dated != made.dated
-    return found.not_before is not None and found.not_before > made.made_at
+    if dated is not None:
+        return found.dated != dated
+    return found.not_before is not None and found.not_before > owned.made_at
 
 
-def difference(made: Made, found: Described) -> str | None:
+def difference(owned: OwnedSecret, found: Described) -> str | None:
     """Return what speaks against its being as we made it, from its metadata."""
     if found.created_at is None:
         return "the service does not say when it was created"
-    if made.first_sent_at is not None and found.created_at < made.first_sent_at - CLOCKS:
+    if owned.first_sent_at is not None and found.created_at < owned.first_sent_at - CLOCKS:
         return "the service dates it before this ledger made it"
     if not found.unchanged:
         return "it was updated since it was created"
     return None
 
 
-def _changed(reason: str, underway: bool) -> Undone:
-    return Undone(Removal.PENDING if underway else Removal.CHANGED, reason)
+def _changed(reason: str, underway: bool) -> RollbackEnd:
+    return RollbackEnd(RollbackOutcome.PENDING if underway else RollbackOutcome.CHANGED, reason)
 
 
-def _absent(me: RetryState, message: str | None = None) -> Undone:
-    return Undone(Removal.DELETED if me.in_doubt else Removal.GONE, message)
+def _absent(retry: RetryState, message: str | None = None) -> RollbackEnd:
+    return RollbackEnd(RollbackOutcome.DELETED if retry.in_doubt else RollbackOutcome.GONE, message)
 
 
-def _failed(answer: Fault | NoReply, me: RetryState) -> Undone:
-    removal = Removal.PENDING if me.in_doubt else Removal.FAILED
+def _refused(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
+    return _absent(retry) if classify(answer) in _ABSENT else _failed(answer, retry)
+
+
+def _failed(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
+    outcome = RollbackOutcome.PENDING if retry.in_doubt else RollbackOutcome.FAILED
     if isinstance(answer, NoReply):
-        return Undone(removal, answer.reason)
-    return Undone(removal, advice(answer.code).meaning, answer.code, answer.status, answer.request_id)
-
-
-def _given_up(end: Settled, me: RetryState) -> Undone:
-    removal = Removal.PENDING if me.in_doubt else Removal.FAILED
-    message = end.message or (advice(end.code).meaning if end.code else None)
-    return Undone(removal, message, end.code, end.status, end.request_id)
+        return RollbackEnd(outcome, answer.reason)
+    return RollbackEnd(outcome, advice(answer.code).meaning, answer.code, answer.status, answer.request_id)

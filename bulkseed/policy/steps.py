@@ -1,25 +1,37 @@
-"""The vocabulary of procedures: the steps they yield, the answers they are sent, the ends they return."""
+"""The vocabulary of procedures: what they yield, the answers they are sent, and the ends they return.
+
+A procedure is a generator that decides what happens to one item, and does nothing itself. It yields one of:
+
+- a `Step`, a request to make. It is sent the answer.
+- a `Wait`. It is sent None when the time is over.
+- a `LedgerStep`. It is sent None when that is on disk.
+
+Whoever drives it closes it to leave its item pending, and reads what it returns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from enum import Enum, auto
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bulkseed.model import Created, Fault, NoReply, Outcome
 
+A_co = TypeVar("A_co", covariant=True)
+T = TypeVar("T")
 
-class Step(Enum):
-    """A request to make for this definition."""
 
-    CREATE = auto()
-    READ_VERSION = auto()  # the version that the definition names
-    READ_CURRENT = auto()  # the version in force
-    DESCRIBE = auto()  # when the secret was created
-    COUNT_VERSIONS = auto()
-    PUT = auto()
-    RESTORE = auto()
-    DELETE = auto()
+@dataclass(slots=True, frozen=True, eq=False)
+class Step(Generic[A_co]):
+    """A request to make for an item. It is answered by `A_co`, a `Fault` or a `NoReply`.
+
+    `leaves_doubt`: without an answer it is not known whether the item exists. `repeatable`: during an outage
+    the request may be made again and again without asking the procedure.
+    """
+
+    name: str
+    leaves_doubt: bool = False
+    repeatable: bool = True
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,8 +42,20 @@ class Wait:
 
 
 @dataclass(slots=True, frozen=True)
-class Disown:
-    """Put on disk that the secret is not ours. A later run could not tell, once it has a version of ours."""
+class LedgerStep:
+    """Something to put on disk before the procedure goes on."""
+
+
+@dataclass(slots=True, frozen=True)
+class MarkForeign(LedgerStep):
+    """The secret is not ours. A later run could not tell, once it has a version of ours."""
+
+
+@dataclass(slots=True, frozen=True)
+class ClaimDeletion(LedgerStep):
+    """The secret may be deleted from now on. `dated` is when the service says that it was created."""
+
+    dated: str | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,9 +98,34 @@ class Done:
     current: bool = True
 
 
-@dataclass(slots=True)  # one for every secret: freezing would triple what it costs to make
-class Settled:
-    """How a definition's journey ended. `doubt`: an attempt of ours may yet have taken effect."""
+CREATE: Step[Created] = Step("create", leaves_doubt=True)
+READ_VERSION: Step[Found] = Step("read the version that the definition names")
+READ_CURRENT: Step[Found] = Step("read the version in force")
+DESCRIBE: Step[Described] = Step("describe")
+COUNT_VERSIONS: Step[Counted] = Step("count versions")
+PUT: Step[Done] = Step("put a new version")
+RESTORE: Step[Done] = Step("restore")
+DELETE: Step[Done] = Step("delete", leaves_doubt=True, repeatable=False)
+
+Procedure = Generator[Step[Any] | Wait | LedgerStep, Any, T]
+"""A procedure that ends with a `T`."""
+
+
+class Subject(NamedTuple):
+    """What a procedure knows of its definition.
+
+    `foreign`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
+    run, so it can only be compared with what this run sent.
+    """
+
+    version_id: str
+    foreign: bool = False
+    generated: bool = False
+
+
+@dataclass(slots=True)  # not frozen: that would triple what one costs to make, and every secret has one
+class Ending:
+    """How a definition's procedure ended. `doubt`: an attempt of ours may yet have taken effect."""
 
     outcome: Outcome
     code: str | None = None
@@ -89,23 +138,18 @@ class Settled:
 
 @dataclass(slots=True, frozen=True)
 class Aborted:
-    """The run must stop: `fault` would hit every later call. The definition stays pending."""
+    """The run must stop: `fault` would hit every later call. The item stays pending."""
 
     fault: Fault | NoReply
-    doubt: bool
+    doubt: bool = False
 
 
-Answer = Created | Found | Described | Counted | Done | Fault | NoReply
+class GiveUp(Exception):  # noqa: N818  # not an error: it ends a procedure from inside a nested generator
+    """Attempts or budget ran out at `answer`. `abort`: every later call would be answered like this."""
 
-
-Journey = Generator[Step | Wait | Disown, Answer | None, Settled | Aborted]
-
-
-class GiveUp(Exception):  # noqa: N818  # not an error: it ends the journey from inside a nested generator
-    """Ends a journey early, with `end`."""
-
-    def __init__(self, end: Settled | Aborted) -> None:
-        self.end = end
+    def __init__(self, answer: Fault | NoReply, *, abort: bool) -> None:
+        self.answer = answer
+        self.abort = abort
 
 
 def ended(
@@ -114,10 +158,10 @@ def ended(
     message: str | None = None,
     *,
     doubt: bool = False,
-) -> Settled:
+) -> Ending:
     """Return an end that `answer` brought about."""
     if isinstance(answer, Fault):
-        return Settled(outcome, answer.code or None, message, answer.status, answer.request_id, doubt=doubt)
+        return Ending(outcome, answer.code or None, message, answer.status, answer.request_id, doubt=doubt)
     if isinstance(answer, NoReply):
-        return Settled(outcome, None, message or answer.reason, doubt=doubt)
-    return Settled(outcome, message=message, doubt=doubt)
+        return Ending(outcome, None, message or answer.reason, doubt=doubt)
+    return Ending(outcome, message=message, doubt=doubt)

@@ -2,15 +2,17 @@
 
 First match wins; the last row always matches. Codes decide; the status only where a code is missing or
 unknown: ``Rejected.ResourceExist`` and ``Rejected.ResourceInDeleteWindow`` are both 409 and mean opposites.
-Sources: the CreateSecret page, the KMS common error list, the API gateway's lists (2024-06).
+Sources: the CreateSecret, PutSecretValue and RestoreSecret pages, the KMS common error list, the API
+gateway's lists (2024-06).
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bulkseed.model import Fault, NoReply
+from bulkseed.policy.steps import PUT, RESTORE, Step
 
 
 class Verdict(Enum):
@@ -18,19 +20,28 @@ class Verdict(Enum):
 
     EXISTED = auto()  # the name is taken by a secret that is there
     IN_DELETE_WINDOW = auto()  # the name is taken by a secret that is to be deleted
+    NOT_SCHEDULED = auto()  # the secret is not, or no longer, to be deleted
+    NOT_FOUND = auto()  # what was asked for, or something that the definition refers to, is not there
+    NO_PERMISSION = auto()  # these credentials may not do this
+    NO_ROOM = auto()  # this secret takes no more versions
+    INVALID = auto()  # a parameter does not have its form
     RETRY = auto()  # this attempt failed; another may not
-    THROTTLED = auto()  # too fast; the lane slows down and the attempt is repeated
+    THROTTLED = auto()  # too fast; sending slows down and the attempt is repeated
     CLOCK = auto()  # our clock is off: correct it, retry once, then abort
     REJECT = auto()  # refused for good, this definition only
     ABORT = auto()  # every later call would fail too
 
 
 class Rule(NamedTuple):
-    """A code (``*`` at the end matches any rest; None any code), a status (None: any), and the verdict."""
+    """A code (``*`` at the end matches any rest; None any code), a status (None: any), and the verdict.
+
+    With a `step` the rule holds for its answers only.
+    """
 
     code: str | None
     status: range | None
     verdict: Verdict
+    step: Step[Any] | None = None
 
 
 _ANY_5XX = range(500, 600)
@@ -39,8 +50,14 @@ _429 = range(429, 430)
 RULES: tuple[Rule, ...] = (
     Rule("Rejected.ResourceExist", None, Verdict.EXISTED),
     Rule("Rejected.ResourceInDeleteWindow", None, Verdict.IN_DELETE_WINDOW),
+    Rule("Rejected.ResourceInUse", None, Verdict.NOT_SCHEDULED, RESTORE),
+    Rule("Forbidden.ResourceNotFound", None, Verdict.NOT_FOUND),
+    Rule("Forbidden.KeyNotFound", None, Verdict.NOT_FOUND),
+    Rule("Forbidden.NoPermission", None, Verdict.NO_PERMISSION),
+    Rule("InvalidParameter", None, Verdict.INVALID),
     Rule("Rejected.Throttling", None, Verdict.THROTTLED),
     Rule("Throttling*", None, Verdict.THROTTLED),
+    Rule("Rejected.LimitExceeded", None, Verdict.NO_ROOM, PUT),
     Rule("Rejected.LimitExceeded", None, Verdict.ABORT),
     Rule("Rejected.ShareQuotaExceedLimit", None, Verdict.ABORT),
     Rule("InvalidAccessKeyId*", None, Verdict.ABORT),
@@ -73,7 +90,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _matches(rule: Rule, fault: Fault) -> bool:
+def _matches(rule: Rule, fault: Fault, step: Step[Any] | None) -> bool:
+    if rule.step is not None and rule.step is not step:
+        return False
     if rule.status is not None and fault.status not in rule.status:
         return False
     if rule.code is None:
@@ -83,11 +102,16 @@ def _matches(rule: Rule, fault: Fault) -> bool:
     return fault.code == rule.code
 
 
-def classify(answer: Fault | NoReply) -> Verdict:
-    """Return the verdict on an answer that is not a success. Never raises; unknown is never success."""
+def classify(answer: Fault | NoReply, step: Step[Any] | None = None) -> Verdict:
+    """Return the verdict on an answer to `step` that is no success. Never raises; unknown is no success."""
     if isinstance(answer, NoReply):
         return Verdict.ABORT if answer.fatal else Verdict.RETRY
-    return next(rule.verdict for rule in RULES if _matches(rule, answer))
+    return next(rule.verdict for rule in RULES if _matches(rule, answer, step))
+
+
+def as_existing(answer: Fault) -> Fault:
+    """Return what CreateSecret would say of a name that was in its delete window and was restored."""
+    return Fault("Rejected.ResourceExist", 409, request_id=answer.request_id)
 
 
 def maybe_applied(answer: Fault | NoReply) -> bool:

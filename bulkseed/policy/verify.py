@@ -12,11 +12,12 @@ from enum import StrEnum
 from bulkseed.model import Fault, Outcome
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Found, GiveUp, Journey, Settled, Step, ended
+from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, GiveUp, Procedure, Subject, ended
+from bulkseed.policy.verdicts import Verdict, classify
 
 _ABSENT = {
-    "Forbidden.ResourceNotFound": "the service has no such secret, or not this version of it",
-    "Rejected.ResourceInDeleteWindow": "it is scheduled for deletion",
+    Verdict.NOT_FOUND: "the service has no such secret, or not this version of it",
+    Verdict.IN_DELETE_WINDOW: "it is scheduled for deletion",
 }
 
 
@@ -47,19 +48,20 @@ _PLAIN = {
 }
 
 
-def read_back(_rules: Rules, version_id: str, me: RetryState) -> Journey:
-    """Carry one definition through; see `bulkseed.policy.create` for the protocol."""
+def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
+    """Read a definition's version back and compare. See `bulkseed.policy.steps` for the protocol."""
     try:
-        found = yield from me.ask(Step.READ_VERSION)
+        found = yield from retry.ask(READ_VERSION)
     except GiveUp as given_up:
-        return given_up.end
+        if given_up.abort:
+            return Aborted(given_up.answer)
+        return ended(Outcome.EXHAUSTED, given_up.answer)
     if isinstance(found, Fault):
-        absent = _ABSENT.get(found.code)
+        absent = _ABSENT.get(classify(found))
         return ended(Outcome.REJECTED if absent is None else Outcome.CONFLICT, found, absent)
-    assert isinstance(found, Found)  # noqa: S101  # a read is answered by Found or Fault
-    if found.version_id == version_id:
+    if found.version_id == subject.version_id:
         if found.same_value:
-            return Settled(Outcome.IDENTICAL, status=200)
-        if me.generated:
-            return Settled(Outcome.EXISTING, message="has a generated value, which was not kept", status=200)
-    return Settled(Outcome.CONFLICT, message="the service has another value", status=200)
+            return Ending(Outcome.IDENTICAL, status=200)
+        if subject.generated:
+            return Ending(Outcome.EXISTING, message="has a generated value, which was not kept", status=200)
+    return Ending(Outcome.CONFLICT, message="the service has another value", status=200)

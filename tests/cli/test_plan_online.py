@@ -16,9 +16,10 @@ import pytest
 from support.command import bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
+from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import ServiceError
-from bulkseed.jobs.preflight import look
+from bulkseed.jobs.preflight import check
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
@@ -260,8 +261,8 @@ async def test_questions_keep_to_the_quota_of_management() -> None:
         times.append(time.monotonic())
 
     async with local_service(options, hook=note) as target, open_questioner(target) as service:
-        call = describe_key.Request("no-such-key").encode()
-        asked = [service.ask(QuotaGroup.MANAGE, call, describe_key.Reply.read) for _ in range(60)]
+        describe = question(describe_key.GROUP, describe_key.Request, describe_key.Reply.read)
+        asked = [service.ask(describe, describe_key.Request("no-such-key")) for _ in range(60)]
         assert all(isinstance(answer, Fault) for answer in await asyncio.gather(*asked))
     assert len(times) == 60
     # The sender keeps to it exactly, as the pacer's tests see; a busy server notes arrivals late.
@@ -272,9 +273,10 @@ async def _create(target: Target, count: int) -> None:
     """Create app/00000 and so on."""
     async with open_questioner(target) as service:
         for i in range(count):
-            call = create_secret.Request(f"app/{i:05d}", "v1", SecretValue("fake-value")).encode()
-            # The lane only says how fast; the service here does not limit it.
-            assert not isinstance(await service.ask(QuotaGroup.READ, call, create_secret.Reply.read), Fault)
+            request = create_secret.Request(f"app/{i:05d}", "v1", SecretValue("fake-value"))
+            # The group only says how fast; the service here does not limit it.
+            create = question(QuotaGroup.READ, create_secret.Request, create_secret.Reply.read)
+            assert not isinstance(await service.ask(create, request), Fault)
 
 
 async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]:
@@ -285,27 +287,27 @@ async def _look(target: Target, numbers: range) -> tuple[int | None, int | None]
     async with open_questioner(target, RetryPolicy(max_attempts=2)) as service:
         with Preview(None) as preview:
             preview.look(definitions)
-            found = await look(service, [], [], preview, len(definitions))
+            found = await check(service, [], [], preview, len(definitions))
     return found.existing, found.in_delete_window
 
 
 async def _delete(target: Target, name: str) -> None:
     async with open_questioner(target) as service:
-        call = delete_secret.Request(name).encode()
-        assert not isinstance(await service.ask(QuotaGroup.CREATE, call, delete_secret.Reply.read), Fault)
+        delete = question(delete_secret.GROUP, delete_secret.Request, delete_secret.Reply.read)
+        assert not isinstance(await service.ask(delete, delete_secret.Request(name)), Fault)
 
 
 async def _make_keys(target: Target) -> tuple[str, str, str]:
     async with open_questioner(target) as service:
         good, disabled = [await _make_key(service) for _ in range(2)]
         asymmetric = await _make_key(service, "RSA_2048", "SIGN/VERIFY")
-        call = disable_key.Request(disabled).encode()
-        assert not isinstance(await service.ask(QuotaGroup.MANAGE, call, disable_key.Reply.read), Fault)
+        disable = question(disable_key.GROUP, disable_key.Request, disable_key.Reply.read)
+        assert not isinstance(await service.ask(disable, disable_key.Request(disabled)), Fault)
     return good, disabled, asymmetric
 
 
 async def _make_key(service: Questioner, spec: str | None = None, usage: str | None = None) -> str:
-    call = create_key.Request(key_spec=spec, key_usage=usage).encode()
-    made = await service.ask(QuotaGroup.MANAGE, call, create_key.Reply.read)
+    create = question(create_key.GROUP, create_key.Request, create_key.Reply.read)
+    made = await service.ask(create, create_key.Request(key_spec=spec, key_usage=usage))
     assert not isinstance(made, Fault)
     return made.key_metadata.key_id

@@ -18,10 +18,10 @@ from support.world import Network, World
 from bulkseed.engine.job import APPLY
 from bulkseed.ledger import Admission, Ledger
 from bulkseed.model import ManifestEntry, NoReply
-from bulkseed.policy.create import journey
+from bulkseed.policy.create import Creating, create
 from bulkseed.policy.options import OnExists, Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Answer, Found, Journey, Settled, Step
+from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject
 from bulkseed.wire.message import Request, Response
 
 EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "700"))
@@ -68,26 +68,25 @@ class RowBeforeReply(Network):
         return Response(200, {}, b'{"RequestId": "3bf02f7a-015b-4f23-be0f-c0bd5d3b0d7c"}')
 
 
-def adopts_without_probing(rules: Rules, version_id: str, me: RetryState) -> Journey:
+def adopts_without_probing(rules: Rules, subject: Subject, retry: RetryState) -> Creating:
     """What exists after a doubt is taken for ours."""
-    steps = journey(rules, version_id, me)
-    answer: Answer | None = None
+    procedure = create(rules, subject, retry)
+    answer: object = None
     while True:
         try:
-            step = steps.send(answer)
+            step = procedure.send(answer)
         except StopIteration as ended:
-            end: Settled | Aborted = ended.value
+            end: Ending | Aborted = ended.value
             return end
-        if step is Step.READ_VERSION and me.in_doubt:
-            answer = Found(version_id, same_value=True, created_at=math.inf)
+        if step is READ_VERSION and retry.in_doubt:
+            answer = Found(subject.version_id, same_value=True, created_at=math.inf)
         else:
             answer = yield step
 
 
-def applies_the_policy_in_doubt(rules: Rules, version_id: str, me: RetryState) -> Journey:
+def applies_the_policy_in_doubt(rules: Rules, subject: Subject, retry: RetryState) -> Creating:
     """What exists is somebody else's, also after a doubt."""
-    me.theirs = True
-    return journey(rules, version_id, me)
+    return create(rules, subject._replace(foreign=True), retry)
 
 
 def _ledger(kind: type[Ledger]) -> Callable[[World], None]:
@@ -97,9 +96,9 @@ def _ledger(kind: type[Ledger]) -> Callable[[World], None]:
     return prepare
 
 
-def _journey(wrong: Callable[[Rules, str, RetryState], Journey]) -> Callable[[World], None]:
+def _procedure(wrong: Callable[[Rules, Subject, RetryState], Creating]) -> Callable[[World], None]:
     def prepare(world: World) -> None:
-        world.task = APPLY._replace(journey=wrong)
+        world.job = APPLY._replace(procedure=wrong)
 
     return prepare
 
@@ -119,8 +118,8 @@ def _with_updates(history: History) -> History:
 WRONG_DESIGNS: dict[str, tuple[Callable[[World], None], st.SearchStrategy[History]]] = {
     "no claims": (_ledger(NoClaims), histories),
     "no note before an update": (_ledger(NoNotes), histories.map(_with_updates)),
-    "adopt without probing": (_journey(adopts_without_probing), histories),
-    "policy while in doubt": (_journey(applies_the_policy_in_doubt), histories),
+    "adopt without probing": (_procedure(adopts_without_probing), histories),
+    "policy while in doubt": (_procedure(applies_the_policy_in_doubt), histories),
     "row before reply": (_row_before_reply, histories),
 }
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from support.ledgers import LIMITS, START, definitions, target
 
-from bulkseed.engine.intake import Intake
+from bulkseed.engine.intake import BlockReader, Intake
 from bulkseed.engine.recorder import Recorder
-from bulkseed.engine.stats import Stats
-from bulkseed.ledger import open_ledger
+from bulkseed.ledger import Admission, open_ledger
 from bulkseed.model import ManifestEntry
-from bulkseed.pacing.clock import Clock
 
 
 async def test_last_block_is_handed_out_to_all_who_ask_while_it_is_claimed(tmp_path: Path) -> None:
@@ -29,18 +27,12 @@ async def test_last_block_is_handed_out_to_all_who_ask_while_it_is_claimed(tmp_p
     with open_ledger(tmp_path / "ledger.db", target()) as ledger, ThreadPoolExecutor(1) as executor:
         ledger.begin_run("run", [], LIMITS, START)
         executor.submit(disk.wait)  # the claim has to wait for a slow disk
-        intake = Intake(
-            entries(),
-            ledger,
-            Recorder(ledger, executor),
-            Stats(),
-            Clock(),
-            reader=executor,
-            block=3,
-            limit=None,
-            on_invalid=lambda _line: None,
-            spawn=lambda _fill: None,
-        )
+        recorder = Recorder(ledger, executor)
+
+        async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
+            return await recorder.commit(lambda: ledger.admit(block, START, claim=claim))
+
+        intake = Intake(BlockReader(entries(), executor), admit, lambda _fill: None, block=3)
         first, second = asyncio.create_task(intake.next()), asyncio.create_task(intake.next())
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -39,13 +39,13 @@ async def _sends(
             return False
         await asyncio.sleep(grant_to_write * rng.random())
         if rng.random() < faults:  # credentials gone, connection refused: never written
-            permit.release()
+            pacer.ended(permit)
             return True
-        permit.written()
+        pacer.wrote(permit)
         sent_at = now()
         written.append(sent_at)
         await asyncio.sleep(latency * rng.random())
-        permit.release()
+        pacer.ended(permit)
         luck = rng.random()
         if luck >= faults:
             pacer.answered(now() - sent_at)
@@ -125,10 +125,10 @@ def test_a_run_takes_no_longer_than_its_attempts_at_the_limit(
             for _ in left:
                 permit = await pacer.acquire()
                 assert permit is not None
-                permit.written()
+                pacer.wrote(permit)
                 took = latency + jitter * rng.random()
                 await asyncio.sleep(took)
-                permit.release()
+                pacer.ended(permit)
                 pacer.answered(took)
 
         async with asyncio.TaskGroup() as group:
@@ -155,9 +155,9 @@ def test_the_limit_is_used(limit: float, least: float) -> None:
 
         async def work() -> None:
             while (permit := await pacer.acquire()) is not None:
-                permit.written()
+                pacer.wrote(permit)
                 await asyncio.sleep(0.02)
-                permit.release()
+                pacer.ended(permit)
                 pacer.answered(0.02)
 
         async with asyncio.TaskGroup() as group:
@@ -179,9 +179,9 @@ def test_idle_time_is_not_saved_up() -> None:
         async def send() -> None:
             permit = await pacer.acquire()
             assert permit is not None
-            permit.written()
+            pacer.wrote(permit)
             written.append(now())
-            permit.release()
+            pacer.ended(permit)
 
         await send()
         await asyncio.sleep(300)
@@ -204,9 +204,9 @@ def test_a_long_way_costs_no_throughput_below_a_second(latency: float, share: fl
 
         async def work() -> None:
             while (permit := await pacer.acquire()) is not None:
-                permit.written()
+                pacer.wrote(permit)
                 await asyncio.sleep(latency)
-                permit.release()
+                pacer.ended(permit)
                 pacer.answered(latency)
 
         async with asyncio.TaskGroup() as group:

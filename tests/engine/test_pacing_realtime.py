@@ -23,9 +23,9 @@ def test_the_ceiling_holds_on_real_time(new_loop: Callable[[], asyncio.AbstractE
         async def work() -> None:
             while (permit := await pacer.acquire()) is not None:
                 written.append(time.monotonic())
-                permit.written()
+                pacer.wrote(permit)
                 await asyncio.sleep(0.001)
-                permit.release()
+                pacer.ended(permit)
                 pacer.answered(0.001)
 
         async with asyncio.TaskGroup() as group:

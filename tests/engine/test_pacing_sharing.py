@@ -164,8 +164,8 @@ def test_retry_after_is_capped() -> None:
         pacer = Pacer(10, clock=now)
         permit = await pacer.acquire()
         assert permit is not None
-        permit.written()
-        permit.release()
+        pacer.wrote(permit)
+        pacer.ended(permit)
         pacer.answered(0.01, throttled=True, retry_after=3_600)
         asked = now()
         await pacer.acquire()
@@ -182,7 +182,7 @@ def test_refusals_of_one_overload_cut_once() -> None:
         permits = [await pacer.acquire() for _ in range(5)]
         for permit in permits:
             assert permit is not None
-            permit.written()
+            pacer.wrote(permit)
         await asyncio.sleep(0.05)
         pacer.answered(0.05, throttled=True)
         first = pacer.pace
@@ -202,11 +202,11 @@ def test_an_outage_leaves_no_credit() -> None:
 
         async def work() -> None:
             while (permit := await pacer.acquire()) is not None:
-                permit.written()
+                pacer.wrote(permit)
                 written.append(now() - start)
                 down = 10 <= now() - start < 190
                 await asyncio.sleep(30 if down else 0.02)  # a timeout, or an answer
-                permit.release()
+                pacer.ended(permit)
                 if not down:
                     pacer.answered(0.02)
 

@@ -7,7 +7,8 @@ import math
 
 from support.virtual_clock import now, run
 
-from bulkseed.pacing.pacer import Pacer, Permit
+from bulkseed.pacing.pacer import Pacer
+from bulkseed.pacing.permit import Permit
 from bulkseed.pacing.retry_bucket import BURST, PER_SECOND, retry_bucket
 
 
@@ -24,8 +25,8 @@ async def _drain(pacer: Pacer) -> None:
 async def _send(pacer: Pacer) -> Permit | None:
     permit = await pacer.acquire()
     if permit is not None:
-        permit.written()
-        permit.release()
+        pacer.wrote(permit)
+        pacer.ended(permit)
     return permit
 
 
@@ -94,7 +95,7 @@ def test_an_unused_permit_goes_back() -> None:
         await asyncio.sleep(0)
         for permit in held:
             assert permit is not None
-            permit.release()
+            pacer.ended(permit)
         await asyncio.wait(waiting)
         return now() - start, pacer.worst_second
 
@@ -113,10 +114,10 @@ def test_unwritten_permits_count_until_they_go_back() -> None:
         await asyncio.sleep(60)
         assert not waiting.done()
         assert held[0] is not None
-        held[0].written()
+        pacer.wrote(held[0])
         await asyncio.sleep(60)
         assert not waiting.done()  # it may not have arrived yet
-        held[0].release()
+        pacer.ended(held[0])
         answered_at = now()
         await waiting
         assert 1 <= now() - answered_at <= 1.01
@@ -131,10 +132,10 @@ def test_an_answer_frees_a_place() -> None:
         pacer, start = Pacer(1, clock=now), now()
         permit = await pacer.acquire()
         assert permit is not None
-        permit.written()
+        pacer.wrote(permit)
         waiting = asyncio.create_task(_send(pacer))
         await asyncio.sleep(0.01)
-        permit.release()
+        pacer.ended(permit)
         await waiting
         return now() - start
 
@@ -151,7 +152,7 @@ def test_a_grant_to_someone_just_cancelled_is_not_lost() -> None:
         unlucky = asyncio.create_task(pacer.acquire())
         next_one = asyncio.create_task(_send(pacer))
         await asyncio.sleep(0)
-        first.release()  # grants to `unlucky`, which has not run yet
+        pacer.ended(first)  # grants to `unlucky`, which has not run yet
         unlucky.cancel()
         async with asyncio.timeout(2):
             assert await next_one

@@ -6,17 +6,28 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from support import virtual_clock
-from support.ledgers import LIMITS, START, attempt, definitions, new_ledger
+from support.ledgers import LIMITS, START, definitions, new_ledger
 
+from bulkseed.client.operations import CREATE, Operation
+from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.recorder import FLUSH_EVERY, Recorder
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import Creation, Ledger, Settlement, read_ledger
-from bulkseed.model import Outcome
+from bulkseed.ledger import Claim, Creation, Ledger, Settlement, read_ledger
+from bulkseed.model import Fault, Outcome, SecretDefinition
 
 COUNT = 600
+
+
+def refusal(claim: Claim, status: int) -> tuple[WorkItem[SecretDefinition], Operation[Any, Any], int, Fault]:
+    """Return what a client tells of an attempt that was refused."""
+    work = WorkItem(claim.definition, claim.row_id)
+    work.sent_at = START + 1
+    return work, CREATE, status, Fault("Odd", status)
 
 
 @pytest.fixture
@@ -34,19 +45,21 @@ async def test_a_write_that_fails_loses_nothing(ledger: Ledger) -> None:
     with ThreadPoolExecutor(1) as thread:
         recorder = Recorder(ledger, thread)
         for claim in refused:
-            recorder.attempted(attempt(claim, START + 1, 403))
+            recorder.attempted(*refusal(claim, 403))
             recorder.settled(Settlement(claim.row_id, Outcome.REJECTED, START + 2, code="Odd"))
         for claim in created:
             recorder.created(Creation(claim.row_id, START + 1, 0.02, "0a1b2c3d4e5f"))
         used = ledger.one("PRAGMA page_count")
-        await recorder.do(lambda: ledger.connection.execute(f"PRAGMA max_page_count = {used}"))
+        await recorder.in_ledger_thread(lambda: ledger.connection.execute(f"PRAGMA max_page_count = {used}"))
         for _ in range(2):
             with pytest.raises(LedgerError, match="full"):
                 await recorder.flush()
             assert ledger.counts()[Outcome.PENDING] == COUNT
             assert ledger.one("SELECT count(*) FROM attempts") == 0
-        await recorder.do(lambda: ledger.connection.execute(f"PRAGMA max_page_count = {used * 10}"))
-        recorder.finish(lambda: None)
+        await recorder.in_ledger_thread(
+            lambda: ledger.connection.execute(f"PRAGMA max_page_count = {used * 10}")
+        )
+        await recorder.flush()
     counts = ledger.counts()
     assert (counts[Outcome.CREATED], counts[Outcome.REJECTED]) == (len(created), len(refused))
     assert ledger.one("SELECT count(*) FROM attempts") == ledger.one("SELECT sum(attempts) FROM definitions")
@@ -62,12 +75,12 @@ async def test_what_is_heard_during_a_write_is_kept_for_the_next(ledger: Ledger)
         def hear() -> None:
             created, refused = claims.pop(), claims.pop()
             recorder.created(Creation(created.row_id, START + 1, 0.02))
-            recorder.attempted(attempt(refused, START + 1, 403))
+            recorder.attempted(*refusal(refused, 403))
             recorder.settled(Settlement(refused.row_id, Outcome.REJECTED, START + 2, code="Odd"))
 
         hear()
-        await recorder.do(lambda: recorder.commit_with(hear))
-        recorder.finish(lambda: None)
+        await recorder.commit(hear)
+        await recorder.flush()
     counts = ledger.counts()
     assert (counts[Outcome.CREATED], counts[Outcome.REJECTED]) == (2, 2)
     assert ledger.one("SELECT count(*) FROM attempts") == 4
@@ -90,7 +103,7 @@ def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: 
             elif kind == "end":
                 recorder.settled(Settlement(claim.row_id, Outcome.REJECTED, START + 2, code="Odd"))
             else:
-                recorder.attempted(attempt(claim, START + 1, 500))
+                recorder.attempted(*refusal(claim, 500))
             await asyncio.sleep(2 * FLUSH_EVERY + 0.01)
             flushing.cancel()
 
@@ -103,3 +116,28 @@ def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: 
             "attempt": (1, 1),
         }[kind]
     assert 2 * FLUSH_EVERY < 1, "the promise"
+
+
+async def test_what_must_be_done_is_done_despite_a_cancellation(ledger: Ledger) -> None:
+    """A run that is cancelled twice while its end is being written waits for the disk, and is cancelled then.
+
+    Meanwhile the loop goes on with whatever else it has to do.
+    """
+    disk, done = Event(), list[str]()
+    with ThreadPoolExecutor(1) as thread:
+        recorder = Recorder(ledger, thread)
+
+        def write() -> None:
+            disk.wait(60)
+            done.append("written")
+
+        ending = asyncio.create_task(recorder.to_the_end(write))
+        for _ in range(2):
+            await asyncio.sleep(0)
+            ending.cancel()
+            await asyncio.sleep(0)
+        assert not ending.done()
+        disk.set()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+    assert done == ["written"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support import virtual_clock
 
+from bulkseed.engine.lane import Ports
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import open_ledger
@@ -60,9 +61,7 @@ async def _fail(service: Down, folder: Path, stop: Stop | None = None) -> Summar
             workers=WORKERS,
             rules=Rules(RetryPolicy(max_attempts=3)),
             stop_after=10 * WORKERS,
-            transport=service,
-            clock=clock,
-            rng=lambda: 0.9,
+            ports=Ports(service, clock, lambda: 0.9),
             stop=stop,
         )
 

@@ -17,13 +17,15 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, Trouble, World, outcomes
 
+from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.rollback import Deletion, RolledBack, rollback
+from bulkseed.jobs.rollback import RolledBack, rollback
 from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Fault, NoReply, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.rollback import Removal
+from bulkseed.policy.options import Rules
+from bulkseed.policy.rollback import RollbackOutcome
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import (
     create_secret,
@@ -162,7 +164,10 @@ async def _until_done(history: History, world: World, people: _People, entries: 
             continue
         if rolled_back is not None and not ends:
             assert rolled_back.results.total() == rolled_back.run.definitions
-            if not rolled_back.results[Removal.PENDING] and not rolled_back.results[Removal.FAILED]:
+            if (
+                not rolled_back.results[RollbackOutcome.PENDING]
+                and not rolled_back.results[RollbackOutcome.FAILED]
+            ):
                 return
     raise AssertionError("not done")
 
@@ -181,13 +186,13 @@ async def _one_rollback(history: History, world: World, end: tuple[int, str] | N
         rollback(
             world.target,
             ledger,
-            deletion=Deletion(None if history.force else 7),
-            qps=history.qps,
-            retry=RetryPolicy(history.max_attempts, 300.0, ceiling=5.0),
+            recovery_days=None if history.force else 7,
+            options=RunOptions(
+                qps=history.qps, rules=Rules(RetryPolicy(history.max_attempts, 300.0, ceiling=5.0))
+            ),
+            hooks=RunHooks(stop=stop),
             on_end=lambda _name, _end: None if world.killed else world.step(),
-            stop=stop,
-            transport=world.make_transport(world),
-            clock=world.clock,
+            ports=world.ports(),
         )
     )
     world._task = task  # type: ignore[assignment]  # a run of another kind, killed in the same way

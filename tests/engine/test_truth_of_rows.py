@@ -15,7 +15,6 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, Trouble, World
 
-from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import AttemptRecord, open_ledger, read_ledger
@@ -164,12 +163,10 @@ def test_who_watches_attempts_hears_of_each_once() -> None:
 
     async def test(folder: Path) -> None:
         told: list[AttemptRecord] = []
-        stats = Stats()
-        stats.on_attempt = told.append
         troubles = [Trouble("drop-after"), Trouble("500-before"), Trouble("429"), Trouble("truncate")]
         world = World(folder, options=UNLIMITED, troubles=troubles)
         with closing(world):
-            summary = await world.live(definitions(20), qps=400, stats=stats)
+            summary = await world.live(definitions(20), qps=400, observers=[told.append])
         with read_ledger(world.path) as ledger:
             on_record = [(a.lane, a.status, a.code) for a in ledger.attempts()]
             assert all(finding.holds for finding in audit(ledger))
@@ -230,10 +227,8 @@ def test_what_a_callback_raises_is_raised_and_told_to_nobody() -> None:
             raise ValueError("a-canary")
 
         world = World(folder, options=UNLIMITED)
-        stats = Stats()
-        stats.on_attempt = explode
         with closing(world), pytest.raises(ValueError, match="a-canary"):
-            await world.live(definitions(20), qps=400, stats=stats)
+            await world.live(definitions(20), qps=400, observers=[explode])
         with read_ledger(world.path) as ledger:
             run = ledger.last_run()
             assert run is not None
@@ -264,8 +259,7 @@ def test_what_a_callback_raises_for_what_was_not_sent_is_raised_as_it_is() -> No
                 qps=400,
                 on_row=explode,
                 stop=stop,
-                transport=world.make_transport(world),
-                clock=world.clock,
+                ports=world.ports(),
             )
             with pytest.raises(ValueError, match="a-canary"):
                 await going

@@ -12,6 +12,7 @@ import pytest
 from support import virtual_clock
 from support.world import Network, Trouble, World
 
+from bulkseed.engine.lane import Ports
 from bulkseed.jobs.rollback import rollback
 from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
@@ -80,7 +81,7 @@ async def _live(folder: Path) -> dict[str, Path]:
         kept["ended"] = Path(shutil.copy(world.path, folder / "ended.db"))
         world._rewrite = None
         with open_ledger(world.path, world.target) as ledger:
-            await rollback(world.target, ledger, transport=Network(world), clock=world.clock)
+            await rollback(world.target, ledger, ports=Ports(Network(world), world.clock))
         kept["rolled back"] = Path(shutil.copy(world.path, folder / "rolled-back.db"))
     return kept
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
-from bulkseed.policy.verdicts import RULES, Verdict, classify, maybe_applied
+from bulkseed.policy.steps import CREATE, DELETE, PUT, RESTORE
+from bulkseed.policy.verdicts import RULES, Rule, Verdict, classify, maybe_applied
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Response
 
@@ -36,8 +37,11 @@ EXPECTED = [
     ("ServiceUnavailableTemporary", 503, Verdict.RETRY),
     ("SerivceUnvailableTemporary", 503, Verdict.RETRY),  # the metadata's own spelling
     ("HTTP502", 502, Verdict.RETRY),
-    ("Forbidden.NoPermission", 403, Verdict.REJECT),
-    ("InvalidParameter", 400, Verdict.REJECT),
+    ("Forbidden.NoPermission", 403, Verdict.NO_PERMISSION),
+    ("InvalidParameter", 400, Verdict.INVALID),
+    ("Forbidden.ResourceNotFound", 404, Verdict.NOT_FOUND),
+    ("Forbidden.KeyNotFound", 404, Verdict.NOT_FOUND),
+    ("Rejected.ResourceInUse", 409, Verdict.REJECT),
     ("MissingParameter", 400, Verdict.REJECT),
     # Not what they look like:
     ("HTTP409", 409, Verdict.REJECT),
@@ -57,9 +61,18 @@ def test_each_code_has_its_verdict(code: str, status: int, verdict: Verdict) -> 
     assert classify(Fault(code, status)) is verdict
 
 
+def test_some_codes_mean_something_else_for_one_step() -> None:
+    """A full quota of secrets stops a run; a secret that takes no more versions does not."""
+    full, in_use = Fault("Rejected.LimitExceeded", 400), Fault("Rejected.ResourceInUse", 409)
+    assert classify(full, CREATE) is Verdict.ABORT
+    assert classify(full, PUT) is Verdict.NO_ROOM
+    assert classify(in_use, RESTORE) is Verdict.NOT_SCHEDULED
+    assert classify(in_use, DELETE) is Verdict.REJECT
+
+
 def test_the_last_rule_takes_everything() -> None:
     """No answer falls through the table."""
-    assert RULES[-1] == (None, None, Verdict.REJECT)
+    assert RULES[-1] == Rule(None, None, Verdict.REJECT)
 
 
 @given(status=st.integers(100, 999), body=st.binary(max_size=300), retry_after=st.text(max_size=20))

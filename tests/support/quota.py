@@ -90,14 +90,14 @@ async def use(
 
     async def work() -> None:
         while (permit := await pacer.acquire()) is not None:
-            permit.written()
+            pacer.wrote(permit)
             written = now()
             record.written.append(written - start)
             await asyncio.sleep(there())
             accepted = quota.accepts(now())
             (record.accepted if accepted else record.refused).append(now() - start)
             await asyncio.sleep(back())
-            permit.release()
+            pacer.ended(permit)
             pacer.answered(now() - written, not accepted, None if accepted else retry_after)
 
     async with asyncio.TaskGroup() as group:

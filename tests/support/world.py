@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.engine.job import APPLY
+from bulkseed.engine.lane import Ports
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Ledger, open_ledger
@@ -131,7 +132,7 @@ class World:
         mine = Credentials(self.credentials.access_key_id, SecretValue(access_key_secret))
         self.target = Target("http://kms.test", "cn-hangzhou", mine)
         self.make_ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
-        self.task = APPLY
+        self.job = APPLY
         self.make_transport: Callable[[World], Transport] = Network
         self.rows: list[Row] = []
         self._options = options
@@ -210,6 +211,10 @@ class World:
         """True once the run of this life is dead."""
         return self._copy is not None
 
+    def ports(self) -> Ports:
+        """Return what stands for network, clocks and dice; the same jitter in every run."""
+        return Ports(self.make_transport(self), self.clock, random.Random(7).random)  # noqa: S311  # repeatable
+
     async def live(
         self,
         entries: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
@@ -231,11 +236,9 @@ class World:
                 entries,
                 self.target,
                 ledger,
-                task=self.task,
-                transport=self.make_transport(self),
-                clock=self.clock,
+                job=self.job,
+                ports=self.ports(),
                 on_row=on_row,
-                rng=random.Random(7).random,  # noqa: S311  # the same jitter in every run
                 stop=stop,
                 **options,
             )

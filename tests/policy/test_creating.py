@@ -1,8 +1,9 @@
-"""One definition's journey, step by step, without any I/O."""
+"""How one definition is created, step by step, without any I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,29 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Created, Fault, NoReply, Outcome
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.create import journey
+from bulkseed.policy.create import create
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Answer, Counted, Disown, Done, Found, Settled, Step, Wait
+from bulkseed.policy.steps import (
+    COUNT_VERSIONS,
+    CREATE,
+    PUT,
+    READ_CURRENT,
+    READ_VERSION,
+    RESTORE,
+    Aborted,
+    Counted,
+    Done,
+    Ending,
+    Found,
+    LedgerStep,
+    MarkForeign,
+    Step,
+    Subject,
+    Wait,
+)
+
+Answer = object
 
 CREATED = Created("0a1b2c3d-0000", "acs:kms:cn-hangzhou:1:secret/a")
 EXISTS = Fault("Rejected.ResourceExist", 409)
@@ -25,18 +45,18 @@ NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
 CLAIMED_AT = 1_000.0
 
 
-SUCCESS: dict[Step, Answer] = {
-    Step.CREATE: CREATED,
-    Step.READ_VERSION: Found("v1", same_value=True, created_at=CLAIMED_AT + 1),
-    Step.READ_CURRENT: Found("v0", same_value=False, created_at=CLAIMED_AT - 1),
-    Step.COUNT_VERSIONS: Counted(1),
-    Step.PUT: Done(),
-    Step.RESTORE: Done(),
+SUCCESS: dict[Step[Any], Answer] = {
+    CREATE: CREATED,
+    READ_VERSION: Found("v1", same_value=True, created_at=CLAIMED_AT + 1),
+    READ_CURRENT: Found("v0", same_value=False, created_at=CLAIMED_AT - 1),
+    COUNT_VERSIONS: Counted(1),
+    PUT: Done(),
+    RESTORE: Done(),
 }
 
 
 class Drive:
-    """Sends scripted answers to a journey and keeps what it asked for."""
+    """Sends scripted answers to a procedure and keeps what it asked for."""
 
     def __init__(
         self,
@@ -45,11 +65,11 @@ class Drive:
         doubt_since: float | None = None,
         u: float = 0.5,
         *,
-        theirs: bool = False,
+        foreign: bool = False,
         generated: bool = False,
     ) -> None:
-        self.steps: list[Step] = []
-        self.disowned_before: Step | None = None
+        self.steps: list[Step[Any]] = []
+        self.marked_before: Step[Any] | None = None
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
@@ -59,15 +79,13 @@ class Drive:
             lambda: CLAIMED_AT,
             lambda: self.now,
             lambda: u,
-            theirs=theirs,
-            generated=generated,
         )
-        self.end = self._run(iter(answers), rules)
+        self.end = self._run(iter(answers), rules, Subject("v1", foreign, generated))
 
-    def _run(self, answers: object, rules: Rules) -> Settled | Aborted:
-        steps = journey(rules, "v1", self.retry_state)
+    def _run(self, answers: object, rules: Rules, subject: Subject) -> Ending | Aborted:
+        steps = create(rules, subject, self.retry_state)
         answer: Answer | None = None
-        disowned = False
+        marked = False
         try:
             while True:
                 step = steps.send(answer)
@@ -75,24 +93,25 @@ class Drive:
                     self.waits.append(step.seconds)
                     self.now += step.seconds
                     answer = None
-                elif isinstance(step, Disown):
-                    disowned, answer = True, None
+                elif isinstance(step, LedgerStep):
+                    assert isinstance(step, MarkForeign)
+                    marked, answer = True, None
                 else:
                     self.steps.append(step)
-                    if disowned:
-                        self.disowned_before, disowned = step, False
+                    if marked:
+                        self.marked_before, marked = step, False
                     answer = next(answers)  # type: ignore[call-overload]  # an iterator, kept opaque
                     if answer is CREATED:
                         answer = SUCCESS[step]
         except StopIteration as ended:
             end = ended.value
-            assert isinstance(end, Settled | Aborted), "the script was too short"
+            assert isinstance(end, Ending | Aborted), "the script was too short"
             return end
 
 
 def outcome(drive: Drive) -> Outcome:
-    """Return how a journey settled."""
-    assert isinstance(drive.end, Settled)
+    """Return how a procedure settled."""
+    assert isinstance(drive.end, Ending)
     return drive.end.outcome
 
 
@@ -109,15 +128,15 @@ def rules(**given: object) -> Rules:
 def test_a_create_that_succeeds_is_created() -> None:
     """The usual case: one request, with its request id and ARN."""
     drive = Drive([CREATED])
-    assert drive.end == Settled(Outcome.CREATED, status=200, request_id=CREATED.request_id, arn=CREATED.arn)
-    assert drive.steps == [Step.CREATE]
+    assert drive.end == Ending(Outcome.CREATED, status=200, request_id=CREATED.request_id, arn=CREATED.arn)
+    assert drive.steps == [CREATE]
 
 
 def test_a_taken_name_without_doubt_is_never_ours() -> None:
     """First attempt, no earlier claim, and it exists: somebody else's; nothing is read."""
     drive = Drive([EXISTS])
     assert outcome(drive) is Outcome.EXISTING
-    assert drive.steps == [Step.CREATE]
+    assert drive.steps == [CREATE]
 
 
 @pytest.mark.parametrize("loss", [RESET, Fault("InternalFailure", 500), Fault("HTTP502", 502)])
@@ -125,7 +144,7 @@ def test_a_lost_create_that_took_effect_is_adopted(loss: Answer) -> None:
     """A reply was lost, the retry finds the name taken, reading confirms that it is ours."""
     drive = Drive([loss, EXISTS, found()])
     assert outcome(drive) is Outcome.ADOPTED
-    assert drive.steps == [Step.CREATE, Step.CREATE, Step.READ_VERSION]
+    assert drive.steps == [CREATE, CREATE, READ_VERSION]
 
 
 def test_a_claim_of_a_killed_run_is_doubt_from_the_start() -> None:
@@ -138,10 +157,10 @@ def test_an_update_of_a_killed_run_is_no_creation() -> None:
     """Once found to be theirs it is never adopted, and our version on it is what the update wrote."""
     update = rules(on_exists=OnExists.UPDATE)
     answers: list[Answer] = [EXISTS, found(same=False, version="v0"), Counted(1), Done()]
-    assert Drive(answers, update).disowned_before is Step.PUT
-    drive = Drive([EXISTS, found()], update, doubt_since=CLAIMED_AT, theirs=True)
+    assert Drive(answers, update).marked_before is PUT
+    drive = Drive([EXISTS, found()], update, doubt_since=CLAIMED_AT, foreign=True)
     assert outcome(drive) is Outcome.UPDATED
-    assert outcome(Drive([EXISTS], doubt_since=CLAIMED_AT, theirs=True)) is Outcome.EXISTING
+    assert outcome(Drive([EXISTS], doubt_since=CLAIMED_AT, foreign=True)) is Outcome.EXISTING
 
 
 @pytest.mark.parametrize(
@@ -164,7 +183,7 @@ def test_a_generated_value_is_adopted_by_the_run_that_made_it() -> None:
     """The value is still in memory: a lost reply is resolved as for any other value."""
     assert outcome(Drive([RESET, EXISTS, found()], generated=True)) is Outcome.ADOPTED
     theirs = Drive([RESET, EXISTS, found(same=False)], generated=True)
-    assert theirs.end == Settled(Outcome.EXISTING, EXISTS.code, None, 409)
+    assert theirs.end == Ending(Outcome.EXISTING, EXISTS.code, None, 409)
 
 
 @pytest.mark.parametrize("on_exists", OnExists)
@@ -172,7 +191,7 @@ def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> N
     """What an earlier run may have created with a value that nobody knows is not called ours, nor changed."""
     given = rules(on_exists=on_exists)
     drive = Drive([EXISTS, found(same=False)], given, doubt_since=CLAIMED_AT, generated=True)
-    assert isinstance(drive.end, Settled)
+    assert isinstance(drive.end, Ending)
     assert drive.end.outcome is (Outcome.REJECTED if on_exists is OnExists.FAIL else Outcome.EXISTING)
     assert drive.end.doubt
     assert on_exists is OnExists.FAIL or "ActionTrail" in (drive.end.message or "")
@@ -186,7 +205,7 @@ def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> N
 def test_what_cannot_be_a_lost_value_of_ours_is_theirs(answer: Answer) -> None:
     """Time and version still tell, also where the value cannot."""
     drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, generated=True)
-    assert drive.end == Settled(Outcome.EXISTING, EXISTS.code, None, 409)
+    assert drive.end == Ending(Outcome.EXISTING, EXISTS.code, None, 409)
 
 
 @pytest.mark.parametrize("on_exists", [OnExists.VERIFY, OnExists.UPDATE])
@@ -194,7 +213,7 @@ def test_a_generated_value_is_for_a_new_secret_only(on_exists: OnExists) -> None
     """There is nothing to compare and nothing to replace: what exists is left alone, unread."""
     drive = Drive([EXISTS], rules(on_exists=on_exists), generated=True)
     assert outcome(drive) is Outcome.EXISTING
-    assert drive.steps == [Step.CREATE]
+    assert drive.steps == [CREATE]
 
 
 def test_without_permission_to_read_a_doubt_stays_said() -> None:
@@ -202,7 +221,7 @@ def test_without_permission_to_read_a_doubt_stays_said() -> None:
     probes: list[list[Answer]] = [[NO_PERMISSION], [found(created_at=None)]]
     for answers in probes:
         drive = Drive([RESET, EXISTS, *answers])
-        assert isinstance(drive.end, Settled)
+        assert isinstance(drive.end, Ending)
         assert drive.end.outcome is Outcome.EXISTING
         assert "kms:GetSecretValue" in (drive.end.message or "")
         assert drive.end.doubt
@@ -214,7 +233,7 @@ def test_a_doubt_that_cannot_be_resolved_now_is_kept() -> None:
     for answer, on_exists in ((disabled, OnExists.SKIP), (NO_PERMISSION, OnExists.FAIL)):
         drive = Drive([RESET, EXISTS, answer], rules(on_exists=on_exists))
         assert outcome(drive) is Outcome.REJECTED
-        assert isinstance(drive.end, Settled)
+        assert isinstance(drive.end, Ending)
         assert drive.end.doubt
 
 
@@ -268,7 +287,7 @@ def test_on_exists(on_exists: OnExists, answers: list[Answer], expected: Outcome
     drive = Drive(answers, rules(on_exists=on_exists))
     assert outcome(drive) is expected
     writes_after = 3  # the create, the read, the count
-    assert (Step.PUT in drive.steps) is (len(answers) > writes_after)
+    assert (PUT in drive.steps) is (len(answers) > writes_after)
 
 
 def test_a_secret_in_its_delete_window_is_not_there() -> None:
@@ -286,7 +305,7 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
 def test_attempts_run_out() -> None:
     """The last answer is kept, and doubt survives for the next run."""
     drive = Drive([RESET] * 3, rules(retry=RetryPolicy(max_attempts=3)))
-    assert drive.end == Settled(Outcome.EXHAUSTED, None, "connection reset", doubt=True)
+    assert drive.end == Ending(Outcome.EXHAUSTED, None, "connection reset", doubt=True)
     assert len(drive.waits) == 2
 
 
@@ -339,11 +358,11 @@ ANSWERS = st.sampled_from(
     on_exists=st.sampled_from(OnExists),
     on_delete_window=st.sampled_from(OnDeleteWindow),
 )
-def test_a_journey_always_ends_within_its_attempts(
+def test_a_procedure_always_ends_within_its_attempts(
     script: list[Answer], u: float, on_exists: OnExists, on_delete_window: OnDeleteWindow
 ) -> None:
     """Whatever comes back, a definition is attempted a bounded number of times, then has an outcome."""
     drive = Drive(script, Rules(on_exists=on_exists, on_delete_window=on_delete_window), u=u)
     assert len(drive.steps) <= RetryPolicy().max_attempts + 5  # the steps that a success leads on to
-    if isinstance(drive.end, Settled) and drive.end.outcome is Outcome.CREATED:
+    if isinstance(drive.end, Ending) and drive.end.outcome is Outcome.CREATED:
         assert script[len(drive.steps) - 1] is CREATED

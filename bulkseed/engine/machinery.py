@@ -1,0 +1,80 @@
+"""The parts that every run is made of, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bulkseed.client.client import Client, Observer
+from bulkseed.client.operations import OPERATIONS, Operation
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.driver import Driver, OnDisk
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.lifecycle import RunLifecycle
+from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.outage import OutageMonitor
+from bulkseed.engine.recorder import Recorder, attempt_record
+from bulkseed.engine.stop_loss import StopLoss
+from bulkseed.ledger import AttemptRecord
+from bulkseed.pacing.retry_bucket import retry_bucket
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.steps import Step
+
+
+@dataclass(slots=True, frozen=True)
+class Machinery:
+    """The parts of one run."""
+
+    lane: Lane
+    recorder: Recorder
+    client: Client
+    driver: Driver
+    outage: OutageMonitor
+    stop_loss: StopLoss
+
+    def retry_state(self, policy: RetryPolicy, doubt_since: float | None) -> RetryState:
+        """Return the state of a procedure that begins."""
+        return RetryState(policy, doubt_since, self.lane.clock.time, self.outage.working_time, self.lane.rng)
+
+
+def assemble(
+    run: RunLifecycle[Any],
+    lane: Lane,
+    recorder: Recorder,
+    options: RunOptions,
+    hooks: RunHooks,
+    on_disk: OnDisk,
+    operations: Mapping[Step[Any], Operation[Any, Any]] = OPERATIONS,
+) -> Machinery:
+    """Put the parts of a run together."""
+    observers: list[Observer] = [hooks.stats.attempted, recorder.attempted]
+    observers += [partial(_tell, run, observer) for observer in hooks.observers]
+    client = lane.client(*observers)
+    outage = OutageMonitor(
+        lane.clock.monotonic,
+        hooks.stop,
+        hooks.stats,
+        patience=5 * options.rules.retry.budget,
+        give_up_after=options.stop_after,
+    )
+    retries = None if options.qps > 0 else retry_bucket()
+    driver = Driver(client, outage, hooks.stop, operations, on_disk, retries)
+    return Machinery(lane, recorder, client, driver, outage, StopLoss(hooks.stop, options.stop_after))
+
+
+def _tell(
+    run: RunLifecycle[Any],
+    observer: Callable[[AttemptRecord], None],
+    work: WorkItem[Any],
+    operation: Operation[Any, Any],
+    status: int | None,
+    answer: object,
+) -> None:
+    """Tell a caller's observer; an error of it stops the run, and takes nothing from what is on record."""
+    try:
+        observer(attempt_record(work, operation, status, answer))
+    except Exception as error:  # noqa: BLE001  # a caller's code may raise anything
+        run.fail(error)

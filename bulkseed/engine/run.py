@@ -1,0 +1,127 @@
+"""A run over a manifest: workers pull claims and take each to its end, which the ledger learns.
+
+There is no queue between stages, and no suspension point between an answer and its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import anyio
+
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.daemon_executor import DaemonExecutor
+from bulkseed.engine.intake import BlockReader, Intake, block_size
+from bulkseed.engine.job import JobKind
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.lifecycle import run_lifecycle
+from bulkseed.engine.machinery import assemble
+from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.pool import WorkerPool
+from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.summary import check_against_ledger, summarise
+from bulkseed.engine.worker import Worker
+from bulkseed.ledger import Admission, Ledger
+from bulkseed.model import ManifestEntry, Summary
+from bulkseed.policy.steps import LedgerStep
+from bulkseed.wire.message import QuotaGroup
+
+MOST_WORKERS = 256
+UNPACED_WORKERS = 64
+"""Without a ceiling, more workers than this cost more than they bring on one core (measured)."""
+
+Entries = Iterable[ManifestEntry] | AsyncIterable[ManifestEntry]
+
+
+@runtime_checkable
+class ReadsPaths(Protocol):
+    """Entries that are all that there is in some manifests.
+
+    A run over them forgets what was invalid in these manifests before: it will find it again.
+    """
+
+    @property
+    def paths(self) -> Sequence[Path | str]:
+        """The manifests' names, as in the origins of the entries."""
+        ...
+
+
+def connections(options: RunOptions) -> int:
+    """Return how many items a run has in flight at most."""
+    return options.workers or (MOST_WORKERS if options.qps > 0 else UNPACED_WORKERS)
+
+
+async def run_job(
+    job: JobKind, entries: Entries, lane: Lane, ledger: Ledger, options: RunOptions, hooks: RunHooks
+) -> Summary:
+    """Take every entry to its end, as `job` does, recording in `ledger`. The lane is closed by a stop.
+
+    Raises:
+        CredentialsError: the credentials have expired and no new ones can be had.
+        LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
+    """
+    pacer, stats, stop = lane.pacers[job.group], hooks.stats, hooks.stop
+    with ExitStack() as stack:
+        recorder = Recorder(ledger, stack.enter_context(ThreadPoolExecutor(1, "bulkseed-ledger")))
+        reader = stack.enter_context(DaemonExecutor())
+
+        def begin(run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
+            manifests = [str(path) for path in entries.paths] if isinstance(entries, ReadsPaths) else []
+            return ledger.begin_run(run_id, manifests, limits, now, job.command)
+
+        def end(run_id: str, elapsed: float, now: float) -> Summary:
+            summary = summarise(run_id, ledger.path, lane, job.group, hooks, elapsed)
+            check_against_ledger(summary, ledger)
+            ledger.end_run(summary.as_dict(), summary.exit_code, summary.stopped_by, now)
+            return summary
+
+        async def mark_foreign(work: WorkItem[Any], _step: LedgerStep) -> None:
+            await recorder.commit(lambda: ledger.disown(work.row_id))
+
+        async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
+            now = lane.clock.time()
+
+            def admit_and_count() -> Admission:  # both in the ledger's thread, as the run may be cancelled
+                admission = recorder.commit_here(lambda: ledger.admit(block, now, claim=claim))
+                stats.admitted(len(block), admission.settled, len(admission.invalid))
+                return admission
+
+            admission = await recorder.in_ledger_thread(admit_and_count)
+            for line in admission.invalid:
+                worker.report_invalid(line)
+            return admission
+
+        async with run_lifecycle(lane, recorder, stop, begin, end) as run:
+            machinery = assemble(run, lane, recorder, options, hooks, mark_foreign)
+            worker = Worker(run.id, job, options.rules, machinery, hooks)
+            blocks = BlockReader(entries, reader, give_up=None if options.account_for_rest else stop)
+            async with anyio.create_task_group() as group:
+
+                def spawn(work: Callable[[], Awaitable[object]]) -> None:
+                    group.start_soon(run.guard, work)
+
+                intake = Intake(blocks, admit, spawn, block=block_size(options.qps), limit=options.limit)
+                # Rate times latency workers are busy (Little's law). One more helps while nobody waits for a
+                # token, as tokens go unused then.
+                WorkerPool(
+                    intake,
+                    worker.process,
+                    spawn,
+                    stop,
+                    most=connections(options),
+                    helps=lambda: not pacer.waiting,
+                ).grow()
+
+            async def give_back() -> None:
+                for claim in await intake.hand_back():
+                    worker.leave_pending(claim)
+                if options.account_for_rest:
+                    await intake.account_for_rest()
+
+            if stop.requested and run.error is None:
+                await run.guard(give_back)
+        return run.result

@@ -1,0 +1,7 @@
+"""Requests a second that an account may send in a region, by quota group (performance page, 2025-02)."""
+
+from __future__ import annotations
+
+from bulkseed.wire.message import QuotaGroup
+
+QUOTAS = {QuotaGroup.CREATE: 10.0, QuotaGroup.READ: 450.0, QuotaGroup.MANAGE: 40.0}

@@ -1,0 +1,58 @@
+"""Outages and streaks: what ends them."""
+
+from __future__ import annotations
+
+from bulkseed.engine.outage import OUTAGE_AFTER, OUTAGE_FAILURES, OutageMonitor
+from bulkseed.engine.stats import Stats
+from bulkseed.engine.stop import Stop
+from bulkseed.engine.stop_loss import StopLoss
+from bulkseed.model import NoReply
+
+LOST = NoReply("no reply in time", maybe_applied=True)
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def test_a_creation_ends_an_outage_which_used_up_no_working_time() -> None:
+    """An attempt from before the outage that is answered in it shows that the service is back."""
+    time, stats, stop = Time(), Stats(), Stop()
+    outage = OutageMonitor(time, stop, stats, patience=100.0, give_up_after=50)
+    outage.got_through()
+    time.now = OUTAGE_AFTER + 1
+    for _ in range(OUTAGE_FAILURES):
+        outage.answered(LOST)
+    assert (outage.outage, stats.waiting_for_service, outage.working_time()) == (True, True, 0.0)
+    assert stats.last_problem == LOST.reason
+    time.now = 30.0
+    outage.got_through()
+    time.now = 34.0
+    assert (outage.outage, stats.waiting_for_service, outage.working_time()) == (False, False, 4.0)
+    outage.answered(LOST)
+    assert (outage.outage, outage.working_time()) == (False, 4.0)
+    assert not stop.requested
+
+
+def test_a_success_ends_a_streak_of_failures() -> None:
+    """Only equal failures in a row stop a run, and a success or another failure comes between."""
+    stop = Stop()
+    stop_loss = StopLoss(stop, stop_after=3)
+    for _ in range(5):
+        stop_loss.failed("rejected", "Forbidden.NoPermission")
+        stop_loss.failed("rejected", "Forbidden.NoPermission")
+        stop_loss.succeeded()
+        stop_loss.failed("rejected", "InvalidParameter")
+    assert not stop.requested
+    stop_loss.failed("rejected", "InvalidParameter")
+    assert not stop.requested
+    stop_loss.failed("rejected", "InvalidParameter")
+    assert stop.exit_code == 3
+    assert stop.reason is not None
+    assert "3 definitions in a row were rejected (InvalidParameter)" in stop.reason

@@ -1,0 +1,146 @@
+"""One secret's way to deletion, step by step, without any I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkseed.model import Fault, NoReply
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
+from bulkseed.policy.steps import (
+    COUNT_VERSIONS,
+    DELETE,
+    DESCRIBE,
+    Aborted,
+    ClaimDeletion,
+    Counted,
+    Described,
+    Done,
+    Step,
+    Wait,
+)
+
+Answer = object
+
+AS_MADE = Described(1_001.0, "2027-01-15T08:00:00Z", 998.0, unchanged=True)
+ONLY_OURS = Counted(1, ("v1",))
+NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
+IN_WINDOW = Fault("Rejected.ResourceInDeleteWindow", 409)
+NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
+THROTTLED = Fault("Rejected.Throttling", 429)
+RESET = NoReply("connection reset", maybe_applied=True)
+REFUSED = NoReply("connection refused", maybe_applied=False)
+BAD_KEY = Fault("SignatureDoesNotMatch", 400)
+LOOK: list[Answer] = [AS_MADE, ONLY_OURS]
+PLANNED = replace(AS_MADE, to_be_deleted=True)
+
+
+def drive(
+    answers: list[Answer], *, claimed: bool = False, dated: str | None = None, attempts: int = 8
+) -> tuple[RollbackEnd | Aborted, list[Step[Any] | ClaimDeletion]]:
+    """Send scripted answers; return the end and what was asked."""
+    retry = RetryState(
+        RetryPolicy(attempts), 500.0 if claimed else None, lambda: 2_000.0, lambda: 0.0, lambda: 0.5
+    )
+    procedure = rollback(OwnedSecret("v1", 1_000.0, 1_000.5, dated), retry)
+    asked: list[Step[Any] | ClaimDeletion] = []
+    script = iter(answers)
+    answer: Answer | None = None
+    try:
+        while True:
+            step = procedure.send(answer)
+            answer = None
+            if isinstance(step, Step):
+                asked.append(step)
+                answer = next(script)
+            elif not isinstance(step, Wait):
+                assert isinstance(step, ClaimDeletion)
+                asked.append(step)
+    except StopIteration as ended:
+        assert next(script, None) is None, "answers were left over"
+        end: RollbackEnd | Aborted = ended.value
+        return end, asked
+
+
+ENDS: dict[str, tuple[list[Answer], RollbackOutcome]] = {
+    "as we made it": ([*LOOK, Done()], RollbackOutcome.DELETED),
+    "not there": ([NOT_FOUND], RollbackOutcome.GONE),
+    "somebody plans its deletion": ([PLANNED], RollbackOutcome.GONE),
+    "gone between the looks": ([AS_MADE, NOT_FOUND], RollbackOutcome.GONE),
+    "gone just before us": ([*LOOK, NOT_FOUND], RollbackOutcome.GONE),
+    "planned just before us": ([*LOOK, IN_WINDOW], RollbackOutcome.GONE),
+    "another one of that name": ([replace(AS_MADE, not_before=1_000.6)], RollbackOutcome.GONE),
+    "updated": ([replace(AS_MADE, unchanged=False)], RollbackOutcome.CHANGED),
+    "older than ours": ([replace(AS_MADE, created_at=997.9)], RollbackOutcome.CHANGED),
+    "of unknown age": ([replace(AS_MADE, created_at=None)], RollbackOutcome.CHANGED),
+    "another version, too": ([AS_MADE, Counted(2, ("v1", "v2"))], RollbackOutcome.CHANGED),
+    "another version": ([AS_MADE, Counted(1, ("v2",))], RollbackOutcome.CHANGED),
+    "may not look": ([NO_PERMISSION], RollbackOutcome.FAILED),
+    "may not list": ([AS_MADE, NO_PERMISSION], RollbackOutcome.FAILED),
+    "may not delete": ([*LOOK, NO_PERMISSION], RollbackOutcome.FAILED),
+    "lost, and it was done": ([*LOOK, RESET, NOT_FOUND], RollbackOutcome.DELETED),
+    "lost, and it is planned": ([*LOOK, RESET, PLANNED], RollbackOutcome.DELETED),
+    "lost, and made anew": (
+        [*LOOK, RESET, replace(AS_MADE, dated="2027-01-15T09:00:00Z")],
+        RollbackOutcome.DELETED,
+    ),
+    "lost, and not done": ([*LOOK, RESET, *LOOK, Done()], RollbackOutcome.DELETED),
+    "lost, then changed": ([*LOOK, RESET, replace(AS_MADE, unchanged=False)], RollbackOutcome.PENDING),
+    "lost, then refused": ([*LOOK, RESET, *LOOK, NO_PERMISSION], RollbackOutcome.PENDING),
+    "not sent, then changed": ([*LOOK, REFUSED, replace(AS_MADE, unchanged=False)], RollbackOutcome.CHANGED),
+    "throttled": ([*LOOK, THROTTLED, *LOOK, Done()], RollbackOutcome.DELETED),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_ends(case: str) -> None:
+    """Only what is as we made it is deleted; what an answer leaves open is looked at."""
+    answers, removal = ENDS[case]
+    end, _ = drive(answers)
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is removal
+
+
+@pytest.mark.parametrize("absent", [NOT_FOUND, PLANNED, replace(AS_MADE, dated="2027-01-15T09:00:00Z")])
+def test_what_an_earlier_rollback_claimed_and_is_not_there_was_deleted(absent: Answer) -> None:
+    """After a kill the service tells whether the claimed deletion was carried out."""
+    end, _ = drive([absent], claimed=True, dated=AS_MADE.dated)
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is RollbackOutcome.DELETED
+
+
+def test_giving_up_and_walls() -> None:
+    """Attempts run out as failed, or pending when in doubt; wrong credentials stop the run."""
+    assert drive([THROTTLED] * 2, attempts=2)[0] == RollbackEnd(
+        RollbackOutcome.FAILED, "the quota of requests per second was exceeded", "Rejected.Throttling", 429
+    )
+    end, _ = drive([*LOOK, RESET, RESET], attempts=4)
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is RollbackOutcome.PENDING
+    assert isinstance(drive([BAD_KEY])[0], Aborted)
+
+
+@given(st.lists(st.sampled_from([THROTTLED, RESET, REFUSED]), max_size=4))
+def test_every_deletion_is_preceded_by_a_look(failures: list[Answer]) -> None:
+    """However often a deletion is repeated, the secret is looked at before each."""
+    answers: list[Answer] = [answer for failure in failures for answer in (*LOOK, failure)]
+    _, asked = drive([*answers, *LOOK, Done()], attempts=99)
+    first, *later = [i for i, step in enumerate(asked) if step is DELETE]
+    assert asked[:first] == [DESCRIBE, COUNT_VERSIONS, ClaimDeletion(AS_MADE.dated)]
+    assert asked[first + 1 :] == [DESCRIBE, COUNT_VERSIONS, DELETE] * len(failures)
+    assert len(later) == len(failures)
+
+
+def test_a_deletion_that_is_refused_for_the_time_is_preceded_by_a_look_too() -> None:
+    """The clock is corrected, and then the secret is looked at again; a second such refusal ends the run."""
+    bad_time = Fault("InvalidTimeStamp.Expired", 400)
+    _, asked = drive([*LOOK, bad_time, *LOOK, Done()])
+    assert [step for step in asked if isinstance(step, Step)] == [DESCRIBE, COUNT_VERSIONS, DELETE] * 2
+    end, _ = drive([*LOOK, bad_time, *LOOK, bad_time])
+    assert end == Aborted(bad_time)
