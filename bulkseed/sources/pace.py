@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import anyio.from_thread
 
-from bulkseed.pacing.pacer import Pacer, Permit
+from bulkseed.pacing.pacer import Pacer
+from bulkseed.pacing.permit import Permit
 
 
 class Turn:
@@ -58,9 +59,9 @@ class SourcePacer:
     async def _begin(self) -> Permit:
         permit = await self._pacer.acquire()
         assert permit is not None  # noqa: S101  # this pacer is never closed
-        permit.written()
+        self._pacer.wrote(permit)
         return permit
 
     def _end(self, permit: Permit, turn: Turn, latency: float) -> None:
-        permit.release()
+        self._pacer.ended(permit)
         self._pacer.answered(latency, turn.throttled, turn.retry_after)
