@@ -27,6 +27,8 @@ from bulkseed.wire.validation.secret_types import created_name
 Defaults = tuple[tuple[str, str], ...]
 
 KEYS = (*limits.PARAMETERS, value_from.PARAMETER)
+TARGET = "Target"
+"""The key of a line that names its targets, for `bulkseed.targets`; no parameter of the API."""
 _KNOWN = frozenset(limits.PARAMETERS)
 _ALLOWED = frozenset(KEYS)
 _BY_LOWER_CASE = {name.lower(): name for name in KEYS}
@@ -183,7 +185,9 @@ def _invalid(
     item: Mapping[Any, Any], origin: Origin, mistyped: list[Problem], problems: list[Problem]
 ) -> InvalidLine:
     reasons = [
-        not_a_parameter(f"key {number}", key) for number, key in enumerate(item, 1) if key not in _ALLOWED
+        "names a Target: give --targets FILE" if key == TARGET else not_a_parameter(f"key {number}", key)
+        for number, key in enumerate(item, 1)
+        if key not in _ALLOWED
     ]
     reasons += [str(problem) for problem in mistyped]
     bad = {problem.parameter for problem in mistyped}
