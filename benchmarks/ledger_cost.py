@@ -25,7 +25,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.common import publish, write_manifest
-from bulkseed.__main__ import GC_THRESHOLD
+from bulkseed.cli.process import GC_THRESHOLD
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Ledger, Run, Settlement, open_ledger
 from bulkseed.manifest import open_manifest

@@ -25,7 +25,7 @@ import uvloop
 from benchmarks.common import cores, publish, stub_server, write_manifest
 from benchmarks.peers import KEY_ID, KEY_SECRET
 from benchmarks.stub_server import reply_to
-from bulkseed.__main__ import GC_THRESHOLD
+from bulkseed.cli.process import GC_THRESHOLD
 from bulkseed.client.sanitize import CreatedCheck
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Claim, Creation, open_ledger

@@ -9,9 +9,12 @@
     │   ├── LedgerBusyError       another process has it
     │   ├── LedgerTargetError     it belongs to another target
     │   └── LedgerDamagedError    it is not a ledger, is damaged, or is from a newer version
+    ├── OutputError           1   standard output takes nothing more
+    │   └── ReaderGoneError 141   whoever read standard output has closed it
     └── UnfinishedError       1   a run ended with definitions that are not settled
 
-Exceptions are for the caller's mistakes and the end of a run. What the service answers is a value
+A few more never leave the package that catches them. Exceptions are for the caller's mistakes and the end of
+a run. What the service answers is a value
 (`bulkseed.model.Fault`, `NoReply`). No exception carries manifest text or a secret value.
 """
 
@@ -66,6 +69,16 @@ class LedgerTargetError(LedgerError):
 
 class LedgerDamagedError(LedgerError):
     """Not a ledger, damaged, or written by a newer version."""
+
+
+class OutputError(BulkseedError):
+    """Standard output takes nothing more."""
+
+
+class ReaderGoneError(OutputError):
+    """Whoever read standard output has closed it."""
+
+    exit_code = 141  # what shells show when SIGPIPE ends a program, as it does git, kubectl and GNU's tools
 
 
 class UnfinishedError(BulkseedError):

@@ -9,8 +9,8 @@ from importlib import import_module
 
 import click
 
-from bulkseed.cli.streams import ReaderGoneError, prepare
-from bulkseed.errors import BulkseedError
+from bulkseed.cli.process import prepare
+from bulkseed.errors import BulkseedError, ReaderGoneError
 
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-import anyio
 import click
 
-from bulkseed.cli import options as o
+from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.options import LogArguments, ManifestArguments, OutputOption, open_manifests
+from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json
+from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import UsageError
 from bulkseed.model import InvalidLine, SecretDefinition
 from bulkseed.wire.validation.limits import DATA_MAX_BYTES
@@ -24,64 +27,118 @@ NAMED = 100
 """The most names of what is left over in the JSON output."""
 
 
+@dataclass(slots=True, frozen=True)
+class BenchArguments:
+    """What ``bulkseed bench`` is told."""
+
+    manifest: ManifestArguments
+    target: TargetArguments
+    rate: Annotated[
+        float,
+        option(
+            "--rate",
+            type=Number(above=True),
+            default=100,
+            show_default=True,
+            metavar="N",
+            help="Requests a second.",
+        ),
+    ]
+    ladder: Annotated[
+        str | None,
+        option("--ladder", metavar="N,N…", help="Rates to climb, until one is too much; instead of --rate."),
+    ]
+    seconds: Annotated[
+        float,
+        option(
+            "--seconds",
+            type=Number(0, 86_400, above=True),
+            default=10,
+            show_default=True,
+            metavar="N",
+            help="How long each rate is held.",
+        ),
+    ]
+    count: Annotated[
+        int | None,
+        option(
+            "--count",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Requests at each rate, instead of --seconds.",
+        ),
+    ]
+    p99: Annotated[
+        float,
+        option(
+            "--p99",
+            type=Number(above=True),
+            default=1000,
+            show_default=True,
+            metavar="MS",
+            help="A rate is kept up with if 99 % are created within this time.",
+        ),
+    ]
+    value_bytes: Annotated[
+        int,
+        option(
+            "--value-bytes",
+            type=click.IntRange(1, DATA_MAX_BYTES),
+            default=32,
+            show_default=True,
+            metavar="N",
+            help="Size of the synthetic values.",
+        ),
+    ]
+    connections: Annotated[
+        int,
+        option(
+            "--connections",
+            type=click.IntRange(min=1),
+            default=256,
+            show_default=True,
+            metavar="N",
+            help="At most; waiting for one counts as latency.",
+        ),
+    ]
+    delete_qps: Annotated[
+        float | None,
+        option(
+            "--delete-qps",
+            type=Number(),
+            metavar="N",
+            help="Deletions a second afterwards; 0: no ceiling.  [default: the knee, else the first rate]",
+        ),
+    ]
+    keep: Annotated[bool, option("--keep", is_flag=True, help="Do not delete what was created.")]
+    yes_really: Annotated[
+        bool,
+        option(
+            "--yes-really", is_flag=True, help="Allow the public service (*.aliyuncs.com): it costs money."
+        ),
+    ]
+    output: OutputOption
+    log: LogArguments
+
+    def rates(self) -> list[tuple[float, int]]:
+        """Return the rates to climb, and how many requests at each.
+
+        Raises:
+            UsageError: a rate is no positive number.
+        """
+        texts = str(self.rate) if self.ladder is None else self.ladder
+        try:
+            rates = [float(text) for text in texts.split(",")]
+        except ValueError:
+            rates = []
+        if not rates or not all(0 < rate < float("inf") for rate in rates):
+            raise UsageError("--ladder takes rates like 50,100,200")
+        return [(rate, self.count or max(1, round(rate * self.seconds))) for rate in rates]
+
+
 @click.command()
-@o.manifest_arguments
-@o.target_options
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Requests a second.",
-)
-@click.option("--ladder", metavar="N,N…", help="Rates to climb, until one is too much; instead of --rate.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="How long each rate is held.",
-)
-@click.option(
-    "--count", type=click.IntRange(min=1), metavar="N", help="Requests at each rate, instead of --seconds."
-)
-@click.option(
-    "--p99",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1000,
-    show_default=True,
-    metavar="MS",
-    help="A rate is kept up with if 99 % are created within this time.",
-)
-@click.option(
-    "--value-bytes",
-    type=click.IntRange(1, DATA_MAX_BYTES),
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Size of the synthetic values.",
-)
-@click.option(
-    "--connections",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="At most; waiting for one counts as latency.",
-)
-@click.option(
-    "--delete-qps",
-    type=click.FloatRange(min=0),
-    metavar="N",
-    help="Deletions a second afterwards; 0: no ceiling.  [default: the knee, else the first rate]",
-)
-@click.option("--keep", is_flag=True, help="Do not delete what was created.")
-@click.option("--yes-really", is_flag=True, help="Allow the public service (*.aliyuncs.com): it costs money.")
-@o.output_option
-@o.log_options
-def bench(**given: Any) -> int:
+@takes(BenchArguments)
+def bench(given: BenchArguments) -> int:
     """Send creates at a fixed rate, whether or not earlier ones were answered, and measure.
 
     Latencies count from the moment a request was due, so a slow service cannot hide by slowing the sender
@@ -97,11 +154,11 @@ def bench(**given: Any) -> int:
       bulkseed bench --endpoint http://127.0.0.1:8080 --rate 500 --seconds 30
       bulkseed bench --endpoint embedded --ladder 250,500,1000,2000,4000
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
-    set_up_logging(given["log_level"], given["log_format"])
-    target_options = o.TargetOptions.of(given)
-    _need_permission(target_options, given["yes_really"])
-    found = anyio.run(_bench, target_options, given, backend_options=o.loop_options())
-    if given["output"] == "json":
+    set_up_logging(given.log)
+    chosen = given.target.chosen()
+    _need_permission(chosen, given.yes_really)
+    found = run_async(_bench, chosen, given)
+    if given.output == "json":
         print_json(found)
     else:
         _print_end(found)
@@ -110,34 +167,18 @@ def bench(**given: Any) -> int:
     return int(found["exit_code"])
 
 
-def _need_permission(target_options: o.TargetOptions, given: bool) -> None:
+def _need_permission(chosen: TargetOptions, given: bool) -> None:
     from bulkseed.transport.endpoint import is_public
 
-    if is_public(target_options.url) and not (given or target_options.embedded):
+    if is_public(chosen.url) and not (given or chosen.embedded):
         raise UsageError(
-            f"{target_options.url} is the public service, where secrets cost money and others share your "
+            f"{chosen.url} is the public service, where secrets cost money and others share your "
             "quota: give --yes-really if you mean it, or --endpoint embedded"
         )
 
 
-def _ladder(given: dict[str, Any]) -> list[tuple[float, int]]:
-    """Return rates, and how many requests at each.
-
-    Raises:
-        UsageError: a rate is no positive number.
-    """
-    rates_text = str(given["rate"]) if given["ladder"] is None else given["ladder"]
-    try:
-        rates = [float(text) for text in rates_text.split(",")]
-    except ValueError:
-        rates = []
-    if not rates or not all(0 < rate < float("inf") for rate in rates):
-        raise UsageError("--ladder takes rates like 50,100,200")
-    return [(rate, given["count"] or max(1, round(rate * given["seconds"]))) for rate in rates]
-
-
-async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict[str, Any]:
-    from bulkseed.cli.session import beside, open_target, stop_on_signals
+async def _bench(chosen: TargetOptions, given: BenchArguments) -> dict[str, Any]:
+    from bulkseed.cli.session import beside, stop_on_signals
     from bulkseed.engine.lane import open_lane
     from bulkseed.engine.stop import Stop
     from bulkseed.jobs.load_test import LoadTest, synthetic
@@ -145,24 +186,26 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
     from bulkseed.pacing.quotas import limits
     from bulkseed.wire.message import QuotaGroup
 
-    run_id, stop, manifests = os.urandom(4).hex(), Stop(), given["manifests"]
-    ladder = _ladder(given)
-    definitions = _definitions(given) if manifests else synthetic(f"bench/{run_id}", given["value_bytes"])
+    run_id, stop, manifests = os.urandom(4).hex(), Stop(), given.manifest.manifests
+    ladder = given.rates()
+    definitions = (
+        _definitions(given.manifest) if manifests else synthetic(f"bench/{run_id}", given.value_bytes)
+    )
     async with AsyncExitStack() as stack:
-        target = await open_target(stack, target_options, 0)
-        group, connections = QuotaGroup.CREATE, given["connections"]
+        target = await stack.enter_async_context(open_target(chosen, 0))
+        group, connections = QuotaGroup.CREATE, given.connections
         opening = open_lane(target, limits(group, 0), connections=connections, adapts=False)
         bench = LoadTest(await stack.enter_async_context(opening), stop)
-        show = _print_rung if given["output"] == "text" else None
+        show = _print_rung if given.output == "text" else None
         async with beside((stop_on_signals, stop)):
-            knee = await bench.climb(definitions, ladder, given["p99"] / 1000, show)
+            knee = await bench.climb(definitions, ladder, given.p99 / 1000, show)
             # Of a name in doubt only a synthetic one is certainly ours.
             ours, unknown = bench.created, bench.doubtful
             if not manifests:
                 ours, unknown = ours + unknown, []
             left = ours
-            if not given["keep"]:
-                qps = given["delete_qps"]
+            if not given.keep:
+                qps = given.delete_qps
                 qps = (knee or ladder[0][0]) if qps is None else qps
                 async with open_lane(target, limits(group, qps), connections=connections) as lane:
                     left = await remove(ours, lane)
@@ -171,18 +214,18 @@ async def _bench(target_options: o.TargetOptions, given: dict[str, Any]) -> dict
         "endpoint": target.endpoint,
         "region": target.region,
         "prefix": None if manifests else f"bench/{run_id}/",
-        "ladder": [{**rung.as_dict(), "kept_up": rung.kept_up(given["p99"] / 1000)} for rung in bench.rungs],
+        "ladder": [{**rung.as_dict(), "kept_up": rung.kept_up(given.p99 / 1000)} for rung in bench.rungs],
         "knee": knee,
         "deleted": len(ours) - len(left),
         "left": len(left) + len(unknown),
         "left_names": (left + unknown)[:NAMED],
         "stopped_by": stop.reason,
-        "exit_code": stop.exit_code if stop.requested else 1 if left + unknown and not given["keep"] else 0,
+        "exit_code": stop.exit_code if stop.requested else 1 if left + unknown and not given.keep else 0,
     }
 
 
-def _definitions(given: dict[str, Any]) -> Iterator[SecretDefinition]:
-    with o.open_manifests(given) as entries:
+def _definitions(given: ManifestArguments) -> Iterator[SecretDefinition]:
+    with open_manifests(given) as entries:
         for entry in entries:
             if isinstance(entry, InvalidLine):
                 raise UsageError(f"{entry.origin}: {'; '.join(entry.reasons)}")

@@ -7,13 +7,15 @@ import os
 import re
 import shlex
 import time
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import click
 
-from bulkseed.cli import options as o
+from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.options import ManifestArguments, open_manifests
+from bulkseed.cli.target import RequestArguments, TargetOptions
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.model import Credentials, InvalidLine, SecretDefinition, SecretValue
 from bulkseed.wire.message import Call
@@ -22,16 +24,31 @@ MASK = "****"
 EXAMPLE = Credentials("your-access-key-id", SecretValue("your-access-key-secret"))
 
 
+@dataclass(slots=True, frozen=True)
+class ExplainArguments:
+    """What ``bulkseed explain`` is told."""
+
+    manifest: ManifestArguments
+    line: Annotated[
+        int,
+        option(
+            "--line", type=click.IntRange(min=1), required=True, metavar="N", help="The definition's line."
+        ),
+    ]
+    request: RequestArguments
+    reveal: Annotated[
+        bool,
+        option(
+            "--reveal",
+            is_flag=True,
+            help=f"Use the value, and a security token, themselves instead of {MASK}, and print them.",
+        ),
+    ]
+
+
 @click.command()
-@o.manifest_arguments
-@click.option("--line", type=click.IntRange(min=1), required=True, metavar="N", help="The definition's line.")
-@o.request_options
-@click.option(
-    "--reveal",
-    is_flag=True,
-    help=f"Use the value, and a security token, themselves instead of {MASK}, and print them.",
-)
-def explain(**given: Any) -> int:
+@takes(ExplainArguments)
+def explain(given: ExplainArguments) -> int:
     """Show the request that creates the definition on line N of MANIFEST…, and how it is signed.
 
     Prints the canonical request, the string to sign and the signature, then a curl command and a snippet for
@@ -41,8 +58,8 @@ def explain(**given: Any) -> int:
     """
     from bulkseed.transport.endpoint import parse_endpoint
 
-    o.require_manifests(given["manifests"])
-    target = o.TargetOptions.of(given)
+    given.manifest.require()
+    target = given.request.chosen()
     if target.embedded:
         raise UsageError(
             "an embedded local KMS has no address before a run starts it: start `bulkseed serve` and give its"
@@ -54,7 +71,7 @@ def explain(**given: Any) -> int:
         credentials = Credentials.from_environment(os.environ)
     except CredentialsError:
         credentials = EXAMPLE
-    if not given["reveal"]:
+    if not given.reveal:
         masked = SecretValue(MASK)
         definition = replace(definition, data=masked)
         credentials = replace(credentials, security_token=credentials.security_token and masked)
@@ -62,18 +79,18 @@ def explain(**given: Any) -> int:
     return 0
 
 
-def _find(given: dict[str, Any]) -> SecretDefinition:
-    with o.open_manifests(given) as entries:
+def _find(given: ExplainArguments) -> SecretDefinition:
+    with open_manifests(given.manifest) as entries:
         for entry in entries:
-            if entry.origin.line != given["line"]:
+            if entry.origin.line != given.line:
                 continue
             if isinstance(entry, InvalidLine):
                 raise UsageError(f"{entry.origin} is no definition: {'; '.join(entry.reasons)}")
             return entry
-    raise UsageError(f"there is no definition on line {given['line']}")
+    raise UsageError(f"there is no definition on line {given.line}")
 
 
-def _explanation(definition: SecretDefinition, target: o.TargetOptions, credentials: Credentials) -> str:
+def _explanation(definition: SecretDefinition, target: TargetOptions, credentials: Credentials) -> str:
     from bulkseed.client.nonce import nonces
     from bulkseed.wire.actions import create_secret
     from bulkseed.wire.signing.layers import layers
@@ -110,7 +127,7 @@ _SDK_NAMES = {"DKMSInstanceId": "dkmsinstance_id"}
 _JSON = {"ExtendedConfig"}  # the SDK takes an object where the API takes its text
 
 
-def _sdk_snippet(call: Call, target: o.TargetOptions, *, temporary: bool) -> str:
+def _sdk_snippet(call: Call, target: TargetOptions, *, temporary: bool) -> str:
     parts = urlsplit(target.url)
     arguments = []
     for pair in f"{call.query}&{call.form}".split("&"):

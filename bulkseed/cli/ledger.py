@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import orjson
 
-from bulkseed.cli import options as o
+from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.options import LedgerArgument, OutputOption
+from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_counts, print_json
+from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row
 
@@ -21,7 +24,49 @@ if TYPE_CHECKING:
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
 
-_path = click.argument("path", metavar="LEDGER", type=click.Path())
+
+@dataclass(slots=True, frozen=True)
+class StatusArguments:
+    """What ``bulkseed ledger status`` is told."""
+
+    ledger: LedgerArgument
+    output: OutputOption
+
+
+@dataclass(slots=True, frozen=True)
+class RowsArguments:
+    """What ``bulkseed ledger rows`` is told."""
+
+    ledger: LedgerArgument
+    outcomes: Annotated[
+        tuple[str, ...],
+        option(
+            "--outcome",
+            multiple=True,
+            type=click.Choice([outcome.value for outcome in Outcome]),
+            help="Only these.",
+        ),
+    ]
+
+
+@dataclass(slots=True, frozen=True)
+class RejectsArguments:
+    """What ``bulkseed ledger rejects`` is told."""
+
+    ledger: LedgerArgument
+
+
+@dataclass(slots=True, frozen=True)
+class AuditArguments:
+    """What ``bulkseed ledger audit`` is told."""
+
+    ledger: LedgerArgument
+    online: Annotated[
+        bool,
+        option("--online", is_flag=True, help="Also look whether every settled row exists at the service."),
+    ]
+    target: TargetArguments
+    output: OutputOption
 
 
 @click.group()
@@ -30,21 +75,20 @@ def ledger() -> None:
 
 
 @ledger.command()
-@_path
-@o.output_option
-def status(path: str, output: str) -> int:
+@takes(StatusArguments)
+def status(given: StatusArguments) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
     from bulkseed.ledger import iso, read_ledger
     from bulkseed.ledger.rollbacks import rolled_back
 
-    with read_ledger(path) as opened:
+    with read_ledger(given.ledger) as opened:
         found, undone = opened.status(), rolled_back(opened)
     last = found.last_run
     total = sum(found.counts.values())
-    if output == "json":
+    if given.output == "json":
         print_json(
             {
-                "ledger": path,
+                "ledger": given.ledger,
                 "region": found.region,
                 "binding": found.binding,
                 "runs": found.runs,
@@ -83,23 +127,20 @@ def status(path: str, output: str) -> int:
 
 
 @ledger.command()
-@_path
-@click.option(
-    "--outcome", "outcomes", multiple=True, type=click.Choice([o.value for o in Outcome]), help="Only these."
-)
-def rows(path: str, outcomes: tuple[str, ...]) -> int:
+@takes(RowsArguments)
+def rows(given: RowsArguments) -> int:
     """Print the rows as JSON lines."""
     from bulkseed.ledger import read_ledger, row_as_dict
 
-    with read_ledger(path) as opened:
-        for row in opened.rows([Outcome(o) for o in outcomes] if outcomes else None):
+    with read_ledger(given.ledger) as opened:
+        for row in opened.rows([Outcome(o) for o in given.outcomes] or None):
             click.echo(orjson.dumps(row_as_dict(row)).decode())
     return 0
 
 
 @ledger.command()
-@_path
-def rejects(path: str) -> int:
+@takes(RejectsArguments)
+def rejects(given: RejectsArguments) -> int:
     """Print what is not settled as JSON lines, to repair and replay with ``apply --only``.
 
     Each line has name, code, message, hint, manifest and line; never a value.
@@ -107,7 +148,7 @@ def rejects(path: str) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.policy.advice import advise
 
-    with read_ledger(path) as opened:
+    with read_ledger(given.ledger) as opened:
         for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
             document = {
                 "secret_name": row.name,
@@ -123,11 +164,8 @@ def rejects(path: str) -> int:
 
 
 @ledger.command()
-@_path
-@click.option("--online", is_flag=True, help="Also look whether every settled row exists at the service.")
-@o.target_options
-@o.output_option
-def audit(**given: Any) -> int:
+@takes(AuditArguments)
+def audit(given: AuditArguments) -> int:
     """Prove that the ledger adds up.
 
     With --online every settled row is looked for at the service; what is missing or in its delete window
@@ -139,15 +177,12 @@ def audit(**given: Any) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit as audit_ledger
 
-    path, in_json = given["path"], given["output"] == "json"
+    path, in_json = given.ledger, given.output == "json"
     absent = _Absent(echo=not in_json)
     with read_ledger(path) as opened:
         findings = audit_ledger(opened)
-        if given["online"]:
-            import anyio
-
-            target_options = o.TargetOptions.of(given)
-            looked = anyio.run(_look, opened, target_options, absent, backend_options=o.loop_options())
+        if given.online:
+            looked = run_async(_look, opened, given.target.chosen(), absent)
             findings.append(absent.finding(looked))
     holds = all(finding.holds for finding in findings)
     if in_json:
@@ -185,15 +220,13 @@ class _Absent:
         return Finding("every settled row exists at the service", not reasons, detail)
 
 
-async def _look(opened: LedgerReader, target_options: o.TargetOptions, absent: _Absent) -> int:
-    from bulkseed.cli.session import open_target
+async def _look(opened: LedgerReader, chosen: TargetOptions, absent: _Absent) -> int:
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existence_audit import find_absent
     from bulkseed.ledger import require_target
     from bulkseed.model import SETTLED
 
-    async with AsyncExitStack() as stack:
-        target = await open_target(stack, target_options, 0)
-        require_target(opened, target, binding=target_options.binding)
-        service = await stack.enter_async_context(open_questioner(target))
-        return await find_absent(service, opened.rows(SETTLED), absent)
+    async with open_target(chosen, 0) as target:
+        require_target(opened, target, binding=chosen.binding)
+        async with open_questioner(target) as service:
+            return await find_absent(service, opened.rows(SETTLED), absent)

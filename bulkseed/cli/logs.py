@@ -9,6 +9,8 @@ from typing import TextIO
 
 import orjson
 
+from bulkseed.cli.options import LogArguments
+
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -36,15 +38,15 @@ def in_json() -> bool:
     return any(isinstance(h.formatter, _JsonFormatter) for h in logging.getLogger("bulkseed").handlers)
 
 
-def set_up_logging(level: str, format_name: str) -> None:
+def set_up_logging(given: LogArguments) -> None:
     """Send the logs of bulkseed (and of nothing else) to standard error."""
     handler = _StandardError()
     handler.setFormatter(
         _JsonFormatter()
-        if format_name == "json"
+        if given.log_format == "json"
         else logging.Formatter("%(levelname)s %(name)s: %(message)s")
     )
     logger = logging.getLogger("bulkseed")
     logger.handlers = [handler]
     logger.propagate = False
-    logger.setLevel(level.upper())
+    logger.setLevel(given.log_level.upper())

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from bulkseed.cli import options as o
+from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_table
+from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
-from bulkseed.model import InvalidLine, Outcome, UnreadValue
+from bulkseed.model import InvalidLine, Outcome
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
     from bulkseed.jobs.preflight import Preflight
@@ -29,14 +31,41 @@ CLOCK_WORTH_SAYING = 2.0
 """Seconds; a Date header is no finer than one."""
 
 
+@dataclass(slots=True, frozen=True)
+class PlanArguments:
+    """What there is to plan."""
+
+    manifest: o.ManifestArguments
+    ledger_path: o.LedgerOption
+    qps: o.CreateRate
+    target: TargetArguments
+    output: o.OutputOption
+    limit: int | None = None
+    only: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class _Arguments:
+    """What ``bulkseed plan`` is told."""
+
+    manifest: o.ManifestArguments
+    ledger_path: o.LedgerOption
+    qps: o.CreateRate
+    schema: Annotated[
+        bool,
+        option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else."),
+    ]
+    online: Annotated[
+        bool,
+        option("--online", is_flag=True, help="Also ask the service what exists and what room there is."),
+    ]
+    target: TargetArguments
+    output: o.OutputOption
+
+
 @click.command()
-@o.manifest_options
-@o.qps_option
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else.")
-@click.option("--online", is_flag=True, help="Also ask the service what exists and what room there is.")
-@o.target_options
-@o.output_option
-def plan(**given: Any) -> int:
+@takes(_Arguments)
+def plan(given: _Arguments) -> int:
     """Say what apply would do with MANIFEST…; create and write nothing.
 
     With --online the service is asked which of the names exist, how much room is left, whether the
@@ -45,14 +74,15 @@ def plan(**given: Any) -> int:
     Exit codes: 0 all is well, 1 a line is bad, room is missing or a key cannot be used, 2 usage, 3 the
     service does not answer or refuses, 4 the ledger cannot be read or belongs to another target.
     """
-    if given["schema"]:
+    if given.schema:
         from bulkseed.manifest.schema import definition_schema
 
         print_json(definition_schema())
         return 0
-    o.require_manifests(given["manifests"])
-    made = make_plan(given, online=given["online"])
-    print_plan(made, given["output"])
+    given.manifest.require()
+    what = PlanArguments(given.manifest, given.ledger_path, given.qps, given.target, given.output)
+    made = make_plan(what, online=given.online)
+    print_plan(made, given.output)
     return made.exit_code
 
 
@@ -116,7 +146,7 @@ class Plan:
         }
 
 
-def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
+def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     """Read the manifests, look each definition up in the ledger, and ask the service if that is wanted.
 
     Memory stays flat: what is invalid is printed as it is found, or `LISTED` of it are kept for the JSON.
@@ -125,27 +155,25 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
     from bulkseed.ledger.preview import Preview
     from bulkseed.manifest.selection import read_selection
 
-    target = o.TargetOptions.of(given)
-    made = Plan(o.ledger_path_for(given["manifests"], given["ledger_path"]), given["qps"])
-    limit = given.get("limit") or sys.maxsize
+    target = given.target.chosen()
+    made = Plan(o.ledger_path_for(given.manifest.manifests, given.ledger_path), given.qps)
+    limit = given.limit or sys.maxsize
     with ExitStack() as stack:
-        manifest = stack.enter_context(o.open_manifests(given))
-        entries = read_selection(given["only"]).of(manifest) if given.get("only") else manifest
+        manifest = stack.enter_context(o.open_manifests(given.manifest))
+        entries = read_selection(given.only).of(manifest) if given.only else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         if ledger is not None:
-            o.require_same_target(ledger, target)
+            require_same_target(ledger, target)
             o.require_applies(ledger)
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
             made.definitions += len(block)
             made.to_send += len(foreseen.to_send)
-            made.size += sum(
-                len(d.data.reveal().encode()) for d in foreseen.to_send if not isinstance(d.data, UnreadValue)
-            )
+            made.size += sum(len(d.data.reveal().encode()) for d in foreseen.to_send)
             made.settled += foreseen.settled
             made.invalid += len(foreseen.invalid)
-            if given["output"] == "json":
+            if given.output == "json":
                 made.listed += foreseen.invalid[: LISTED - len(made.listed)]
             else:
                 for line in foreseen.invalid:
@@ -153,20 +181,15 @@ def make_plan(given: Mapping[str, Any], *, online: bool = False) -> Plan:
             made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
             made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
         if online:
-            import anyio
-
-            made.online = anyio.run(_ask, target, made, preview, backend_options=o.loop_options())
+            made.online = run_async(_ask, target, made, preview)
     return made
 
 
-async def _ask(target_options: o.TargetOptions, made: Plan, preview: Preview) -> Preflight:
-    from bulkseed.cli.session import open_target
+async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight:
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.preflight import check
 
-    async with AsyncExitStack() as stack:
-        target = await open_target(stack, target_options, made.qps)
-        service = await stack.enter_async_context(open_questioner(target))
+    async with open_target(chosen, made.qps) as target, open_questioner(target) as service:
         return await check(service, sorted(made.keys), made.instances, preview, made.to_send)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import click
 import orjson
@@ -11,6 +12,8 @@ import orjson
 from bulkseed.humanize import duration, number
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.advice import MEANINGS
+
+R = TypeVar("R", bound=StrEnum)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -31,6 +34,15 @@ def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
     print_table(counts)
     terms = " + ".join(f"{counts[o]:,} {o.value}" for o in Outcome if counts.get(o)) or "0"
     click.echo(f"definitions: {total:,} = {terms}")
+
+
+def print_results(counts: Mapping[R, int], meanings: Mapping[R, str], what: str) -> None:
+    """Print how many of `what` had which result, in the order of `meanings`, and that they add up."""
+    found = {result: count for result in meanings if (count := counts.get(result, 0))}
+    for result, count in found.items():
+        click.echo(f"{f'{result.value}: {count:,}':<22} {meanings[result]}")
+    terms = " + ".join(f"{count:,} {result.value}" for result, count in found.items()) or "0"
+    click.echo(f"{what}: {sum(found.values()):,} = {terms}")
 
 
 def print_summary(summary: Summary) -> None:

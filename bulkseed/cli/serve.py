@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
-from bulkseed.cli import options as o
+from bulkseed.cli.arguments import options_of
 from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.options import LogArguments
+from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json
 
 
@@ -48,7 +49,7 @@ from bulkseed.cli.render import print_json
 )
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@o.log_options
+@options_of(LogArguments)
 def serve(log_level: str, log_format: str, **given: Any) -> int:
     """Run the local KMS until SIGTERM or Ctrl-C.
 
@@ -61,7 +62,7 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
     from bulkseed.service.shell.local import Ready
     from bulkseed.service.shell.local import serve as serve_until_told
 
-    set_up_logging(log_level, log_format)
+    set_up_logging(LogArguments(log_level, log_format))
     secret = os.environ.get("BULKSEED_SERVE_ACCESS_KEY_SECRET")
     options = ServiceOptions(
         **given,
@@ -72,5 +73,5 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
     def on_ready(ready: Ready) -> None:
         print_json(asdict(ready))
 
-    anyio.run(serve_until_told, options, on_ready, backend_options=o.loop_options())
+    run_async(serve_until_told, options, on_ready)
     return 0

@@ -1,13 +1,13 @@
-"""What commands that talk to a service share: the target, signals, and tasks beside the main one."""
+"""The harness of commands that run: target, ledger, signals, progress, metrics, and the end."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +15,99 @@ import anyio
 import anyio.lowlevel
 import click
 
-from bulkseed.cli.options import TargetOptions
+from bulkseed.cli import events
+from bulkseed.cli.options import WatchArguments
+from bulkseed.cli.progress import Work, watch
 from bulkseed.cli.render import print_json
+from bulkseed.cli.target import TargetOptions, open_target
+from bulkseed.cli.telemetry import prometheus, telemetry
+from bulkseed.engine.options import RunHooks
+from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError, UsageError
-from bulkseed.ledger import LedgerReader, Run
-from bulkseed.model import SignatureName, Target
+from bulkseed.errors import BulkseedError
+from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger
+from bulkseed.model import Summary, Target
 
 
-async def open_target(stack: AsyncExitStack, given: TargetOptions, create_qps: float) -> Target:
-    """Return the target that the options name; the embedded local KMS runs until `stack` is closed.
+@dataclass(slots=True, frozen=True)
+class Session:
+    """A command's run: its target and ledger are open, and machines can watch it."""
+
+    target: Target
+    ledger: Ledger
+    hooks: RunHooks
+    progress: str
+
+    @asynccontextmanager
+    async def watched(self, work: Work, *, counts: bool = False) -> AsyncIterator[None]:
+        """Heed signals and show progress while the body runs; `counts` as in `stop_on_signals`."""
+        async with beside(
+            (stop_on_signals, self.hooks.stop, counts),
+            (watch, self.progress, work),
+            (events.watch_service, self.hooks.stats),
+        ):
+            yield
+
+
+@asynccontextmanager
+async def open_session(
+    command: str, given: WatchArguments, chosen: TargetOptions, path: Path, qps: float, *, create: bool = True
+) -> AsyncIterator[Session]:
+    """Open the target and the ledger that a command needs.
+
+    Args:
+        command: its name.
+        given: how it is watched.
+        chosen: the target.
+        path: the ledger.
+        qps: the ceiling of its sends a second; of creates, if the local KMS is embedded. 0 for none.
+        create: whether a ledger that does not exist is made.
 
     Raises:
-        CredentialsError: there are none.
-        UsageError: the endpoint makes no sense, or values would travel to the public service in plaintext.
+        BulkseedError: one of them cannot be opened.
     """
-    signature: SignatureName = "rpc1" if given.signature == "rpc1" else "acs3"
-    if given.embedded:
-        from bulkseed.service.options import ServiceOptions
-        from bulkseed.service.shell.local import local_service
+    stats = Stats()
+    async with AsyncExitStack() as stack:
+        target = await stack.enter_async_context(open_target(chosen, 0 if command == "verify" else qps))
+        ledger = stack.enter_context(open_ledger(path, target, binding=chosen.binding, create=create))
+        stack.enter_context(report_if_it_fails(ledger, given.output))
+        stack.enter_context(prometheus(stats, given.metrics_port))
+        spans = stack.enter_context(telemetry(stats, command, given.otel))
+        events.tell("run.started", command=command, ledger=str(path), endpoint=target.endpoint, qps=qps)
+        hooks = RunHooks(None, [*events.attempt_tellers(), *spans], stats, Stop())
+        yield Session(target, ledger, hooks, given.progress)
 
-        service = ServiceOptions(data_dir=Path(given.data_dir), region=given.region, create_qps=create_qps)
-        local = await stack.enter_async_context(local_service(service))
-        return Target(local.endpoint, local.region, local.credentials, signature)
-    from bulkseed.client.credentials import find_credentials
-    from bulkseed.transport.endpoint import is_public, parse_endpoint
 
-    where = parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
-    if where.tls is None and is_public(given.url):
-        raise UsageError(f"{given.url} would carry values in plaintext: use https")
-    credentials = find_credentials(os.environ, given.profile)
-    return Target(given.url, given.region, credentials, signature, given.ca_file)
+def conclude(
+    run: Summary,
+    results: Mapping[Any, int],
+    output: str,
+    document: Callable[[], Mapping[str, Any]],
+    show: Callable[[], None],
+) -> None:
+    """Log a run's end and print its summary: the JSON `document`, or what `show` prints."""
+    events.tell_end(run, results)
+    if output == "json":
+        print_json(document())
+    else:
+        show()
+
+
+def say_what_next(run: Summary, again: str, unsettled: str | None = None) -> None:
+    """Say on standard error how to go on after a run that did not end well.
+
+    `again`: the command that resumes it. `unsettled`: what to do about definitions that are not settled.
+    """
+    if run.exit_code == 130:
+        click.echo(f"interrupted; to resume: {again}", err=True)
+    elif run.stopped_by is not None:
+        click.echo(f"stopped early: {run.stopped_by}\nto resume: {again}", err=True)
+    elif run.exit_code == 1 and unsettled is not None:
+        click.echo(unsettled, err=True)
 
 
 @contextmanager
-def on_record(ledger: LedgerReader, output: str) -> Iterator[None]:
+def report_if_it_fails(ledger: LedgerReader, output: str) -> Iterator[None]:
     """When the run inside ends by an exception, print its summary, or what is on record of it.
 
     The summary goes to standard output if the ledger has it: it was written, and so it is true. Else one line
@@ -108,11 +166,14 @@ async def beside(*tasks: tuple[Any, ...]) -> AsyncIterator[None]:
 
 
 async def stop_on_signals(stop: Stop, counts: bool = False) -> None:
-    """Ask the run to stop at the first SIGINT or SIGTERM; end it at the second.
+    """Ask the run to stop at the first SIGINT, SIGTERM or SIGHUP; end it at the second.
 
     `counts`: a run that is asked to stop reads what is left of its manifests, to count it.
     """
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        heeded.append(signal.SIGHUP)
+    with anyio.open_signal_receiver(*heeded) as signals:
         async for number in signals:
             name = signal.Signals(number).name
             # Not by `click.echo`, which goes round a progress bar: that would overwrite it.

@@ -7,17 +7,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-from bulkseed.errors import BulkseedError
-
-
-class OutputError(BulkseedError):
-    """Standard output takes nothing more."""
-
-
-class ReaderGoneError(OutputError):
-    """Whoever read standard output has closed it."""
-
-    exit_code = 141  # what shells show when SIGPIPE ends a program, as it does git, kubectl and GNU's tools
+from bulkseed.errors import OutputError, ReaderGoneError
 
 
 def prepare() -> None:

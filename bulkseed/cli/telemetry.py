@@ -1,6 +1,6 @@
 """A run's counters for machines that watch: Prometheus on a loopback port, OpenTelemetry by its environment.
 
-`NUMBERS` is the table of names. Both are optional extras, imported when asked for.
+`METRICS` is the table of names. Both are optional extras, imported when asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
 
 
-class Number(NamedTuple):
+class MetricSpec(NamedTuple):
     """A counter or gauge: what it means and where it is read. One reading for each value of `label`."""
 
     meaning: str
@@ -26,17 +26,17 @@ class Number(NamedTuple):
     gauge: bool = False
 
 
-NUMBERS: dict[str, Number] = {
-    "bulkseed_definitions": Number(
+METRICS: dict[str, MetricSpec] = {
+    "bulkseed_definitions": MetricSpec(
         "definitions that have their outcome, by outcome",
         lambda stats: {outcome.value: count for outcome, count in stats.outcomes.items()},
         label="outcome",
     ),
-    "bulkseed_read": Number("manifest entries read", lambda stats: {"": stats.read}),
-    "bulkseed_attempts": Number("requests sent", lambda stats: {"": stats.attempts}),
-    "bulkseed_throttled": Number("requests refused for their rate", lambda stats: {"": stats.throttled}),
-    "bulkseed_retried": Number("requests that repeat one", lambda stats: {"": stats.retried}),
-    "bulkseed_waiting": Number(
+    "bulkseed_read": MetricSpec("manifest entries read", lambda stats: {"": stats.read}),
+    "bulkseed_attempts": MetricSpec("requests sent", lambda stats: {"": stats.attempts}),
+    "bulkseed_throttled": MetricSpec("requests refused for their rate", lambda stats: {"": stats.throttled}),
+    "bulkseed_retried": MetricSpec("requests that repeat one", lambda stats: {"": stats.retried}),
+    "bulkseed_waiting": MetricSpec(
         "1 while nothing gets through and the run waits for the service",
         lambda stats: {"": float(stats.waiting_for_service)},
         gauge=True,
@@ -70,11 +70,11 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
 
     class Counters(Collector):
         def collect(self) -> Iterable[Metric]:
-            for name, number in NUMBERS.items():
-                labels = [number.label] if number.label else []
-                kind = GaugeMetricFamily if number.gauge else CounterMetricFamily
-                family = kind(name, number.meaning, labels=labels)
-                for value, reading in number.read(stats).items():
+            for name, metric in METRICS.items():
+                labels = [metric.label] if metric.label else []
+                kind = GaugeMetricFamily if metric.gauge else CounterMetricFamily
+                family = kind(name, metric.meaning, labels=labels)
+                for value, reading in metric.read(stats).items():
                     family.add_metric([value] if labels else [], reading)
                 yield family
             latency = HistogramMetricFamily(LATENCY, "time from a request's write to its reply")
@@ -125,9 +125,9 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
     traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
     meter = meters.get_meter("bulkseed")
-    for name, number in NUMBERS.items():
-        make = meter.create_observable_gauge if number.gauge else meter.create_observable_counter
-        make(name.replace("_", ".", 1), [_observe(stats, number)], description=number.meaning)
+    for name, metric in METRICS.items():
+        make = meter.create_observable_gauge if metric.gauge else meter.create_observable_counter
+        make(name.replace("_", ".", 1), [_observe(stats, metric)], description=metric.meaning)
     tracer = traces.get_tracer("bulkseed")
 
     def on_attempt(attempt: AttemptRecord) -> None:
@@ -144,19 +144,19 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
         span.end(started + int(attempt.latency * 1e9))
 
     try:
-        with tracer.start_as_current_span(f"bulkseed.{command}"):
+        with tracer.start_as_current_span(f"bulkseed.{command}", record_exception=False):
             yield [on_attempt]
     finally:
         traces.shutdown()
         meters.shutdown()
 
 
-def _observe(stats: Stats, number: Number) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _observe(stats: Stats, metric: MetricSpec) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
         from opentelemetry.metrics import Observation
 
-        for value, reading in number.read(stats).items():
-            attributes: dict[str, Any] = {f"bulkseed.{number.label}": value} if number.label else {}
+        for value, reading in metric.read(stats).items():
+            attributes: dict[str, Any] = {f"bulkseed.{metric.label}": value} if metric.label else {}
             yield Observation(reading, attributes)
 
     return observe

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulkseed.manifest.formats.exact_json import decode
+import orjson
+
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import is_unicode
 
@@ -47,7 +48,10 @@ class Wanted(NamedTuple):
 def resolve(spec: object, data_type: str | None, folder: Path) -> Wanted:
     """Return the value that `spec`, an object or its JSON text, asks for; paths are relative to `folder`."""
     if isinstance(spec, str):
-        spec = decode(spec)
+        try:
+            spec = orjson.loads(spec)
+        except orjson.JSONDecodeError:
+            spec = None
     if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= SOURCES.keys():
         return Wanted(problem="must be an object with one of generate, env or file")
     [(source, wish)] = spec.items()

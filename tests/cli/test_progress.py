@@ -26,6 +26,7 @@ from support.stub_kms import StubKms
 from support.world import Trouble, World
 
 from bulkseed.cli.logs import set_up_logging
+from bulkseed.cli.options import LogArguments
 from bulkseed.cli.progress import Work, watch
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -287,7 +288,7 @@ def test_a_name_that_is_taken_is_a_problem_only_if_it_fails(
 
 def test_logs_go_to_what_standard_error_is_by_then() -> None:
     """A bar prints them above itself: it takes the place of standard error after logging was set up."""
-    set_up_logging("warning", "text")
+    set_up_logging(LogArguments("warning", "text"))
     with contextlib.redirect_stderr(io.StringIO()) as screen:
         logging.getLogger("bulkseed.x").warning("seen")
     assert screen.getvalue() == "WARNING bulkseed.x: seen\n"

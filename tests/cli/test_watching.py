@@ -17,7 +17,7 @@ from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, s
 from support.stub_kms import StubKms
 
 from bulkseed.cli.events import EVENTS
-from bulkseed.cli.telemetry import LATENCY, NUMBERS
+from bulkseed.cli.telemetry import LATENCY, METRICS
 
 CANARY = "canary-value-4711"
 
@@ -78,7 +78,7 @@ def test_prometheus_sees_the_run_on_loopback(tmp_path: Path) -> None:
             run.terminate()
             run.communicate(timeout=20)
     families = {family.name: family for family in text_string_to_metric_families(page)}
-    assert set(families) == {*NUMBERS, LATENCY}
+    assert set(families) == {*METRICS, LATENCY}
     created = {s.labels["outcome"]: s.value for s in families["bulkseed_definitions"].samples}["created"]
     assert created >= 9
     assert CANARY not in page
@@ -144,5 +144,5 @@ def test_opentelemetry_gets_spans_and_metrics(tmp_path: Path) -> None:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    assert {name.replace("_", ".", 1) for name in NUMBERS} <= names
+    assert {name.replace("_", ".", 1) for name in METRICS} <= names
     assert not [b for bodies in collector.bodies.values() for b in bodies if CANARY.encode() in b]

@@ -17,7 +17,7 @@ import click
 
 from bulkseed.cli.app import COMMANDS, app
 from bulkseed.cli.events import EVENTS
-from bulkseed.cli.telemetry import LATENCY, NUMBERS
+from bulkseed.cli.telemetry import LATENCY, METRICS
 from bulkseed.ledger.sqlite.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 
@@ -73,7 +73,7 @@ def watching() -> str:
     ]
     numbers = [
         f"| `{name}{'' if number.gauge else '_total'}` | {number.meaning} |"
-        for name, number in NUMBERS.items()
+        for name, number in METRICS.items()
     ]
     numbers.append(f"| `{LATENCY}` | time from a request's write to its reply (histogram) |")
     tables = [

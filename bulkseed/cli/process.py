@@ -1,0 +1,36 @@
+"""The process as a whole: its garbage collector, its event loop and its standard streams."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import TypeVar, TypeVarTuple
+
+from bulkseed.cli.streams import prepare as prepare_streams
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+GC_THRESHOLD = 20_000
+"""Objects made before a look for cycles. Modules and blocks of definitions live: looking costs a run 3 %."""
+
+
+def prepare() -> None:
+    """Set up the process, before anything is printed or opened."""
+    gc.set_threshold(GC_THRESHOLD)
+    prepare_streams()
+
+
+def freeze() -> None:
+    """Spare the collector what exists by now: it lives as long as the run."""
+    gc.freeze()
+
+
+def run_async(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:
+    """Run a coroutine function to its end; on uvloop if the `fast` extra is installed."""
+    import anyio
+
+    use_uvloop = find_spec("uvloop") is not None and not os.environ.get("BULKSEED_NO_UVLOOP")
+    return anyio.run(function, *arguments, backend_options={"use_uvloop": use_uvloop})
