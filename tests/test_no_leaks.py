@@ -98,7 +98,7 @@ messes = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messes)
 def test_no_value_leaves_a_run(mess: Mess) -> None:
     """Replies echo the value in every field and header; errors strike anywhere; it is nowhere to be found."""

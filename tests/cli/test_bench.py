@@ -155,7 +155,7 @@ def test_interrupted_it_cleans_up(tmp_path: Path) -> None:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=120)
     assert "50 of 50 created" in first
     assert process.returncode == 130, errors
     assert "deleted, 0 left" in rest

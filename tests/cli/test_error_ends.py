@@ -30,7 +30,7 @@ def interrupt_twice(process: subprocess.Popen[str]) -> tuple[str, str]:
         assert line, said
         said += line
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, said + errors
     return output, said + errors
 
@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_a_line_that_adds_up(tmp_path: Path) -> None:
             env=environment(PYTHONDONTWRITEBYTECODE="1"),  # or the limit cuts the caches of modules
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
             preexec_fn=limit_files(200),
         )
@@ -160,7 +160,7 @@ def test_an_error_before_the_run_says_nothing_of_an_earlier_one(tmp_path: Path) 
         call = ["apply", manifest, "--endpoint", stub.endpoint, "--qps", 0]
         assert bulkseed(*call, cwd=tmp_path).returncode == 0
         taken = start(*call, "--metrics-port", stub.endpoint.rpartition(":")[2], cwd=tmp_path)
-        output, errors = taken.communicate(timeout=20)
+        output, errors = taken.communicate(timeout=120)
     assert taken.returncode not in {0, 130}
     assert "on record" not in errors
     assert "definitions" not in output

@@ -123,7 +123,7 @@ def test_130_interrupted_and_resumable(number: signal.Signals, tmp_path: Path) -
         while len(stub.arrivals) < 5:
             assert run.poll() is None
         run.send_signal(number)
-        stdout, stderr = run.communicate(timeout=20)
+        stdout, stderr = run.communicate(timeout=120)
         assert run.returncode == 130, stderr
         assert "finishing what is in flight, counting what is left; again to stop now" in stderr
         assert "to resume: bulkseed apply" in stderr

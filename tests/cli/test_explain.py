@@ -78,7 +78,7 @@ def test_a_security_token_is_masked_and_works_when_revealed(tmp_path: Path, sign
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=30,
+                timeout=120,
             )
             assert "RequestId" in sent.stdout, sent.stderr
         assert (stub.secrets, stub.problems) == ({"app/db": VALUE.encode()}, [])

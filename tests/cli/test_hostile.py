@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -188,7 +187,6 @@ async def over_tls(
 async def test_a_wrong_certificate_is_one_error(trusted: bool, proxied: bool, tmp_path: Path) -> None:
     """The run stops at once, says what is wrong, and no request was sent."""
     authority = Authority(tmp_path)
-    began = time.monotonic()
     async with over_tls(authority, proxied=proxied, wrong=trusted) as (server, options, env):
         options += ["--ca-file", str(authority.ca_file)] if trusted else []
         call = ["apply", manifest_of(tmp_path, 40), *options, "--progress", "none"]
@@ -201,7 +199,6 @@ async def test_a_wrong_certificate_is_one_error(trusted: bool, proxied: bool, tm
     assert "attempts: 0" in stdout
     assert server.connections <= 20
     assert server.requests == []
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])

@@ -53,7 +53,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path: Path, kind: str, k
             env=environment(PYTHONDONTWRITEBYTECODE="1"),  # or the limit cuts the caches of modules
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
             preexec_fn=small.limit,
         )
@@ -140,7 +140,7 @@ def test_two_processes_on_one_ledger(tmp_path: Path) -> None:
         while not Path(f"{tmp_path / 'm.ledger.db'}-wal").exists():
             assert first.poll() is None
         second = bulkseed(*command, cwd=tmp_path)
-        output, errors = first.communicate(timeout=30)
+        output, errors = first.communicate(timeout=120)
     assert second.returncode == 4
     assert f"process {first.pid} on " in second.stderr
     assert first.returncode == 0, errors

@@ -261,12 +261,13 @@ async def test_questions_keep_to_the_quota_of_management() -> None:
         times.append(time.monotonic())
 
     async with local_service(options, hook=note) as target, open_questioner(target) as service:
+        began = time.monotonic()
         describe = question(describe_key.GROUP, describe_key.Request, describe_key.Reply.read)
         asked = [service.ask(describe, describe_key.Request("no-such-key")) for _ in range(60)]
         assert all(isinstance(answer, Fault) for answer in await asyncio.gather(*asked))
     assert len(times) == 60
     # The sender keeps to it exactly, as the pacer's tests see; a busy server notes arrivals late.
-    assert all(later - sooner > 0.9 for sooner, later in zip(times, times[40:], strict=False))
+    assert all(arrived - began > 0.95 for arrived in times[40:])
 
 
 async def _create(target: Target, count: int) -> None:

@@ -73,7 +73,7 @@ def on_terminal(
                 run.send_signal(signal.SIGINT)
         except OSError:  # the other end is closed: the command has ended
             break
-    stdout, _ = run.communicate(timeout=20)
+    stdout, _ = run.communicate(timeout=120)
     os.close(ours)
     assert run.returncode == code
     return stdout, got.decode()

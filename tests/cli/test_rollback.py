@@ -6,13 +6,12 @@ import json
 import shutil
 import signal
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import bulkseed, environment, simple, start, write_manifest
+from support.command import bulkseed, environment, read_until, simple, start, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
 ROOT = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
@@ -122,12 +121,11 @@ def test_a_rollback_goes_on_where_it_was_ended(number: signal.Signals, tmp_path:
     where = ["--endpoint", endpoint]
     assert run("apply", manifest, *where, "--qps", 0, cwd=tmp_path)[0] == 0
     call = ["rollback", "m.ledger.db", *where, "--yes"]
-    process = start(*call, "--qps", "20", cwd=tmp_path, env=ROOT)
-    while sum(held(tmp_path).values()) < 15:
-        assert process.poll() is None
-        time.sleep(0.05)  # another process's work is looked at from outside
+    process = start(*call, "--qps", "20", "--log-level", "debug", cwd=tmp_path, env=ROOT)
+    for _ in range(15):
+        read_until(process, "secret.deleted")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=120)
     deleted = sum(held(tmp_path).values())
     assert deleted < 60
     if number is signal.SIGINT:

@@ -112,7 +112,7 @@ def test_a_verify_goes_on_where_it_was_ended(number: signal.Signals, tmp_path: P
         while len(stub.arrivals) < 30:
             assert run.poll() is None
         run.send_signal(number)
-        stdout, stderr = run.communicate(timeout=20)
+        stdout, stderr = run.communicate(timeout=120)
         read = list(stub.arrivals)
         if number is signal.SIGINT:
             assert (run.returncode, "--resume" in stderr) == (130, True)

@@ -54,7 +54,7 @@ def test_a_whole_job(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     service = start(
         "serve", "--data-dir", "kms", "--faults", "faults.json", "--create-qps", "20", cwd=tmp_path, env=env
     )
-    request.addfinalizer(lambda: service.communicate(timeout=20))
+    request.addfinalizer(lambda: service.communicate(timeout=120))
     request.addfinalizer(service.terminate)
     assert service.stdout is not None
     here = Terminal(tmp_path, json.loads(service.stdout.readline())["endpoint"])
@@ -83,7 +83,7 @@ def interrupted(here: Terminal) -> None:
     while attempts < 8:
         attempts += "attempt" in run.stderr.readline()
     run.send_signal(signal.SIGINT)
-    stdout, stderr = run.communicate(timeout=30)
+    stdout, stderr = run.communicate(timeout=120)
     assert run.returncode == 130
     assert "to resume: bulkseed apply m.jsonl" in stderr
     counts = dict(re.findall(r"^(created|adopted|invalid|pending): +(\d+) ", stdout, re.MULTILINE))

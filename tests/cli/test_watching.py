@@ -72,11 +72,11 @@ def test_prometheus_sees_the_run_on_loopback(tmp_path: Path) -> None:
         try:
             while len(stub.arrivals) < 10:
                 assert run.poll() is None, run.communicate()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as reply:
                 page = reply.read().decode()
         finally:
             run.terminate()
-            run.communicate(timeout=20)
+            run.communicate(timeout=120)
     families = {family.name: family for family in text_string_to_metric_families(page)}
     assert set(families) == {*METRICS, LATENCY}
     created = {s.labels["outcome"]: s.value for s in families["bulkseed_definitions"].samples}["created"]

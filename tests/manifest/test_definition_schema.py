@@ -187,7 +187,7 @@ def test_both_refuse(definition: object) -> None:
 
 
 @given(parameters)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_schema_takes_what_the_reader_takes(definition: Parameters) -> None:
     """Generated definitions, in the API's texts and with their JSON as objects, are good for both."""
     objects = {

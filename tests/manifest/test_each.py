@@ -61,7 +61,7 @@ def reasons(folder: Path, template: object, rows: str = TENANTS) -> list[str]:
 
 
 @given(definitions=st.lists(parameters, min_size=1, max_size=4), in_table=st.integers(0, 2**13 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_a_template_and_its_table_say_comes_out(definitions: list[Parameters], in_table: int) -> None:
     """Whichever parameters are columns and which are written out, the definitions are the same."""
     for definition in definitions:
@@ -80,7 +80,7 @@ cells = st.text("ab{}\"',é€😀 \n", min_size=1, max_size=8)
     parts=st.lists(st.sampled_from([0, 1, 2]) | cells, min_size=1, max_size=6),
     row=st.tuples(cells, cells, cells),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_columns_are_filled_wherever_a_text_is(parts: list[int | str], row: tuple[str, str, str]) -> None:
     """In a text, in an object and in a list; what a cell has in braces is not looked at again."""
     columns = ["a", "b b", "ü.1"]
@@ -307,7 +307,7 @@ def test_a_selection_finds_what_a_template_and_a_row_have_made(tmp_path: Path) -
     ),
     in_table=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_damage_makes_a_value_readable(wounds: list[tuple[int, int, str]], in_table: bool) -> None:
     """Whatever is cut out of a template or its table, nothing but known errors, and no value in any word."""
     template = json.dumps(

@@ -109,7 +109,7 @@ def test_bytes_that_are_no_text_are_told(bad: bytes) -> None:
 
 
 @given(places=st.sets(st.integers(0, 30)), size=st.integers(5, 500))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_bad_lines_in_any_places_leave_the_good_ones(places: set[int], size: int) -> None:
     """In every format all good definitions come out, and each bad one is told at its place."""
     good = list(numbered(31))

@@ -71,7 +71,7 @@ def words_about(entries: list[ManifestEntry]) -> str:
 
 @pytest.mark.parametrize("way", WRITERS)
 @given(wounds=damages, size=st.integers(20, 2000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_damage_makes_a_value_readable(way: str, wounds: list[tuple[int, int, str]], size: int) -> None:
     """Whatever is cut out of a manifest or put into it, nothing is raised and no reason holds a value."""
     format_name, write = WRITERS[way]

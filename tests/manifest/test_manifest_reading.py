@@ -61,7 +61,7 @@ def test_entries_are_taken_one_by_one(tmp_path: Path) -> None:
 
 
 @given(st.text("\n\n\n {x#\t\r\x0b\x0c\x1cé", max_size=40), st.integers(1, 9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_entries_are_counted_as_they_are_read(text: str, size: int) -> None:
     """Wherever the blocks are cut: blank lines and comments do not count, bad lines do."""
     data = text.encode()

@@ -24,7 +24,7 @@ from bulkseed.manifest import open_manifest
 
 @pytest.mark.parametrize("way", WRITERS)
 @given(definitions=st.lists(parameters, min_size=1, max_size=6), size=st.integers(3, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_format_round_trips(way: str, definitions: list[Parameters], size: int) -> None:
     """Whatever the format, and wherever its blocks are cut, the definitions come back in order."""
     format_name, write = WRITERS[way]
@@ -37,7 +37,7 @@ def test_every_format_round_trips(way: str, definitions: list[Parameters], size:
 @pytest.mark.parametrize("compression", COMPRESSORS)
 @pytest.mark.parametrize("way", WRITERS)
 @given(definitions=st.lists(parameters, min_size=1, max_size=3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_compression_round_trips(compression: str, way: str, definitions: list[Parameters]) -> None:
     """Behind any suffix there may be a compression, and a byte order mark at the start."""
     format_name, write = WRITERS[way]
@@ -61,7 +61,7 @@ json_values = st.recursive(
 @given(
     value=st.lists(json_values, max_size=4) | st.dictionaries(st.text(max_size=10), json_values, max_size=4)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_structured_value_goes_as_compact_json(way: str, value: object) -> None:
     """An object or an array as SecretData is sent as compact JSON that means the same, types included."""
     format_name, write = WRITERS[way]
@@ -72,7 +72,7 @@ def test_a_structured_value_goes_as_compact_json(way: str, value: object) -> Non
 
 
 @given(value=values)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_yaml_agrees_with_pyyaml_about_texts(value: str) -> None:
     """A quoted text means in a manifest what it means to a whole-file YAML parser, in every style."""
     for way in ("yaml list", "yaml documents"):

@@ -62,7 +62,7 @@ literal = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="+
 
 
 @given(lengths, named)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_generated_value_is_as_asked(length: int, sets: list[str]) -> None:
     """It has the length, only characters of the sets that are named, and at least one of each."""
     text = given_by({"generate": {"length": length, "charset": "+".join(sets)}})
@@ -72,7 +72,7 @@ def test_a_generated_value_is_as_asked(length: int, sets: list[str]) -> None:
 
 
 @given(lengths, literal)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_charset_may_be_the_characters_themselves(length: int, characters: str) -> None:
     """Characters that are written down, each once, are the ones that occur."""
     charset = "".join(dict.fromkeys(characters))
@@ -244,7 +244,7 @@ hidden = st.sampled_from([CANARY, f"{CANARY}\0", f"/{CANARY}", f"{CANARY}\ud800"
         max_leaves=4,
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_reason_holds_what_was_asked_for(spec: Any) -> None:
     """Whatever stands in the place of a source, nothing is raised and nothing of it is said."""
     for text in (

@@ -102,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("numbers")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(script=runs)
 def test_every_number_is_what_counting_gives(folder: Path, script: Script) -> None:
     """Outcomes, answers, paces, percentiles and bins agree with a model that knows no SQL."""
@@ -133,7 +133,7 @@ def test_every_number_is_what_counting_gives(folder: Path, script: Script) -> No
     assert {f.lane for f in numbers.latencies} == {s.lane for s in sent if s.status is not None}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(script=runs)
 def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: Path, script: Script) -> None:
     """Each slot has what was sent in it; there are few; none shows more a second than the fullest second."""
@@ -165,7 +165,7 @@ def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: 
     assert timeline.smooth == (accepted and not retries)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(script=runs)
 def test_every_unsettled_definition_is_in_one_group(folder: Path, script: Script) -> None:
     """Groups of failures add up to what is not settled, and their examples are true."""

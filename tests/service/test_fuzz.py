@@ -101,7 +101,7 @@ def desk() -> Desk:
 
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
 @pytest.mark.parametrize("action", sorted(ACTIONS))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_parameters(action: str, signature: str, data: st.DataObject) -> None:
     """Good or bad, the service answers; what is bad is a client error that repeats no value."""
@@ -134,7 +134,7 @@ CODES = {
 printable = st.text(string.printable + "é\udcff", max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", ""]) | printable,
     path=st.sampled_from(["/", "", "//"]) | printable,

@@ -124,6 +124,6 @@ def test_sigterm_ends_the_service_cleanly(tmp_path: Path) -> None:
     """Exit 0, nothing on standard error, and the write-ahead log is folded in."""
     with served(tmp_path) as (_, process):
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, b"")
     assert {path.name for path in tmp_path.iterdir()} == {"kms.db", "master.key"}

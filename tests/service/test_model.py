@@ -268,4 +268,4 @@ def move(stages: dict[str, str], stage: str, version: str) -> None:
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestModel.settings = settings(max_examples=40, stateful_step_count=40)

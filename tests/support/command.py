@@ -12,7 +12,7 @@ from typing import Any
 
 BULKSEED = Path(sys.executable).with_name("bulkseed")
 KEY_ID, KEY_SECRET = "fake-access-key-id", "fake-access-key-secret"
-TIMEOUT = 60.0
+TIMEOUT = 120.0  # against a hang; no test depends on how fast a machine is
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -55,6 +55,15 @@ def start(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a running command says on standard error up to a line with `text`, and return that line."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return line
+    raise AssertionError(f"the command ended without saying {text!r}")
 
 
 def write_manifest(path: Path, definitions: Iterable[Mapping[str, Any] | str]) -> Path:

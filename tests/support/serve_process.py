@@ -30,4 +30,4 @@ def served(data_dir: Path, *flags: str) -> Iterator[tuple[Target, subprocess.Pop
         yield Target(ready["endpoint"], ready["region"], Credentials(ready["access_key_id"], SECRET)), process
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)

@@ -60,7 +60,7 @@ def served(
         yield json.loads(process.stdout.readline())["endpoint"]
     finally:
         process.send_signal(end_with)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def held(data_dir: Path) -> dict[str, str]:

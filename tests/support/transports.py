@@ -27,6 +27,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
 }
 HEADERS = {"host": "kms.example", "x-acs-action": "CreateSecret"}
+HANG = 60.0  # seconds; far beyond every timeout that a test sets
 REQUEST = Request("POST", "A=%3A%2A%2F%7E", HEADERS, b"SecretData=v")
 
 
@@ -52,7 +53,8 @@ class Sender:
             writes += 1
             on_write()
 
-        answer = await self._transport.send(request, count)
+        async with asyncio.timeout(HANG):
+            answer = await self._transport.send(request, count)
         self.writes += writes
         if isinstance(answer, NoReply):
             assert answer.maybe_applied == bool(writes)

@@ -313,7 +313,7 @@ def test_base64_is_asked_of_manifests_only(data: str) -> None:
 
 
 @given(parameters)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_generated_definitions_are_good(definition: Parameters) -> None:
     """The definitions of other tests keep the rules."""
     assert definition_problems(definition) == []
@@ -339,7 +339,7 @@ words = (
 
 
 @given(st.dictionaries(st.sampled_from(limits.PARAMETERS), words))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_nothing_is_raised_and_nothing_is_repeated(any_texts: Parameters) -> None:
     """Whatever the texts are there is an answer, and it does not hold any of them."""
     assert "Canary" not in str(definition_problems(any_texts))
