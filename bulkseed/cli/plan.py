@@ -18,7 +18,7 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_table
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
-from bulkseed.model import InvalidLine, Outcome
+from bulkseed.model import InvalidLine, Outcome, UnreadValue
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
     from bulkseed.jobs.preflight import Preflight
@@ -170,7 +170,9 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             foreseen = preview.look(block)
             made.definitions += len(block)
             made.to_send += len(foreseen.to_send)
-            made.size += sum(len(d.data.reveal().encode()) for d in foreseen.to_send)
+            made.size += sum(
+                len(d.data.reveal().encode()) for d in foreseen.to_send if not isinstance(d.data, UnreadValue)
+            )
             made.settled += foreseen.settled
             made.invalid += len(foreseen.invalid)
             if given.output == "json":

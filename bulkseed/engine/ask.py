@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bulkseed.client.operations import Operation
 from bulkseed.client.service_time import ServiceTime
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.driver import Driver
+from bulkseed.engine.driver import Driver, requests
 from bulkseed.engine.lane import Lane, open_lane
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stats import Stats
@@ -57,7 +57,7 @@ class Questioner:
         """
         clock = self._lane.clock
         retry = RetryState(self._retry, None, clock.time, self._outage.working_time, self._lane.rng)
-        driver = Driver(self._client, self._outage, self._stop, {_ASK: operation})
+        driver = Driver(requests(self._client, {_ASK: operation}), self._outage, self._stop)
         answer: A | Fault | None = await driver.drive(WorkItem(item), _ask(retry), retry)
         if answer is None:
             raise ServiceError(self._stop.reason or "stopped")

@@ -18,8 +18,16 @@ from bulkseed.policy.steps import LedgerStep, Procedure, Step, Wait
 
 T = TypeVar("T")
 
+MakeRequest = Callable[[Step[Any], WorkItem[Any]], Awaitable[object]]
+"""Makes a step's request for an item, once; None: the run is stopping, and nothing was sent."""
+
 OnDisk = Callable[[WorkItem[Any], LedgerStep], Awaitable[object]]
 """Puts what a procedure asks for on disk."""
+
+
+def requests(client: Client, operations: Mapping[Step[Any], Operation[Any, Any]] = OPERATIONS) -> MakeRequest:
+    """Return what makes requests to the service, each step by its operation."""
+    return lambda step, work: client.call(operations[step], work)
 
 
 async def _no_ledger(_work: WorkItem[Any], step: LedgerStep) -> None:
@@ -27,24 +35,22 @@ async def _no_ledger(_work: WorkItem[Any], step: LedgerStep) -> None:
 
 
 class Driver:
-    """Drives the procedures of a run, each with the operations that its steps stand for.
+    """Drives the procedures of a run; `request` makes the requests that they yield.
 
     `retries` spreads repeated attempts where no ceiling does.
     """
 
     def __init__(
         self,
-        client: Client,
+        request: MakeRequest,
         outage: OutageMonitor,
         stop: Stop,
-        operations: Mapping[Step[Any], Operation[Any, Any]] = OPERATIONS,
         on_disk: OnDisk = _no_ledger,
         retries: AsyncLimiter | None = None,
     ) -> None:
-        self._client = client
+        self._request = request
         self._outage = outage
         self._stop = stop
-        self._operations = operations
         self._on_disk = on_disk
         self._retries = retries
 
@@ -98,7 +104,7 @@ class Driver:
     async def _attempt_now(self, work: WorkItem[Any], step: Step[Any]) -> object:
         if self._outage.outage and not (await self._outage.hold() and await self._take_turn()):
             return None
-        return await self._client.call(self._operations[step], work)
+        return await self._request(step, work)
 
     async def _take_turn(self) -> bool:
         """Wait for leave to repeat an attempt. False: the run is stopping."""

@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from bulkseed.engine.pool import Spawn
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import Admission, Claim
-from bulkseed.model import InvalidLine, ManifestEntry
+from bulkseed.model import InvalidLine, ManifestEntry, UnreadValue
 
 LARGEST_BLOCK = 2048
 LARGEST_BYTES = 4 << 20
@@ -100,7 +100,7 @@ class _Block:
 
     def add(self, entry: ManifestEntry) -> None:
         self.entries.append(entry)
-        if not isinstance(entry, InvalidLine):
+        if not isinstance(entry, InvalidLine) and not isinstance(entry.data, UnreadValue):
             self._weight += len(entry.data.reveal())
         self.full = len(self.entries) >= self._size or self._weight > LARGEST_BYTES
 

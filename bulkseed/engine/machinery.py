@@ -10,13 +10,14 @@ from typing import Any
 from bulkseed.client.client import Client, Observer
 from bulkseed.client.operations import OPERATIONS, Operation
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.driver import Driver, OnDisk
+from bulkseed.engine.driver import Driver, OnDisk, requests
 from bulkseed.engine.lane import Lane
 from bulkseed.engine.lifecycle import RunLifecycle
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.recorder import Recorder, attempt_record
 from bulkseed.engine.stop_loss import StopLoss
+from bulkseed.engine.value_reader import ValueReader
 from bulkseed.ledger import AttemptRecord
 from bulkseed.pacing.retry_bucket import retry_bucket
 from bulkseed.policy.backoff import RetryPolicy
@@ -34,6 +35,7 @@ class Machinery:
     driver: Driver
     outage: OutageMonitor
     stop_loss: StopLoss
+    values: ValueReader
 
     def retry_state(self, policy: RetryPolicy, doubt_since: float | None) -> RetryState:
         """Return the state of a procedure that begins."""
@@ -53,16 +55,22 @@ def assemble(
     observers: list[Observer] = [hooks.stats.attempted, recorder.attempted]
     observers += [partial(_tell, run, observer) for observer in hooks.observers]
     client = lane.client(*observers)
-    outage = OutageMonitor(
-        lane.clock.monotonic,
-        hooks.stop,
-        hooks.stats,
-        patience=5 * options.rules.retry.budget,
-        give_up_after=options.stop_after,
-    )
+
+    def monitor() -> OutageMonitor:
+        return OutageMonitor(
+            lane.clock.monotonic,
+            hooks.stop,
+            hooks.stats,
+            patience=5 * options.rules.retry.budget,
+            give_up_after=options.stop_after,
+        )
+
+    outage = monitor()
     retries = None if options.qps > 0 else retry_bucket()
-    driver = Driver(client, outage, hooks.stop, operations, on_disk, retries)
-    return Machinery(lane, recorder, client, driver, outage, StopLoss(hooks.stop, options.stop_after))
+    driver = Driver(requests(client, operations), outage, hooks.stop, on_disk, retries)
+    values = ValueReader(lane, hooks.stop, monitor(), options.rules.retry)
+    stop_loss = StopLoss(hooks.stop, options.stop_after)
+    return Machinery(lane, recorder, client, driver, outage, stop_loss, values)
 
 
 def _tell(

@@ -11,7 +11,7 @@ from bulkseed.engine.machinery import Machinery
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stop import STOPPED_EARLY
 from bulkseed.ledger import Claim, Creation, Settlement
-from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition
+from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition, UnreadValue
 from bulkseed.policy.advice import abort_message, advice
 from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
@@ -51,6 +51,11 @@ class Worker:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         work = WorkItem(claim.definition, claim.row_id)
+        if isinstance(claim.definition.data, UnreadValue):
+            unread = await self._machinery.values.read(claim.definition, claim.doubt_since)
+            if unread is not None:
+                self._end(work, unread)
+                return
         answer: object = None
         if not self._outage.outage:
             answer = await self._call(self._first, work)
@@ -70,10 +75,13 @@ class Worker:
         subject = Subject(definition.version_id, claim.theirs, definition.generated)
         procedure = self._job.procedure(self._rules, subject, retry)
         end = await self._machinery.driver.drive(work, procedure, retry, answer)
+        self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))
+
+    def _end(self, work: WorkItem[SecretDefinition], end: Ending | Aborted) -> None:
         if isinstance(end, Aborted):
             self._stop.request(abort_message(end.fault), STOPPED_EARLY)
             end = Ending(Outcome.PENDING, doubt=end.doubt)
-        self._settle(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))
+        self._settle(work, end)
 
     def leave_pending(self, claim: Claim) -> None:
         """Give back a claim for which nothing was sent: the next run takes it up again."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bulkseed.client.operations import deletion
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.driver import Driver
+from bulkseed.engine.driver import Driver, requests
 from bulkseed.engine.lane import Lane
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.pool import process_all
@@ -35,7 +35,7 @@ async def remove(names: Iterable[str], lane: Lane) -> list[str]:
     """
     stop, policy, clock = Stop(), RetryPolicy(), lane.clock
     outage = OutageMonitor(clock.monotonic, stop, Stats(), patience=60.0, give_up_after=50)
-    driver = Driver(lane.client(), outage, stop, {DELETE: deletion(None)})
+    driver = Driver(requests(lane.client(), {DELETE: deletion(None)}), outage, stop)
     left: list[str] = []
 
     async def delete(name: str) -> None:

@@ -17,15 +17,18 @@ import orjson
 
 from bulkseed.errors import UsageError
 from bulkseed.manifest import value_from
+from bulkseed.manifest.formats.exact_json import Repeated, decode
 from bulkseed.manifest.formats.lines import Unreadable
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue, UnreadValue
 from bulkseed.wire.validation import limits
-from bulkseed.wire.validation.parameters import CHECKS, Problem, boolean, definition_problems
+from bulkseed.wire.validation.parameters import Problem, boolean, definition_problems, parameter_problems
 from bulkseed.wire.validation.secret_types import created_name
 
 Defaults = tuple[tuple[str, str], ...]
 
 KEYS = (*limits.PARAMETERS, value_from.PARAMETER)
+TARGET = "Target"
+"""The key of a line that names its targets, for `bulkseed.targets`; no parameter of the API."""
 _KNOWN = frozenset(limits.PARAMETERS)
 _ALLOWED = frozenset(KEYS)
 _BY_LOWER_CASE = {name.lower(): name for name in KEYS}
@@ -35,8 +38,17 @@ _LONG_NAME = 64  # nobody misspells a parameter that badly, and comparing takes 
 _STAND_IN = "AAAA"  # for an unread value while the rest is checked: text, and Base64 too
 
 _JSON_FORMS = ("SecretData", "Tags", "ExtendedConfig", "Policy")
-_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
-_EXACT_BELOW = 2**53  # from here on a double skips integers: a JSON reader may have changed the number
+_NUMBER = "a number"
+_KINDS = {
+    bool: "true or false",
+    int: _NUMBER,
+    float: _NUMBER,
+    orjson.Fragment: _NUMBER,
+    list: "an array",
+    dict: "an object",
+}
+_LONG_JSON = 2048  # longer ones are not kept for the next definition
+_JSON_TEXTS = frozenset(("Tags", "ExtendedConfig", "Policy"))
 
 
 def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
@@ -54,7 +66,7 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
             raise UsageError("SecretName can have no default: every secret has its own")
         if name == "SecretData" and text != limits.AUTO:
             raise UsageError(f"SecretData can have no default but {limits.AUTO}: values belong in manifests")
-        reasons = list(CHECKS[name](text)) if text else ["is empty"]
+        reasons = list(parameter_problems(name, text)) if text else ["is empty"]
         if reasons:
             raise UsageError(f"the default for {name} {'; '.join(reasons)}")
     return tuple({"VersionId": "v1", **(defaults or {})}.items())
@@ -72,12 +84,7 @@ def to_entry(
         return InvalidLine(origin, (reason,))
     if unread is not None:
         item["SecretData"] = _STAND_IN
-    mistyped: list[Problem] = []
-    for parameter, value in item.items():
-        if type(value) is not str and parameter in _KNOWN:
-            item[parameter], wrong = _to_text(parameter, value)
-            if wrong:
-                mistyped.append(Problem(parameter, wrong))
+    mistyped = _make_texts(item)
     spec = item.get(value_from.PARAMETER)
     wanted = spec is not None and spec != ""
     carried = wanted and item.get("SecretData")
@@ -115,6 +122,24 @@ def to_entry(
     )
 
 
+def _make_texts(item: dict[Any, Any]) -> list[Problem]:
+    """Bring the parameters of `item` into the API's texts; return what cannot be brought."""
+    mistyped = []
+    for parameter, value in item.items():
+        if type(value) is not str:
+            if parameter not in _KNOWN:
+                continue
+            item[parameter], wrong = _to_text(parameter, value)
+        elif parameter in _JSON_TEXTS:
+            check = _checked_json if len(value) < _LONG_JSON else _checked_json.__wrapped__
+            item[parameter], wrong = check(parameter, value)
+        else:
+            continue
+        if wrong:
+            mistyped.append(Problem(parameter, wrong))
+    return mistyped
+
+
 def not_a_parameter(where: str, name: object) -> str:
     """Say that something is not a parameter, without its name: a damaged line can have a value there."""
     meant = _meant(name.lower()) if isinstance(name, str) and len(name) < _LONG_NAME else None
@@ -140,26 +165,29 @@ def _to_text(parameter: str, value: Any) -> tuple[str, str | None]:
             return "", "must be a list of such objects, or a plain mapping"
         value = [{"TagKey": key, "TagValue": text} for key, text in value.items()]
     try:
-        if _is_exact(value):
-            return orjson.dumps(value).decode(), None
-    except (TypeError, RecursionError):
+        return orjson.dumps(value).decode(), None
+    except TypeError:
         return "", "is nested too deeply or has something that JSON cannot carry"
-    return "", "has a number too large to carry exactly: give it as a text"
 
 
-def _is_exact(value: object) -> bool:
-    if isinstance(value, float):
-        return -_EXACT_BELOW < value < _EXACT_BELOW
-    if isinstance(value, dict):
-        return all(map(_is_exact, value.values()))
-    return all(map(_is_exact, value)) if isinstance(value, list) else True
+@functools.lru_cache(maxsize=256)  # many definitions have the same tags
+def _checked_json(parameter: str, text: str) -> tuple[str, str | None]:
+    """Return a JSON text as it is, but a mapping of tags as the API's list, or "" and what is wrong."""
+    value = decode(text) if text else text
+    if isinstance(value, Repeated):
+        return "", value.reason
+    if parameter == "Tags" and isinstance(value, dict):
+        return _to_text(parameter, value)
+    return text, None  # what else is wrong is found where all parameters are checked
 
 
 def _invalid(
     item: Mapping[Any, Any], origin: Origin, mistyped: list[Problem], problems: list[Problem]
 ) -> InvalidLine:
     reasons = [
-        not_a_parameter(f"key {number}", key) for number, key in enumerate(item, 1) if key not in _ALLOWED
+        "names a Target: give --targets FILE" if key == TARGET else not_a_parameter(f"key {number}", key)
+        for number, key in enumerate(item, 1)
+        if key not in _ALLOWED
     ]
     reasons += [str(problem) for problem in mistyped]
     bad = {problem.parameter for problem in mistyped}

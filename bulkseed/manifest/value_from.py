@@ -17,8 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
+from bulkseed.manifest.formats.exact_json import decode
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import is_unicode
 
@@ -48,10 +47,7 @@ class Wanted(NamedTuple):
 def resolve(spec: object, data_type: str | None, folder: Path) -> Wanted:
     """Return the value that `spec`, an object or its JSON text, asks for; paths are relative to `folder`."""
     if isinstance(spec, str):
-        try:
-            spec = orjson.loads(spec)
-        except orjson.JSONDecodeError:
-            spec = None
+        spec = decode(spec)
     if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= SOURCES.keys():
         return Wanted(problem="must be an object with one of generate, env or file")
     [(source, wish)] = spec.items()

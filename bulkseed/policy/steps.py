@@ -15,7 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from bulkseed.model import Created, Fault, NoReply, Outcome
+from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
@@ -105,6 +105,7 @@ DESCRIBE: Step[Described] = Step("describe")
 COUNT_VERSIONS: Step[Counted] = Step("count versions")
 PUT: Step[Done] = Step("put a new version")
 RESTORE: Step[Done] = Step("restore")
+READ_SOURCE: Step[ReadValue] = Step("read the value at its source")
 DELETE: Step[Done] = Step("delete", leaves_doubt=True, repeatable=False)
 
 Procedure = Generator[Step[Any] | Wait | LedgerStep, Any, T]

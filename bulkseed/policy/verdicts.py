@@ -32,7 +32,7 @@ class Verdict(Enum):
     ABORT = auto()  # every later call would fail too
 
 
-class Rule(NamedTuple):
+class VerdictRule(NamedTuple):
     """A code (``*`` at the end matches any rest; None any code), a status (None: any), and the verdict.
 
     With a `step` the rule holds for its answers only.
@@ -47,50 +47,50 @@ class Rule(NamedTuple):
 _ANY_5XX = range(500, 600)
 _429 = range(429, 430)
 
-RULES: tuple[Rule, ...] = (
-    Rule("Rejected.ResourceExist", None, Verdict.EXISTED),
-    Rule("Rejected.ResourceInDeleteWindow", None, Verdict.IN_DELETE_WINDOW),
-    Rule("Rejected.ResourceInUse", None, Verdict.NOT_SCHEDULED, RESTORE),
-    Rule("Forbidden.ResourceNotFound", None, Verdict.NOT_FOUND),
-    Rule("Forbidden.KeyNotFound", None, Verdict.NOT_FOUND),
-    Rule("Forbidden.NoPermission", None, Verdict.NO_PERMISSION),
-    Rule("InvalidParameter", None, Verdict.INVALID),
-    Rule("Rejected.Throttling", None, Verdict.THROTTLED),
-    Rule("Throttling*", None, Verdict.THROTTLED),
-    Rule("Rejected.LimitExceeded", None, Verdict.NO_ROOM, PUT),
-    Rule("Rejected.LimitExceeded", None, Verdict.ABORT),
-    Rule("Rejected.ShareQuotaExceedLimit", None, Verdict.ABORT),
-    Rule("InvalidAccessKeyId*", None, Verdict.ABORT),
-    Rule("InvalidAccessKeySecret", None, Verdict.ABORT),
-    Rule("SignatureDoesNotMatch", None, Verdict.ABORT),
-    Rule("IncompleteSignature", None, Verdict.ABORT),
-    Rule("InvalidSecurityToken*", None, Verdict.ABORT),
-    Rule("MissingSecurityToken", None, Verdict.ABORT),
-    Rule("UnsupportedOperation", None, Verdict.ABORT),
-    Rule("InvalidAction.NotFound", None, Verdict.ABORT),
-    Rule("InvalidVersion", None, Verdict.ABORT),
-    Rule("Forbidden.AccessKey*", None, Verdict.ABORT),
-    Rule("Forbidden.KmsServiceNotEnabled", None, Verdict.ABORT),
-    Rule("Forbidden.ProhibitedByRiskControl", None, Verdict.ABORT),
-    Rule("Forbidden.InDebt*", None, Verdict.ABORT),
-    Rule("SignatureNonceUsed", None, Verdict.RETRY),
-    Rule("IllegalTimestamp", None, Verdict.CLOCK),
-    Rule("InvalidTimeStamp*", None, Verdict.CLOCK),
-    Rule("InternalFailure", None, Verdict.RETRY),
-    Rule("ServiceUnavailableTemporary", None, Verdict.RETRY),
-    Rule("Source.Throttled", None, Verdict.THROTTLED),
-    Rule("Source.Unavailable", None, Verdict.RETRY),
-    Rule("Source.Credentials", None, Verdict.ABORT),
-    Rule("Source.Certificate", None, Verdict.ABORT),
-    Rule("Source.*", None, Verdict.REJECT),
-    Rule(None, _429, Verdict.THROTTLED),
-    Rule(None, _ANY_5XX, Verdict.RETRY),
-    Rule("Unreadable", None, Verdict.RETRY),
-    Rule(None, None, Verdict.REJECT),
+RULES: tuple[VerdictRule, ...] = (
+    VerdictRule("Rejected.ResourceExist", None, Verdict.EXISTED),
+    VerdictRule("Rejected.ResourceInDeleteWindow", None, Verdict.IN_DELETE_WINDOW),
+    VerdictRule("Rejected.ResourceInUse", None, Verdict.NOT_SCHEDULED, RESTORE),
+    VerdictRule("Forbidden.ResourceNotFound", None, Verdict.NOT_FOUND),
+    VerdictRule("Forbidden.KeyNotFound", None, Verdict.NOT_FOUND),
+    VerdictRule("Forbidden.NoPermission", None, Verdict.NO_PERMISSION),
+    VerdictRule("InvalidParameter", None, Verdict.INVALID),
+    VerdictRule("Rejected.Throttling", None, Verdict.THROTTLED),
+    VerdictRule("Throttling*", None, Verdict.THROTTLED),
+    VerdictRule("Rejected.LimitExceeded", None, Verdict.NO_ROOM, PUT),
+    VerdictRule("Rejected.LimitExceeded", None, Verdict.ABORT),
+    VerdictRule("Rejected.ShareQuotaExceedLimit", None, Verdict.ABORT),
+    VerdictRule("InvalidAccessKeyId*", None, Verdict.ABORT),
+    VerdictRule("InvalidAccessKeySecret", None, Verdict.ABORT),
+    VerdictRule("SignatureDoesNotMatch", None, Verdict.ABORT),
+    VerdictRule("IncompleteSignature", None, Verdict.ABORT),
+    VerdictRule("InvalidSecurityToken*", None, Verdict.ABORT),
+    VerdictRule("MissingSecurityToken", None, Verdict.ABORT),
+    VerdictRule("UnsupportedOperation", None, Verdict.ABORT),
+    VerdictRule("InvalidAction.NotFound", None, Verdict.ABORT),
+    VerdictRule("InvalidVersion", None, Verdict.ABORT),
+    VerdictRule("Forbidden.AccessKey*", None, Verdict.ABORT),
+    VerdictRule("Forbidden.KmsServiceNotEnabled", None, Verdict.ABORT),
+    VerdictRule("Forbidden.ProhibitedByRiskControl", None, Verdict.ABORT),
+    VerdictRule("Forbidden.InDebt*", None, Verdict.ABORT),
+    VerdictRule("SignatureNonceUsed", None, Verdict.RETRY),
+    VerdictRule("IllegalTimestamp", None, Verdict.CLOCK),
+    VerdictRule("InvalidTimeStamp*", None, Verdict.CLOCK),
+    VerdictRule("InternalFailure", None, Verdict.RETRY),
+    VerdictRule("ServiceUnavailableTemporary", None, Verdict.RETRY),
+    VerdictRule("Source.Throttled", None, Verdict.THROTTLED),
+    VerdictRule("Source.Unavailable", None, Verdict.RETRY),
+    VerdictRule("Source.Credentials", None, Verdict.ABORT),
+    VerdictRule("Source.Certificate", None, Verdict.ABORT),
+    VerdictRule("Source.*", None, Verdict.REJECT),
+    VerdictRule(None, _429, Verdict.THROTTLED),
+    VerdictRule(None, _ANY_5XX, Verdict.RETRY),
+    VerdictRule("Unreadable", None, Verdict.RETRY),
+    VerdictRule(None, None, Verdict.REJECT),
 )
 
 
-def _matches(rule: Rule, fault: Fault, step: Step[Any] | None) -> bool:
+def _matches(rule: VerdictRule, fault: Fault, step: Step[Any] | None) -> bool:
     if rule.step is not None and rule.step is not step:
         return False
     if rule.status is not None and fault.status not in rule.status:

@@ -8,10 +8,7 @@ from typing import Any
 import requests
 
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import SourceFault
-
-TIMEOUT = 30.0
-"""Seconds that a request may take to connect, and between two parts of its answer."""
+from bulkseed.sources.protocol import TIMEOUT, SourceFault
 
 
 class PacedSession(requests.Session):

@@ -22,6 +22,9 @@ from bulkseed.sources.spec import SourceSpec
 
 T = TypeVar("T")
 
+TIMEOUT = 30.0
+"""Seconds that a request may take to connect, and between two parts of its answer."""
+
 PATIENCE = 120.0
 """Seconds for which a listing repeats a request that fails in passing."""
 

@@ -16,6 +16,8 @@ from bulkseed.sources.spec import SourceSpec
 
 SOURCES: dict[str, tuple[str, str]] = {
     "vault": ("bulkseed.sources.vault:Vault", "vault"),
+    "aws-sm": ("bulkseed.sources.aws_secrets_manager:AwsSecretsManager", "aws"),
+    "aws-ssm": ("bulkseed.sources.aws_parameters:AwsParameters", "aws"),
 }
 """Scheme → where its class is, and the extra that it needs ("" for none)."""
 

@@ -24,9 +24,9 @@ import requests
 
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.http import TIMEOUT, PacedSession, fault_of, fault_of_status
+from bulkseed.sources.http import PacedSession, fault_of, fault_of_status
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import Content, Reference, Source, SourceFault
+from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault
 from bulkseed.sources.spec import SourceSpec
 from bulkseed.sources.vault_login import login
 

@@ -7,13 +7,14 @@ unrouted: it is told, and in nobody's ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
+from bulkseed.manifest.definition import TARGET
+from bulkseed.manifest.formats.lines import Unreadable
+from bulkseed.model import Origin
 from bulkseed.targets.spec import TargetSpec
-
-KEY = "Target"
-"""The key of a manifest's line that names its targets; no parameter of the API."""
 
 
 class Unrouted(str):
@@ -49,7 +50,50 @@ class Router:
     def _named(self, target: object) -> tuple[str, ...] | Unrouted:
         named = [target] if isinstance(target, str) else target
         if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-            return Unrouted(f"{KEY} must be a name or a list of names")
+            return Unrouted(f"{TARGET} must be a name or a list of names")
         if not self._names.issuperset(named):
-            return Unrouted(f"{KEY} names no target of the file")
+            return Unrouted(f"{TARGET} names no target of the file")
         return tuple(name for name in self._order if name in named)
+
+    def of_item(self, item: object) -> tuple[str, ...] | Unrouted:
+        """Return the targets of a manifest's object; takes away the key that names them."""
+        if isinstance(item, dict):
+            target = item.pop(TARGET, None)
+            return self.route(item.get("SecretName"), target)
+        return Unrouted(item.reason if isinstance(item, Unreadable) else "is not an object of parameters")
+
+    def keeps(self, name: str) -> Callable[[Origin, object], bool]:
+        """Return the filter of a manifest for one target."""
+        return lambda _origin, item: name in _names(self.of_item(item))
+
+
+def _names(routed: tuple[str, ...] | Unrouted) -> tuple[str, ...]:
+    return () if isinstance(routed, Unrouted) else routed
+
+
+class Survey:
+    """A first pass over a manifest, which keeps nothing: how much each target gets, and what goes nowhere.
+
+    Attributes:
+        lines: how many were seen.
+        definitions: how many each target gets, by name.
+        unrouted: how many went nowhere.
+    """
+
+    def __init__(self, router: Router, on_unrouted: Callable[[Origin, str], None]) -> None:
+        self.lines = 0
+        self.definitions: Counter[str] = Counter()
+        self.unrouted = 0
+        self._router = router
+        self._on_unrouted = on_unrouted
+
+    def __call__(self, origin: Origin, item: object) -> bool:
+        """Count an object of the manifest."""
+        self.lines += 1
+        routed = self._router.of_item(item)
+        if isinstance(routed, Unrouted):
+            self.unrouted += 1
+            self._on_unrouted(origin, routed)
+        else:
+            self.definitions.update(routed)
+        return False

@@ -19,7 +19,7 @@ from support.world import EPOCH, Trouble, World
 
 from bulkseed.client.operations import Named
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.driver import Driver
+from bulkseed.engine.driver import Driver, requests
 from bulkseed.engine.lane import Lane, Ports, open_lane
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stats import Stats
@@ -75,7 +75,7 @@ class Scene:
         self.claims = 0
         clock = world.clock
         self.outage = OutageMonitor(clock.monotonic, self.stop, Stats(), patience=600.0, give_up_after=50)
-        self.driver = Driver(lane.client(), self.outage, self.stop, on_disk=self.claim)
+        self.driver = Driver(requests(lane.client()), self.outage, self.stop, on_disk=self.claim)
         self.work: WorkItem[Named] = WorkItem(Name(NAME), 1)
         retry = RetryPolicy(max_attempts=8, budget=300.0)
         self.retry = RetryState(retry, None, clock.time, self.outage.working_time, lambda: 0.5)

@@ -29,13 +29,17 @@ BAD_JSON = {
     '{"SecretName": "a", "SecretData": "x"': ["is not valid JSON (character 38)"],
     '{"SecretName": "a", "SecretData": "x"} {}': ["is not valid JSON (character 40)"],
     '{"SecretName": "a", "SecretData": "\\ud800"}': ["is not valid Unicode: it has a lone surrogate"],
-    '{"SecretName": "a", "SecretData": "x", "SecretData": "y"}': ["has the same parameter twice"],
-    '{"SecretName": "a", "SecretData": 1e400}': ["is not valid JSON (character 35)"],
-    '{"SecretName": "a", "SecretData": 123456789012345678901}': [
-        "SecretData has a number too large to carry exactly: give it as a text"
+    '{"SecretName": "a", "SecretData": "x", "SecretData": "y"}': ["has SecretData twice"],
+    '{"SecretName": "a", "SecretData": {"x": [1, {"y": 1, "\\u0079": 2}]}}': ["has the same key twice"],
+    '{"SecretName": "a", "SecretData": "x", "Tags": {"k": "1", "k": "2"}}': ["has the same key twice"],
+    '{"SecretName": "a", "SecretData": "x", "Tags": "{\\"k\\": \\"1\\", \\"k\\": \\"2\\"}"}': [
+        "Tags has the same key twice"
     ],
-    '{"SecretName": "a", "SecretData": {"x": [1, {"y": -9e15, "z": 1e16}]}}': [
-        "SecretData has a number too large to carry exactly: give it as a text"
+    '{"SecretName": "a", "SecretData": "x", "Tags": [{"TagKey": "k", "TagValue": "1"},'
+    ' {"TagKey": "k", "TagValue": "2"}]}': ["Tags tag 2: TagKey is that of tag 1 too"],
+    '{"SecretName": "a", "SecretData": "x", "VersionId": "v1", "VersionId": "v2"}': ["has VersionId twice"],
+    '{"SecretName": "a", "SecretData": "x", "VersionId": "v\\u001b1"}': [
+        "VersionId has a character that cannot be seen (U+001B at 2)"
     ],
     "{}": ["SecretName is missing", "SecretData is missing"],
     '{"SecretName": "a", "SecretData": ""}': ["SecretData is missing"],
@@ -45,7 +49,7 @@ BAD_JSON = {
         "key 4 is not a parameter",
         "VersionId must be a text, not a number",
         "SecretData is missing",
-        "SecretName may have only letters, digits and _ / + = . @ -",
+        'SecretName may have only letters, digits and _ / + = . @ - (" " at 2)',
     ],
     '{"SecretName": ["a"], "SecretData": "x", "EnableAutomaticRotation": 1, "Description": true}': [
         "SecretName must be a text, not an array",
@@ -66,9 +70,7 @@ BAD_JSON = {
     f'{{"SecretName": "a", "SecretData": {"[" * 300 + "]" * 300}}}': [
         "SecretData is nested too deeply or has something that JSON cannot carry"
     ],
-    f'{{"SecretName": "a", "SecretData": {"[" * 1000 + "]" * 1000}}}': [
-        "SecretData is nested too deeply or has something that JSON cannot carry"
-    ],
+    f'{{"SecretName": "a", "SecretData": {"[" * 1000 + "]" * 1000}}}': ["is nested too deeply"],
     '{"SecretName": "a", "SecretData": "' + "é" * 15_361 + '"}': [
         "SecretData has 30722 bytes, more than 30720"
     ],
@@ -204,7 +206,6 @@ YAML_REFUSALS = {
     "SecretName: a\nSecretData: !!python/object:os.system x": REFERENCE,
     "SecretName: a\nSecretName: b": "has the same key twice",
     "? [a]\n: b": "has a key that is not a text",
-    "SecretName: a\nSecretData: {x: 1e999}": "has a number too large to carry exactly",
     "SecretName: a\nSecretData: " + "[" * 100 + "]" * 100: "is nested too deeply",
     "SecretName: a\nSecretData: 'x\u2028y'": (
         "has U+0085, U+2028 or U+2029, which YAML reads as a line break: escape it"

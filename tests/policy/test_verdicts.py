@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy.steps import CREATE, DELETE, PUT, RESTORE
-from bulkseed.policy.verdicts import RULES, Rule, Verdict, classify, maybe_applied
+from bulkseed.policy.verdicts import RULES, Verdict, VerdictRule, classify, maybe_applied
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Response
 
@@ -72,7 +72,7 @@ def test_some_codes_mean_something_else_for_one_step() -> None:
 
 def test_the_last_rule_takes_everything() -> None:
     """No answer falls through the table."""
-    assert RULES[-1] == Rule(None, None, Verdict.REJECT)
+    assert RULES[-1] == VerdictRule(None, None, Verdict.REJECT)
 
 
 @given(status=st.integers(100, 999), body=st.binary(max_size=300), retry_after=st.text(max_size=20))

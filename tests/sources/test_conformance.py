@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
-from support.stores import STORES, Store
+from support.stores import STORES, Servers, Store
 
 from bulkseed.errors import ManifestError
 from bulkseed.model import Fault, InvalidLine, ManifestEntry, ReadValue, SecretDefinition, UnreadValue
@@ -14,10 +15,19 @@ from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    """The servers that the tests of this module share."""
+    with ExitStack() as stack:
+        yield Servers(stack)
+
+
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
     """One store of each kind, with nothing in it."""
-    with STORES[request.param](monkeypatch) as opened:
+    with STORES[request.param](servers, monkeypatch) as opened:
         yield opened
 
 

@@ -26,6 +26,7 @@ names = st.text(limits.NAME_CHARACTERS, min_size=1, max_size=40).filter(
 )
 values = st.text(min_size=1, max_size=300) | st.just("x" * limits.DATA_MAX_BYTES)
 _texts = st.text(min_size=1, max_size=60)
+_version_ids = _texts.filter(str.isprintable)
 _tag_texts = st.text(limits.TAG_CHARACTERS, min_size=1, max_size=20).filter(
     lambda text: not text.startswith(limits.TAG_KEY_RESERVED_PREFIXES)
 )
@@ -67,7 +68,7 @@ def generic(draw: st.DrawFn) -> Parameters:
         if binary
         else values
     )
-    parameters = {"SecretName": draw(names), "SecretData": data, "VersionId": draw(_texts)}
+    parameters = {"SecretName": draw(names), "SecretData": data, "VersionId": draw(_version_ids)}
     if binary:
         parameters["SecretDataType"] = "binary"
     return parameters | draw(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import ClassVar
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 
+import boto3
 import pytest
+import requests
 
+from support.moto import moto
 from support.openbao import ROOT_TOKEN, Bao, openbao
 
+T = TypeVar("T")
 Values = dict[str, str]
 
 
@@ -44,24 +51,104 @@ class VaultStore(Store):
 
     def __init__(self, bao: Bao) -> None:
         self._bao = bao
-        self.url = f"vault+http://{bao.host}/secret/prod"
+        self.url = f"vault+http://{bao.host}/team/kv/prod"
 
     def put(self, path: str, values: Values) -> None:
         """Write a version."""
-        from urllib.parse import quote
-
-        self._bao.put("secret", quote(f"prod/{path}"), dict(values))
+        self._bao.put("team/kv", quote(f"prod/{path}"), dict(values))
 
     def delete(self, path: str) -> None:
         """Delete the current version, softly."""
-        self._bao.ask("DELETE", f"secret/data/prod/{path}")
+        self._bao.ask("DELETE", f"team/kv/data/prod/{path}")
+
+
+class SecretsManagerStore(Store):
+    """AWS Secrets Manager, as moto has it."""
+
+    KEEPS_DELETED = True
+
+    def __init__(self, client: Any, endpoint: str) -> None:
+        self._client = client
+        self.url = f"aws-sm://eu-west-1/prod?endpoint={endpoint}"
+
+    def put(self, path: str, values: Values) -> None:
+        """Write a version."""
+        name, text = f"prod/{path}", compact(values)
+        try:
+            self._client.put_secret_value(SecretId=name, SecretString=text)
+        except self._client.exceptions.ResourceNotFoundException:
+            self._client.create_secret(Name=name, SecretString=text)
+
+    def delete(self, path: str) -> None:
+        """Schedule the deletion."""
+        self._client.delete_secret(SecretId=f"prod/{path}")
+
+
+class ParameterStore(Store):
+    """AWS Parameter Store, as moto has it."""
+
+    def __init__(self, client: Any, endpoint: str) -> None:
+        self._client = client
+        self.url = f"aws-ssm://eu-west-1/prod?endpoint={endpoint}"
+
+    def put(self, path: str, values: Values) -> None:
+        """Write a version."""
+        self._client.put_parameter(
+            Name=f"/prod/{path}", Value=compact(values), Type="SecureString", Overwrite=True
+        )
+
+    def delete(self, path: str) -> None:
+        """Delete it."""
+        self._client.delete_parameter(Name=f"/prod/{path}")
+
+
+def compact(values: Values) -> str:
+    """Return JSON as bulkseed writes it."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+class Servers:
+    """The servers of a module, each started when it is needed first."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._running: dict[object, Any] = {}
+
+    def get(self, start: Callable[[], AbstractContextManager[T]]) -> T:
+        """Return what `start` gave when it was called first."""
+        if start not in self._running:
+            self._running[start] = self._stack.enter_context(start())
+        found: T = self._running[start]
+        return found
+
+
+Opener = Callable[[Servers, pytest.MonkeyPatch], AbstractContextManager[Store]]
 
 
 @contextmanager
-def _vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with openbao() as bao:
-        monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
-        yield VaultStore(bao)
+def _aws(
+    service: str, kind: Callable[[Any, str], Store], servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "fake-for-moto")
+    endpoint = servers.get(moto)
+    client = boto3.client(service, region_name="eu-west-1", endpoint_url=endpoint)
+    yield kind(client, endpoint)
+    client.close()
+    requests.post(f"{endpoint}/moto-api/reset", timeout=30)
 
 
-STORES: Mapping[str, Callable[[pytest.MonkeyPatch], AbstractContextManager[Store]]] = {"vault": _vault}
+@contextmanager
+def _vault(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    bao = servers.get(openbao)
+    bao.mount("team/kv")
+    yield VaultStore(bao)
+    bao.ask("DELETE", "sys/mounts/team/kv")
+
+
+STORES: Mapping[str, Opener] = {
+    "vault": _vault,
+    "aws-sm": partial(_aws, "secretsmanager", SecretsManagerStore),
+    "aws-ssm": partial(_aws, "ssm", ParameterStore),
+}

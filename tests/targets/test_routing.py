@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkseed.targets.routing import Router, Unrouted
@@ -57,6 +57,7 @@ def test_a_target_without_match_takes_what_names_no_target() -> None:
     assert router.route(None, None) == ("all",)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(["a*", "*b", "ab", "?", "*"]), max_size=2), min_size=1, max_size=5),
     st.text("ab", min_size=1, max_size=3),

@@ -123,11 +123,11 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
     "name of 193": (texts(SecretName="n" * 193), ["SecretName has 193 characters, more than 192"]),
     "name with a space": (
         texts(SecretName="a b"),
-        ["SecretName may have only letters, digits and _ / + = . @ -"],
+        ['SecretName may have only letters, digits and _ / + = . @ - (" " at 2)'],
     ),
     "name in Chinese": (
         texts(SecretName="密码"),
-        ["SecretName may have only letters, digits and _ / + = . @ -"],
+        ['SecretName may have only letters, digits and _ / + = . @ - ("密" at 1)'],
     ),
     "reserved name": (texts(SecretName="acs/a"), ["SecretName must not start with acs/"]),
     "reserved name of Rds": (RDS | {"SecretName": "acs/a"}, ["SecretName must not start with acs/"]),
@@ -167,8 +167,8 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
         [
             "Tags tag 1: TagKey is missing or not a text",
             "Tags tag 1: TagValue has 129 characters, more than 128",
-            "Tags tag 2: TagKey may have only letters, digits and / \\ _ - . + = : @",
-            "Tags tag 2: TagValue may have only letters, digits and / \\ _ - . + = : @",
+            'Tags tag 2: TagKey may have only letters, digits and / \\ _ - . + = : @ (" " at 2)',
+            'Tags tag 2: TagValue may have only letters, digits and / \\ _ - . + = : @ (" " at 2)',
             "Tags tag 3: TagKey must not start with aliyun or acs:",
             "Tags tag 4: TagKey must not start with aliyun or acs:",
             "Tags tag 5: TagValue is missing or not a text",
@@ -271,7 +271,7 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
             "ExtendedConfig UserName becomes part of a name that has 215 characters, more than 192",
             (
                 "ExtendedConfig UserName becomes part of a name that "
-                "may have only letters, digits and _ / + = . @ -"
+                "may have only letters, digits and _ / + = . @ - (U+0000 at 15)"
             ),
         ],
     ),

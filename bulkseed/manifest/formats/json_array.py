@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from bulkseed.manifest.formats.json_lines import decode
+from bulkseed.manifest.formats.exact_json import decode
 from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadable
 
 # Everything up to the next bracket that is not inside a string; between items, up to the next comma too.

@@ -3,7 +3,9 @@
 The text is cut into documents and list items by their marks at the start of a line, and each piece is parsed
 on its own: memory stays flat and a broken piece leaves the others alone. Rules that live here: a parameter's
 value is taken as it is written (``0123`` stays ``0123``); inside an object, plain words are typed as in JSON,
-and not as in YAML 1.1, where ``no`` is false and ``0123`` is 83. Anchors, aliases and tags are not supported.
+and not as in YAML 1.1, where ``no`` is false and ``0123`` is 83. A number there keeps its own text, and what
+has an exponent is a text (``12345e7`` is a commit more often than a number). Anchors, aliases and tags are
+not supported.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import Any
 import orjson
 
 from bulkseed.errors import ManifestError
+from bulkseed.manifest.formats.exact_json import integer
 from bulkseed.manifest.formats.lines import MAX_BYTES, MAX_DEPTH, TOO_LONG, Item, Unreadable, split_lines
 
 _MARK = re.compile(rb"(?:---|\.\.\.)(?=[ \t\r]|$)")
 _LIST_ITEM = re.compile(rb"( *)-(?=[ \t\r]|$)")
 _NO_CONTENT = re.compile(rb"[ \t\r]*(?:#|$)")
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
 _YAML_1_1_BREAKS = re.compile("[\x85\u2028\u2029]")
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _CONSTANTS = {"true": True, "false": False}
@@ -158,9 +161,6 @@ def _scalar(text: str, *, typed: bool) -> object:
         return None
     if typed and text in _CONSTANTS:
         return _CONSTANTS[text]
-    if typed and _JSON_NUMBER.fullmatch(text):
-        try:
-            return orjson.loads(text)
-        except ValueError:
-            raise _RefusedError("has a number too large to carry exactly") from None
+    if typed and (number := _NUMBER.fullmatch(text)):
+        return orjson.Fragment(text) if number[1] else integer(text)
     return text

@@ -6,7 +6,7 @@ Templates are few and kept in memory, the table is read row by row. An entry is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 from bulkseed.errors import ManifestError, UsageError
@@ -25,6 +25,15 @@ MAX_CHARACTERS = 16 * MAX_BYTES
 
 Found = tuple[Origin, Path, object]
 """An object of a manifest: where it was read, the folder that its paths are relative to, and itself."""
+
+
+Keep = Callable[[Origin, object], bool]
+"""Tells whether an object of a manifest is to be read; it may change it."""
+
+
+def keep_all(_origin: Origin, _item: object) -> bool:
+    """Keep every object."""
+    return True
 
 
 class Templates:
@@ -57,14 +66,19 @@ class Templates:
             if size > MAX_CHARACTERS:
                 raise UsageError(f"the templates have more than {MAX_CHARACTERS:,} characters")
 
-    def entries(self, defaults: Defaults) -> Generator[ManifestEntry, None, None]:
+    def entries(self, defaults: Defaults, keep: Keep = keep_all) -> Generator[ManifestEntry, None, None]:
         """Yield what is wrong with templates, then every template filled from the first row, and so on."""
-        yield from self._bad
+        for bad in self._bad:
+            if keep(bad.origin, Unreadable("; ".join(bad.reasons))):
+                yield bad
         for line, row in _until_broken(self._rows):
             if isinstance(row, dict):
                 for name, folder, template in self._templates:
-                    yield _entry(template, row, Origin(name, line), folder, defaults)
-            elif isinstance(row, Unreadable):
+                    origin = Origin(name, line)
+                    item = _filled(template, row)
+                    if keep(origin, item):
+                        yield to_entry(item, origin, defaults, folder)
+            elif isinstance(row, Unreadable) and keep(Origin(self._table, line), row):
                 yield InvalidLine(Origin(self._table, line), (row.reason,))
 
     def count(self, blocks: Iterable[bytes]) -> int:
@@ -96,11 +110,9 @@ def places_of(origin: Origin) -> tuple[Origin, ...]:
     return (Origin(path, int(line)), Origin(table, origin.line)) if at and line.isdecimal() else ()
 
 
-def _entry(template: Template, row: Row, origin: Origin, folder: Path, defaults: Defaults) -> ManifestEntry:
+def _filled(template: Template, row: Row) -> object:
     reasons = tuple(template.empty_cells(row))
-    if reasons:
-        return InvalidLine(origin, reasons)
-    return to_entry(template.filled(row), origin, defaults, folder)
+    return Unreadable("; ".join(reasons)) if reasons else template.filled(row)
 
 
 def _open(table: str, blocks: Iterable[bytes]) -> tuple[list[str], Iterator[Item]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bulkseed.manifest import value_from
-from bulkseed.manifest.definition import KEYS, not_a_parameter
+from bulkseed.manifest.definition import KEYS, TARGET, not_a_parameter
 from bulkseed.manifest.formats.lines import MAX_DEPTH, Unreadable
 
 NEVER_EMPTY = ("SecretName", "SecretData", value_from.PARAMETER)
@@ -65,7 +65,7 @@ class Template:
             return {}
         built = {}
         for number, (key, value) in enumerate(item.items(), 1):
-            if key not in KEYS:
+            if key not in KEYS and key != TARGET:
                 self.reasons.append(not_a_parameter(f"key {number}", key))
                 continue
             self._parameter = key

@@ -23,7 +23,7 @@ from bulkseed.wire.actions import (
 )
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import fault, invalid_parameter
-from bulkseed.wire.validation.parameters import CHECKS
+from bulkseed.wire.validation.parameters import parameter_problems
 
 # Asymmetric keys are records only: no action of this service uses their material.
 ASYMMETRIC = frozenset({"RSA_2048", "RSA_3072", "EC_P256", "EC_P256K", "EC_SM2"})
@@ -48,7 +48,7 @@ def create(context: Context, asked: create_key.Request, /) -> create_key.Reply |
         return invalid_parameter("Description")
     if asked.dkms_instance_id is not None and not INSTANCE_ID.fullmatch(asked.dkms_instance_id):
         return fault("Forbidden.DKMSInstanceNotFound")
-    for problem in CHECKS["Tags"](asked.tags) if asked.tags else ():
+    for problem in parameter_problems("Tags", asked.tags) if asked.tags else ():
         return invalid_parameter("Tags", f"It {problem}.")
     key = context.service.keys.create(
         Key(

@@ -7,12 +7,12 @@ from bulkseed.service.context import Context
 from bulkseed.service.storage.store import Secret
 from bulkseed.wire.actions import rotate_secret, update_secret_rotation_policy
 from bulkseed.wire.fault import fault, invalid_parameter, missing_parameter
-from bulkseed.wire.validation.parameters import CHECKS, rotation_seconds
+from bulkseed.wire.validation.parameters import parameter_problems, rotation_seconds
 
 
 def rotate(context: Context, asked: rotate_secret.Request, /) -> rotate_secret.Reply | Fault:
     """Rotate a managed secret now; a version id that is used already is answered with success."""
-    if not asked.version_id or any(CHECKS["VersionId"](asked.version_id)):
+    if not asked.version_id or any(parameter_problems("VersionId", asked.version_id)):
         return invalid_parameter("VersionId")
     secret = _managed(context, asked.secret_name)
     if isinstance(secret, Fault):
@@ -44,7 +44,7 @@ def update_policy(
     if asked.enable_automatic_rotation:
         if asked.rotation_interval is None:
             return missing_parameter("RotationInterval")
-        for problem in CHECKS["RotationInterval"](asked.rotation_interval):
+        for problem in parameter_problems("RotationInterval", asked.rotation_interval):
             return invalid_parameter("RotationInterval", f"It {problem}.")
         seconds = rotation_seconds(asked.rotation_interval)
         secret.rotation_seconds, secret.rotation_state = seconds, "Enabled"

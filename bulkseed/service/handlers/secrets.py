@@ -16,7 +16,7 @@ from bulkseed.wire.actions import get_secret_value as reading
 from bulkseed.wire.actions import put_secret_value as putting
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import fault, invalid_parameter
-from bulkseed.wire.validation.parameters import CHECKS, create_secret_problems, rotation_seconds
+from bulkseed.wire.validation.parameters import create_secret_problems, parameter_problems, rotation_seconds
 from bulkseed.wire.validation.secret_types import created_name
 
 INSTANCE_ID = re.compile("kst-[0-9A-Za-z]{1,60}")  # instances are not modelled: any id of this form exists
@@ -209,7 +209,7 @@ def _put_problem(asked: putting.Request, secret: Secret, stages: list[str]) -> F
     for parameter, text in texts.items():
         if not text:
             return invalid_parameter(parameter, "It is empty.")
-        for problem in CHECKS[parameter](text):
+        for problem in parameter_problems(parameter, text):
             return invalid_parameter(parameter, f"It {problem}.")
     if not stages:
         return invalid_parameter("VersionStages")

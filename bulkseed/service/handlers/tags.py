@@ -11,7 +11,7 @@ from bulkseed.service.storage.store import Secret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation import limits
-from bulkseed.wire.validation.parameters import CHECKS
+from bulkseed.wire.validation.parameters import parameter_problems
 from bulkseed.wire.validation.secret_types import json_object
 
 
@@ -34,7 +34,7 @@ def update(context: Context, asked: update_secret.Request, /) -> update_secret.R
 
 def tag(context: Context, asked: tag_resource.Request, /) -> tag_resource.Reply | Fault:
     """Add or replace tags of a secret or key."""
-    for problem in CHECKS["Tags"](asked.tags):
+    for problem in parameter_problems("Tags", asked.tags):
         return invalid_parameter("Tags", f"It {problem}.")
     resource = _resource(context, asked.secret_name, asked.key_id, asked.certificate_id)
     if isinstance(resource, Fault):

@@ -1,8 +1,12 @@
 """The one place that decides whether the parameters of a CreateSecret are good.
 
 The manifest reader asks before anything is sent, the local KMS when a request arrives. Rules of one parameter
-are rows of `CHECKS`; rules between parameters are in `create_secret_problems`; what managed types demand is
-in `secret_types.py`. Every reason is in our own words and contains nothing of any parameter's text.
+are rows of `CHECKS` (structure and size) and of `CHARACTERS` (which characters: the service's pages do not
+agree on all of these, so a user may leave them to the service). Rules between parameters are in
+`create_secret_problems`; what managed types demand is in `secret_types.py`.
+
+Every reason is in our own words, and has one character of a parameter's text at most. Equal mistakes differ
+in numbers, and in what stands in parentheses at the end, so that a summary can count them as one.
 
 An empty text counts as missing, as on the service's gateway.
 """
@@ -41,22 +45,33 @@ class Problem(NamedTuple):
         return f"{self.parameter} {self.text}"
 
 
-def definition_problems(parameters: Mapping[str, str]) -> list[Problem]:
-    """Return every problem of a manifest's definition: those of the service, and Base64 that does not decode.
+def definition_problems(parameters: Mapping[str, str], *, characters: bool = True) -> list[Problem]:
+    """Return every problem of a manifest's definition: those of the service, and what nobody can mean.
 
-    No public page says that the service itself checks Base64, so the local KMS does not.
+    No public page says that the service itself checks Base64 or refuses a tag key that occurs twice, so the
+    local KMS does not. Without `characters`, the rows of `CHARACTERS` are left to the service.
     """
-    problems = create_secret_problems(parameters)
+    problems = create_secret_problems(parameters, characters=characters)
+    if tags := parameters.get("Tags"):
+        problems += [Problem("Tags", reason) for reason in _tags_problems(tags).repeats]
+    version_id = parameters.get("VersionId") or ""
+    if characters and not version_id.isprintable() and is_unicode(version_id):
+        found = next(character for character in version_id if not character.isprintable())
+        at = version_id.index(found) + 1
+        problems.append(
+            Problem("VersionId", f"has a character that cannot be seen ({_shown(found)} at {at})")
+        )
     if parameters.get("SecretDataType") == "binary" and not is_base64(parameters.get("SecretData") or ""):
         problems.append(Problem("SecretData", "is not valid Base64, which SecretDataType binary asks for"))
     return problems
 
 
-def create_secret_problems(parameters: Mapping[str, str]) -> list[Problem]:
+def create_secret_problems(parameters: Mapping[str, str], *, characters: bool = True) -> list[Problem]:
     """Return every problem of the parameters of one CreateSecret; unknown parameters are not looked at."""
     problems = [Problem(name, "is missing") for name in limits.REQUIRED if not parameters.get(name)]
+    checks = _ALL_CHECKS if characters else CHECKS
     for parameter, text in parameters.items():
-        check = CHECKS.get(parameter)
+        check = checks.get(parameter)
         if check is not None and text:
             if text.isascii() or is_unicode(text):
                 for reason in check(text):
@@ -120,7 +135,7 @@ def _managed_problems(kind: str, parameters: Mapping[str, str]) -> Iterator[Prob
         for reason in config_problems(managed, config):
             yield Problem("ExtendedConfig", reason)
         if (created := created_name(limits.AUTO, kind, config_text)) != limits.AUTO:
-            for reason in _check_name(created):
+            for reason in (*_check_name(created), *_name_characters(created)):
                 yield Problem("ExtendedConfig", f"UserName becomes part of a name that {reason}")
     data = parameters.get("SecretData")
     if data and (data_reason := value_problem(managed, sub_type, data)):
@@ -139,16 +154,31 @@ def _rotation_problems(kind: str, parameters: Mapping[str, str]) -> Iterator[Pro
 
 
 def _check_name(text: str) -> Iterable[str]:
-    if len(text) > limits.NAME_MAX_CHARACTERS:
-        yield f"has {len(text)} characters, more than {limits.NAME_MAX_CHARACTERS}"
-    if text.encode().translate(None, _NAME_BYTES) and text != limits.AUTO:
-        yield "may have only letters, digits and _ / + = . @ -"
+    return _check_length(text, limits.NAME_MAX_CHARACTERS)
 
 
 def _check_version_id(text: str) -> Iterable[str]:
-    if len(text) > limits.VERSION_ID_MAX_CHARACTERS:
-        return (f"has {len(text)} characters, more than {limits.VERSION_ID_MAX_CHARACTERS}",)
-    return ()
+    return _check_length(text, limits.VERSION_ID_MAX_CHARACTERS)
+
+
+def _check_length(text: str, most: int) -> Iterable[str]:
+    return () if len(text) <= most else (f"has {len(text)} characters, more than {most}",)
+
+
+def _name_characters(text: str) -> Iterable[str]:
+    # bytes.translate is the fastest way to see that there is nothing else.
+    if not text.encode().translate(None, _NAME_BYTES) or text == limits.AUTO:
+        return ()
+    return (f"may have only letters, digits and _ / + = . @ - {_first_other(text, limits.NAME_CHARACTERS)}",)
+
+
+def _first_other(text: str, allowed: str) -> str:
+    found = next(character for character in text if character not in allowed)
+    return f"({_shown(found)} at {text.index(found) + 1})"
+
+
+def _shown(character: str) -> str:
+    return f'"{character}"' if character.isprintable() else f"U+{ord(character):04X}"
 
 
 def _check_data(text: str) -> Iterable[str]:
@@ -187,27 +217,47 @@ def _check_interval(text: str) -> Iterable[str]:
 
 
 def _check_tags(text: str) -> Iterable[str]:
-    return _known_tags(text) if len(text) < 2048 else _tags_problems(text)
+    return _tags_problems(text).structure
+
+
+def _tags_characters(text: str) -> Iterable[str]:
+    return _tags_problems(text).characters
+
+
+class _TagsProblems(NamedTuple):
+    structure: tuple[str, ...]
+    characters: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
+
+
+def _tags_problems(text: str) -> _TagsProblems:
+    return _known_tags(text) if len(text) < 2048 else _find_tags_problems(text)
 
 
 @lru_cache(maxsize=256)  # many definitions have the same tags
-def _known_tags(text: str) -> tuple[str, ...]:
-    return tuple(_tags_problems(text))
+def _known_tags(text: str) -> _TagsProblems:
+    return _find_tags_problems(text)
 
 
-def _tags_problems(text: str) -> Iterator[str]:
+def _find_tags_problems(text: str) -> _TagsProblems:
     try:
         tags = orjson.loads(text)
     except ValueError:
         tags = None
     if not isinstance(tags, list):
-        yield "must be a JSON array of objects with TagKey and TagValue"
-        return
+        return _TagsProblems(("must be a JSON array of objects with TagKey and TagValue",))
+    structure, characters, repeats = list[str](), list[str](), list[str]()
     if len(tags) > limits.TAGS_MAX:
-        yield f"has {len(tags)} tags, more than {limits.TAGS_MAX}"
+        structure.append(f"has {len(tags)} tags, more than {limits.TAGS_MAX}")
+    seen: dict[str, int] = {}
     for number, tag in enumerate(tags[: limits.TAGS_MAX], 1):
-        for reason in _tag_problems(tag):
-            yield f"tag {number}: {reason}"
+        structure += [f"tag {number}: {reason}" for reason in _tag_problems(tag)]
+        if isinstance(tag, dict):
+            characters += [f"tag {number}: {reason}" for reason in _tag_characters(tag)]
+            first = seen.setdefault(str(tag.get("TagKey")), number)
+            if first != number:
+                repeats.append(f"tag {number}: TagKey is that of tag {first} too")
+    return _TagsProblems(tuple(structure), tuple(characters), tuple(repeats))
 
 
 def _tag_problems(tag: object) -> Iterator[str]:
@@ -219,12 +269,18 @@ def _tag_problems(tag: object) -> Iterator[str]:
         if not isinstance(text, str) or (part == "TagKey" and not text):
             yield f"{part} is missing or not a text"
             continue
-        if len(text) > limits.TAG_MAX_CHARACTERS:
-            yield f"{part} has {len(text)} characters, more than {limits.TAG_MAX_CHARACTERS}"
-        if not _TAG_CHARACTERS.issuperset(text):
-            yield f"{part} may have only letters, digits and / \\ _ - . + = : @"
+        for reason in _check_length(text, limits.TAG_MAX_CHARACTERS):
+            yield f"{part} {reason}"
         if part == "TagKey" and text.startswith(limits.TAG_KEY_RESERVED_PREFIXES):
             yield f"TagKey must not start with {one_of(limits.TAG_KEY_RESERVED_PREFIXES)}"
+
+
+def _tag_characters(tag: Mapping[str, object]) -> Iterator[str]:
+    for part in ("TagKey", "TagValue"):
+        text = tag.get(part)
+        if isinstance(text, str) and not _TAG_CHARACTERS.issuperset(text):
+            found = _first_other(text, limits.TAG_CHARACTERS)
+            yield f"{part} may have only letters, digits and / \\ _ - . + = : @ {found}"
 
 
 def _check_policy(text: str) -> Iterable[str]:
@@ -286,3 +342,21 @@ CHECKS: dict[str, Callable[[str], Iterable[str]]] = {
     "EncryptionKeyId": _check_any,
     "DKMSInstanceId": _check_any,
 }
+
+CHARACTERS: dict[str, Callable[[str], Iterable[str]]] = {
+    "SecretName": _name_characters,
+    "Tags": _tags_characters,
+}
+
+
+def parameter_problems(parameter: str, text: str) -> Iterable[str]:
+    """Return what is wrong with the text of one parameter."""
+    return _ALL_CHECKS[parameter](text)
+
+
+def _both(parameter: str) -> Callable[[str], Iterable[str]]:
+    check, characters = CHECKS[parameter], CHARACTERS[parameter]
+    return lambda text: (*check(text), *characters(text))
+
+
+_ALL_CHECKS = CHECKS | {parameter: _both(parameter) for parameter in CHARACTERS}

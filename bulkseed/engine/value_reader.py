@@ -1,0 +1,51 @@
+"""Reads the values of definitions that come from a source, each when its turn to be sent has come.
+
+The source has a pace and outages of its own, so it has its own driver: that it answers says nothing of the
+service, and the time that it takes costs nothing of the budget for the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.driver import Driver
+from bulkseed.engine.lane import Lane
+from bulkseed.engine.outage import OutageMonitor
+from bulkseed.engine.stop import Stop
+from bulkseed.model import Fault, NoReply, Outcome, ReadValue, SecretDefinition, UnreadValue
+from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.read_source import read_source
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.steps import Aborted, Ending, Step
+
+
+class ValueReader:
+    """Puts values into definitions that lack theirs."""
+
+    def __init__(self, lane: Lane, stop: Stop, outage: OutageMonitor, policy: RetryPolicy) -> None:
+        self._lane = lane
+        self._stop = stop
+        self._outage = outage
+        self._policy = policy
+        self._driver = Driver(self._request, outage, stop)
+
+    async def read(self, definition: SecretDefinition, doubt_since: float | None) -> Ending | Aborted | None:
+        """Read the value of `definition` into it, or return how it ended without one."""
+        retry = RetryState(
+            self._policy, doubt_since, self._lane.clock.time, self._outage.working_time, self._lane.rng
+        )
+        end = await self._driver.drive(WorkItem(definition), read_source(retry), retry)
+        if isinstance(end, ReadValue):
+            definition.data, definition.data_type = end.data, end.data_type
+            return None
+        return end or Ending(Outcome.PENDING, doubt=retry.in_doubt)
+
+    async def _request(
+        self, _step: Step[Any], work: WorkItem[SecretDefinition]
+    ) -> ReadValue | Fault | NoReply | None:
+        """Ask the source once; a stop does not wait for it, as nothing hangs on its answer."""
+        unread = work.item.data
+        assert isinstance(unread, UnreadValue)  # noqa: S101  # the worker looked
+        return await self._stop.wait_for(asyncio.ensure_future(unread.read()))
