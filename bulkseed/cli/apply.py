@@ -9,7 +9,6 @@ from typing import Annotated
 import click
 
 from bulkseed.cli.arguments import option, takes
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import (
     CreateRate,
     LedgerOption,
@@ -23,6 +22,7 @@ from bulkseed.cli.options import (
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.render import print_summary
 from bulkseed.cli.target import TargetArguments
+from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.model import Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
@@ -140,9 +140,9 @@ def _dry_run(given: ApplyArguments) -> int:
 
 
 async def _apply(given: ApplyArguments) -> Summary:
-    from bulkseed.cli import events
-    from bulkseed.cli.progress import Work
     from bulkseed.cli.session import open_session
+    from bulkseed.cli.watching import events
+    from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.apply import seed
     from bulkseed.manifest.selection import read_selection
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import LogArguments, ManifestArguments, OutputOption, open_manifests
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
+from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import UsageError
 from bulkseed.model import InvalidLine, SecretDefinition
 from bulkseed.wire.validation.limits import DATA_MAX_BYTES

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_json, print_results
 from bulkseed.cli.target import TargetArguments, require_same_target
+from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
@@ -145,9 +145,9 @@ def _preview(given: RollbackArguments) -> None:
 
 
 async def _rollback(given: RollbackArguments) -> RolledBack:
-    from bulkseed.cli import events
-    from bulkseed.cli.progress import Work
     from bulkseed.cli.session import open_session
+    from bulkseed.cli.watching import events
+    from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.rollback import rollback as roll_back
     from bulkseed.ledger.rollbacks import forecast
 

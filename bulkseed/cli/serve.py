@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from bulkseed.cli.arguments import options_of
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import LogArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json
+from bulkseed.cli.watching.logs import set_up_logging
 
 
 @click.command()

@@ -15,12 +15,12 @@ import anyio
 import anyio.lowlevel
 import click
 
-from bulkseed.cli import events
 from bulkseed.cli.options import WatchArguments
-from bulkseed.cli.progress import Work, watch
 from bulkseed.cli.render import print_json
 from bulkseed.cli.target import TargetOptions, open_target
-from bulkseed.cli.telemetry import prometheus, telemetry
+from bulkseed.cli.watching import events
+from bulkseed.cli.watching.progress import Work, watch
+from bulkseed.cli.watching.telemetry import prometheus, telemetry
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import (
     ManifestArguments,
     RetryArguments,
@@ -23,6 +22,7 @@ from bulkseed.cli.options import (
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_results
 from bulkseed.cli.target import TargetArguments
+from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.policy.verify import Verified, verified
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def verify(given: VerifyArguments) -> int:
 
 
 async def _verify(given: VerifyArguments) -> Verification:
-    from bulkseed.cli import events
-    from bulkseed.cli.progress import Work
     from bulkseed.cli.session import open_session
+    from bulkseed.cli.watching import events
+    from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.verify import verify as read_back
 
     ends, tell_row = Counter[str](), events.row_teller()

@@ -25,9 +25,9 @@ from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
 from support.world import Trouble, World
 
-from bulkseed.cli.logs import set_up_logging
 from bulkseed.cli.options import LogArguments
-from bulkseed.cli.progress import Work, watch
+from bulkseed.cli.watching.logs import set_up_logging
+from bulkseed.cli.watching.progress import Work, watch
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.manifest import open_manifest

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 from support.stub_kms import StubKms
 
-from bulkseed.cli.events import EVENTS
-from bulkseed.cli.telemetry import LATENCY, METRICS
+from bulkseed.cli.watching.events import EVENTS
+from bulkseed.cli.watching.telemetry import LATENCY, METRICS
 
 CANARY = "canary-value-4711"
 

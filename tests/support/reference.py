@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from bulkseed.cli.app import COMMANDS, app
-from bulkseed.cli.events import EVENTS
-from bulkseed.cli.telemetry import LATENCY, METRICS
+from bulkseed.cli.watching.events import EVENTS
+from bulkseed.cli.watching.telemetry import LATENCY, METRICS
 from bulkseed.ledger.sqlite.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 

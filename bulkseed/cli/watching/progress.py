@@ -15,8 +15,8 @@ import anyio.from_thread
 import anyio.to_thread
 import click
 
-from bulkseed.cli import events
-from bulkseed.cli.logs import in_json
+from bulkseed.cli.watching import events
+from bulkseed.cli.watching.logs import in_json
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError
