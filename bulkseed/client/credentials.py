@@ -20,9 +20,10 @@ class ProviderChain:
     """The vendor's provider chain (`alibabacloud_credentials`): OIDC, CLI profiles, ECS roles, a URI.
 
     `profile` names a profile of ``~/.aliyun/config.json``; None takes the chain's default order.
+    `role_arn` is a role that these credentials assume (STS AssumeRole).
     """
 
-    def __init__(self, profile: str | None = None) -> None:
+    def __init__(self, profile: str | None = None, role_arn: str | None = None) -> None:
         try:
             from alibabacloud_credentials import provider
         except ImportError:
@@ -38,6 +39,10 @@ class ProviderChain:
             if profile
             else provider.DefaultCredentialsProvider()
         )
+        if role_arn is not None:
+            self._provider = provider.RamRoleArnCredentialsProvider(
+                credentials_provider=self._provider, role_arn=role_arn, role_session_name="bulkseed"
+            )
 
     def fetch(self) -> Credentials:
         """Return what the chain gives now.
@@ -62,15 +67,19 @@ class ProviderChain:
         )
 
 
-def find_credentials(environ: Mapping[str, str], profile: str | None) -> Credentials | CredentialSource:
-    """Return the environment's credentials, or the provider chain when there are none or a profile is named.
+def find_credentials(
+    environ: Mapping[str, str], profile: str | None, role_arn: str | None = None
+) -> Credentials | CredentialSource:
+    """Return the environment's credentials, or the provider chain.
+
+    The chain is taken when there are none, a profile is named, or a role is to be assumed.
 
     Raises:
         CredentialsError: neither is available.
     """
-    if profile is None and environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID"):
+    if profile is None and role_arn is None and environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID"):
         return Credentials.from_environment(environ)
-    return ProviderChain(profile)
+    return ProviderChain(profile, role_arn)
 
 
 class SignerCache:

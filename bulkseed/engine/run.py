@@ -6,7 +6,7 @@ There is no queue between stages, and no suspension point between an answer and 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ from bulkseed.engine.machinery import assemble
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.pool import WorkerPool
 from bulkseed.engine.recorder import Recorder
+from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, Ledger
@@ -55,10 +56,26 @@ def connections(options: RunOptions) -> int:
     return options.workers or (MOST_WORKERS if options.qps > 0 else UNPACED_WORKERS)
 
 
+def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Executor]:
+    """Return what runs one thing after another for the ledger, and what reads the manifest."""
+    if threads is not None:
+        return Strand(threads), threads
+    ledger = stack.enter_context(ThreadPoolExecutor(1, "bulkseed-ledger"))
+    return ledger, stack.enter_context(DaemonExecutor())
+
+
 async def run_job(
-    job: JobKind, entries: Entries, lane: Lane, ledger: Ledger, options: RunOptions, hooks: RunHooks
+    job: JobKind,
+    entries: Entries,
+    lane: Lane,
+    ledger: Ledger,
+    options: RunOptions,
+    hooks: RunHooks,
+    threads: Executor | None = None,
 ) -> Summary:
     """Take every entry to its end, as `job` does, recording in `ledger`. The lane is closed by a stop.
+
+    `threads`: a pool that runs share, for their ledgers and for manifests that are files; None for own ones.
 
     Raises:
         CredentialsError: the credentials have expired and no new ones can be had.
@@ -66,8 +83,8 @@ async def run_job(
     """
     pacer, stats, stop = lane.pacers[job.group], hooks.stats, hooks.stop
     with ExitStack() as stack:
-        recorder = Recorder(ledger, stack.enter_context(ThreadPoolExecutor(1, "bulkseed-ledger")))
-        reader = stack.enter_context(DaemonExecutor())
+        strand, reader = _executors(stack, threads)
+        recorder = Recorder(ledger, strand)
 
         def begin(run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
             manifests = [str(path) for path in entries.paths] if isinstance(entries, ReadsPaths) else []

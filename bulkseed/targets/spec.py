@@ -74,6 +74,14 @@ def read_targets(path: str | Path) -> list[TargetSpec]:
     for spec in specs:  # some file systems do not tell upper case from lower case
         if (other := seen.setdefault(spec.name.lower(), spec.name)) is not spec.name:
             raise UsageError(f"{path}: two targets are named {other!r} and {spec.name!r}")
+    places: dict[tuple[str, str | None, str | None, str | None], str] = {}
+    for spec in specs:
+        place = (spec.region, spec.endpoint, spec.profile, spec.role_arn)
+        if (other := places.setdefault(place, spec.name)) is not spec.name:
+            raise UsageError(
+                f"{path}: {other!r} and {spec.name!r} are one account and region, which have one quota: "
+                "leave one out, and give the other both lists of match"
+            )
     return specs
 
 

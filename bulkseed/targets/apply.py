@@ -1,0 +1,184 @@
+"""Apply to many targets: one survey of the manifest, then an ordinary apply for each target."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+
+from bulkseed.client.credentials import find_credentials
+from bulkseed.engine.job import APPLY
+from bulkseed.engine.lane import open_lane
+from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.run import connections, run_job
+from bulkseed.engine.stop import Stop
+from bulkseed.errors import UsageError
+from bulkseed.ledger import open_ledger
+from bulkseed.manifest import Manifest, open_manifest
+from bulkseed.manifest.reader import STANDARD_INPUT
+from bulkseed.manifest.templates.expand import Keep
+from bulkseed.model import Row, Summary, Target
+from bulkseed.pacing.quotas import limits
+from bulkseed.policy.options import Rules
+from bulkseed.targets.routing import Router, Survey
+from bulkseed.targets.run_all import Accounts, AllRuns, TargetRun, account_of, run_all
+from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.spec import TargetSpec
+from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, is_public
+
+FILES_PER_TARGET = 24
+"""A ledger, its log, a manifest, and a connection for each request that is under way at 10 a second."""
+
+
+@dataclass(slots=True, frozen=True)
+class Manifests:
+    """The manifests of a run, to be opened once for each target, as for `open_manifest`."""
+
+    paths: tuple[str, ...]
+    format: str | None = None
+    defaults: tuple[tuple[str, str], ...] = ()
+    each: str | None = None
+
+    def open(self, keep: Keep, more: Sequence[tuple[str, str]] = ()) -> Manifest:
+        """Open them for one reader; `more` are defaults of its target, which win."""
+        return open_manifest(
+            *self.paths,
+            format=self.format,
+            defaults=dict((*self.defaults, *more)),
+            each=self.each,
+            keep=keep,
+        )
+
+    def require_files(self) -> None:
+        """Refuse what can be read only once.
+
+        Raises:
+            UsageError: a manifest is standard input, a pipe or a device.
+        """
+        for path in (*self.paths, *((self.each,) if self.each else ())):
+            if path == STANDARD_INPUT or (Path(path).exists() and not Path(path).is_file()):
+                shown = "standard input" if path == STANDARD_INPUT else path
+                raise UsageError(f"{shown} can be read only once, and each target reads it: name a file")
+
+
+def survey_manifests(manifests: Manifests, router: Router, folder: RunFolder) -> Survey:
+    """Count what each target gets, and write down what goes nowhere. Nothing is sent.
+
+    Raises:
+        ManifestError: a manifest cannot be read at all.
+        UsageError: the manifests make no sense.
+    """
+    unrouted: list[tuple[str, int, str]] = []
+    survey = Survey(router, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why))))
+    with manifests.open(survey) as entries:
+        for _ in entries:
+            pass
+    folder.write_unrouted(unrouted)
+    return survey
+
+
+def resolve(spec: TargetSpec) -> Target:
+    """Return the target that a spec describes, with its credentials.
+
+    Raises:
+        CredentialsError: there are none.
+        UsageError: values would travel to the public service in plaintext.
+    """
+    endpoint = spec.endpoint or f"https://kms.{spec.region}.aliyuncs.com"
+    if urlsplit(endpoint).scheme == "http" and is_public(endpoint):
+        raise UsageError(f"target {spec.name}: {endpoint} would carry values in plaintext: use https")
+    credentials = find_credentials(os.environ, spec.profile, spec.role_arn)
+    return Target(endpoint, spec.region, credentials, spec.signature, spec.ca_file)
+
+
+def raise_file_limit(targets: int) -> None:
+    """Let this process open as many files as so many targets need.
+
+    Raises:
+        UsageError: it may not.
+    """
+    needed = 64 + FILES_PER_TARGET * targets
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise UsageError(
+                f"{targets} targets need {needed:,} open files, and this process may have {hard:,}: "
+                f"raise the limit (ulimit -Hn {needed}), or use fewer targets at a time"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+@dataclass(slots=True, frozen=True)
+class ApplyOptions:
+    """The choices for the runs of all targets; `rules`, `stop_after`, `workers` as in `RunOptions`."""
+
+    rules: Rules
+    stop_after: int = 50
+    workers: int | None = None
+    timeout: float = ATTEMPT_TIMEOUT
+
+
+async def apply_to_all(
+    specs: Sequence[TargetSpec],
+    manifests: Manifests,
+    folder: RunFolder,
+    options: ApplyOptions,
+    stop: Stop,
+    on_surveyed: Callable[[Sequence[TargetRun]], object] = lambda _runs: None,
+    on_row: Callable[[str, Row], None] | None = None,
+) -> AllRuns:
+    """Provision the manifests into all targets; run it again to resume. The folder must be locked.
+
+    `on_surveyed` is called once, with the runs that begin. `on_row` is called with a target's name and a row.
+
+    Raises:
+        ManifestError: a manifest cannot be read at all.
+        UsageError: the manifests make no sense, or so many targets need too many files.
+    """
+    manifests.require_files()
+    raise_file_limit(len(specs))
+    router, accounts = Router(specs), Accounts()
+    survey = await anyio.to_thread.run_sync(survey_manifests, manifests, router, folder)
+    runs = [TargetRun(spec, survey.definitions[spec.name]) for spec in specs]
+    on_surveyed(runs)
+
+    async def apply(run: TargetRun, threads: Executor) -> Summary:
+        spec = run.spec
+        target = resolve(spec)
+
+        def told(row: Row) -> None:
+            account = account_of(row.arn) if row.arn else None
+            if account and (other := accounts.other(spec.name, spec.region, account)):
+                run.stop.request(
+                    f"target {other} writes into account {account} in {spec.region}, too: "
+                    "they share one quota; leave one out",
+                    2,
+                )
+            if on_row is not None:
+                on_row(spec.name, row)
+
+        with ExitStack() as stack:
+            open_it = partial(open_ledger, folder.ledger(spec.name), target)
+            ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
+            entries = stack.enter_context(manifests.open(router.keeps(spec.name), tuple(spec.set.items())))
+            run_options = RunOptions(spec.qps, options.workers, options.rules, options.stop_after)
+            opening = open_lane(
+                target,
+                limits(APPLY.group, spec.qps),
+                connections=connections(run_options),
+                timeout=options.timeout,
+            )
+            async with opening as lane:
+                hooks = RunHooks(told, (), run.stats, run.stop)
+                return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
+
+    await run_all(runs, apply, stop)
+    return AllRuns(str(folder.path), runs, survey.lines, survey.unrouted)
