@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 import orjson
 
+from bulkseed.errors import BulkseedError
 from bulkseed.manifest.catalogue import Listed
 from bulkseed.manifest.definition import checked_defaults
 from bulkseed.sources.content import as_map
@@ -53,7 +54,7 @@ class OpenSource:
         Raises:
             SourceFault: it cannot be used.
         """
-        await self._run(partial(self._source.patiently, self._source.open, OPENING))
+        await self._run(partial(self._source.patiently, self._open, OPENING))
 
     async def list_all(self, number: int, add: Callable[[list[Listed]], None]) -> int:
         """Hand the whole listing to `add`, part by part, and return how many references there were.
@@ -92,6 +93,14 @@ class OpenSource:
     async def _run(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
 
+    def _open(self) -> None:
+        try:
+            self._source.open()
+        except (SourceFault, BulkseedError):
+            raise
+        except Exception as error:  # noqa: BLE001  # its text may echo what the store holds
+            raise _broken(error) from None
+
     def _listed(self, number: int) -> Iterator[Listed]:
         for reference in self._guarded(self._source.list_all()):
             if wanted(self.spec, reference):
@@ -104,7 +113,7 @@ class OpenSource:
         except SourceFault:
             raise
         except Exception as error:  # noqa: BLE001  # its text may echo what the store holds
-            raise SourceFault("Unreadable", f"the store's library failed ({type(error).__name__})") from None
+            raise _broken(error) from None
 
     def _split(self, reference: Reference) -> Iterator[Reference]:
         """Yield the reference, or one for each key of its map."""
@@ -164,5 +173,9 @@ class OpenSource:
             return self._source.read(references)
         except SourceFault as fault:
             return [fault] * len(references)
-        except Exception:  # noqa: BLE001  # a library's error may echo a value: none of it is passed on
-            return [SourceFault("Unreadable", "the store's library failed")] * len(references)
+        except Exception as error:  # noqa: BLE001  # its text may echo a value
+            return [_broken(error)] * len(references)
+
+
+def _broken(error: Exception) -> SourceFault:
+    return SourceFault("Unreadable", f"what it holds could not be understood ({type(error).__name__})")

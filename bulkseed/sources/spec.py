@@ -25,7 +25,7 @@ CHARACTERS = ("refuse", "encode", "replace")
 SECRET_WORDS = ("token", "password", "secret", "secret_id", "jwt", "api_key")
 """Keys of a URL or of `auth` that may only say where a secret is found."""
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
+_SCHEME = re.compile(r"[a-z0-9][a-z0-9+.-]+:")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -155,13 +155,14 @@ def _build(
     if not _SCHEME.match(address):
         raise UsageError(f"{where}: an address begins with its kind, as in vault+https://host/mount/prefix")
     try:
-        parts = urlsplit(address)
+        scheme, _, rest = address.partition(":")
+        parts = urlsplit(f"any:{rest}", allow_fragments=False)
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise UsageError(f"{where}: its address is no URL") from None
     if "@" in parts.netloc:
         raise UsageError(f"{where}: its address holds a user or a password, which others can see: use auth")
-    label = f"{parts.scheme}:{'//' if parts.netloc else ''}{parts.netloc}{parts.path}"
+    label = f"{scheme}:{'//' if parts.netloc else ''}{parts.netloc}{parts.path}"
     given: dict[str, Any] = {**table}
     for key, value in query:
         _put(given, key.split("."), value, label)
@@ -177,9 +178,9 @@ def _build(
         options[key] = str(found).lower() if isinstance(found, bool) else str(found)
     spec = SourceSpec(
         label=label,
-        scheme=parts.scheme,
+        scheme=scheme,
         host=parts.netloc,
-        path=unquote(parts.path).strip("/") if parts.netloc else unquote(parts.path),
+        path=unquote(parts.path).strip("/") if parts.netloc else parts.path,
         folder=folder,
         options=options,
     )

@@ -18,6 +18,12 @@ SOURCES: dict[str, tuple[str, str]] = {
     "vault": ("bulkseed.sources.vault:Vault", "vault"),
     "aws-sm": ("bulkseed.sources.aws_secrets_manager:AwsSecretsManager", "aws"),
     "aws-ssm": ("bulkseed.sources.aws_parameters:AwsParameters", "aws"),
+    "k8s+file": ("bulkseed.sources.kubernetes_objects:KubernetesDump", "yaml"),
+    "sops": ("bulkseed.sources.sops:Sops", ""),
+    "dotenv": ("bulkseed.sources.dotenv_file:Dotenv", "dotenv"),
+    "flat": ("bulkseed.sources.flat:Flat", ""),
+    "bitwarden": ("bulkseed.sources.password_managers:Bitwarden", ""),
+    "1pux": ("bulkseed.sources.password_managers:OnePassword", ""),
 }
 """Scheme → where its class is, and the extra that it needs ("" for none)."""
 

@@ -60,7 +60,7 @@ class Vault(Source):
         login(self._client, self.spec)
         self._renewed(self._ask("GET", "auth/token/lookup-self"))
         self._mount, self._version = self._engine()
-        self._prefix = self.spec.path[len(self._mount) :].strip("/")
+        self._prefix = self.spec.path.strip("/")[len(self._mount) :].strip("/")
         self.fields = {"mount": self._mount, "namespace": self._client.adapter.namespace or ""}
 
     def list_all(self) -> Iterator[Reference]:
@@ -104,7 +104,7 @@ class Vault(Source):
 
     def _engine(self) -> tuple[str, int]:
         """Return the mount that the path begins with, which may have slashes, and its version."""
-        path, said = self.spec.path, self.spec.option("kv")
+        path, said = self.spec.path.strip("/"), self.spec.option("kv")
         if not path:
             raise UsageError(f"{self.spec.label}: a path must begin with the mount of an engine")
         if said not in {"", "1", "2"}:

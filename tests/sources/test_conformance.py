@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from support.stores import STORES, Servers, Store
+from support.store import Store
+from support.stores import STORES, Servers
 
 from bulkseed.errors import ManifestError
 from bulkseed.model import Fault, InvalidLine, ManifestEntry, ReadValue, SecretDefinition, UnreadValue
@@ -66,6 +67,8 @@ async def test_all_are_listed_once_and_read_as_they_were_put(store: Store) -> No
 
 async def test_a_changed_value_is_another_version(store: Store) -> None:
     """A listing shows another version after a change, and the same one without."""
+    if not store.VERSIONS:
+        return
     store.put("same", {"k": "fake"})
     store.put("changed", {"k": "fake"})
     before = {entry.name: entry.version_id for entry in listed(store)}
@@ -107,6 +110,8 @@ async def test_a_deleted_one_is_never_taken_from_an_older_version(store: Store) 
 
 async def test_one_that_is_gone_when_it_is_read_is_a_fault_of_its_own(store: Store) -> None:
     """Deleting one after the listing costs no other."""
+    if store.HELD:
+        return
     store.put("gone", {"k": "fake"})
     store.put("kept", {"k": "fake"})
     with open_source(store) as source:

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import boto3
 import pytest
 import requests
 
+from support.file_stores import (
+    BitwardenStore,
+    DotenvStore,
+    DumpStore,
+    FileStore,
+    FlatStore,
+    OnePasswordStore,
+    SopsStore,
+)
 from support.moto import moto
 from support.openbao import ROOT_TOKEN, Bao, openbao
+from support.store import Store, Values, compact
 
 T = TypeVar("T")
-Values = dict[str, str]
-
-
-class Store:
-    """A store with one folder for tests. `url` is the source of that folder.
-
-    Attributes:
-        PINS: an older version can be read.
-        KEEPS_DELETED: a deleted secret is still listed.
-        ODD: a name that only this kind can have, "" if KMS takes all of its names.
-    """
-
-    PINS: ClassVar[bool] = True
-    KEEPS_DELETED: ClassVar[bool] = False
-    ODD: ClassVar[str] = ""
-    url: str
-
-    def put(self, path: str, values: Values) -> None:
-        """Create a secret, or give it a new version."""
-        raise NotImplementedError
-
-    def delete(self, path: str) -> None:
-        """Delete a secret in the store's usual way."""
-        raise NotImplementedError
 
 
 class VaultStore(Store):
@@ -102,11 +89,6 @@ class ParameterStore(Store):
         self._client.delete_parameter(Name=f"/prod/{path}")
 
 
-def compact(values: Values) -> str:
-    """Return JSON as bulkseed writes it."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
 class Servers:
     """The servers of a module, each started when it is needed first."""
 
@@ -147,8 +129,22 @@ def _vault(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]
     bao.ask("DELETE", "sys/mounts/team/kv")
 
 
+@contextmanager
+def _file(kind: type[FileStore], _servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with TemporaryDirectory() as folder:
+        store = kind(Path(folder))
+        store.prepare(monkeypatch)
+        yield store
+
+
 STORES: Mapping[str, Opener] = {
     "vault": _vault,
     "aws-sm": partial(_aws, "secretsmanager", SecretsManagerStore),
     "aws-ssm": partial(_aws, "ssm", ParameterStore),
+    "k8s+file": partial(_file, DumpStore),
+    "sops": partial(_file, SopsStore),
+    "flat": partial(_file, FlatStore),
+    "dotenv": partial(_file, DotenvStore),
+    "bitwarden": partial(_file, BitwardenStore),
+    "1pux": partial(_file, OnePasswordStore),
 }
