@@ -1,4 +1,4 @@
-"""What the fast transport uses of aiohttp beyond its documented API, and whether it is as it was."""
+"""The aiohttp internals that the raw transport relies on, and a check that they are unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp.http_parser import HttpResponseParser
 from bulkseed.transport.results import MAX_REPLY
 
 SUPPORTED = ((3, 11), (3, 14))
-"""First and last aiohttp version whose insides were tried with the fast transport."""
+"""First and last aiohttp version whose internals were tried with the raw transport."""
 
 _HEAD = b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n"
 
@@ -30,14 +30,14 @@ def new_parser(
 
 
 def incompatibility(version: str = aiohttp.__version__) -> str | None:
-    """Say why the fast transport cannot be used here, or return None. Call it in a running event loop."""
+    """Say why the raw transport cannot be used here, or return None. Call it in a running event loop."""
     major_minor = tuple(int(part) for part in version.split(".")[:2])
     if not SUPPORTED[0] <= major_minor <= SUPPORTED[1]:
         return f"it was not tried with aiohttp {version}"
     try:
-        return None if _insides_fit() else "aiohttp's insides have changed"
-    except Exception as error:  # noqa: BLE001 - any surprise means that they have changed
-        return f"aiohttp's insides have changed: {type(error).__name__}"
+        return None if _internals_fit() else "aiohttp's internals have changed"
+    except Exception as error:  # noqa: BLE001  # any surprise means that they have changed
+        return f"aiohttp's internals have changed: {type(error).__name__}"
 
 
 def reads_heads_alone(loop: asyncio.AbstractEventLoop) -> bool:
@@ -50,7 +50,7 @@ def reads_heads_alone(loop: asyncio.AbstractEventLoop) -> bool:
     return False
 
 
-def _insides_fit() -> bool:
+def _internals_fit() -> bool:
     loop = asyncio.get_running_loop()
     parser = new_parser(ResponseHandler(loop), loop)
     ((head, payload),), upgraded, _ = parser.feed_data(_HEAD + b"ok")

@@ -14,7 +14,7 @@ from bulkseed.wire.message import Transport
 if TYPE_CHECKING:
     from bulkseed.transport.raw import RawTransport
 
-_LOG = logging.getLogger("bulkseed.engine")
+_LOG = logging.getLogger("bulkseed.transport")
 
 
 @asynccontextmanager
@@ -22,7 +22,7 @@ async def open_transport(
     endpoint: str,
     *,
     connections: int,
-    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109 - of each attempt, not of opening
+    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of opening
     connect_timeout: float = CONNECT_TIMEOUT,
     ca_file: str | None = None,
 ) -> AsyncIterator[Transport]:
@@ -44,10 +44,10 @@ def _choose(endpoint: Endpoint) -> tuple[type[SessionTransport | RawTransport], 
     if endpoint.proxy is not None:
         return SessionTransport, ", as a proxy applies"
     try:
-        from bulkseed.transport import aiohttp_internals as insides
-        from bulkseed.transport import raw
+        from bulkseed.transport.aiohttp_internals import incompatibility
+        from bulkseed.transport.raw import RawTransport
     except ImportError:
-        return SessionTransport, ", as aiohttp's insides have moved"
-    if incompatibility := insides.incompatibility():
-        return SessionTransport, f", as {incompatibility}"
-    return raw.RawTransport, ""
+        return SessionTransport, ", as aiohttp's internals have moved"
+    if why := incompatibility():
+        return SessionTransport, f", as {why}"
+    return RawTransport, ""

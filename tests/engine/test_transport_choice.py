@@ -31,7 +31,7 @@ def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_fast_transport_is_the_first_choice(caplog: pytest.LogCaptureFixture) -> None:
     """No proxy and an aiohttp that is known: the fast one, and a log record at debug level says so."""
-    with caplog.at_level(logging.DEBUG, "bulkseed.engine"):
+    with caplog.at_level(logging.DEBUG, "bulkseed.transport"):
         async with (
             hostile_server(answering) as server,
             open_transport(server.url, connections=1) as transport,

@@ -1,4 +1,4 @@
-"""What the fast transport does better than the contract asks, and when it steps back."""
+"""What the raw transport does better than the contract asks, and when it steps back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bulkseed.transport.raw import RawTransport
 
 @pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
 async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> None:
-    """Outside the range the fast transport is not used; the one installed is inside."""
+    """Outside the range the raw transport is not used; the one installed is inside."""
     assert version in (incompatibility(version) or "")
     assert incompatibility() is None
 
@@ -35,11 +35,11 @@ async def test_a_connection_that_idled_long_is_not_used() -> None:
         RawTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         await Sender(transport).status()
-        (link,) = transport.links
-        link.idle_since -= KEEP_ALIVE
+        (connection,) = transport.connections
+        connection.idle_since -= KEEP_ALIVE
         await Sender(transport).status()
         await turns()
-        assert link not in transport.links
+        assert connection not in transport.connections
     assert server.connections == 2
 
 
@@ -85,7 +85,7 @@ async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
         RawTransport(parse_endpoint(server.url), connections=2) as transport,
     ):
         now = asyncio.get_running_loop().time()
-        early, late = [await transport._new_link(now + 90.0) for _ in range(2)]
+        early, late = [await transport._new_connection(now + 90.0) for _ in range(2)]
         pending = early.exchange(b"x", now + 90.0, lambda: None)
         async with asyncio.timeout(60):
             assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), NoReply)
@@ -101,9 +101,11 @@ async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None
         RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
-        (link,) = transport.links
-        pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None))
-        link.close()
+        (connection,) = transport.connections
+        pending = connection.exchange(
+            b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None)
+        )
+        connection.close()
         answer = await pending
     assert isinstance(answer, NoReply)
     assert not answer.maybe_applied
@@ -118,9 +120,9 @@ async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
         RawTransport(parse_endpoint(server.url), connections=1) as transport,
     ):
         await Sender(transport).status()
-        (link,) = transport.links
-        pending = link.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
-        link.data_received(REPLY)
+        (connection,) = transport.connections
+        pending = connection.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
+        connection.data_received(REPLY)
         answer = await pending
     assert isinstance(answer, NoReply)
     assert not answer.maybe_applied
