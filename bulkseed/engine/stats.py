@@ -93,10 +93,11 @@ class Stats:
         """Count an attempt; an observer of a `Client`."""
         self.attempts += 1
         self.retried += work.repeated
-        if not isinstance(answer, NoReply):
-            self.latencies.add(work.latency)
-            if isinstance(answer, Fault):
-                self.throttled += classify(answer) is Verdict.THROTTLED
+        if isinstance(answer, NoReply):
+            return
+        self.latencies.add(work.latency)
+        if isinstance(answer, Fault):
+            self.throttled += classify(answer) is Verdict.THROTTLED
 
     def admitted(self, read: int, settled: Mapping[Outcome, int], invalid: int) -> None:
         """Count a block of the manifest."""
