@@ -9,6 +9,7 @@ from typing import Annotated
 import click
 
 from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.options import (
     CreateRate,
     LedgerOption,
@@ -83,6 +84,7 @@ class ApplyArguments:
     dry_run: Annotated[
         bool, option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
     ]
+    many: ManyArguments
     watch: WatchArguments
 
     @property
@@ -106,9 +108,26 @@ def apply(given: ApplyArguments) -> int:
       bulkseed apply prod.jsonl --endpoint embedded --qps 100
       gunzip -c prod.jsonl.gz | bulkseed apply - --ledger prod.ledger.db
       bulkseed apply onboarding.jsonl --each tenants.csv
+      bulkseed apply prod.jsonl --targets targets.toml --run prod.run
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
     given.manifest.require()
+    target = given.target
+    given.many.require_alone(
+        endpoint=target.endpoint,
+        profile=target.profile,
+        ca_file=target.ca_file,
+        ledger=given.ledger_path,
+        only=given.only,
+        limit=given.limit,
+        dry_run=given.dry_run,
+    )
+    if given.many.targets is not None:
+        from bulkseed.cli.many.apply import apply_to_targets
+        from bulkseed.targets.apply import ApplyOptions
+
+        options = ApplyOptions(given.rules, given.retry.stop_after, given.workers, given.retry.timeout)
+        return apply_to_targets(given.many, given.manifest, options, given.watch)
     if given.dry_run:
         return _dry_run(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call

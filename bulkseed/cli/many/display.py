@@ -1,0 +1,105 @@
+"""Many targets at a glance: a line for each, the worst first, and their sum."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import anyio
+import click
+
+from bulkseed.humanize import duration
+from bulkseed.model import Outcome
+from bulkseed.targets.run_all import AllRuns, TargetRun, in_all
+
+SHOW_EVERY = 0.5
+LINE_EVERY = 5.0
+MOST_LINES = 20
+"""Targets shown at a time: what goes well needs no line."""
+
+
+async def watch_all(kind: str, runs: Sequence[TargetRun]) -> None:
+    """Show progress on standard error until cancelled. `kind`: auto, bar, plain or none."""
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() else "plain"
+    if kind == "none":
+        return
+    began = time.monotonic()
+    if kind == "plain" or os.environ.get("TERM") in {"dumb", "unknown"}:
+        while True:
+            await anyio.sleep(LINE_EVERY)
+            if runs:
+                click.echo(_sum_line(runs, time.monotonic() - began), err=True)
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        while True:
+            lines = [*_lines(runs), _sum_line(runs, time.monotonic() - began)] if runs else ["reading…"]
+            live.update(Text("\n".join(lines)), refresh=True)
+            await anyio.sleep(SHOW_EVERY)
+
+
+def _lines(runs: Sequence[TargetRun]) -> Iterator[str]:
+    """Yield a line for each target that is not done well, the worst first."""
+    open_runs = [run for run in runs if run.summary is None or run.exit_code]
+    for run in sorted(open_runs, key=_badness, reverse=True)[:MOST_LINES]:
+        share = f"{run.stats.finished:>9,} of {run.expected:<9,}"
+        yield f"{run.spec.name:<20.20} {share} {_trouble(run)}".rstrip()
+    if (more := len(open_runs) - MOST_LINES) > 0:
+        yield f"and {more} more"
+
+
+def _badness(run: TargetRun) -> tuple[bool, bool, float]:
+    left = 1 - run.stats.finished / run.expected if run.expected else 0.0
+    return run.error is not None or run.stop.requested, run.stats.waiting_for_service, left
+
+
+def _trouble(run: TargetRun) -> str:
+    if run.error is not None:
+        return str(run.error)
+    if run.stop.reason is not None:
+        return run.stop.reason
+    if run.stats.waiting_for_service:
+        return "waiting for the service"
+    return run.stats.last_problem or ""
+
+
+def _sum_line(runs: Sequence[TargetRun], elapsed: float) -> str:
+    finished, expected = sum(run.stats.finished for run in runs), sum(run.expected for run in runs)
+    ended = sum(run.summary is not None or run.error is not None for run in runs)
+    notable = _terms({k: n for k, n in in_all(runs).items() if k != Outcome.CREATED})
+    rest = f"; {notable}" if notable != "0" else ""
+    return (
+        f"{finished:,} of {expected:,} in {len(runs):,} targets, {ended:,} ended, {duration(elapsed)}{rest}"
+    )
+
+
+def print_all_runs(done: AllRuns) -> None:
+    """Print what became of every target, the worst first, and that all adds up."""
+    for run in sorted(done.runs, key=lambda run: (-run.exit_code, run.spec.name)):
+        if run.summary is None:
+            click.echo(f"{run.spec.name}: not run: {run.error or 'stopped before it began'}")
+            continue
+        terms = _terms({outcome.value: count for outcome, count in run.summary.outcomes.items()})
+        stopped = f"; stopped: {run.summary.stopped_by}" if run.summary.stopped_by else ""
+        click.echo(f"{run.spec.name}: {run.summary.definitions:,} = {terms}{stopped}")
+    click.echo(
+        f"definitions: {done.definitions:,} = "
+        + _terms({outcome.value: count for outcome, count in done.outcomes.items()})
+    )
+    expected = sum(run.expected for run in done.runs)
+    told = f"lines: {done.lines:,}, for the targets together {expected:,}"
+    if done.unrouted:
+        told += f"; {done.unrouted:,} went nowhere: {done.run}/unrouted.jsonl"
+    if done.missing:
+        told += f"; {done.missing:,} not come to"
+    click.echo(told)
+    click.echo(f"run: {done.run}")
+
+
+def _terms(counts: Mapping[str, int]) -> str:
+    return " + ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "0"

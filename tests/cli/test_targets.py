@@ -1,0 +1,108 @@
+"""``apply --targets``: many accounts and regions in one command, each a served process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from support.command import BULKSEED, bulkseed, environment
+from support.torture import served
+
+
+def targets_file(folder: Path, stack: ExitStack, *names: str) -> Path:
+    """Serve a local KMS for each name and write the file that lists them; they take ``NAME/*``."""
+    lines = []
+    for number, name in enumerate(names):
+        endpoint = stack.enter_context(served(folder / f"kms-{name}", account_id=1000000000000000 + number))
+        lines += [
+            "[[target]]",
+            f'name = "{name}"',
+            'region = "cn-hangzhou"',
+            f'endpoint = "{endpoint}"',
+            f'match = ["{name}/*"]',
+            "qps = 500",
+        ]
+    path = folder / "targets.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def manifest(folder: Path, names: list[str]) -> Path:
+    """Write definitions with obviously fake values."""
+    path = folder / "m.jsonl"
+    path.write_text("".join(json.dumps({"SecretName": n, "SecretData": "fake-value"}) + "\n" for n in names))
+    return path
+
+
+def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path) -> None:
+    """Text for people, JSON in the promised shape; run again it sends nothing."""
+    names = [f"{t}/{n}" for t in ("a", "b", "c") for n in range(20)]
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a", "b", "c")
+        manifest(tmp_path, names)
+        call = ["apply", "m.jsonl", "--targets", targets, "--progress", "plain"]
+        done = bulkseed(*call, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (
+            "definitions: 60 = 60 created\nlines: 60, for the targets together 60\nrun: m.run\n"
+            in done.stdout
+        )
+        assert "a: 20 = 20 created\n" in done.stdout
+        manifest(tmp_path, [*names, "nowhere"])
+        again = bulkseed(*call, "--output", "json", cwd=tmp_path)
+    shape = json.loads(again.stdout)
+    assert (again.returncode, shape["exit_code"], shape["unrouted"], shape["definitions"]) == (1, 1, 1, 60)
+    assert [target["attempts"] for target in shape["targets"].values()] == [0, 0, 0]
+    assert shape["outcomes"]["created"] == 60
+    unrouted = json.loads((tmp_path / "m.run" / "unrouted.jsonl").read_text())
+    assert unrouted == {"manifest": "m.jsonl", "line": 61, "reason": "no target's match fits the name"}
+
+
+def test_a_killed_run_over_many_targets_goes_on(tmp_path: Path) -> None:
+    """After kill -9 the same command finishes the work; every row is ours, and every ledger adds up."""
+    names = [f"{t}/{n}" for t in ("a", "b") for n in range(1500)]
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a", "b")
+        manifest(tmp_path, names)
+        call = ["apply", "m.jsonl", "--targets", str(targets), "--progress", "none", "--output", "json"]
+        command = [str(BULKSEED), *call]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL)
+        while not (tmp_path / "m.run" / "b.ledger.db-wal").exists() and process.poll() is None:
+            pass
+        process.kill()
+        process.wait()
+        done = bulkseed(*call, cwd=tmp_path)
+    shape = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert shape["outcomes"]["created"] + shape["outcomes"]["adopted"] == 3000
+    for name in ("a", "b"):
+        audit = bulkseed("ledger", "audit", tmp_path / "m.run" / f"{name}.ledger.db", cwd=tmp_path)
+        assert audit.returncode == 0, audit.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--endpoint", "https://kms.example"], "--endpoint means one target"),
+        (["--ledger", "x.db"], "--ledger means one target"),
+        (["--limit", "1"], "--limit means one target"),
+    ],
+)
+def test_options_for_one_target_are_refused(options: list[str], said: str, tmp_path: Path) -> None:
+    """They would be ignored in silence."""
+    manifest(tmp_path, ["x"])
+    (tmp_path / "t.toml").write_text('[[target]]\nname = "a"\nregion = "cn-hangzhou"\n')
+    done = bulkseed("apply", "m.jsonl", "--targets", "t.toml", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "m.run").exists()
+
+
+def test_a_run_folder_needs_targets(tmp_path: Path) -> None:
+    """--run alone would be an ordinary run elsewhere."""
+    manifest(tmp_path, ["x"])
+    done = bulkseed("apply", "m.jsonl", "--run", "x.run", cwd=tmp_path)
+    assert (done.returncode, "--run belongs to --targets" in done.stderr) == (2, True)
