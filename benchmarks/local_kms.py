@@ -38,7 +38,7 @@ def measure(secrets: int, rounds: int) -> list[Served]:
 def _round(folder: Path, secrets: int) -> Served:
     folder.mkdir()
     path = write_manifest(folder / "m.jsonl", secrets)
-    command = [program(), "serve", "--data-dir", str(folder / "kms")]
+    command = [program(), "serve", "--port", "0", "--data-dir", str(folder / "kms")]
     command += ["--create-qps", "0", "--read-qps", "0", "--manage-qps", "0"]
     with serving(command, cores()[0], KEYS) as said:
         before = _cpu(said["pid"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,10 +17,15 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json
 from bulkseed.cli.watching.logs import set_up_logging
 
+if TYPE_CHECKING:
+    from bulkseed.service.options import ServiceOptions
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8553, show_default=True, help="0: any free port."
+)
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -37,6 +44,13 @@ from bulkseed.cli.watching.logs import set_up_logging
 )
 @click.option("--read-qps", type=click.FloatRange(min=0), default=450.0, show_default=True)
 @click.option("--manage-qps", type=click.FloatRange(min=0), default=40.0, show_default=True)
+@click.option(
+    "--rotate-per-hour",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="RotateSecret calls an hour; 0: unlimited.",
+)
 @click.option("--secret-quota", type=click.IntRange(min=0), help="How many secrets there may be.")
 @click.option(
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faults on demand."
@@ -72,6 +86,20 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
 
     def on_ready(ready: Ready) -> None:
         print_json(asdict(ready))
+        if sys.stderr.isatty():
+            click.echo(_login(options, from_environment=secret is not None), err=True)
 
     run_async(serve_until_told, options, on_ready)
     return 0
+
+
+def _login(options: ServiceOptions, *, from_environment: bool) -> str:
+    """Return the lines with which other commands log in; they name the secret, and do not show it."""
+    if from_environment:
+        text = "$BULKSEED_SERVE_ACCESS_KEY_SECRET"
+    else:
+        text = f"$(cat {shlex.quote(str((options.data_dir or Path()) / 'access-key'))})"
+    return (
+        f"export ALIBABA_CLOUD_ACCESS_KEY_ID={shlex.quote(options.access_key_id)}\n"
+        f'export ALIBABA_CLOUD_ACCESS_KEY_SECRET="{text}"'
+    )

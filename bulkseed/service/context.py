@@ -14,7 +14,7 @@ from bulkseed.service.access.quota import Quota
 from bulkseed.service.access.signatures import Authority
 from bulkseed.service.rotation import Rotation
 from bulkseed.service.storage.envelope import Vault
-from bulkseed.service.storage.keys import Keys
+from bulkseed.service.storage.keys import SERVICE_CREATOR, Key, Keys
 from bulkseed.service.storage.store import Secret, Store
 from bulkseed.wire.fault import fault
 from bulkseed.wire.signing.verify import Caller
@@ -37,6 +37,10 @@ class Service:
     def rollback(self) -> None:
         """Forget what is not on disk, also in memory."""
         self.store.rollback()
+        self.forget()
+
+    def forget(self) -> None:
+        """Read everything anew that was kept in memory."""
         self.vault.forget()
         self.keys.forget()
         self.rotation.forget()
@@ -44,24 +48,41 @@ class Service:
 
 @dataclass(slots=True)
 class Context:
-    """One request: who asks, with which parameters, when, and under which request id."""
+    """One request: who asks, with which parameters, when, and under which request id.
+
+    `now` is in epoch seconds, `steady` from a clock that nobody sets.
+    """
 
     service: Service
     caller: Caller
     parameters: Mapping[str, str]
     request_id: str
     now: float
+    steady: float
 
-    def may(self, action: str, *, secret: str | None = None, key_id: str | None = None) -> bool:
-        """Tell whether the caller may do `action` on a secret, on a key, or on the account as a whole."""
+    def may(self, action: str, resource: str) -> bool:
+        """Tell whether the caller may do `action` on `resource` (an ARN)."""
+        policies = self.service.policies
+        if self.caller.access_key_id not in policies.users:
+            return True
+        return policies.allow(self.caller.access_key_id, f"kms:{action}", resource, self._policy_of(resource))
+
+    def may_use(self, action: str, key: Key) -> bool:
+        """Tell whether the caller may do `action` with a key that protects a secret.
+
+        Only keys of customers are asked for (CreateSecret and GetSecretValue pages).
+        """
+        return key.creator == SERVICE_CREATOR or self.may(action, self.service.account.key_arn(key.id))
+
+    def _policy_of(self, resource: str) -> str | None:
+        """Return the policy that a secret or key has itself."""
         account = self.service.account
-        if secret is not None:
-            resource = account.secret_arn(account.secret_name(secret))
-        elif key_id is not None:
-            resource = account.key_arn(account.key_id(key_id))
-        else:
-            resource = f"acs:kms:{account.region}:{account.id}:*"
-        return self.service.policies.allow(self.caller.access_key_id, f"kms:{action}", resource)
+        holder: Secret | Key | None = None
+        if resource.startswith(account.secret_arn("")):
+            holder = self.service.store.secret(account.secret_name(resource))
+        elif resource.startswith(account.key_arn("")):
+            holder = self.service.keys.get(resource)
+        return None if holder is None else holder.policy
 
     def read_tags(self, text: str | None) -> dict[str, str]:
         """Return the tags of a JSON array that was checked."""

@@ -1,24 +1,22 @@
 """The local KMS, sans-IO: a request and the time in, a response out.
 
 The order of checks lives here: form of the request, signature and nonce, action and version, quota,
-parameters, permission, handler. Which handler serves which action is the table `HANDLERS`. Nothing is on disk
+parameters, permission, handler. Which handler serves which action is the table `SERVED`. Nothing is on disk
 before `commit`: the shells reply only after it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context, Service
-from bulkseed.service.handlers import deletion, describe, secrets, versions
-from bulkseed.service.handlers import keys as key_actions
-from bulkseed.service.handlers import random_password as password_actions
-from bulkseed.service.handlers import rotation as rotation_actions
-from bulkseed.service.handlers import tags as metadata
+from bulkseed.service.handlers import deletion
 from bulkseed.service.rotation import Job
+from bulkseed.service.served import SERVED
+from bulkseed.service.storage.marks import TamperedError
 from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import Document
 from bulkseed.wire.encoding import parse_form
@@ -26,40 +24,13 @@ from bulkseed.wire.fault import fault, invalid_parameter, respond
 from bulkseed.wire.message import API_VERSION, Request, Response
 from bulkseed.wire.render import content_type, render
 
+log = logging.getLogger(__name__)
+
 BODY_LIMIT = 1 << 20
 """Bytes of a body; the largest legal one is a value and a policy, percent-encoded: about 190 KB."""
 
 TICK = 1.0
 """Seconds between two looks for what is due."""
-
-Handler = Callable[[Context, Any], Document | Fault]
-
-HANDLERS: dict[str, Handler] = {
-    "CancelKeyDeletion": key_actions.cancel_deletion,
-    "CreateKey": key_actions.create,
-    "CreateSecret": secrets.create_secret,
-    "DeleteSecret": deletion.delete_secret,
-    "DescribeKey": key_actions.describe,
-    "DescribeSecret": describe.describe_secret,
-    "DisableKey": key_actions.disable,
-    "EnableKey": key_actions.enable,
-    "GenerateDataKey": key_actions.generate,
-    "GetKmsInstanceQuotaInfos": describe.get_kms_instance_quota_infos,
-    "GetRandomPassword": password_actions.get_random_password,
-    "GetSecretValue": secrets.get_secret_value,
-    "ListKeys": key_actions.list_all,
-    "ListSecretVersionIds": versions.list_secret_version_ids,
-    "ListSecrets": describe.list_secrets,
-    "PutSecretValue": secrets.put_secret_value,
-    "RestoreSecret": deletion.restore_secret,
-    "RotateSecret": rotation_actions.rotate,
-    "ScheduleKeyDeletion": key_actions.schedule_deletion,
-    "TagResource": metadata.tag,
-    "UntagResource": metadata.untag,
-    "UpdateSecret": metadata.update,
-    "UpdateSecretRotationPolicy": rotation_actions.update_policy,
-    "UpdateSecretVersionStage": versions.update_secret_version_stage,
-}
 
 
 class Kms:
@@ -85,12 +56,20 @@ class Kms:
     def close(self) -> None:
         """Commit and release the data directory."""
         self._service.store.close()
+        self._service.authority.close()
 
     def tick(self, now: float) -> None:
-        """Carry out what is due at `now`: planned deletions and rotations."""
-        self._next_tick = now + TICK
-        deletion.delete_due(self._service, now)
-        self._service.rotation.rotate_due(now)
+        """Carry out what is due at `now`: planned deletions and rotations.
+
+        Each is a part of its own: what fails is undone and logged, and keeps nothing else from being done.
+        """
+        service = self._service
+        for carry_out in (deletion.delete_due, _rotate_keys, _rotate_secrets):
+            try:
+                carry_out(service, now)
+            except Exception as error:  # noqa: BLE001 - the type only: its text may hold a value
+                log.error("what is due cannot be done: %s", type(error).__name__)  # noqa: TRY400 - likewise
+                service.forget()
 
     def take_jobs(self) -> list[Job]:
         """Return the passwords that the shell is to change in real databases, once this is committed."""
@@ -100,9 +79,14 @@ class Kms:
         """Record what became of a job."""
         self._service.rotation.finish(job.secret_name, now, changed=changed)
 
-    def handle(self, request: Request, now: float) -> Response:
-        """Answer one request at `now` (epoch seconds)."""
-        if now >= self._next_tick:
+    def handle(self, request: Request, now: float, steady: float | None = None) -> Response:
+        """Answer one request at `now` (epoch seconds).
+
+        `steady` is the time of a clock that nobody sets; without it, `now` is taken for one.
+        """
+        steady = now if steady is None else steady
+        if steady >= self._next_tick:
+            self._next_tick = steady + TICK
             self.tick(now)
         parameters = _read_parameters(request)
         if isinstance(parameters, Fault):
@@ -110,15 +94,22 @@ class Kms:
         format = parameters.get("Format", "JSON").upper()  # noqa: A001 - the parameter's name in the API
         if format not in ("JSON", "XML"):
             return self._refuse(invalid_parameter("Format"), "JSON")
-        answer = self._answer(request, parameters, now)
+        request_id = new_request_id()
+        try:
+            answer = self._answer(request, parameters, request_id, now, steady)
+        except TamperedError:
+            answer = fault("InternalFailure", "A stored record fails its integrity check.")
         if isinstance(answer, Fault):
             return self._refuse(answer, format)
         try:
-            return Response(200, {"content-type": content_type(format)}, render(answer.encode(), format))
+            headers = {"content-type": content_type(format), "x-acs-request-id": request_id}
+            return Response(200, headers, render(answer.encode(), format))
         except ValueError:
             return self._refuse(invalid_parameter("Format", "XML cannot carry this reply."), "XML")
 
-    def _answer(self, request: Request, parameters: Mapping[str, str], now: float) -> Document | Fault:
+    def _answer(
+        self, request: Request, parameters: Mapping[str, str], request_id: str, now: float, steady: float
+    ) -> Document | Fault:
         service = self._service
         caller = service.authority.admit(request, parameters, now)
         if isinstance(caller, Fault):
@@ -128,20 +119,28 @@ class Kms:
         action = ACTIONS.get(caller.action)
         if action is None:
             return fault("InvalidAction.NotFound")
-        if service.quota.take(action.lane, now) is not None:
+        if service.quota.take(action.group, steady) is not None:
             return fault("Rejected.Throttling")
         asked = action.request.decode(parameters)
         if isinstance(asked, Fault):
             return asked
-        context = Context(service, caller, parameters, new_request_id(), now)
-        secret, key_id = parameters.get("SecretName"), parameters.get("KeyId")
-        if not context.may(caller.action, secret=secret, key_id=key_id):
+        context = Context(service, caller, parameters, request_id, now, steady)
+        handler, resources = SERVED[caller.action]
+        if not all(context.may(caller.action, resource) for resource in resources(context, asked)):
             return fault("Forbidden.NoPermission")
-        return HANDLERS[caller.action](context, asked)
+        return handler(context, asked)
 
     def _refuse(self, refusal: Fault, format: str) -> Response:  # noqa: A002 - the parameter's name in the API
         named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)
         return respond(named, format)
+
+
+def _rotate_keys(service: Service, now: float) -> None:
+    service.keys.rotate_due(now)
+
+
+def _rotate_secrets(service: Service, now: float) -> None:
+    service.rotation.rotate_due(now)
 
 
 def body_too_large() -> Fault:

@@ -10,7 +10,7 @@ from bulkseed.model import SecretValue
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """Options of ``bulkseed serve``; rates are requests a second, 0 = unlimited.
+    """Options of ``bulkseed serve``; rates are requests a second (RotateSecret: an hour), 0 = unlimited.
 
     `data_dir` None keeps everything in memory. `access_key_secret` None: the one in the data directory,
     generated at the first start.
@@ -26,6 +26,7 @@ class ServiceOptions:
     create_qps: float = 10
     read_qps: float = 450
     manage_qps: float = 40
+    rotate_per_hour: int = 50  # API metadata: RotateSecret
     secret_quota: int | None = None
     faults: Path | None = None
     policies: Path | None = None

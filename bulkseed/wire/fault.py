@@ -18,8 +18,10 @@ from bulkseed.wire.render import content_type, render
 
 FAULTS: dict[str, tuple[int, str]] = {
     "DryRunOperationError": (400, "The request is valid, but it is a dry run."),
+    "Forbidden.AliasNotFound": (404, "The specified Alias is not found."),
     "Forbidden.DKMSInstanceNotFound": (403, "The specified DKMS Instance is not found."),
     "Forbidden.KeyNotFound": (404, "The specified Key is not found."),
+    "Forbidden.KeyVersionNotFound": (404, "The specified KeyVersion is not found."),
     "Forbidden.NoPermission": (403, "You are not authorized to perform the operation."),
     "Forbidden.ResourceNotFound": (404, "The resource is not found."),
     "InternalFailure": (500, "An internal error occurred."),
@@ -78,6 +80,8 @@ def encode_fault(fault: Fault, format: str = "JSON") -> bytes:  # noqa: A002 - t
 def respond(fault: Fault, format: str = "JSON") -> Response:  # noqa: A002 - the parameter's name in the API
     """Return `fault` as an HTTP response, with ``x-acs-retry-after`` in milliseconds when it has one."""
     headers = {"content-type": content_type(format)}
+    if fault.request_id is not None:
+        headers["x-acs-request-id"] = fault.request_id
     if fault.retry_after is not None:
         headers["x-acs-retry-after"] = str(max(1, round(fault.retry_after * 1000)))
     return Response(fault.status, headers, encode_fault(fault, format))

@@ -52,7 +52,17 @@ def test_a_whole_job(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     write_manifest(tmp_path / "m.jsonl", [*definitions[:39], {**definitions[39], "SecretDataType": "hex"}])
     env = environment(BULKSEED_SERVE_ACCESS_KEY_ID=KEY_ID, BULKSEED_SERVE_ACCESS_KEY_SECRET=KEY_SECRET)
     service = start(
-        "serve", "--data-dir", "kms", "--faults", "faults.json", "--create-qps", "20", cwd=tmp_path, env=env
+        "serve",
+        "--port",
+        "0",
+        "--data-dir",
+        "kms",
+        "--faults",
+        "faults.json",
+        "--create-qps",
+        "20",
+        cwd=tmp_path,
+        env=env,
     )
     request.addfinalizer(lambda: service.communicate(timeout=120))
     request.addfinalizer(service.terminate)

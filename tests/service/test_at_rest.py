@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.kms import UNLIMITED, Desk
 from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.storage import envelope
 from bulkseed.wire.actions import (
     create_key,
     create_secret,
@@ -22,6 +24,7 @@ from bulkseed.wire.actions import (
     get_secret_value,
     put_secret_value,
     rotate_secret,
+    schedule_key_deletion,
 )
 
 CANARY = "canary-7f3a9c/é+value"
@@ -56,7 +59,7 @@ def test_no_value_password_or_key_is_readable(tmp_path: Path) -> None:
     needles += [base64.b64encode(text.encode()).rstrip(b"=") for text in secrets[:2]]
     needles += [data_key.encode(), base64.b64decode(data_key)]
     for moment in ("running", "closed"):
-        for file in tmp_path.iterdir():
+        for file in filter(Path.is_file, tmp_path.rglob("*")):
             content = file.read_bytes()
             assert not [needle for needle in needles if needle in content], f"{file.name} while {moment}"
             if file.name != "access-key":
@@ -72,7 +75,7 @@ def test_only_the_owner_may_read(tmp_path: Path) -> None:
     desk = desk_at(tmp_path / "new" / "dir")
     desk.ask(create_secret.Request("a", "v1", SecretValue("x")))
     desk.kms.commit()
-    paths = [tmp_path / "new" / "dir", *(tmp_path / "new" / "dir").iterdir()]
+    paths = [tmp_path / "new" / "dir", *(tmp_path / "new" / "dir").rglob("*")]
     assert len(paths) >= 4
     for path in paths:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -82,7 +85,8 @@ def test_only_the_owner_may_read(tmp_path: Path) -> None:
 def tamper(path: Path, sql: str) -> None:
     """Change the database behind the service's back."""
     db = sqlite3.connect(path / "kms.db", isolation_level=None)
-    db.execute(sql)
+    for statement in sql.split("; "):
+        db.execute(statement)
     db.close()
 
 
@@ -98,6 +102,10 @@ def tamper(path: Path, sql: str) -> None:
         "UPDATE versions SET sealed = x''",
         "UPDATE data_keys SET sealed = x'00'",
         "DELETE FROM data_keys",
+        """UPDATE secrets SET stages = '{"ACSCurrent":"v0"}'""",
+        "UPDATE secrets SET policy = '{}'",
+        "UPDATE secrets SET key_id = 'other'",
+        "UPDATE keys SET state = 'Disabled'",
     ],
 )
 def test_swapped_or_changed_rows_are_detected(tmp_path: Path, sql: str) -> None:
@@ -113,6 +121,101 @@ def test_swapped_or_changed_rows_are_detected(tmp_path: Path, sql: str) -> None:
     reply = again.ask(get_secret_value.Request("a"))
     assert getattr(reply, "code", None) == "InternalFailure", reply
     again.kms.close()
+
+
+def test_a_value_of_an_earlier_secret_of_the_same_name_does_not_open(tmp_path: Path) -> None:
+    """Deleted and made again: the old row under the new secret is noticed."""
+    desk = desk_at(tmp_path)
+    desk.ask(create_secret.Request("a", "v1", SecretValue("old")))
+    desk.kms.commit()
+    (tmp_path / "copy.db").write_bytes((tmp_path / "kms.db").read_bytes())
+    (tmp_path / "copy.db-wal").write_bytes((tmp_path / "kms.db-wal").read_bytes())
+    desk.ask(delete_secret.Request("a", True))
+    desk.ask(create_secret.Request("a", "v1", SecretValue("new")))
+    desk.kms.close()
+    old = tmp_path / "copy.db"
+    swap = "UPDATE versions SET sealed = (SELECT sealed FROM old.versions)"
+    tamper(tmp_path, f"ATTACH '{old}' AS old; {swap}")
+    again = desk_at(tmp_path)
+    assert again.code(get_secret_value.Request("a")) == "InternalFailure"
+    again.kms.close()
+
+
+def sealed_values(path: Path) -> list[bytes]:
+    """Return what is stored of the values, as another connection to a copy sees it."""
+    copy = path.parent / f"{path.name}-copy"
+    shutil.copytree(path, copy)
+    db = sqlite3.connect(copy / "kms.db")
+    rows = [
+        row[0] for row in db.execute("SELECT sealed FROM versions UNION ALL SELECT sealed FROM key_versions")
+    ]
+    db.close()
+    shutil.rmtree(copy)
+    return rows
+
+
+def test_what_was_deleted_for_good_is_gone_from_the_disk(tmp_path: Path) -> None:
+    """A forced deletion and the end of a key's window leave nothing that the key file could open."""
+    folder = tmp_path / "kms"
+    desk = desk_at(folder)
+    key = desk.ask(create_key.Request()).key_metadata.key_id
+    desk.ask(create_secret.Request("a", "v1", SecretValue("value"), encryption_key_id=key))
+    desk.kms.commit()
+    before = sealed_values(folder)
+    assert before
+    desk.ask(delete_secret.Request("a", True))
+    desk.ask(schedule_key_deletion.Request(key, 7))
+    desk.kms.commit()
+    desk.now += 8 * 86_400
+    desk.code(get_secret_value.Request("a"))
+    desk.kms.commit()
+    content = b"".join((folder / name).read_bytes() for name in ("kms.db", "kms.db-wal"))
+    assert not [sealed for sealed in before if sealed in content]
+    desk.kms.close()
+
+
+def test_a_data_key_seals_a_bounded_number_of_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then another one takes over, also across restarts; everything still opens."""
+    monkeypatch.setattr(envelope, "SEALS_STEP", 2)
+    monkeypatch.setattr(envelope, "SEALS_MAX", 4)
+    desk = desk_at(tmp_path)
+    for number in range(9):
+        desk.ask(create_secret.Request(f"s{number}", "v1", SecretValue(f"value {number}")))
+        if number == 4:
+            desk.kms.close()
+            desk = desk_at(tmp_path)
+    assert [read(desk, f"s{number}") for number in range(9)] == [f"value {number}" for number in range(9)]
+    desk.kms.close()
+    db = sqlite3.connect(tmp_path / "kms.db")
+    used = [row[0] for row in db.execute("SELECT count(*) FROM versions GROUP BY data_key")]
+    db.close()
+    assert len(used) >= 3
+    assert max(used) <= 4
+
+
+def start_and_stop(path: Path) -> None:
+    """Open a data directory once."""
+    desk = desk_at(path)
+    desk.kms.close()
+
+
+def test_an_open_folder_is_closed_and_git_ignores_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Modes of the folder and of what is in it are tightened, which is said."""
+    folder = tmp_path / "open"
+    start_and_stop(folder)
+    assert (folder / ".gitignore").read_text() == "*\n"
+    for path in (folder, folder / "master.key", folder / "kms.db"):
+        path.chmod(0o755)
+    start_and_stop(folder)
+    for path in (folder, folder / "master.key", folder / "kms.db"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+        assert str(path) in caplog.text
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "mine.txt").write_text("x")
+    start_and_stop(tmp_path / "shared")
+    assert not (tmp_path / "shared" / ".gitignore").exists()
 
 
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from bulkseed.service.shell.databases import Databases, read_databases
 from bulkseed.service.shell.group_commit import Gate
 from bulkseed.wire.actions import (
     ACTIONS,
+    create_key,
     create_secret,
     describe_secret,
     disable_key,
@@ -33,6 +34,7 @@ from bulkseed.wire.actions import (
     list_secret_version_ids,
     rotate_secret,
     update_secret_rotation_policy,
+    update_secret_version_stage,
 )
 from bulkseed.wire.signing.verify import SIGNATURES
 
@@ -47,10 +49,10 @@ def accounts(*pairs: tuple[str, str]) -> str:
 
 
 def rds(
-    name: str, value: str, sub_type: str = "SingleUser", interval: str | None = None, instance: str = "rm-1"
+    name: str, value: str, sub_type: str = "SingleUser", interval: str | None = None, key: str | None = None
 ) -> create_secret.Request:
     """Return a CreateSecret of a managed RDS secret."""
-    config = orjson.dumps({"SecretSubType": sub_type, "DBInstanceId": instance}).decode()
+    config = orjson.dumps({"SecretSubType": sub_type, "DBInstanceId": "rm-1"}).decode()
     return create_secret.Request(
         name,
         "v1",
@@ -59,13 +61,14 @@ def rds(
         extended_config=config,
         enable_automatic_rotation=interval is not None,
         rotation_interval=interval,
+        encryption_key_id=key,
     )
 
 
 def account(desk: Desk, name: str, stage: str | None = None) -> Account:
     """Return the account that a stage refers to."""
     reply = desk.ask(get_secret_value.Request(name, version_stage=stage))
-    found: Account = orjson.loads(reply.secret_data.reveal())["Accounts"][0]
+    found: Account = orjson.loads(reply.secret_data.reveal())
     return found
 
 
@@ -87,9 +90,9 @@ def test_a_single_user_gets_a_new_password() -> None:
 def test_two_users_take_turns() -> None:
     """DoubleUsers: the account of ACSPrevious gets a new password, and the two are switched."""
     desk = Desk()
-    value = accounts(("a", "a1"), ("b", "b1"))
-    desk.ask(rds("d", value, "DoubleUsers"))
-    assert desk.ask(get_secret_value.Request("d")).secret_data.reveal() == value
+    desk.ask(rds("d", accounts(("a", "a1"), ("b", "b1")), "DoubleUsers"))
+    assert account(desk, "d") == {"AccountName": "a", "AccountPassword": "a1"}
+    assert account(desk, "d", "ACSPrevious") == {"AccountName": "b", "AccountPassword": "b1"}
     seen = []
     for number in range(2, 6):
         current = account(desk, "d")
@@ -130,8 +133,8 @@ def test_rotation_runs_when_due_and_not_before() -> None:
 def test_a_key_that_may_not_be_used_stops_rotation() -> None:
     """The secret says Invalid, keeps its version, and recovers by itself."""
     desk = Desk()
-    desk.ask(rds("s", accounts(("app", "first")), interval="6h"))
-    key = desk.ask(describe_secret.Request("s")).encryption_key_id
+    key = desk.ask(create_key.Request()).key_metadata.key_id
+    desk.ask(rds("s", accounts(("app", "first")), interval="6h", key=key))
     desk.ask(disable_key.Request(key))
     desk.now += 6 * 3600
     assert desk.ask(describe_secret.Request("s")).automatic_rotation == "Invalid"
@@ -141,6 +144,37 @@ def test_a_key_that_may_not_be_used_stops_rotation() -> None:
     desk.now += RETRY_SECONDS
     assert account(desk, "s")["AccountPassword"] != "first"
     assert desk.ask(describe_secret.Request("s")).automatic_rotation == "Enabled"
+
+
+def test_a_second_user_is_made_by_the_first_rotation() -> None:
+    """DoubleUsers with one account: ACSPrevious names it, and the two take turns from then on."""
+    desk = Desk()
+    desk.ask(rds("d", accounts(("a", "a1")), "DoubleUsers"))
+    previous = get_secret_value.Request("d", version_stage="ACSPrevious")
+    assert desk.code(previous) == "Forbidden.ResourceNotFound"
+    seen = []
+    for number in range(2, 5):
+        current = account(desk, "d")
+        desk.ask(rotate_secret.Request("d", f"v{number}"))
+        assert account(desk, "d", "ACSPrevious") == current
+        seen.append(account(desk, "d")["AccountName"])
+    assert seen == ["a_clone", "a", "a_clone"]
+
+
+def test_a_version_of_a_managed_secret_is_chosen_by_stage_only() -> None:
+    """VersionId is ignored, and the service alone moves stages."""
+    desk = Desk()
+    desk.ask(rds("s", accounts(("app", "first"))))
+    assert desk.ask(get_secret_value.Request("s", "unknown")).version_id == "v1"
+    moved = update_secret_version_stage.Request("s", "ACSCurrent", "v1")
+    assert desk.code(moved) == "UnsupportedOperation"
+
+
+def test_rotations_without_a_ceiling() -> None:
+    """`rotate_per_hour` 0 lets everything through."""
+    desk = Desk(ServiceOptions(rotate_per_hour=0, **UNLIMITED))
+    desk.ask(rds("s", accounts(("app", "first"))))
+    assert not any(desk.code(rotate_secret.Request("s", f"r{number}")) for number in range(60))
 
 
 def test_fifty_rotations_an_hour() -> None:
@@ -155,19 +189,30 @@ def test_fifty_rotations_an_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "value"),
+    ("kind", "config", "value", "fields"),
     [
-        ("RAMCredentials", {"SecretSubType": "RamUserAccessKey", "UserName": "u"}, None),
+        (
+            "RAMCredentials",
+            {"SecretSubType": "RamUserAccessKey", "UserName": "u"},
+            None,
+            {"AccessKeyId", "AccessKeySecret", "GenerateTimestamp"},
+        ),
         (
             "ECS",
             {"SecretSubType": "Password", "RegionId": "r", "InstanceId": "i"},
             '{"UserName":"u","Password":"p"}',
+            {"UserName", "Password"},
         ),
-        ("Redis", {"SecretSubType": "DoubleUsers", "InstanceId": "i", "RegionId": "r"}, "$Auto"),
+        (
+            "Redis",
+            {"SecretSubType": "DoubleUsers", "InstanceId": "i", "RegionId": "r"},
+            "$Auto",
+            {"AccountName", "AccountPassword"},
+        ),
     ],
 )
-def test_other_types_are_simulated(kind: str, config: Account, value: str | None) -> None:
-    """They rotate to a fresh value of their own form."""
+def test_other_types_are_simulated(kind: str, config: Account, value: str | None, fields: set[str]) -> None:
+    """They rotate to a fresh value of the documented form, which they have from the start."""
     desk = Desk()
     if kind == "Redis":
         config |= {"AccountName": "u", "CloneAccountName": "u_clone", "AccountPrivilege": "RoleReadOnly"}
@@ -177,11 +222,12 @@ def test_other_types_are_simulated(kind: str, config: Account, value: str | None
     created = desk.ask(
         create_secret.Request(name, "v1", SecretValue(value), secret_type=kind, extended_config=extended)
     )
+    first = orjson.loads(desk.ask(get_secret_value.Request(created.secret_name)).secret_data.reveal())
+    assert first.keys() == fields
     assert desk.code(rotate_secret.Request(created.secret_name, "v2")) is None
     rotated = orjson.loads(desk.ask(get_secret_value.Request(created.secret_name)).secret_data.reveal())
     assert orjson.dumps(rotated).decode() != value
-    if kind != "Redis":
-        assert rotated.keys() == orjson.loads(value).keys()
+    assert rotated.keys() == fields
 
 
 class Clinic:
@@ -191,8 +237,8 @@ class Clinic:
         self.later = 0.0
         databases = Databases({"rm-1": url})
         options = ServiceOptions(data_dir=data_dir, **UNLIMITED)
-        self.kms, self._credentials = build_kms(options, databases.urls.keys())
-        self.gate = Gate(self.kms, databases=databases, clock=self.now)
+        self.kms, self._credentials = build_kms(options, databases.administrators)
+        self.gate = Gate(self.kms, databases=databases, clock=self.now, steady=self.now)
         self._signer = SIGNATURES["acs3"]("kms.test", self._credentials)
         self._count = 0
 
@@ -215,7 +261,7 @@ class Clinic:
     async def account(self, name: str, stage: str | None = None) -> Account:
         """Return the account that a stage refers to."""
         reply = await self.ask(get_secret_value.Request(name, version_stage=stage))
-        found: Account = orjson.loads(reply.secret_data.reveal())["Accounts"][0]
+        found: Account = orjson.loads(reply.secret_data.reveal())
         return found
 
     async def state(self, name: str) -> str:
@@ -293,8 +339,8 @@ async def test_a_failed_change_keeps_the_version_in_force(
     await clinic.ask(rotate_secret.Request("f", "v2"))
     assert await clinic.state("f") == "Invalid"
     assert (await clinic.account("f"))["AccountPassword"] == "first"
-    read_new = get_secret_value.Request("f", version_id="v2")
-    assert (await clinic.ask(read_new)).code == "Forbidden.ResourceNotFound", "no half version is seen"
+    seen = (await clinic.ask(list_secret_version_ids.Request("f", True))).version_ids
+    assert [entry.version_id for entry in seen] == ["v1"], "no half version is seen"
     assert "UndefinedObjectError" in caplog.text
     await role(admin, "late", "first")
     async with asyncio.timeout(60), clinic.gate.ticking():

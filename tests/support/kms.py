@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.kms, self.credentials = build_kms(self.options)
         self._nonces = itertools.count()
+        self._name = uuid.uuid4().hex  # a nonce is used once, also after a restart
 
     def __del__(self) -> None:
         if hasattr(self, "kms"):
@@ -45,7 +47,7 @@ class Desk:
     def send(self, call: Call, credentials: Credentials | None = None) -> Response:
         """Sign a call now, and serve it."""
         signer = SIGNATURES[self.signature]("kms.test", credentials or self.credentials)
-        return self.kms.handle(signer.sign(call, self.now, f"nonce-{next(self._nonces)}"), self.now)
+        return self.kms.handle(signer.sign(call, self.now, f"{self._name}-{next(self._nonces)}"), self.now)
 
     def ask(self, request: Any, credentials: Credentials | None = None) -> Any:
         """Return the reply to a request, or the fault."""

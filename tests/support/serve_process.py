@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def served(data_dir: Path, *flags: str) -> Iterator[tuple[Target, subprocess.Popen[bytes]]]:
     """Run the command on `data_dir` with further flags, and give a target on it and the process."""
-    command = [sys.executable, "-m", "bulkseed", "serve", f"--data-dir={data_dir}", *flags]
+    command = [sys.executable, "-m", "bulkseed", "serve", "--port=0", f"--data-dir={data_dir}", *flags]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "BULKSEED_SERVE_ACCESS_KEY_SECRET": SECRET.reveal()}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     try:

@@ -46,7 +46,17 @@ def served(
     **options: object,
 ) -> Iterator[str]:
     """Run ``bulkseed serve`` as a process of its own and give its endpoint; it ends with a signal."""
-    arguments: list[object] = ["serve", "--data-dir", data_dir, "--read-qps", 0, "--manage-qps", 0]
+    arguments: list[object] = [
+        "serve",
+        "--port",
+        0,
+        "--data-dir",
+        data_dir,
+        "--read-qps",
+        0,
+        "--manage-qps",
+        0,
+    ]
     if faults is not None:
         script = data_dir.with_suffix(".faults.json")
         script.write_text(json.dumps(faults))

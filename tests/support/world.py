@@ -67,9 +67,9 @@ class WatchedKms(Kms):
         self.versions: dict[tuple[str, str], tuple[str, str]] = {}  # name and version -> who and value
         self._unwritten: list[tuple[str, str, str, str, str]] = []
 
-    def handle(self, request: Request, now: float) -> Response:
+    def handle(self, request: Request, now: float, steady: float | None = None) -> Response:
         """Answer one request."""
-        response = super().handle(request, now)
+        response = super().handle(request, now, steady)
         parameters = dict((parse_form(request.query) or []) + (parse_form(request.body) or []))
         action, name = request.headers.get("x-acs-action", ""), parameters.get("SecretName", "")
         if self.writer == "ours":
@@ -123,7 +123,7 @@ class World:
         options = replace(options or ServiceOptions(), access_key_secret=SecretValue(ACCESS_KEY_SECRET))
         built, self.credentials = build_kms(options)
         self.kms = WatchedKms(built)
-        self.gate = Gate(self.kms, clock=self.time)
+        self.gate = Gate(self.kms, clock=self.time, steady=self.time)
         self.sent: list[float] = []  # when each request was written
         self.replied: set[str] = set()  # names whose CreateSecret was answered with success, and read
         self.steps = 0
@@ -186,7 +186,7 @@ class World:
         built, _ = build_kms(self._options)
         self.kms = WatchedKms(built)
         self.kms.arrivals, self.kms.creators, self.kms.versions = old.arrivals, old.creators, old.versions
-        self.gate = Gate(self.kms, clock=self.time)
+        self.gate = Gate(self.kms, clock=self.time, steady=self.time)
 
     def kill(self) -> None:
         """Kill the run: what is on disk now is all that is left of it."""

@@ -314,15 +314,15 @@ def test_acs3_content_type_of_no_content() -> None:
     assert isinstance(check(replace(given, body=b"a=b"), access_key(OWN)), Fault)
 
 
-def test_rpc1_without_a_nonce_is_accepted() -> None:
-    """The worked example of the KMS page has no nonce, so its absence is no defect."""
+def test_rpc1_without_a_nonce_is_refused() -> None:
+    """What has no nonce could be sent again by anybody who has seen it."""
     parameters = said(SIGNATURES["rpc1"](HOST, OWN).sign(CALL, NOW, NONCE).body)
     del parameters["SignatureNonce"]
     parameters["Signature"] = second_signer.v1_signature("GET", parameters, "testsecret")
     request = Request("GET", second_signer.canonical_query(parameters), {"host": HOST}, b"")
     caller = check(request, access_key(OWN))
-    assert isinstance(caller, Caller)
-    assert caller.nonce is None
+    assert isinstance(caller, Fault)
+    assert (caller.code, "SignatureNonce" in caller.message) == ("MissingParameter", True)
 
 
 def test_headers_of_a_request() -> None:

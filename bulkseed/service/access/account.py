@@ -20,6 +20,10 @@ class Account:
         """Return ``acs:kms:<region>:<account>:key/<id>`` (API metadata 2024-06)."""
         return f"acs:kms:{self.region}:{self.id}:key/{key_id}"
 
+    def container(self, kind: str) -> str:
+        """Return the ARN of all ``secret``, ``key`` or ``alias`` of the account (RAM: KMS resources)."""
+        return f"acs:kms:{self.region}:{self.id}:{kind}"
+
     def secret_name(self, name_or_arn: str) -> str:
         """Return the name that a caller means; secrets and keys may be given by their ARN."""
         return name_or_arn.removeprefix(self.secret_arn(""))
@@ -27,3 +31,11 @@ class Account:
     def key_id(self, id_or_arn: str) -> str:
         """Return the key id that a caller means."""
         return id_or_arn.removeprefix(self.key_arn(""))
+
+    def alias_arn(self, name: str) -> str:
+        """Return the ARN of an alias, whose name starts with ``alias/`` (ListAliases page)."""
+        return f"acs:kms:{self.region}:{self.id}:{name}"
+
+    def alias_name(self, name_or_arn: str) -> str:
+        """Return the alias that a caller means."""
+        return name_or_arn.removeprefix(self.alias_arn(""))

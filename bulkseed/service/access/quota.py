@@ -1,4 +1,7 @@
-"""Quotas of requests: per lane, never more than the limit in any one-second window."""
+"""Quotas of requests: per group, never more than the limit in any one-second window.
+
+Times are those of a clock that nobody sets.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ class Quota:
     """Counts what was let through in the last second; what is refused does not count."""
 
     def __init__(self, limits: Mapping[QuotaGroup, float]) -> None:
-        self._windows = {lane: _window(limit) for lane, limit in limits.items() if limit}
+        self._windows = {group: _window(limit) for group, limit in limits.items() if limit}
 
-    def take(self, lane: QuotaGroup, now: float) -> float | None:
+    def take(self, group: QuotaGroup, now: float) -> float | None:
         """Let a request through (None), or return after how many seconds there is room again."""
-        window = self._windows.get(lane)
+        window = self._windows.get(group)
         return None if window is None else window.take(now)
 
 

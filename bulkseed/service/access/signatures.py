@@ -5,38 +5,31 @@ Permissions of RAM users are in `policies.py`; the signatures themselves in `bul
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 
 from bulkseed.model import Fault
+from bulkseed.service.access.nonces import Nonces
 from bulkseed.wire.fault import fault
 from bulkseed.wire.message import Request
-from bulkseed.wire.signing.verify import CLOCK_WINDOW, AccessKey, Caller, verify
+from bulkseed.wire.signing.verify import AccessKey, Caller, verify
 
 
 class Authority:
     """Accepts requests that are signed with one of `keys`, each nonce once."""
 
-    def __init__(self, keys: Mapping[str, AccessKey]) -> None:
+    def __init__(self, keys: Mapping[str, AccessKey], nonces: Nonces) -> None:
         self._keys = keys
-        self._nonces: set[tuple[str, str]] = set()
-        self._by_age: deque[tuple[float, tuple[str, str]]] = deque()
+        self._nonces = nonces
 
     def admit(self, request: Request, parameters: Mapping[str, str], now: float) -> Caller | Fault:
         """Return who calls, or why the request is refused."""
         caller = verify(request, parameters, self._keys.get, now)
-        if isinstance(caller, Caller) and caller.nonce is not None and not self._first_use(caller, now):
+        if isinstance(caller, Caller) and not self._nonces.first_use(
+            caller.access_key_id, caller.nonce, caller.timestamp, now
+        ):
             return fault("SignatureNonceUsed")
         return caller
 
-    def _first_use(self, caller: Caller, now: float) -> bool:
-        """Remember a nonce until its timestamp is too old to be accepted again."""
-        by_age = self._by_age
-        while by_age and by_age[0][0] < now:
-            self._nonces.discard(by_age.popleft()[1])
-        nonce = (caller.access_key_id, caller.nonce or "")
-        if nonce in self._nonces:
-            return False
-        self._nonces.add(nonce)
-        by_age.append((now + 2 * CLOCK_WINDOW, nonce))  # its timestamp is at most one window ahead of us
-        return True
+    def close(self) -> None:
+        """Close the nonces' files."""
+        self._nonces.close()

@@ -50,6 +50,8 @@ def restore_secret(context: Context, asked: restoring.Request, /) -> restoring.R
 def delete_due(service: Service, now: float) -> None:
     """Delete for good the secrets and keys that have been in their windows long enough."""
     for secret in list(service.store.secrets("WHERE delete_at <= ?", now)):
-        service.store.remove_secret(secret)
+        with service.store.savepoint():
+            service.store.remove_secret(secret)
     for key in list(service.keys.select("WHERE delete_at <= ?", now)):
-        service.keys.remove(key)
+        with service.store.savepoint():
+            service.keys.remove(key)

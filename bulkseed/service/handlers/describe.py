@@ -71,7 +71,10 @@ def list_secrets(context: Context, asked: listing.Request, /) -> listing.Reply |
         if where
         else store.secret_count
     )
-    found = store.secrets(f"{where} ORDER BY id LIMIT ? OFFSET ?", *parameters, page.size, page.first)
+    if where:
+        found = store.secrets(f"{where} ORDER BY id LIMIT ? OFFSET ?", *parameters, page.size, page.first)
+    else:
+        found = store.page(page.first, page.size)
     return listing.Reply(
         request_id=context.request_id,
         total_count=total,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-import uuid
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import INSTANCE_ID
-from bulkseed.service.storage.keys import SYMMETRIC, Key
+from bulkseed.service.storage.keys import SERVICE_CREATOR, Key
+from bulkseed.service.storage.specs import SPECS, SYMMETRIC
 from bulkseed.wire.actions import (
     cancel_key_deletion,
     create_key,
@@ -25,9 +25,6 @@ from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation.parameters import parameter_problems
 
-# Asymmetric keys are records only: no action of this service uses their material.
-ASYMMETRIC = frozenset({"RSA_2048", "RSA_3072", "EC_P256", "EC_P256K", "EC_SM2"})
-USAGES = ("ENCRYPT/DECRYPT", "SIGN/VERIFY")
 DESCRIPTION_MAX = 8_192  # API metadata
 DATA_KEY_BYTES = {"AES_256": 32, "AES_128": 16}
 DATA_KEY_BYTES_MAX = 1_024  # API metadata
@@ -37,10 +34,11 @@ DAY = 86_400
 
 def create(context: Context, asked: create_key.Request, /) -> create_key.Reply | Fault:
     """Create a key; material that is imported is not supported."""
-    spec, usage = asked.key_spec or "Aliyun_AES_256", asked.key_usage or USAGES[0]
-    if spec not in SYMMETRIC | ASYMMETRIC:
+    spec = asked.key_spec or "Aliyun_AES_256"
+    if spec not in SPECS:
         return invalid_parameter("KeySpec")
-    if usage not in USAGES or (spec in SYMMETRIC and usage != USAGES[0]):
+    usage = asked.key_usage or SPECS[spec].usages[0]
+    if usage not in SPECS[spec].usages:
         return invalid_parameter("KeyUsage")
     if asked.origin not in (None, "Aliyun_KMS"):
         return fault("UnsupportedOperation")
@@ -52,10 +50,8 @@ def create(context: Context, asked: create_key.Request, /) -> create_key.Reply |
         return invalid_parameter("Tags", f"It {problem}.")
     key = context.service.keys.create(
         Key(
-            id=str(uuid.uuid4()),
             spec=spec,
             usage=usage,
-            state="Enabled",
             creator=context.caller.account,
             created=context.now,
             description=asked.description,
@@ -103,11 +99,11 @@ def generate(context: Context, asked: generate_data_key.Request, /) -> generate_
     if refusal := context.service.keys.refusal(key.id):
         return refusal
     plaintext = os.urandom(size)
-    sealed = context.service.vault.wrap(key.id, plaintext, asked.encryption_context or "")
+    sealed = context.service.vault.encrypt(key.version, plaintext, asked.encryption_context or "")
     return generate_data_key.Reply(
         request_id=context.request_id,
         key_id=key.id,
-        key_version_id=key.id,  # keys do not rotate here: the only version goes by the key's id
+        key_version_id=key.version,
         plaintext=SecretValue(base64.b64encode(plaintext).decode()),
         ciphertext_blob=base64.b64encode(sealed).decode(),
     )
@@ -154,6 +150,8 @@ def _set_state(context: Context, key_id: str, state: str, delete_at: float | Non
     key = _find(context, key_id)
     if isinstance(key, Fault):
         return key
+    if key.creator == SERVICE_CREATOR:
+        return fault("Forbidden.NoPermission", "The key belongs to Secrets Manager.")
     if key.state == "PendingDeletion":
         return fault("Rejected.PendingDeletion")
     key.state, key.delete_at = state, delete_at
@@ -162,7 +160,7 @@ def _set_state(context: Context, key_id: str, state: str, delete_at: float | Non
 
 
 def _find(context: Context, key_id: str) -> Key | Fault:
-    return context.service.keys.get(key_id) or fault("Forbidden.KeyNotFound")
+    return context.service.keys.find(key_id)
 
 
 def _metadata(context: Context, key: Key) -> describe_key.KeyMetadata:
@@ -179,7 +177,7 @@ def _metadata(context: Context, key: Key) -> describe_key.KeyMetadata:
         delete_date=timestamp(key.delete_at) if key.delete_at is not None else None,
         description=key.description or "",
         dkms_instance_id=key.instance_id,
-        primary_key_version=key.id,
+        primary_key_version=key.version,
         automatic_rotation="Disabled",
         deletion_protection="Disabled",
     )

@@ -18,7 +18,7 @@ def rotate(context: Context, asked: rotate_secret.Request, /) -> rotate_secret.R
     if isinstance(secret, Fault):
         return secret
     rotation = context.service.rotation
-    if rotation.calls.take(context.now) is not None:
+    if rotation.calls is not None and rotation.calls.take(context.steady) is not None:
         return fault("Rejected.Throttling")
     there = context.service.store.version(secret, asked.version_id)
     fresh = there is None or asked.version_id == secret.rotating_to

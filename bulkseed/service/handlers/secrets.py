@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 import orjson
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
-from bulkseed.service.storage.envelope import TamperedError
+from bulkseed.service.managed import accounts_of, first_values
+from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
-from bulkseed.service.storage.store import CURRENT, Secret, Version
+from bulkseed.service.storage.store import CURRENT, PREVIOUS, Secret, Version
 from bulkseed.wire.actions import create_secret as creating
 from bulkseed.wire.actions import get_secret_value as reading
 from bulkseed.wire.actions import put_secret_value as putting
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation.parameters import create_secret_problems, parameter_problems, rotation_seconds
-from bulkseed.wire.validation.secret_types import created_name
+from bulkseed.wire.validation.secret_types import created_name, json_object
 
 INSTANCE_ID = re.compile("kst-[0-9A-Za-z]{1,60}")  # instances are not modelled: any id of this form exists
 
@@ -43,13 +45,20 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
     key = service.keys.for_secret(asked.encryption_key_id, asked.dkms_instance_id, now)
     if isinstance(key, Fault):
         return key
-    if asked.encryption_key_id is not None and not context.may("GenerateDataKey", key_id=key.id):
+    if not context.may_use("GenerateDataKey", key):
         return fault("Forbidden.NoPermission")
-    rotates = bool(asked.enable_automatic_rotation)
+    data, config = asked.secret_data.reveal(), json_object(asked.extended_config or "") or {}
+    if kind == "Rds" and service.rotation.administers(config, accounts_of(data)):
+        return invalid_parameter(
+            "SecretData", "It names the account that changes passwords in this database."
+        )
+    managed = kind != "Generic"
+    rotates = managed and bool(asked.enable_automatic_rotation)
     seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
     secret = Secret(
         id=None,
         name=name,
+        generation="",
         type=kind,
         key_id=key.id,
         stages={CURRENT: asked.version_id},
@@ -59,17 +68,21 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         instance_id=asked.dkms_instance_id,
         description=asked.description,
         tags=context.read_tags(asked.tags),
-        extended_config=None if kind == "Generic" else asked.extended_config,
+        extended_config=asked.extended_config if managed else None,
         policy=asked.policy,
         rotation_seconds=seconds,
         rotation_state="Enabled" if rotates else "Disabled",
         next_rotation=now + seconds if seconds else None,
     )
+    previous = None
+    if managed:
+        data, previous = first_values(kind, config, data, now)
+    if previous is not None:
+        secret.stages[PREVIOUS] = uuid.uuid4().hex
     secret.id = store.add_secret(secret)
-    add_version(
-        context, secret, asked.version_id, asked.secret_data.reveal(), asked.secret_data_type or "text"
-    )
-    managed = kind != "Generic"
+    if previous is not None:
+        add_version(context, secret, key, secret.stages[PREVIOUS], previous, "text")
+    add_version(context, secret, key, asked.version_id, data, asked.secret_data_type or "text")
     rotation = rotation_fields(secret)
     return creating.Reply(
         request_id=context.request_id,
@@ -90,9 +103,14 @@ def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Rep
     secret = context.find_live(asked.secret_name)
     if isinstance(secret, Fault):
         return secret
-    version_id = asked.version_id or secret.stages.get(asked.version_stage or CURRENT)
-    visible = version_id is not None and version_id != secret.rotating_to
-    version = context.service.store.version(secret, version_id) if visible and version_id else None
+    key = context.service.keys.get(secret.key_id)
+    if key is not None and not context.may_use("Decrypt", key):
+        return fault("Forbidden.NoPermission")
+    managed = secret.type != "Generic"
+    # Of a managed secret only the stages can be read: VersionId is ignored (SDK 3.3.1).
+    version_id = None if managed else asked.version_id
+    version_id = version_id or secret.stages.get(asked.version_stage or CURRENT)
+    version = context.service.store.version(secret, version_id) if version_id else None
     if version is None or (asked.version_stage and secret.stages.get(asked.version_stage) != version.id):
         return fault("Forbidden.ResourceNotFound")
     value = open_version(context, secret, version)
@@ -100,7 +118,6 @@ def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Rep
         return value
     if asked.dry_run:
         return fault("DryRunOperationError")
-    managed = secret.type != "Generic"
     return reading.Reply(
         request_id=context.request_id,
         secret_data=SecretValue(value),
@@ -135,23 +152,30 @@ def put_secret_value(context: Context, asked: putting.Request, /) -> putting.Rep
         return _put_reply(context, secret, asked.version_id)
     if len(secret.stages.keys() | set(stages)) > STAGES_KEPT:
         return fault("Rejected.LimitExceeded")
-    if refusal := context.service.keys.refusal(secret.key_id):
+    key = context.service.keys.find(secret.key_id)
+    if isinstance(key, Fault):
+        return key
+    if refusal := context.service.keys.refusal(key.id):
         return refusal
+    if not context.may_use("GenerateDataKey", key):
+        return fault("Forbidden.NoPermission")
     moved = dict(secret.stages)
     for stage in stages:
         move_stage(moved, stage, asked.version_id)
     if not make_room(context.service.store, secret, moved, VERSIONS_KEPT - 1):
         return fault("Rejected.LimitExceeded")
     secret.stages, secret.updated = moved, context.now
-    add_version(context, secret, asked.version_id, data, data_type)
+    add_version(context, secret, key, asked.version_id, data, data_type)
     context.service.store.save_secret(secret)
     return _put_reply(context, secret, asked.version_id)
 
 
-def add_version(context: Context, secret: Secret, version_id: str, data: str, data_type: str) -> None:
-    """Seal a value as a new version of `secret`."""
+def add_version(
+    context: Context, secret: Secret, key: Key, version_id: str, data: str, data_type: str
+) -> None:
+    """Seal a value under `key` as a new version of `secret`."""
     service = context.service
-    number, sealed = service.vault.seal(secret.key_id, (secret.name, version_id, data_type), data)
+    number, sealed = service.vault.seal(key.id, key.version, secret.identity(version_id, data_type), data)
     assert secret.id is not None  # noqa: S101 - it is stored
     service.store.add_version(Version(secret.id, version_id, data_type, number, sealed, context.now))
 
@@ -160,12 +184,8 @@ def open_version(context: Context, secret: Secret, version: Version) -> str | Fa
     """Return a value, if its key may be used and the row is what was stored."""
     if refusal := context.service.keys.refusal(secret.key_id):
         return refusal
-    try:
-        return context.service.vault.open(
-            version.data_key, (secret.name, version.id, version.data_type), version.sealed
-        )
-    except TamperedError:
-        return fault("InternalFailure", "The stored value fails its integrity check.")
+    identity = secret.identity(version.id, version.data_type)
+    return context.service.vault.open(version.data_key, identity, version.sealed)
 
 
 def rotation_fields(secret: Secret) -> dict[str, str | None]:

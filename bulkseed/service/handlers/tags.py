@@ -67,7 +67,7 @@ def _resource(
     if secret_name is not None:
         return context.find_live(secret_name)
     if key_id is not None:
-        return context.service.keys.get(key_id) or fault("Forbidden.KeyNotFound")
+        return context.service.keys.find(key_id)
     return fault("Forbidden.ResourceNotFound")  # there are no certificates here
 
 

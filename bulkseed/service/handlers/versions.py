@@ -47,6 +47,8 @@ def update_secret_version_stage(context: Context, asked: staging.Request, /) -> 
     secret = context.find_live(asked.secret_name)
     if isinstance(secret, Fault):
         return secret
+    if secret.type != "Generic":
+        return fault("UnsupportedOperation", "Only the stages of Generic secrets can be moved.")
     if source is not None and secret.stages.get(stage) != source:
         return fault("Rejected.InvalidRequest")
     stages = dict(secret.stages)

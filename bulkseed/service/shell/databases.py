@@ -4,16 +4,20 @@ A file maps instance ids to URLs of an account that may change others' passwords
 `rds`:
 
     {"instances": {"rm-bp1b3dd3a506e": "postgresql://admin:password@127.0.0.1:5432/postgres",
-                   "rm-uf667446pc955": "mysql://admin:password@127.0.0.1:3306"}}
+                   "rm-uf667446pc955": "mysql://admin:password@127.0.0.1:3306?sslmode=verify-full"}}
+
+For both kinds, `sslmode` (disable, require, verify-ca, verify-full) and `sslrootcert` say how TLS is used.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
@@ -31,11 +35,16 @@ class Databases:
     def __init__(self, urls: Mapping[str, str]) -> None:
         self.urls = urls
 
+    @property
+    def administrators(self) -> dict[str, str]:
+        """Return by instance the account that changes passwords."""
+        return {instance: unquote(urlsplit(url).username or "") for instance, url in self.urls.items()}
+
     async def change(self, job: Job) -> bool:
         """Set a password; False when the database is out of reach or refuses, which the log tells."""
         url = self.urls[job.instance_id]
         try:
-            await DRIVERS[urlsplit(url).scheme][1](url, job.account, job.password.reveal())
+            await DRIVERS[urlsplit(url).scheme][1](url, job)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like; the old version stays in force
             log.error(  # noqa: TRY400 - the type only: a driver's message may quote the statement
                 "rotation of %s: %s: %s", job.secret_name, job.instance_id, type(error).__name__
@@ -44,21 +53,31 @@ class Databases:
         return True
 
 
-async def _postgresql(url: str, account: str, password: str) -> None:
+async def _postgresql(url: str, job: Job) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(url, timeout=TIMEOUT, command_timeout=TIMEOUT)
-    try:
-        # ALTER ROLE takes no parameters: the server itself quotes name and password.
-        statement = await connection.fetchval(
-            "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", account, password
+
+    async def run(template: str, *arguments: str) -> None:
+        # Statements about roles take no parameters: the server itself quotes names and passwords.
+        places = ", ".join(f"${number}::text" for number in range(2, len(arguments) + 2))
+        await connection.execute(
+            await connection.fetchval(f"SELECT format($1, {places})", template, *arguments)
         )
-        await connection.execute(statement)
+
+    try:
+        exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", job.account)
+        if not exists and job.like is not None:
+            await run(
+                "CREATE ROLE %I LOGIN IN ROLE %I PASSWORD %L", job.account, job.like, job.password.reveal()
+            )
+        else:
+            await run("ALTER ROLE %I PASSWORD %L", job.account, job.password.reveal())
     finally:
         await connection.close(timeout=TIMEOUT)
 
 
-async def _mysql(url: str, account: str, password: str) -> None:
+async def _mysql(url: str, job: Job) -> None:
     import aiomysql
 
     parts = urlsplit(url)
@@ -69,20 +88,51 @@ async def _mysql(url: str, account: str, password: str) -> None:
         password=unquote(parts.password or ""),
         connect_timeout=TIMEOUT,
         autocommit=True,
+        ssl=_tls(dict(parse_qsl(parts.query))),
     )
     try:
         async with connection.cursor() as cursor:
-            await cursor.execute("SELECT host FROM mysql.user WHERE user = %s", (account,))
-            hosts = [row[0] for row in await cursor.fetchall()]
+            if job.like is not None and not await _hosts(cursor, job.account):
+                for host in await _hosts(cursor, job.like):
+                    await _clone(cursor, job, host)
+            hosts = await _hosts(cursor, job.account)
             if not hosts:
                 raise LookupError("there is no such account")
             for host in hosts:
-                await cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (account, host, password))
+                password = job.password.reveal()
+                await cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (job.account, host, password))
     finally:
         connection.close()
 
 
-DRIVERS: dict[str, tuple[str, Callable[[str, str, str], Awaitable[None]]]] = {
+async def _hosts(cursor: Any, account: str) -> list[str]:
+    await cursor.execute("SELECT host FROM mysql.user WHERE user = %s", (account,))
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def _clone(cursor: Any, job: Job, host: str) -> None:
+    """Make an account with the rights of another one."""
+    await cursor.execute("CREATE USER %s@%s IDENTIFIED BY %s", (job.account, host, job.password.reveal()))
+    await cursor.execute("SHOW GRANTS FOR %s@%s", (job.like, host))
+    for (grant,) in await cursor.fetchall():
+        rights = grant.rpartition(" TO ")[0].replace("%", "%%")
+        await cursor.execute(f"{rights} TO %s@%s", (job.account, host))
+
+
+def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Read ``sslmode`` and ``sslrootcert``, which mean what they mean to PostgreSQL."""
+    mode = query.get("sslmode", "disable")
+    if mode == "disable":
+        return None
+    context = ssl.create_default_context(cafile=query.get("sslrootcert"))
+    if mode != "verify-full":
+        context.check_hostname = False
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+DRIVERS: dict[str, tuple[str, Callable[[str, Job], Awaitable[None]]]] = {
     "postgresql": ("asyncpg", _postgresql),
     "mysql": ("aiomysql", _mysql),
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Serves requests for a shell; `clock` gives epoch seconds."""
+    """Serves requests for a shell.
+
+    `clock` gives epoch seconds, `steady` the seconds of a clock that nobody sets.
+    """
 
     def __init__(
         self,
@@ -33,11 +35,13 @@ class Gate:
         hook: Hook | None = None,
         databases: Databases | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kms = kms
         self._hook = hook
         self._databases = databases or Databases({})
         self._clock = clock
+        self._steady = steady
         self._group: list[asyncio.Future[bool]] = []
         self._background: set[asyncio.Task[None]] = set()
 
@@ -77,7 +81,7 @@ class Gate:
 
     async def _serve(self, request: Request) -> Response:
         try:
-            response = self._kms.handle(request, self._clock())
+            response = self._kms.handle(request, self._clock(), self._steady())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that something is stored
             self._fail(error)
             return respond(fault("InternalFailure"))
@@ -122,7 +126,7 @@ class Gate:
             return  # the group has failed already
         try:
             self._kms.commit()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the whole group is told; see _fail
             self._fail(error)
             return
         self._settle(stored=True)

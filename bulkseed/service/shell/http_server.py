@@ -7,6 +7,7 @@ is raised (SDK up to 3.3.0).
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -55,8 +56,9 @@ async def http_server(gate: Gate, options: ServiceOptions) -> AsyncIterator[str]
         try:
             await site.start()
         except OSError as error:
+            hint = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
             raise UsageError(
-                f"cannot listen on {options.host} port {options.port}: {error.strerror}"
+                f"cannot listen on {options.host} port {options.port}: {error.strerror}{hint}"
             ) from None
         host, port = runner.addresses[0][:2]
         yield f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -32,7 +32,7 @@ async def local_service(
     options = options or ServiceOptions()
     hook = hook or (read_faults(options.faults) if options.faults else None)
     databases = read_databases(options.rds) if options.rds else Databases({})
-    kms, credentials = build_kms(options, databases.urls.keys())
+    kms, credentials = build_kms(options, databases.administrators)
     gate = Gate(kms, hook, databases)
     try:
         async with http_server(gate, options) as endpoint, gate.ticking():

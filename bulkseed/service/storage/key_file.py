@@ -1,11 +1,44 @@
-"""Files that only their owner may read: the master key and the generated access key."""
+"""The data folder, and files that only their owner may read: the master key and the generated access key."""
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from pathlib import Path
 
 from bulkseed.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+_OURS = {".gitignore", "access-key", "kms.db", "kms.db-shm", "kms.db-wal", "master.key", "nonces"}
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the data folder, or take the one that is there, so that only its owner may read it.
+
+    Git is told to ignore it, unless it holds other things, too.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _tighten(path)
+        names = {entry.name for entry in path.iterdir()}
+        if names <= _OURS and ".gitignore" not in names:
+            _write_private(path / ".gitignore", b"*\n")
+        (path / "kms.db").touch(mode=0o600)
+        _tighten(path / "kms.db")
+    except OSError as error:
+        raise UsageError(f"cannot use {path}: {error.strerror}") from None
+
+
+def _tighten(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        path.chmod(mode & 0o700)
+        log.warning("%s was open to others (mode %o): it is closed now", path, mode)
 
 
 def private_file(path: Path, make: bytes) -> bytes:
@@ -17,6 +50,7 @@ def private_file(path: Path, make: bytes) -> bytes:
     try:
         if not path.exists():
             _write_private(path, make)
+        _tighten(path)
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot use {path}: {error.strerror}") from None

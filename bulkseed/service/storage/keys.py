@@ -1,4 +1,4 @@
-"""Customer master keys: their records, and which of them may protect a secret.
+"""Customer master keys: their records, versions and aliases, and which of them may protect a secret.
 
 A secret without `EncryptionKeyId` is sealed under a key that the service makes for the account and region
 (CreateSecret page), one per KMS instance, because key and secret must belong to the same one (API metadata).
@@ -16,30 +16,45 @@ import orjson
 from bulkseed.model import Fault
 from bulkseed.service.access.account import Account
 from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.specs import ENCRYPT, SPECS, SYMMETRIC
 from bulkseed.service.storage.store import Store
 from bulkseed.wire.fault import fault, invalid_parameter
 
 SERVICE_CREATOR = "SecretsManager"
-SYMMETRIC = frozenset({"Aliyun_AES_256", "Aliyun_AES_192", "Aliyun_AES_128", "Aliyun_SM4"})
 UNUSABLE = {"Disabled": "Rejected.Disabled", "PendingDeletion": "Rejected.PendingDeletion"}
 
-_COLUMNS = "id, spec, usage, state, creator, created, description, instance_id, tags, delete_at"
+_COLUMNS = (
+    *("id", "spec", "usage", "state", "creator", "created", "version", "description", "instance_id", "tags"),
+    *("policy", "delete_at", "rotation_seconds", "next_rotation", "last_rotation", "protection"),
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)}, mark FROM keys "  # noqa: S608 - the names above
+_INSERT = f"INSERT INTO keys ({', '.join(_COLUMNS)}, mark) VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608 - likewise
+_UPDATE = f"UPDATE keys SET {', '.join(f'{c} = ?' for c in _COLUMNS)}, mark = ? WHERE id = ?"  # noqa: S608 - likewise
 
 
 @dataclass(slots=True)
 class Key:
-    """A key without its material. Times are epoch seconds."""
+    """A key without its material. Times are epoch seconds.
 
-    id: str
+    `version` is the primary version. `protection` is the reason against deletion, None without protection.
+    """
+
     spec: str
     usage: str
-    state: str
     creator: str
     created: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    state: str = "Enabled"
+    version: str = field(default_factory=lambda: str(uuid.uuid4()))
     description: str | None = None
     instance_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    policy: str | None = None
     delete_at: float | None = None
+    rotation_seconds: int | None = None
+    next_rotation: float | None = None
+    last_rotation: float | None = None
+    protection: str | None = None
 
 
 class Keys:
@@ -52,9 +67,17 @@ class Keys:
         self._known: dict[str, Key] = {}
         self._service_keys: dict[str | None, str] = {}
 
-    def get(self, id_or_arn: str) -> Key | None:
+    def resolve(self, id_arn_or_alias: str) -> str:
+        """Return the key id that a caller means; an alias that is bound to no key stays as it is."""
+        name = self._account.alias_name(id_arn_or_alias)
+        if not name.startswith("alias/"):
+            return self._account.key_id(id_arn_or_alias)
+        row = self._store.read("SELECT key_id FROM aliases WHERE name = ?", name).fetchone()
+        return name if row is None else row[0]
+
+    def get(self, id_arn_or_alias: str) -> Key | None:
         """Return a key."""
-        key_id = self._account.key_id(id_or_arn)
+        key_id = self.resolve(id_arn_or_alias)
         key = self._known.get(key_id)
         if key is None:
             key = next(self.select("WHERE id = ?", key_id), None)
@@ -62,40 +85,65 @@ class Keys:
                 self._known[key_id] = key
         return key
 
+    def find(self, id_arn_or_alias: str) -> Key | Fault:
+        """Return a key, or the fault that tells which name does not exist."""
+        key = self.get(id_arn_or_alias)
+        if key is not None:
+            return key
+        alias = self._account.alias_name(id_arn_or_alias).startswith("alias/")
+        return fault("Forbidden.AliasNotFound" if alias else "Forbidden.KeyNotFound")
+
     def select(self, where: str, *parameters: Any) -> Iterator[Key]:
         """Return keys; `where` is a clause of our own, never text of a caller."""
-        for row in self._store.read(f"SELECT {_COLUMNS} FROM keys {where}", *parameters):  # noqa: S608 - see above
-            key = Key(*row)
-            key.tags = orjson.loads(row[8])
+        for row in self._store.read(_SELECT + where, *parameters):
+            key = Key(**dict(zip(_COLUMNS, row[:-1], strict=True)))
+            key.tags = orjson.loads(row[_COLUMNS.index("tags")])
+            self._store.marks.check(row[-1], *_marked(key))
             yield key
 
     def create(self, key: Key) -> Key:
         """Store a new key with fresh material."""
-        self._store.write(
-            f"INSERT INTO keys ({_COLUMNS}, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
-            *(key.id, key.spec, key.usage, key.state, key.creator, key.created, key.description),
-            *(key.instance_id, orjson.dumps(key.tags).decode(), key.delete_at, self._vault.new_cmk(key.id)),
-        )
+        self._store.write(_INSERT, *self._values(key))
+        self._vault.add_material(key.id, key.version, SPECS[key.spec].make(), key.created)
         self._known[key.id] = key
         return key
 
     def save(self, key: Key) -> None:
-        """Store what can change of a key: state, deletion, tags."""
-        self._store.write(
-            "UPDATE keys SET state = ?, delete_at = ?, tags = ? WHERE id = ?",
-            *(key.state, key.delete_at, orjson.dumps(key.tags).decode(), key.id),
-        )
+        """Store the changes of a key."""
+        self._store.write(_UPDATE, *self._values(key), key.id)
+
+    def add_version(self, key: Key, now: float) -> None:
+        """Give a key fresh material, under which it encrypts from now on; older ciphertexts still open."""
+        key.version = str(uuid.uuid4())
+        self._vault.add_material(key.id, key.version, SPECS[key.spec].make(), now)
+        key.last_rotation = now
+        if key.rotation_seconds:
+            key.next_rotation = now + key.rotation_seconds
+        self.save(key)
+
+    def versions(self, key: Key) -> list[tuple[str, float]]:
+        """Return ids and creation times of a key's versions, newest first."""
+        sql = "SELECT id, created FROM key_versions WHERE key_id = ? ORDER BY created DESC, id"
+        return self._store.read(sql, key.id).fetchall()
+
+    def key_of_version(self, version: str) -> Key | None:
+        """Return the key that a version belongs to."""
+        row = self._store.read("SELECT key_id FROM key_versions WHERE id = ?", version).fetchone()
+        return None if row is None else self.get(row[0])
 
     def remove(self, key: Key) -> None:
         """Delete a key for good: what it protects cannot be opened any more."""
-        self._store.write("DELETE FROM data_keys WHERE key_id = ?", key.id)
         self._store.write("DELETE FROM keys WHERE id = ?", key.id)
+        self._store.scrub()
         self._vault.forget()
         self.forget()
 
-    def for_secret(self, id_or_arn: str | None, instance_id: str | None, now: float) -> Key | Fault:
+    def for_secret(self, id_arn_or_alias: str | None, instance_id: str | None, now: float) -> Key | Fault:
         """Return the key that is to protect a new secret, or why it may not."""
-        key = self._service_key(instance_id, now) if id_or_arn is None else self.get(id_or_arn)
+        if id_arn_or_alias is None:
+            key: Key | None = self._service_key(instance_id, now)
+        else:
+            key = self.get(id_arn_or_alias)
         if key is None:
             return fault("Forbidden.ResourceNotFound")
         if key.spec not in SYMMETRIC:
@@ -112,6 +160,12 @@ class Keys:
         code = UNUSABLE.get(key.state)
         return None if code is None else fault(code)
 
+    def rotate_due(self, now: float) -> None:
+        """Give fresh material to the keys whose rotation is due."""
+        for key in list(self.select("WHERE next_rotation <= ? AND state = 'Enabled'", now)):
+            with self._store.savepoint():
+                self.add_version(self._known.setdefault(key.id, key), now)
+
     def forget(self) -> None:
         """Read records anew: after a rollback."""
         self._known.clear()
@@ -125,10 +179,8 @@ class Keys:
         if key is None:
             key = self.create(
                 Key(
-                    id=str(uuid.uuid4()),
                     spec="Aliyun_AES_256",
-                    usage="ENCRYPT/DECRYPT",
-                    state="Enabled",
+                    usage=ENCRYPT,
                     creator=SERVICE_CREATOR,
                     created=now,
                     description="created by Secrets Manager for secrets without a key of their own",
@@ -137,3 +189,14 @@ class Keys:
             )
         self._service_keys[instance_id] = key.id
         return key
+
+    def _values(self, key: Key) -> tuple[Any, ...]:
+        values = [getattr(key, column) for column in _COLUMNS]
+        values[_COLUMNS.index("tags")] = orjson.dumps(key.tags).decode()
+        return (*values, self._store.marks.of(*_marked(key)))
+
+
+def _marked(k: Key) -> tuple[str | float | None, ...]:
+    delete_at = None if k.delete_at is None else float(k.delete_at)  # as SQLite gives it back
+    fixed = (k.id, k.spec, k.usage, k.creator, k.instance_id)
+    return (*fixed, k.state, k.version, k.policy, delete_at, k.protection)

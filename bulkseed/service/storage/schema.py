@@ -1,12 +1,13 @@
 """The tables of the service's database.
 
 `sealed` columns are AES-256-GCM: nonce, ciphertext and tag. Everything else is metadata, which the service
-does not encrypt (CreateSecret page).
+does not encrypt (CreateSecret page). `mark` columns authenticate what decides over values: of a secret its
+generation, stages and policy, of a key its state.
 """
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -17,21 +18,43 @@ CREATE TABLE keys (
     state TEXT NOT NULL,
     creator TEXT NOT NULL,
     created REAL NOT NULL,
+    version TEXT NOT NULL,
     description TEXT,
     instance_id TEXT,
     tags TEXT NOT NULL,
+    policy TEXT,
     delete_at REAL,
+    rotation_seconds INTEGER,
+    next_rotation REAL,
+    last_rotation REAL,
+    protection TEXT,
+    mark BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE key_versions (
+    id TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES keys ON DELETE CASCADE,
+    created REAL NOT NULL,
     sealed BLOB NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX key_versions_of_key ON key_versions (key_id, created);
+CREATE TABLE aliases (
+    name TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES keys ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX aliases_of_key ON aliases (key_id);
 CREATE TABLE data_keys (
     id INTEGER PRIMARY KEY,
-    key_id TEXT NOT NULL REFERENCES keys,
+    key_id TEXT NOT NULL REFERENCES keys ON DELETE CASCADE,
+    key_version TEXT NOT NULL,
+    seals INTEGER NOT NULL,
     sealed BLOB NOT NULL
 );
 CREATE INDEX data_keys_of_key ON data_keys (key_id);
+CREATE INDEX data_keys_of_version ON data_keys (key_version);
 CREATE TABLE secrets (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
+    generation TEXT NOT NULL,
     type TEXT NOT NULL,
     key_id TEXT NOT NULL,
     stages TEXT NOT NULL,
@@ -48,7 +71,8 @@ CREATE TABLE secrets (
     rotation_state TEXT NOT NULL,
     next_rotation REAL,
     last_rotation REAL,
-    rotating_to TEXT
+    rotating_to TEXT,
+    mark BLOB NOT NULL
 );
 CREATE INDEX secrets_to_delete ON secrets (delete_at) WHERE delete_at IS NOT NULL;
 CREATE INDEX secrets_to_rotate ON secrets (next_rotation) WHERE next_rotation IS NOT NULL;
@@ -64,9 +88,9 @@ CREATE TABLE versions (
 """
 
 _SECRET = (
-    *("name", "type", "key_id", "stages", "created", "updated", "creator", "instance_id", "description"),
-    *("tags", "extended_config", "policy", "delete_at", "rotation_seconds", "rotation_state"),
-    *("next_rotation", "last_rotation", "rotating_to"),
+    *("name", "generation", "type", "key_id", "stages", "created", "updated", "creator", "instance_id"),
+    *("description", "tags", "extended_config", "policy", "delete_at", "rotation_seconds", "rotation_state"),
+    *("next_rotation", "last_rotation", "rotating_to", "mark"),
 )
 SECRET_COLUMNS = ", ".join(("id", *_SECRET))
 VERSION_COLUMNS = "secret, id, data_type, data_key, sealed, created"

@@ -2,12 +2,17 @@
 
 One connection, exclusive to this process. The first write opens a transaction; `commit` puts everything since
 then on disk (write-ahead log, synchronous=FULL), so that one commit can serve a group of requests.
+
+What is deleted is overwritten, and after a deletion for good the log is emptied, too: the key file does not
+bring it back.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ from typing import Any
 import orjson
 
 from bulkseed.errors import UsageError
+from bulkseed.service.storage.marks import Marks
 from bulkseed.service.storage.schema import (
     ADD_SECRET,
     ADD_VERSION,
@@ -28,13 +34,19 @@ from bulkseed.service.storage.schema import (
 CURRENT = "ACSCurrent"
 PREVIOUS = "ACSPrevious"
 
+_BLOCK_BITS = 10  # secrets are counted by blocks of 1,024 ids, so that any page of a list is found at once
+
 
 @dataclass(slots=True)
 class Secret:
-    """A secret without its values. Times are epoch seconds; `stages` maps a stage to its version id."""
+    """A secret without its values. Times are epoch seconds; `stages` maps a stage to its version id.
+
+    `generation` tells a secret from an earlier one of the same name.
+    """
 
     id: int | None
     name: str
+    generation: str
     type: str
     key_id: str
     stages: dict[str, str]
@@ -52,6 +64,10 @@ class Secret:
     next_rotation: float | None = None
     last_rotation: float | None = None
     rotating_to: str | None = None
+
+    def identity(self, version_id: str, data_type: str) -> tuple[str, ...]:
+        """Return what the sealed value of a version is bound to."""
+        return self.name, self.generation, version_id, data_type
 
     def stages_of(self, version_id: str) -> tuple[str, ...]:
         """Return the stages that mark a version."""
@@ -71,9 +87,15 @@ class Version:
 
 
 class Store:
-    """Reads and writes records; `path` None keeps them in memory."""
+    """Reads and writes records; `path` None keeps them in memory.
+
+    `marks` must be set before secrets or keys are used.
+    """
+
+    marks: Marks
 
     def __init__(self, path: Path | None) -> None:
+        self._scrub = False
         try:
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, cached_statements=256, timeout=1
@@ -86,13 +108,15 @@ class Store:
             self._db.close()
             why = "another process is using it" if "locked" in str(error) else str(error)
             raise UsageError(f"cannot use {path}: {why}") from None
-        self.secret_count = self._count()
+        self._recount()
 
     def _prepare(self) -> None:
         run = self._db.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
+        run("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the drive's cache
+        run("PRAGMA secure_delete = ON")
         run("PRAGMA foreign_keys = ON")
         version = run("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -102,9 +126,20 @@ class Store:
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"it has format {version}, this is format {SCHEMA_VERSION}")
 
-    def _count(self) -> int:
-        count: int = self._db.execute("SELECT count(*) FROM secrets").fetchone()[0]
-        return count
+    def _recount(self) -> None:
+        self.secret_count = 0
+        self._blocks: list[int] = []
+        for block, count in self._db.execute(
+            "SELECT id >> ? AS block, count(*) FROM secrets GROUP BY block ORDER BY block", (_BLOCK_BITS,)
+        ):
+            self._count(block << _BLOCK_BITS, count)
+
+    def _count(self, row: int, change: int) -> None:
+        block = row >> _BLOCK_BITS
+        if block >= len(self._blocks):
+            self._blocks += [0] * (block + 1 - len(self._blocks))
+        self._blocks[block] += change
+        self.secret_count += change
 
     @property
     def used(self) -> bool:
@@ -120,12 +155,32 @@ class Store:
         """Put everything written so far on disk."""
         if self._db.in_transaction:
             self._db.execute("COMMIT")
+            if self._scrub:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._scrub = False
+
+    def scrub(self) -> None:
+        """Empty the log with the next commit: something was deleted for good."""
+        self._scrub = True
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block wrote, and nothing else, when it raises."""
+        self.write("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.write("ROLLBACK TO part")
+            self._recount()
+            raise
+        finally:
+            self.write("RELEASE part")
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-        self.secret_count = self._count()
+        self._recount()
 
     def close(self) -> None:
         """Commit and close."""
@@ -150,26 +205,48 @@ class Store:
         """Return secrets; `where` is a clause of our own, never text of a caller."""
         rows = self._db.execute(f"SELECT {SECRET_COLUMNS} FROM secrets {where}", parameters)  # noqa: S608  # see above
         for row in rows:
-            secret = Secret(*row)
-            secret.stages = orjson.loads(row[4])
-            secret.tags = orjson.loads(row[10])
+            secret = Secret(*row[:-1])
+            self.marks.check(row[-1], *_marked(secret, row[5]))
+            secret.stages = orjson.loads(row[5])
+            secret.tags = orjson.loads(row[11])
             yield secret
+
+    def page(self, first: int, size: int) -> Iterator[Secret]:
+        """Return `size` secrets, oldest first, after the `first` oldest ones."""
+        for block, count in enumerate(self._blocks):
+            if first < count:
+                start = block << _BLOCK_BITS
+                return self.secrets("WHERE id >= ? ORDER BY id LIMIT ? OFFSET ?", start, size, first)
+            first -= count
+        return iter(())
 
     def add_secret(self, secret: Secret) -> int:
         """Store a new secret and return its row id."""
-        row = self.write(ADD_SECRET, *_columns(secret)).lastrowid
-        self.secret_count += 1
+        secret.generation = os.urandom(8).hex()
+        row = self.write(ADD_SECRET, *self._columns(secret)).lastrowid
         assert row is not None  # noqa: S101 - an INSERT has a row id
+        self._count(row, 1)
         return row
 
     def save_secret(self, secret: Secret) -> None:
         """Store the changes of a secret."""
-        self.write(SAVE_SECRET, *_columns(secret), secret.id)
+        self.write(SAVE_SECRET, *self._columns(secret), secret.id)
 
     def remove_secret(self, secret: Secret) -> None:
         """Delete a secret and all its versions."""
+        assert secret.id is not None  # noqa: S101 - it is stored
         self.write("DELETE FROM secrets WHERE id = ?", secret.id)
-        self.secret_count -= 1
+        self._count(secret.id, -1)
+        self.scrub()
+
+    def _columns(self, s: Secret) -> tuple[Any, ...]:
+        stages = _json(s.stages)
+        return (
+            *(s.name, s.generation, s.type, s.key_id, stages, s.created, s.updated, s.creator, s.instance_id),
+            *(s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds),
+            *(s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to),
+            self.marks.of(*_marked(s, stages)),
+        )
 
     def version(self, secret: Secret, version_id: str) -> Version | None:
         """Return one version of a secret."""
@@ -192,11 +269,10 @@ class Store:
         return self._db.execute(sql, (secret.id,)).fetchall()
 
 
-def _columns(s: Secret) -> tuple[Any, ...]:
+def _marked(s: Secret, stages: str) -> tuple[str | float | None, ...]:
     return (
-        *(s.name, s.type, s.key_id, _json(s.stages), s.created, s.updated, s.creator, s.instance_id),
-        *(s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds),
-        *(s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to),
+        *(s.name, s.generation, s.type, s.key_id, stages, s.instance_id, s.extended_config, s.policy),
+        *(s.rotating_to, None if s.delete_at is None else float(s.delete_at)),  # as SQLite gives it back
     )
 
 

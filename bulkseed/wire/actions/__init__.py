@@ -1,4 +1,4 @@
-"""The table of actions: name → lane, request and reply. One file per action, both directions."""
+"""The table of actions: name → quota group, request and reply. One file per action, both directions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from bulkseed.wire.message import QuotaGroup
 class Action(NamedTuple):
     """An action's quota group and both of its shapes."""
 
-    lane: QuotaGroup
+    group: QuotaGroup
     request: type[Parameters]
     reply: type[Document]
 

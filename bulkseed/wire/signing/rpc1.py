@@ -7,7 +7,6 @@ Rules that live here:
 - Names are sorted by code point and percent-encoded, and the result is percent-encoded once more. The reader
   decodes first and encodes again, because senders differ in how they encode on the wire.
 - The key is the access key secret followed by ``&``.
-- A nonce is not required: the worked example for KMS has none.
 """
 
 from __future__ import annotations

@@ -4,8 +4,12 @@
 says who called. The rules for refusing live here (KMS common errors page, API gateway errors page):
 
 - a timestamp further than 15 minutes from the service's clock is refused;
-- a temporary key needs its security token, and a permanent one must come without;
-- a refusal never holds the string to sign, because that holds the secret's value.
+- a temporary key needs its security token, and a permanent one must come without; only who signs well learns
+  which;
+- a nonce is demanded (RPC request syntax page), although KMS's own example of RPC 1.0 has none: what has
+  none can be sent again;
+- a refusal has the form of the gateway's, whose text ends with the string to sign after a colon. Older
+  clients take that text apart. Ours withholds the string, because it holds the secret's value.
 
 That a nonce is used once only is the service's to remember: `Caller` has it.
 """
@@ -54,14 +58,14 @@ class AccessKey:
 class Caller:
     """Who sent a request, and what of it the signature vouches for.
 
-    `nonce` is None when an RPC 1.0 request has none; `timestamp` is in epoch seconds.
+    `timestamp` is in epoch seconds.
     """
 
     access_key_id: str
     account: str
     action: str
     version: str
-    nonce: str | None
+    nonce: str
     timestamp: float
 
 
@@ -85,14 +89,6 @@ def verify(
     key = secret_of(claim.access_key_id)
     if key is None:
         return _fault("InvalidAccessKeyId.NotFound")
-    if key.security_token is None:
-        token_fits = claim.security_token is None
-    else:
-        token_fits = _same(key.security_token.reveal(), claim.security_token or "")
-    if not token_fits:
-        return _fault("InvalidSecurityToken.MismatchWithAccessKey")
-    if key.expires_at is not None and key.expires_at <= now:
-        return _fault("InvalidSecurityToken.Expired")
     sent_at = parse_timestamp(claim.timestamp)
     if sent_at is None:
         return _fault("IllegalTimestamp")
@@ -105,6 +101,15 @@ def verify(
         expected = rpc1.expected_signature(request.method, parameters, secret)
     if expected is None or not _same(expected, claim.signature):
         return _fault("SignatureDoesNotMatch")
+    token = key.security_token.reveal() if key.security_token else None
+    if (token is None) != (claim.security_token is None) or not _same(
+        token or "", claim.security_token or ""
+    ):
+        return _fault("InvalidSecurityToken.MismatchWithAccessKey")
+    if key.expires_at is not None and key.expires_at <= now:
+        return _fault("InvalidSecurityToken.Expired")
+    if not claim.nonce:
+        return _fault("MissingParameter")
     return Caller(key.id, key.account, claim.action, claim.version, claim.nonce, sent_at)
 
 
@@ -121,7 +126,14 @@ _FAULTS = {
         'The input parameter "Timestamp" that is mandatory for processing this request is not supplied.',
     ),
     "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
-    "SignatureDoesNotMatch": (400, "Specified signature is not matched with our calculation."),
+    "MissingParameter": (
+        400,
+        'The input parameter "SignatureNonce" that is mandatory for processing this request is not supplied.',
+    ),
+    "SignatureDoesNotMatch": (
+        400,
+        "Specified signature is not matched with our calculation. server string to sign is:(withheld)",
+    ),
 }
 
 
