@@ -126,4 +126,4 @@ def test_sigterm_ends_the_service_cleanly(tmp_path: Path) -> None:
         process.terminate()
         _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, b"")
-    assert {path.name for path in tmp_path.iterdir()} == {"kms.db", "master.key"}
+    assert {path.name for path in tmp_path.iterdir()} == {".gitignore", "kms.db", "master.key", "nonces"}
