@@ -20,6 +20,7 @@ from bulkseed.wire.actions import (
 )
 from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.message import Call, QuotaGroup, Response
+from bulkseed.wire.validation.secret_types import holds_value
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105  # plain names
 A = TypeVar("A", covariant=True)  # noqa: PLC0105  # plain names
@@ -97,7 +98,7 @@ def _found(response: Response, definition: SecretDefinition, time: ServiceTime) 
         return reply
     return Found(
         version_id=reply.version_id,
-        same_value=reply.secret_data == definition.data
+        same_value=holds_value(definition.secret_type, definition.data.reveal(), reply.secret_data.reveal())
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created_at=_when(reply.create_time, time),
     )

@@ -130,6 +130,27 @@ def value_problem(managed: ManagedType, sub_type: object, data: str) -> str | No
     return f"must have the form {shape}"
 
 
+def holds_value(kind: str | None, sent: str, found: str) -> bool:
+    """Tell whether `found`, the value of a version, is what a secret was created with from `sent`.
+
+    A version of a managed secret holds one account of those that were sent (SDK 3.3.1, GetSecretValue). A
+    `$Auto` value is made by the service, so that whatever is found is what was asked for.
+    """
+    managed = MANAGED.get(kind or "Generic")
+    if managed is None or sent == found:
+        return sent == found
+    if not managed.value_fields:
+        return sent == limits.AUTO
+    value, account = json_object(sent) or {}, json_object(found) or {}
+    if managed.value_list is None:
+        return bool(value) and value == account
+    fields, accounts = managed.value_fields[""], value.get(managed.value_list)
+    return isinstance(accounts, list) and any(
+        isinstance(made, dict) and all(name in account and made.get(name) == account[name] for name in fields)
+        for made in accounts
+    )
+
+
 def json_object(text: str) -> dict[str, Any] | None:
     """Return the JSON object that `text` is, or None."""
     try:
