@@ -7,6 +7,7 @@ import pytest
 from bulkseed.wire.validation.secret_types import holds_value
 
 PAIR = '{"AccountName":"a","AccountPassword":"p"}'
+TWO = '{"Accounts":[{"AccountName":"b","AccountPassword":"p"},{"AccountName":"a","AccountPassword":"p"}]}'
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ PAIR = '{"AccountName":"a","AccountPassword":"p"}'
         (None, "x", "x", True),
         (None, "x", "y", False),
         ("Rds", '{"Accounts":[{"AccountName":"a","AccountPassword":"p"}]}', PAIR, True),
-        ("Rds", '{"Accounts":[{"AccountName":"b","AccountPassword":"p"},%s]}' % PAIR, PAIR, True),
+        ("Rds", TWO, PAIR, True),
         ("Rds", '{"Accounts":[{"AccountName":"a","AccountPassword":"q"}]}', PAIR, False),
         ("Rds", "{}", PAIR, False),
         ("Rds", '{"Accounts":[{"AccountName":"a","AccountPassword":"p"}]}', "{}", False),
