@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ from bulkseed.wire.signing.verify import SIGNATURES, Signer
 
 REFRESH_AHEAD = 300.0
 """Seconds before expiry at which temporary credentials are fetched anew."""
+
+ASK_AGAIN = 60.0
+"""Seconds between fetches: a source may hand out the same keys until shortly before they expire."""
 
 
 class ProviderChain:
@@ -58,7 +62,7 @@ class ProviderChain:
                 "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or check --profile"
             ) from None
         token = found.get_security_token()
-        expires_at = getattr(found, "_expiration", None)
+        expires_at = found.get_expiration()
         return Credentials(
             found.get_access_key_id(),
             SecretValue(found.get_access_key_secret()),
@@ -85,6 +89,7 @@ def find_credentials(
 class SignerCache:
     """Signs with the target's credentials and fetches new ones before they expire.
 
+    Credentials with a token expire some time: if the source does not say when, it is asked once a minute.
     `lasting` is the signer once there is one whose credentials do not expire.
     """
 
@@ -97,6 +102,7 @@ class SignerCache:
         self.lasting: Signer | None = None
         self._signer: Signer | None = None
         self._renew_at: float | None = None
+        self._expires_at = -math.inf
         self._failure: CredentialsError | None = None
 
     async def signer(self) -> Signer:
@@ -117,17 +123,22 @@ class SignerCache:
 
     async def _renew(self) -> None:
         if isinstance(self._source, Credentials):
-            fresh = self._source
-        else:
-            try:
-                fresh = await asyncio.get_running_loop().run_in_executor(None, self._source.fetch)
-            except CredentialsError as failure:
-                self._failure = failure  # the other workers need not ask in vain again
-                raise
+            self.lasting = self._signer = self._make(self._host, self._source)
+            return
+        try:
+            fresh = await asyncio.get_running_loop().run_in_executor(None, self._source.fetch)
+        except CredentialsError as failure:
+            if self._expires_at > self._clock.wall() + ASK_AGAIN:  # what we have is good until we ask again
+                self._renew_at = self._clock.wall() + ASK_AGAIN
+                return
+            self._failure = failure  # the other workers need not ask in vain again
+            raise
         self._signer = self._make(self._host, fresh)
-        if isinstance(self._source, Credentials) or fresh.expires_at is None:
-            self._renew_at = None
-            self.lasting = self._signer
+        self._renew_at = None
+        if fresh.expires_at is not None:
+            self._expires_at = fresh.expires_at
+            self._renew_at = max(fresh.expires_at - REFRESH_AHEAD, self._clock.wall() + ASK_AGAIN)
+        elif fresh.security_token is not None:
+            self._renew_at = self._clock.wall() + ASK_AGAIN
         else:
-            # A source may hand out the same keys until shortly before they expire: ask once a minute.
-            self._renew_at = max(fresh.expires_at - REFRESH_AHEAD, self._clock.wall() + 60.0)
+            self.lasting = self._signer
