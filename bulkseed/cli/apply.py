@@ -17,7 +17,7 @@ from bulkseed.cli.options import (
     RetryArguments,
     WatchArguments,
     ledger_path_for,
-    open_manifests,
+    open_entries,
     require_applies,
 )
 from bulkseed.cli.process import freeze, run_async
@@ -168,7 +168,7 @@ async def _apply(given: ApplyArguments) -> Summary:
     chosen = given.target.chosen()
     path = ledger_path_for(given.manifest.manifests, given.ledger_path)
     with ExitStack() as stack:
-        entries = stack.enter_context(open_manifests(given.manifest))
+        entries = stack.enter_context(open_entries(given.manifest))
         selection = read_selection(given.only) if given.only else None
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
             require_applies(session.ledger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import click
 
 from bulkseed.cli.arguments import Number, argument, option
+from bulkseed.cli.sources import SourceArguments, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import Rules
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from bulkseed.engine.options import RunOptions
     from bulkseed.ledger import LedgerReader
     from bulkseed.manifest import Manifest
+    from bulkseed.manifest.entries import OpenEntries
 
-_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".gz", ".zst"}
+_SCHEME = re.compile(r"[a-z0-9][a-z0-9+.-]+:")
+_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".toml", ".gz", ".zst"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,6 +57,7 @@ class ManifestArguments:
             help="Take every definition once for each row of this CSV, with {column} in its texts.",
         ),
     ]
+    source: SourceArguments
 
     def require(self) -> None:
         """Refuse a call without a manifest.
@@ -223,6 +228,11 @@ class WatchArguments:
     log: LogArguments
 
 
+def looks_like_source(name: str) -> bool:
+    """Tell whether an argument names a source, without loading what reads one."""
+    return bool(_SCHEME.match(name)) or name.lower().endswith(".toml")
+
+
 def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = "ledger") -> Path:
     """Return the ledger's path: as given, else ``<manifest's stem>.<kind>.db`` in the current folder."""
     if ledger is not None:
@@ -230,6 +240,9 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
     if manifests[0] == "-":
         return Path(f"stdin.{kind}.db")
     path = Path(manifests[0])
+    if ":" in manifests[0] and looks_like_source(manifests[0]):
+        address = manifests[0].partition("?")[0]
+        return Path(re.sub(r"[^\w.]+", "-", address).strip("-.") + f".{kind}.db")
     while path.suffix in _SUFFIXES:
         path = path.with_suffix("")
     return Path(f"{path.name}.{kind}.db")
@@ -263,15 +276,33 @@ def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def open_manifests(given: ManifestArguments) -> Manifest:
-    """Open the manifests, with their table and defaults.
+def open_entries(given: ManifestArguments) -> OpenEntries:
+    """Open the manifests, or list the sources.
 
     Raises:
         UsageError: they make no sense.
         ManifestError: one cannot be read at all.
+        CredentialsError: a source does not let us in.
+        ServiceError: a source does not answer.
+    """
+    if not any(map(looks_like_source, given.manifests)):
+        return open_manifests(given)
+    if given.each or given.format_name:
+        raise UsageError("--each and --format are for manifests, not for sources")
+    return list_sources(given.manifests, given.source, parse_defaults(given.defaults))
+
+
+def open_manifests(given: ManifestArguments) -> Manifest:
+    """Open the manifests, with their table and defaults.
+
+    Raises:
+        UsageError: they make no sense, or one is a source.
+        ManifestError: one cannot be read at all.
     """
     from bulkseed.manifest import open_manifest
 
+    if any(map(looks_like_source, given.manifests)):
+        raise UsageError("this command takes manifests, not sources")
     if sys.stdin is None and "-" in (*given.manifests, given.each):
         raise UsageError("standard input is closed: there is nothing for '-' to read")
     return open_manifest(

@@ -88,13 +88,14 @@ def plan(given: _Arguments) -> int:
 
 @dataclass(slots=True)
 class Plan:
-    """What a run would do. `size` counts the bytes of the values to be sent."""
+    """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones."""
 
     ledger: Path
     qps: float
     definitions: int = 0
     to_send: int = 0
     size: int = 0
+    unread: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
     invalid: int = 0
     listed: list[InvalidLine] = field(default_factory=list)
@@ -132,7 +133,7 @@ class Plan:
             "ledger": str(self.ledger),
             "definitions": self.definitions,
             "to_send": self.to_send,
-            "bytes": self.size,
+            "bytes": None if self.unread else self.size,
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
             "invalid": [
                 {"manifest": line.origin.manifest, "line": line.origin.line, "reasons": list(line.reasons)}
@@ -159,7 +160,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     made = Plan(o.ledger_path_for(given.manifest.manifests, given.ledger_path), given.qps)
     limit = given.limit or sys.maxsize
     with ExitStack() as stack:
-        manifest = stack.enter_context(o.open_manifests(given.manifest))
+        manifest = stack.enter_context(o.open_entries(given.manifest))
         entries = read_selection(given.only).of(manifest) if given.only else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         if ledger is not None:
@@ -173,6 +174,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             made.size += sum(
                 len(d.data.reveal().encode()) for d in foreseen.to_send if not isinstance(d.data, UnreadValue)
             )
+            made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
             made.settled += foreseen.settled
             made.invalid += len(foreseen.invalid)
             if given.output == "json":
@@ -201,7 +203,8 @@ def print_plan(made: Plan, output: str) -> None:
         print_json(made.as_dict())
         return
     pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {number(made.qps)}/s"
-    click.echo(f"{made.to_send:,} to create, {pace}, {made.size:,} bytes of values")
+    values = "values were not read" if made.unread else f"{made.size:,} bytes of values"
+    click.echo(f"{made.to_send:,} to create, {pace}, {values}")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.online is not None:
         _print_online(made, made.online)

@@ -17,7 +17,7 @@ from bulkseed.cli.options import (
     VerifyLedgerOption,
     WatchArguments,
     ledger_path_for,
-    open_manifests,
+    open_entries,
 )
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_results
@@ -112,7 +112,7 @@ async def _verify(given: VerifyArguments) -> Verification:
     chosen = given.target.chosen()
     path = ledger_path_for(given.manifest.manifests, given.ledger_path, "verify")
     with ExitStack() as stack:
-        entries = stack.enter_context(open_manifests(given.manifest))
+        entries = stack.enter_context(open_entries(given.manifest))
         async with open_session("verify", given.watch, chosen, path, given.qps) as session:
             hooks, counts = session.hooks, entries.bytes_total is not None  # a pipe may never end
             work = Work(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import orjson
 
 from bulkseed.errors import ManifestError
-from bulkseed.manifest.reader import Manifest
 from bulkseed.manifest.templates.expand import places_of
 from bulkseed.model import ManifestEntry
 
@@ -31,7 +30,7 @@ class Selection:
         places = (entry.origin, *places_of(entry.origin))
         return entry.name in self.names or not self.places.isdisjoint(places)
 
-    def of(self, manifest: Manifest) -> Iterator[ManifestEntry]:
+    def of(self, manifest: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
         """Yield the selected entries of a manifest."""
         return (entry for entry in manifest if entry in self)
 

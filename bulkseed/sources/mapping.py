@@ -61,7 +61,7 @@ def name_of(spec: SourceSpec, reference: Reference, known: Mapping[str, str]) ->
     if spec.characters == "replace":
         return "".join(c if c in _ALLOWED else "_" for c in name)
     raise CannotBeNamedError(
-        f"{_count(len(other))} of its name cannot stand in a secret's name: characters = encode or replace"
+        f"has {_count(len(other))} that cannot stand in a secret's name: characters = encode or replace"
     )
 
 

@@ -56,8 +56,12 @@ class OpenSource:
         """
         await self._run(partial(self._source.patiently, self._open, OPENING))
 
-    async def list_all(self, number: int, add: Callable[[list[Listed]], None]) -> int:
+    async def list_all(
+        self, number: int, add: Callable[[list[Listed]], None], tell: Callable[[int], None]
+    ) -> int:
         """Hand the whole listing to `add`, part by part, and return how many references there were.
+
+        `tell` hears of the number so far.
 
         Raises:
             SourceFault: it cannot be completed.
@@ -67,6 +71,7 @@ class OpenSource:
         while part := await self._run(lambda: list(islice(listing, BLOCK))):
             await self._run(partial(add, part))
             size += len(part)
+            tell(size)
         return size
 
     async def read(self, reference: Reference) -> Content | SourceFault:

@@ -29,13 +29,17 @@ from bulkseed.sources.spec import SourceSpec
 class SourceManifest:
     """The entries of one or more sources. Use it in a `with`, as a `Manifest`.
 
-    `paths` are the sources' labels, which entries have as their manifest.
+    `paths` are the sources' labels, which entries have as their manifest. Where a `Manifest` measures in
+    bytes, here entries are counted. `tell` hears of each label how many are listed so far.
     """
 
-    bytes_total = None
-    bytes_read = 0
-
-    def __init__(self, specs: Sequence[SourceSpec], *, allow_empty: bool = False) -> None:
+    def __init__(
+        self,
+        specs: Sequence[SourceSpec],
+        *,
+        allow_empty: bool = False,
+        tell: Callable[[str, int], None] = lambda _label, _size: None,
+    ) -> None:
         self.paths = tuple(spec.label for spec in specs)
         self._catalogue = Catalogue()
         self._sources: list[OpenSource] = []
@@ -43,11 +47,13 @@ class SourceManifest:
             stack.callback(self._catalogue.close)
             self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
             stack.callback(self._portal.call, self._cancel)
-            self._portal.call(partial(self._list_all, specs, allow_empty=allow_empty))
+            self._portal.call(self._list_all, specs, allow_empty, tell)
             self._catalogue.complete()
             self._stack = stack.pop_all()
         defaults = tuple(source.defaults for source in self._sources)
-        self._entries = self._catalogue.entries(self.paths, defaults, self._unread)
+        self._entries = self._counted(self._catalogue.entries(self.paths, defaults, self._unread))
+        self.bytes_total: int | None = self._catalogue.size
+        self.bytes_read = 0
 
     @property
     def notes(self) -> list[str]:
@@ -57,6 +63,11 @@ class SourceManifest:
     def count(self, check: Callable[[], object] = lambda: None) -> int:  # noqa: ARG002  # as of a `Manifest`
         """Return how many entries there are: a listing is complete before it is read."""
         return self._catalogue.size
+
+    def _counted(self, entries: Iterator[ManifestEntry]) -> Iterator[ManifestEntry]:
+        for entry in entries:
+            self.bytes_read += 1
+            yield entry
 
     def __iter__(self) -> Iterator[ManifestEntry]:
         return self._entries
@@ -76,13 +87,15 @@ class SourceManifest:
     ) -> None:
         self.close()
 
-    async def _list_all(self, specs: Sequence[SourceSpec], *, allow_empty: bool) -> None:
+    async def _list_all(
+        self, specs: Sequence[SourceSpec], allow_empty: bool, tell: Callable[[str, int], None]
+    ) -> None:
         self._sources = [OpenSource(spec) for spec in specs]
         for number, source in enumerate(self._sources):
             label = source.spec.label
             try:
                 await source.open()
-                size = await source.list_all(number, self._catalogue.add)
+                size = await source.list_all(number, self._catalogue.add, partial(tell, label))
             except SourceFault as fault:
                 raise _error(label, fault) from None
             if not size and not allow_empty:

@@ -113,6 +113,24 @@ def looks_like_source(text: str) -> bool:
     return bool(_SCHEME.match(text)) or text.lower().endswith(".toml")
 
 
+def specs_of(
+    names: tuple[str, ...], overrides: Mapping[str, Any], defaults: Mapping[str, str]
+) -> list[SourceSpec]:
+    """Return the sources that arguments of a command name; `defaults` are those of API parameters.
+
+    Raises:
+        ManifestError: a file cannot be read.
+        UsageError: one is no source, or makes no sense.
+    """
+    found: list[SourceSpec] = []
+    for name in names:
+        if not looks_like_source(name):
+            raise UsageError(f"{name}: sources and manifests cannot be mixed in one call")
+        is_file = name.lower().endswith(".toml") and not _SCHEME.match(name)
+        found += from_toml(name, overrides) if is_file else [from_url(name, overrides)]
+    return [replace(spec, set={**defaults, **spec.set}) for spec in found]
+
+
 def from_url(text: str, overrides: Mapping[str, Any] | None = None) -> SourceSpec:
     """Return the source that a URL describes; `overrides` replace what it says.
 
@@ -271,4 +289,5 @@ def check_names(spec: SourceSpec, options: frozenset[str], auth: frozenset[str])
             common = () if what else tuple(f.name for f in fields(SourceSpec))
             meant = difflib.get_close_matches(name, (*known, *common), n=1)
             hint = f": did you mean {what}{meant[0]}?" if meant else ""
-            raise UsageError(f"{spec.label}: it has an option that this kind does not know{hint}")
+            shown = f" {what}{name}" if re.fullmatch(r"[a-z_]{1,20}", name) else ""
+            raise UsageError(f"{spec.label}: this kind has no option{shown}{hint}")

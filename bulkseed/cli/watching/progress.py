@@ -21,7 +21,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError
 from bulkseed.humanize import duration, number
-from bulkseed.manifest import Manifest
+from bulkseed.manifest.entries import OpenEntries
 from bulkseed.model import Outcome
 
 BAR_EVERY = 0.25
@@ -44,7 +44,7 @@ class Work:
     stats: Stats
     qps: float
     stop: Stop
-    entries: Manifest | None = None
+    entries: OpenEntries | None = None
     total: int | None = None
     limit: int | None = None
     ends: Counter[str] | None = None
@@ -138,7 +138,7 @@ class _Meter:
         self._seen: deque[_Look] = deque([_Look(anyio.current_time(), 0, 0, 0)])
         self._passing = False
 
-    async def count_ahead(self, entries: Manifest) -> None:
+    async def count_ahead(self, entries: OpenEntries) -> None:
         """Count the entries while the run goes on, and no longer than it does."""
         with contextlib.suppress(ManifestError):  # a file is gone meanwhile, which the run will tell
             self._counted = await anyio.to_thread.run_sync(

@@ -1,0 +1,127 @@
+"""What commands say about sources: their options, and how one is listed before a run begins."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+
+from bulkseed.cli.arguments import Number, option
+
+if TYPE_CHECKING:
+    from bulkseed.sources.reader import SourceManifest
+
+TELL_EVERY = 5.0
+"""Seconds between two lines about a listing that goes on."""
+
+
+@dataclass(slots=True, frozen=True)
+class SourceArguments:
+    """What is taken from a source, and how it is named."""
+
+    name: Annotated[
+        str | None,
+        option(
+            "--name", metavar="TEMPLATE", help="Of a source: a secret's name, from {path} {key} {tag:x} …"
+        ),
+    ]
+    include: Annotated[
+        tuple[str, ...],
+        option("--include", multiple=True, metavar="PATTERN", help="Of a source: take these paths only."),
+    ]
+    exclude: Annotated[
+        tuple[str, ...],
+        option("--exclude", multiple=True, metavar="PATTERN", help="Of a source: leave these paths out."),
+    ]
+    keys: Annotated[
+        str | None,
+        option(
+            "--keys",
+            metavar="json|split|KEY",
+            help="Of a source's maps: the whole as JSON, a secret for each key, or one key's text.",
+        ),
+    ]
+    characters: Annotated[
+        str | None,
+        option(
+            "--characters",
+            type=click.Choice(["refuse", "encode", "replace"]),
+            help="Of a source: what becomes of characters that a name cannot have.  [default: refuse]",
+        ),
+    ]
+    source_rate: Annotated[
+        float | None,
+        option(
+            "--source-rate",
+            type=Number(),
+            metavar="N",
+            help="The most requests to a source in any one-second window; 0: no ceiling.",
+        ),
+    ]
+    allow_empty: Annotated[
+        bool, option("--allow-empty", is_flag=True, help="A source without a secret is no error.")
+    ]
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """What replaces the same keys of a source's own description."""
+        return {
+            "name": self.name,
+            "include": self.include,
+            "exclude": self.exclude,
+            "keys": self.keys,
+            "characters": self.characters,
+            "rate": self.source_rate,
+        }
+
+
+def list_sources(
+    names: tuple[str, ...], given: SourceArguments, defaults: Mapping[str, str]
+) -> SourceManifest:
+    """List sources, telling how far that is on standard error.
+
+    Raises:
+        UsageError: one makes no sense.
+        ManifestError: one cannot be listed, or is empty.
+        CredentialsError: one does not let us in.
+        ServiceError: one does not answer.
+        KeyboardInterrupt: the user does not want to wait. Nothing was written.
+    """
+    from bulkseed.sources.reader import SourceManifest
+    from bulkseed.sources.spec import specs_of
+
+    specs = specs_of(names, given.overrides, defaults)
+    told_at = time.monotonic()
+
+    def tell(label: str, size: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TELL_EVERY:
+            told_at = time.monotonic()
+            click.echo(f"listing {label}: {size:,} so far", err=True)
+
+    with _interruptible():
+        source = SourceManifest(specs, allow_empty=given.allow_empty, tell=tell)
+    for note in source.notes:
+        click.echo(f"note: {note}", err=True)
+    return source
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let signals end a listing at once: it blocks the loop of a run, which has not begun."""
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,119 @@
+"""The command over a source: what people see, exit codes, and what a stop leaves behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import bulkseed, environment, start
+from support.openbao import ROOT_TOKEN, Bao, openbao
+
+EMBEDDED = ("--endpoint", "embedded", "--qps", "0")
+
+
+@pytest.fixture(scope="module")
+def bao() -> Iterator[Bao]:
+    """A server with three secrets below "secret/prod", one of them badly named."""
+    with openbao() as server:
+        server.put("secret", "prod/db/main", {"user": "fake", "password": "canary-db"})
+        server.put("secret", "prod/api", {"key": "canary-api"})
+        server.put("secret", "prod/bad%20name", {"key": "canary-bad"})
+        yield server
+
+
+def test_a_store_is_planned_applied_and_verified_by_its_address(bao: Bao, tmp_path: Path) -> None:
+    """The whole way by one address; no value is in any file or output of it."""
+    env = environment(VAULT_TOKEN=ROOT_TOKEN)
+    address = f"vault+http://{bao.host}/secret/prod"
+    names = ("--name", "prod/{path}")
+    planned = bulkseed("plan", address, *names, cwd=tmp_path, env=env)
+    assert planned.returncode == 1
+    assert "2 to create" in planned.stdout
+    assert "values were not read" in planned.stdout
+    assert "'bad name' has a character" in planned.stdout
+    assert not list(tmp_path.iterdir())
+    applied = bulkseed("apply", address, *names, *EMBEDDED, cwd=tmp_path, env=env)
+    assert "definitions: 3 = 2 created + 1 invalid" in applied.stdout
+    good = (*names, "--exclude", "bad*")
+    again = bulkseed("apply", address, *good, *EMBEDDED, cwd=tmp_path, env=env)
+    assert (again.returncode, "attempts: 0 " in again.stdout) == (0, True)
+    verified = bulkseed("verify", address, *good, *EMBEDDED[:2], cwd=tmp_path, env=env)
+    assert (verified.returncode, "2 identical" in verified.stdout) == (0, True)
+    seen = "".join(done.stdout + done.stderr for done in (planned, applied, again, verified))
+    assert "canary" not in seen
+    ledgers = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert ledgers
+    assert not [path for path in ledgers if b"canary" in path.read_bytes()]
+
+
+def test_sources_in_a_file_are_one_run(bao: Bao, tmp_path: Path) -> None:
+    """Two sources of a TOML file, each with names of its own, and where their token is."""
+    (tmp_path / "token").write_text(ROOT_TOKEN)
+    (tmp_path / "vault.toml").write_text(
+        "".join(
+            f'[[source]]\nfrom = "vault+http://{bao.host}/secret/prod"\nname = "{name}/{{path}}"\n'
+            'exclude = ["bad*"]\n[source.auth]\ntoken = { file = "token" }\n'
+            for name in ("a", "b")
+        )
+    )
+    applied = bulkseed("apply", "vault.toml", *EMBEDDED, cwd=tmp_path)
+    assert "definitions: 4 = 4 created" in applied.stdout, applied.stderr
+    assert (tmp_path / "vault.ledger.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("{address}x",), 2, "--allow-empty"),
+        (("{address}?toke=canary",), 2, "no option toke"),
+        (("{address}?token=canary",), 2, "would show to others"),
+        (("vaultx://a/b",), 2, "did you mean vault?"),
+        (("{address}", "prod.jsonl"), 2, "cannot be mixed"),
+        (("none.toml",), 2, "none.toml: No such file"),
+        (("{address}", "--name", "{{nothing}}"), 2, "template of name"),
+        (("{address}?auth.token.env=NOT_SET_ANYWHERE",), 3, "is not set"),
+        (("{address}?auth.token.file=wrong",), 3, "does not accept the token"),
+    ],
+)
+def test_what_makes_no_sense_ends_with_its_exit_code_and_writes_nothing(
+    bao: Bao, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """A user's mistake is told in a line: no traceback, no ledger, no value."""
+    (tmp_path / "wrong").write_text("canary-token")
+    address = f"vault+http://{bao.host}/secret/prod"
+    done = bulkseed(
+        "apply",
+        *(argument.format(address=address) for argument in arguments),
+        *EMBEDDED,
+        cwd=tmp_path,
+        env=environment(VAULT_TOKEN=ROOT_TOKEN),
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "canary" not in done.stderr
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_ctrl_c_while_a_source_is_listed_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    """A store that never answers does not keep the command; nothing was written."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"vault+http://127.0.0.1:{silent.getsockname()[1]}/secret"
+        process = start("apply", address, *EMBEDDED, cwd=tmp_path, env=environment(VAULT_TOKEN="x"))
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        connection.close()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_commands_that_show_values_take_no_source(tmp_path: Path) -> None:
+    """Explain works on a definition in a file."""
+    done = bulkseed("explain", "flat:x.json", "--line", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not sources" in done.stderr
