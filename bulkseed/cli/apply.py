@@ -22,6 +22,7 @@ from bulkseed.cli.options import (
 )
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.render import print_summary
+from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.model import Summary
@@ -33,6 +34,7 @@ class ApplyArguments:
     """What ``bulkseed apply`` is told."""
 
     manifest: ManifestArguments
+    source: SourceArguments
     ledger_path: LedgerOption
     target: TargetArguments
     qps: CreateRate
@@ -146,6 +148,7 @@ def _dry_run(given: ApplyArguments) -> int:
     made = make_plan(
         PlanArguments(
             given.manifest,
+            given.source,
             given.ledger_path,
             given.qps,
             given.target,
@@ -168,7 +171,7 @@ async def _apply(given: ApplyArguments) -> Summary:
     chosen = given.target.chosen()
     path = ledger_path_for(given.manifest.manifests, given.ledger_path)
     with ExitStack() as stack:
-        entries = stack.enter_context(open_entries(given.manifest))
+        entries = stack.enter_context(open_entries(given.manifest, given.source))
         selection = read_selection(given.only) if given.only else None
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
             require_applies(session.ledger)

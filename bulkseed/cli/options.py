@@ -57,7 +57,6 @@ class ManifestArguments:
             help="Take every definition once for each row of this CSV, with {column} in its texts.",
         ),
     ]
-    source: SourceArguments
 
     def require(self) -> None:
         """Refuse a call without a manifest.
@@ -276,7 +275,7 @@ def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def open_entries(given: ManifestArguments) -> OpenEntries:
+def open_entries(given: ManifestArguments, source: SourceArguments) -> OpenEntries:
     """Open the manifests, or list the sources.
 
     Raises:
@@ -289,7 +288,7 @@ def open_entries(given: ManifestArguments) -> OpenEntries:
         return open_manifests(given)
     if given.each or given.format_name:
         raise UsageError("--each and --format are for manifests, not for sources")
-    return list_sources(given.manifests, given.source, parse_defaults(given.defaults))
+    return list_sources(given.manifests, source, parse_defaults(given.defaults))
 
 
 def open_manifests(given: ManifestArguments) -> Manifest:

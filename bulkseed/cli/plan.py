@@ -16,6 +16,7 @@ from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_table
+from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
 from bulkseed.model import InvalidLine, Outcome, UnreadValue
@@ -36,6 +37,7 @@ class PlanArguments:
     """What there is to plan."""
 
     manifest: o.ManifestArguments
+    source: SourceArguments
     ledger_path: o.LedgerOption
     qps: o.CreateRate
     target: TargetArguments
@@ -49,6 +51,7 @@ class _Arguments:
     """What ``bulkseed plan`` is told."""
 
     manifest: o.ManifestArguments
+    source: SourceArguments
     ledger_path: o.LedgerOption
     qps: o.CreateRate
     schema: Annotated[
@@ -80,7 +83,9 @@ def plan(given: _Arguments) -> int:
         print_json(definition_schema())
         return 0
     given.manifest.require()
-    what = PlanArguments(given.manifest, given.ledger_path, given.qps, given.target, given.output)
+    what = PlanArguments(
+        given.manifest, given.source, given.ledger_path, given.qps, given.target, given.output
+    )
     made = make_plan(what, online=given.online)
     print_plan(made, given.output)
     return made.exit_code
@@ -160,7 +165,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     made = Plan(o.ledger_path_for(given.manifest.manifests, given.ledger_path), given.qps)
     limit = given.limit or sys.maxsize
     with ExitStack() as stack:
-        manifest = stack.enter_context(o.open_entries(given.manifest))
+        manifest = stack.enter_context(o.open_entries(given.manifest, given.source))
         entries = read_selection(given.only).of(manifest) if given.only else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         if ledger is not None:

@@ -21,6 +21,7 @@ from bulkseed.cli.options import (
 )
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_results
+from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.policy.verify import Verified, verified
@@ -48,6 +49,7 @@ class VerifyArguments:
     """What ``bulkseed verify`` is told."""
 
     manifest: ManifestArguments
+    source: SourceArguments
     ledger_path: VerifyLedgerOption
     target: TargetArguments
     resume: Annotated[
@@ -112,7 +114,7 @@ async def _verify(given: VerifyArguments) -> Verification:
     chosen = given.target.chosen()
     path = ledger_path_for(given.manifest.manifests, given.ledger_path, "verify")
     with ExitStack() as stack:
-        entries = stack.enter_context(open_entries(given.manifest))
+        entries = stack.enter_context(open_entries(given.manifest, given.source))
         async with open_session("verify", given.watch, chosen, path, given.qps) as session:
             hooks, counts = session.hooks, entries.bytes_total is not None  # a pipe may never end
             work = Work(
