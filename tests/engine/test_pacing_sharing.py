@@ -84,7 +84,7 @@ def test_a_ceiling_above_the_quota_finds_the_quota() -> None:
 
 @pytest.mark.parametrize("quota", [20.0, 400.0])
 def test_without_a_ceiling_throttling_finds_one(quota: float) -> None:
-    """A lane without a ceiling that meets a quota settles just below it, and knows its pace."""
+    """A pacer without a ceiling that meets a quota settles just below it, and knows its pace."""
 
     async def main() -> tuple[Record, float]:
         pacer = Pacer(0, clock=now)
@@ -97,8 +97,8 @@ def test_without_a_ceiling_throttling_finds_one(quota: float) -> None:
     assert 0.5 * quota < pace < 2 * quota
 
 
-def test_without_a_ceiling_the_road_opens_again() -> None:
-    """When the throttling is over, a lane without a ceiling is as fast as before; nor is it held up twice."""
+def test_without_a_ceiling_sending_is_as_fast_as_before_again() -> None:
+    """After the throttling a pacer without a ceiling is as fast as before; it is not held up twice."""
 
     class Spells:
         def accepts(self, at: float) -> bool:

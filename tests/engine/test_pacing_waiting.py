@@ -73,8 +73,8 @@ def test_closing_wakes_everyone() -> None:
     run(main)
 
 
-def test_a_lane_without_a_ceiling_closes_too() -> None:
-    """`close` ends an open lane as well."""
+def test_a_pacer_without_a_ceiling_closes_too() -> None:
+    """`close` ends a pacer without a ceiling as well."""
 
     async def main() -> None:
         pacer = Pacer(0, clock=now)
