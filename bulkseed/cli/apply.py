@@ -124,7 +124,7 @@ def apply(given: ApplyArguments) -> int:
         limit=given.limit,
         dry_run=given.dry_run,
     )
-    if given.many.targets is not None:
+    if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
         from bulkseed.targets.apply import ApplyOptions
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import orjson
 
 from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_counts, print_json
@@ -78,6 +79,10 @@ def ledger() -> None:
 @takes(StatusArguments)
 def status(given: StatusArguments) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
+    return for_each(given.ledger, given.output, lambda path: _status(replace(given, ledger=path)))
+
+
+def _status(given: StatusArguments) -> int:
     from bulkseed.ledger import iso, read_ledger
     from bulkseed.ledger.rollbacks import rolled_back
 
@@ -132,9 +137,10 @@ def rows(given: RowsArguments) -> int:
     """Print the rows as JSON lines."""
     from bulkseed.ledger import read_ledger, row_as_dict
 
-    with read_ledger(given.ledger) as opened:
-        for row in opened.rows([Outcome(o) for o in given.outcomes] or None):
-            click.echo(orjson.dumps(row_as_dict(row)).decode())
+    for target, path in ledgers_in(given.ledger):
+        with read_ledger(path) as opened:
+            for row in opened.rows([Outcome(o) for o in given.outcomes] or None):
+                click.echo(orjson.dumps(with_target(row_as_dict(row), target)).decode())
     return 0
 
 
@@ -148,18 +154,19 @@ def rejects(given: RejectsArguments) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.policy.advice import advise
 
-    with read_ledger(given.ledger) as opened:
-        for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
-            document = {
-                "secret_name": row.name,
-                "outcome": row.outcome.value,
-                "code": row.code,
-                "message": row.message,
-                "hint": advise(row.outcome, row.code).action,
-                "manifest": row.manifest,
-                "line": row.line,
-            }
-            click.echo(orjson.dumps(document).decode())
+    for target, path in ledgers_in(given.ledger):
+        with read_ledger(path) as opened:
+            for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
+                document = {
+                    "secret_name": row.name,
+                    "outcome": row.outcome.value,
+                    "code": row.code,
+                    "message": row.message,
+                    "hint": advise(row.outcome, row.code).action,
+                    "manifest": row.manifest,
+                    "line": row.line,
+                }
+                click.echo(orjson.dumps(with_target(document, target)).decode())
     return 0
 
 
@@ -174,6 +181,10 @@ def audit(given: AuditArguments) -> int:
     Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses, 4 the
     ledger cannot be read or belongs to another target.
     """
+    return for_each(given.ledger, given.output, lambda path: _audit(replace(given, ledger=path)))
+
+
+def _audit(given: AuditArguments) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit as audit_ledger
 

@@ -80,13 +80,17 @@ def rollback(given: RollbackArguments) -> int:
     """Delete exactly what LEDGER's runs created or adopted, if nobody changed it since.
 
     What the runs found there, and what somebody updated or gave another version, is left alone and named.
-    Without --yes nothing is sent. Run it again to resume.
+    Without --yes nothing is sent. Run it again to resume. LEDGER may be a run folder.
 
     \b
     Exit codes: 0 all deleted or gone, 1 some are not, 2 usage, 3 stopped early,
     4 the ledger cannot be used, 130 interrupted.
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
+    from bulkseed.targets.run_folder import is_run_folder
+
+    if is_run_folder(given.ledger):
+        return _roll_back_targets(given)
     if not given.yes:
         _preview(given)
         return 0
@@ -96,6 +100,16 @@ def rollback(given: RollbackArguments) -> int:
     conclude(found.run, found.results, given.watch.output, found.as_dict, lambda: _print(found))
     say_what_next(found.run, this_call())
     return found.run.exit_code
+
+
+def _roll_back_targets(given: RollbackArguments) -> int:
+    from bulkseed.cli.many.rollback import roll_back_targets
+    from bulkseed.policy.options import Rules
+    from bulkseed.targets.apply import ApplyOptions
+
+    rules = Rules(given.retry.policy)
+    options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
+    return roll_back_targets(given.ledger, given.restorable_for, options, given.watch, yes=given.yes)
 
 
 def _preview(given: RollbackArguments) -> None:

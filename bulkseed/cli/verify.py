@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
+from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.options import (
     ManifestArguments,
     RetryArguments,
@@ -72,6 +73,7 @@ class VerifyArguments:
         ),
     ]
     retry: RetryArguments
+    many: ManyArguments
     watch: WatchArguments
 
 
@@ -89,12 +91,25 @@ def verify(given: VerifyArguments) -> int:
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
     given.manifest.require()
+    if given.many.chosen:
+        return _verify_targets(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call
 
     found = run_async(_verify, given)
     conclude(found.run, found.results, given.watch.output, lambda: _document(found), lambda: _print(found))
     say_what_next(found.run, this_call() + ("" if given.resume else " --resume"))
     return found.run.exit_code
+
+
+def _verify_targets(given: VerifyArguments) -> int:
+    from bulkseed.cli.many.verify import verify_targets
+    from bulkseed.policy.options import Rules
+    from bulkseed.targets.apply import ApplyOptions
+
+    given.many.require_alone(endpoint=given.target.endpoint, ledger=given.ledger_path)
+    rules = Rules(given.retry.policy)
+    options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
+    return verify_targets(given.many, given.manifest, given.qps, options, given.watch, resume=given.resume)
 
 
 async def _verify(given: VerifyArguments) -> Verification:

@@ -25,11 +25,11 @@ from bulkseed.ledger import open_ledger
 from bulkseed.manifest import Manifest, open_manifest
 from bulkseed.manifest.reader import STANDARD_INPUT
 from bulkseed.manifest.templates.expand import Keep
-from bulkseed.model import Row, Summary, Target
+from bulkseed.model import Row, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.routing import Router, Survey
-from bulkseed.targets.run_all import Accounts, AllRuns, TargetRun, account_of, run_all
+from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, account_of, run_all
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, is_public
@@ -150,7 +150,7 @@ async def apply_to_all(
     runs = [TargetRun(spec, survey.definitions[spec.name]) for spec in specs]
     on_surveyed(runs)
 
-    async def apply(run: TargetRun, threads: Executor) -> Summary:
+    async def apply(run: TargetRun, threads: Executor) -> TargetEnd:
         spec = run.spec
         target = resolve(spec)
 
@@ -178,7 +178,8 @@ async def apply_to_all(
             )
             async with opening as lane:
                 hooks = RunHooks(told, (), run.stats, run.stop)
-                return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
+                done = await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
+                return TargetEnd.of_apply(done)
 
     await run_all(runs, apply, stop)
     return AllRuns(str(folder.path), runs, survey.lines, survey.unrouted)

@@ -25,19 +25,39 @@ THREADS = 8
 _WORST_FIRST = (130, 4, 3, 2, 1, 0)
 
 
+@dataclass(slots=True, frozen=True)
+class TargetEnd:
+    """How one target's run ended: its summary, how many had which result, and its JSON."""
+
+    summary: Summary
+    results: Mapping[str, int]
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of_apply(cls, summary: Summary) -> TargetEnd:
+        """Return the end of an apply, whose results are outcomes."""
+        results = {outcome.value: summary.outcomes.get(outcome, 0) for outcome in Outcome}
+        return cls(summary, results, summary.as_dict())
+
+
 @dataclass(slots=True)
 class TargetRun:
     """One target's run: what it is, how far it is, and how it ended.
 
-    `expected`: how many definitions the manifest has for it. One of `summary` and `error` is set at the end.
+    `expected`: how many definitions, or rows, it is about. One of `end` and `error` is set at last.
     """
 
     spec: TargetSpec
     expected: int
     stats: Stats = field(default_factory=Stats)
     stop: Stop = field(default_factory=Stop)
-    summary: Summary | None = None
+    end: TargetEnd | None = None
     error: BulkseedError | None = None
+
+    @property
+    def summary(self) -> Summary | None:
+        """The summary of a run that has ended."""
+        return None if self.end is None else self.end.summary
 
     @property
     def exit_code(self) -> int:
@@ -48,19 +68,23 @@ class TargetRun:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the run's summary, or what was in its way."""
-        if self.summary is not None:
-            return self.summary.as_dict()
+        if self.end is not None:
+            return dict(self.end.document)
         return {"error": str(self.error or "not run"), "exit_code": self.exit_code}
 
 
 @dataclass(slots=True, frozen=True)
 class AllRuns:
-    """How the runs of all targets ended. `lines` were read, and `unrouted` of them went nowhere."""
+    """How the runs of all targets ended. `lines` were read, and `unrouted` of them went nowhere.
+
+    `word` is what results are called in JSON: "outcomes" or "results".
+    """
 
     run: str
     runs: Sequence[TargetRun]
     lines: int
     unrouted: int
+    word: str = "outcomes"
 
     @property
     def definitions(self) -> int:
@@ -68,10 +92,13 @@ class AllRuns:
         return sum(run.summary.definitions for run in self.runs if run.summary is not None)
 
     @property
-    def outcomes(self) -> dict[Outcome, int]:
-        """The sum of all outcomes."""
-        summaries = [run.summary for run in self.runs if run.summary is not None]
-        return {outcome: sum(s.outcomes.get(outcome, 0) for s in summaries) for outcome in Outcome}
+    def results(self) -> dict[str, int]:
+        """How many of all targets had which result."""
+        total: dict[str, int] = {}
+        for run in self.runs:
+            for name, count in run.end.results.items() if run.end is not None else ():
+                total[name] = total.get(name, 0) + count
+        return total
 
     @property
     def missing(self) -> int:
@@ -90,7 +117,7 @@ class AllRuns:
         return {
             "run": self.run,
             "definitions": self.definitions,
-            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
+            self.word: self.results,
             "unrouted": self.unrouted,
             "targets": {run.spec.name: run.as_dict() for run in self.runs},
             "exit_code": self.exit_code,
@@ -98,7 +125,7 @@ class AllRuns:
 
 
 async def run_all(
-    runs: Iterable[TargetRun], work: Callable[[TargetRun, Executor], Awaitable[Summary]], stop: Stop
+    runs: Iterable[TargetRun], work: Callable[[TargetRun, Executor], Awaitable[TargetEnd]], stop: Stop
 ) -> None:
     """Do `work` for every run at the same time; a stop of `stop` stops them all.
 
@@ -111,7 +138,7 @@ async def run_all(
             if not await run.stop.sleep(delay):
                 return
             try:
-                run.summary = await work(run, threads)
+                run.end = await work(run, threads)
             except BulkseedError as error:
                 run.error = error
 

@@ -1,5 +1,7 @@
 """The folder of a run over many targets: ``run.json``, ``run.lock``, a ledger for each, ``unrouted.jsonl``.
 
+``run.json`` holds the targets as their file describes them: what follows an apply needs only the folder.
+
 Each ledger is an ordinary one: it can be used alone, copied, given to that account's auditor. One process at
 a time coordinates a run.
 """
@@ -11,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,14 +30,18 @@ _SUFFIXES = re.compile(r"(\.(jsonl|ndjson|json|csv|ya?ml|toml|gz|zst|age))+$", r
 
 @dataclass(slots=True, frozen=True)
 class RunFolder:
-    """A run folder; `names` are its targets, in the file's order."""
+    """A run folder, and the targets of its run in the order of their file."""
 
     path: Path
-    names: tuple[str, ...]
+    specs: tuple[TargetSpec, ...]
 
     def ledger(self, name: str) -> Path:
         """Return the path of a target's ledger."""
         return self.path / f"{name}{SUFFIX}"
+
+    def verifications(self, name: str) -> Path:
+        """Return the path of the ledger of a target's verifies."""
+        return self.path / f"{name}.verify.db"
 
     @property
     def unrouted(self) -> Path:
@@ -90,12 +96,13 @@ def open_run_folder(path: str | Path) -> RunFolder:
     path = Path(path)
     try:
         about = orjson.loads((path / RUN).read_bytes())
-        version, names = about["version"], tuple(str(name) for name in about["targets"])
+        version = about["version"]
+        specs = tuple(_spec(table) for table in about["targets"]) if version == _VERSION else ()
     except (OSError, ValueError, KeyError, TypeError):
         raise LedgerError(f"{path} is not a run folder: it has no readable {RUN}") from None
     if version != _VERSION:
         raise LedgerError(f"run {path} is of version {version}, and this bulkseed knows {_VERSION}")
-    return RunFolder(path, names)
+    return RunFolder(path, specs)
 
 
 def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
@@ -106,10 +113,10 @@ def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
         LedgerError: it cannot be written, or is a folder of something else.
     """
     path = Path(path)
-    names = tuple(spec.name for spec in specs)
+    names = {spec.name for spec in specs}
     try:
         if is_run_folder(path):
-            gone = [name for name in open_run_folder(path).names if name not in names]
+            gone = [spec.name for spec in open_run_folder(path).specs if spec.name not in names]
             if gone:
                 raise LedgerTargetError(
                     f"run {path} has the target {gone[0]}, which the targets file does not list: "
@@ -118,19 +125,23 @@ def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
         elif path.exists() and any(path.iterdir()):
             raise LedgerError(f"{path} is not a run folder, and not empty: use another --run")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about: dict[str, Any] = {"version": _VERSION, "targets": names}
+        about: dict[str, Any] = {"version": _VERSION, "targets": [asdict(spec) for spec in specs]}
         temporary = path / f"{RUN}.new"
         with _private(temporary) as file:
             file.write(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
         temporary.replace(path / RUN)
     except OSError as error:
         raise LedgerError(f"run {path} cannot be written: {error.strerror}") from None
-    return RunFolder(path, names)
+    return RunFolder(path, tuple(specs))
 
 
 def run_folder_for(manifest: str) -> Path:
     """Return the default: ``<first manifest's stem>.run`` in the current folder."""
     return Path(f"{_SUFFIXES.sub('', Path(manifest).name)}.run")
+
+
+def _spec(table: dict[str, Any]) -> TargetSpec:
+    return TargetSpec(**{**table, "match": tuple(table["match"]), "workers": tuple(table["workers"])})
 
 
 def _private(path: Path) -> BinaryIO:

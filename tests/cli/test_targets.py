@@ -53,6 +53,24 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         assert "a: 20 = 20 created\n" in done.stdout
         manifest(tmp_path, [*names, "nowhere"])
         again = bulkseed(*call, "--output", "json", cwd=tmp_path)
+        verified = bulkseed("verify", "m.jsonl", "--run", "m.run", "--output", "json", cwd=tmp_path)
+        status = bulkseed("ledger", "status", "m.run", cwd=tmp_path)
+        rows = bulkseed("ledger", "rows", "m.run", cwd=tmp_path)
+        audit = bulkseed("ledger", "audit", "m.run", cwd=tmp_path)
+        preview = bulkseed("rollback", "m.run", cwd=tmp_path)
+        undone = bulkseed("rollback", "m.run", "--yes", "--output", "json", cwd=tmp_path)
+        missing = bulkseed("verify", "m.jsonl", "--run", "m.run", cwd=tmp_path)
+    assert json.loads(verified.stdout)["results"]["identical"] == 60
+    assert [line for line in status.stdout.splitlines() if line.startswith("target ")] == [
+        "target a",
+        "target b",
+        "target c",
+    ]
+    assert {json.loads(line)["target"] for line in rows.stdout.splitlines()} == {"a", "b", "c"}
+    assert (audit.returncode, audit.stdout.count("everything adds up")) == (0, 3)
+    assert "together: 60\n" in preview.stdout
+    assert (undone.returncode, json.loads(undone.stdout)["results"]["deleted"]) == (0, 60)
+    assert (missing.returncode, "60 missing" in missing.stdout) == (1, True)
     shape = json.loads(again.stdout)
     assert (again.returncode, shape["exit_code"], shape["unrouted"], shape["definitions"]) == (1, 1, 1, 60)
     assert [target["attempts"] for target in shape["targets"].values()] == [0, 0, 0]
@@ -102,7 +120,7 @@ def test_options_for_one_target_are_refused(options: list[str], said: str, tmp_p
 
 
 def test_a_run_folder_needs_targets(tmp_path: Path) -> None:
-    """--run alone would be an ordinary run elsewhere."""
+    """--run alone goes on with a run that exists, and is no reason to make one."""
     manifest(tmp_path, ["x"])
     done = bulkseed("apply", "m.jsonl", "--run", "x.run", cwd=tmp_path)
-    assert (done.returncode, "--run belongs to --targets" in done.stderr) == (2, True)
+    assert (done.returncode, "x.run is not a run folder" in done.stderr) == (4, True)

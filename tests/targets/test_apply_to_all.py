@@ -83,8 +83,8 @@ async def test_every_line_reaches_its_targets_and_the_sums_agree(tmp_path: Path)
         first = await applied(specs, path, tmp_path / "x.run")
         again = await applied(specs, path, tmp_path / "x.run")
     assert (first.lines, first.unrouted, first.definitions, first.missing) == (34, 1, 34, 0)
-    assert first.outcomes[Outcome.CREATED] == 33
-    assert first.outcomes[Outcome.INVALID] == 1
+    assert first.results["created"] == 33
+    assert first.results["invalid"] == 1
     assert first.exit_code == 1
     shape = first.as_dict()
     assert set(shape) == {"run", "definitions", "outcomes", "unrouted", "targets", "exit_code"}
@@ -151,8 +151,8 @@ async def test_a_stop_reaches_every_target_and_the_next_run_goes_on(tmp_path: Pa
         assert done.missing == sum(run.expected for run in done.runs if run.summary is None)
         quick = [TargetSpec(s.name, s.region, s.endpoint, qps=0, match=s.match) for s in specs]
         rest = await applied(quick, path, tmp_path / "x.run")
-    assert (rest.exit_code, rest.outcomes[Outcome.CREATED]) == (0, 4000)
-    assert rest.outcomes[Outcome.EXISTING] == 0
+    assert (rest.exit_code, rest.results["created"]) == (0, 4000)
+    assert rest.results["existing"] == 0
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/null"])

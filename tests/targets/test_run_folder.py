@@ -27,7 +27,7 @@ def test_a_run_folder_is_found_again(tmp_path: Path) -> None:
 def test_targets_may_be_added_and_none_may_go(tmp_path: Path) -> None:
     """A ledger that nobody looks at any more would be in nobody's sum."""
     make_run_folder(tmp_path / "x.run", [A])
-    assert make_run_folder(tmp_path / "x.run", [B, A]).names == ("b", "a")
+    assert make_run_folder(tmp_path / "x.run", [B, A]).specs == (B, A)
     with pytest.raises(LedgerTargetError, match="has the target b"):
         make_run_folder(tmp_path / "x.run", [A])
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from bulkseed.cli.arguments import option
 from bulkseed.errors import UsageError
+
+if TYPE_CHECKING:
+    from bulkseed.targets.run_folder import RunFolder
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,22 +38,38 @@ class ManyArguments:
         ),
     ]
 
-    def require_alone(self, **others: object) -> None:
-        """Refuse options that a targets file decides, or that mean one target.
+    @property
+    def chosen(self) -> bool:
+        """True if many targets are meant."""
+        return self.targets is not None or self.run is not None
+
+    def open(self, manifests: tuple[str, ...]) -> RunFolder:
+        """Open the run folder: with a targets file it is made, or brought up to date.
 
         Raises:
-            UsageError: one is given, or ``--run`` without ``--targets``.
+            LedgerError: the folder cannot be used.
+            UsageError: the targets file cannot.
         """
-        if self.targets is None:
-            if self.run is not None:
-                raise UsageError("--run belongs to --targets")
+        from bulkseed.targets.run_folder import make_run_folder, open_run_folder, run_folder_for
+        from bulkseed.targets.spec import read_targets
+
+        path = Path(self.run) if self.run is not None else run_folder_for(manifests[0])
+        return (
+            open_run_folder(path)
+            if self.targets is None
+            else make_run_folder(path, read_targets(self.targets))
+        )
+
+    def require_alone(self, **others: object) -> None:
+        """Refuse options that mean one target.
+
+        Raises:
+            UsageError: one is given.
+        """
+        if not self.chosen:
             return
         given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
         if given:
-            raise UsageError(f"{given[0]} means one target: with --targets it belongs in {self.targets}")
-
-    def folder_for(self, manifests: tuple[str, ...]) -> Path:
-        """Return the run folder."""
-        from bulkseed.targets.run_folder import run_folder_for
-
-        return Path(self.run) if self.run is not None else run_folder_for(manifests[0])
+            raise UsageError(
+                f"{given[0]} means one target, and here are many: it belongs in the targets file"
+            )

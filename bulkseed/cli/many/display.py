@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import anyio
 import click
 
+from bulkseed.cli.render import print_json
+from bulkseed.cli.session import this_call
 from bulkseed.humanize import duration
 from bulkseed.model import Outcome
 from bulkseed.targets.run_all import AllRuns, TargetRun, in_all
@@ -78,26 +80,37 @@ def _sum_line(runs: Sequence[TargetRun], elapsed: float) -> str:
     )
 
 
+def conclude_all(done: AllRuns, output: str) -> int:
+    """Print how all runs ended and how to go on; return the exit code."""
+    if output == "json":
+        print_json(done.as_dict())
+    else:
+        print_all_runs(done)
+    if done.exit_code == 130:
+        click.echo(f"interrupted; to resume: {this_call()}", err=True)
+    elif done.exit_code:
+        click.echo(f"not finished; to retry: {this_call()}", err=True)
+    return done.exit_code
+
+
 def print_all_runs(done: AllRuns) -> None:
     """Print what became of every target, the worst first, and that all adds up."""
     for run in sorted(done.runs, key=lambda run: (-run.exit_code, run.spec.name)):
         if run.summary is None:
             click.echo(f"{run.spec.name}: not run: {run.error or 'stopped before it began'}")
             continue
-        terms = _terms({outcome.value: count for outcome, count in run.summary.outcomes.items()})
+        terms = _terms(run.end.results if run.end else {})
         stopped = f"; stopped: {run.summary.stopped_by}" if run.summary.stopped_by else ""
         click.echo(f"{run.spec.name}: {run.summary.definitions:,} = {terms}{stopped}")
-    click.echo(
-        f"definitions: {done.definitions:,} = "
-        + _terms({outcome.value: count for outcome, count in done.outcomes.items()})
-    )
+    click.echo(f"definitions: {done.definitions:,} = " + _terms(done.results))
     expected = sum(run.expected for run in done.runs)
-    told = f"lines: {done.lines:,}, for the targets together {expected:,}"
+    told = f"lines: {done.lines:,}, for the targets together {expected:,}" if done.lines else ""
     if done.unrouted:
         told += f"; {done.unrouted:,} went nowhere: {done.run}/unrouted.jsonl"
     if done.missing:
         told += f"; {done.missing:,} not come to"
-    click.echo(told)
+    if told:
+        click.echo(told)
     click.echo(f"run: {done.run}")
 
 

@@ -1,0 +1,61 @@
+"""``bulkseed rollback`` of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from bulkseed.cli.many.display import conclude_all, watch_all
+from bulkseed.cli.options import WatchArguments
+from bulkseed.cli.process import run_async
+from bulkseed.cli.render import print_json
+from bulkseed.cli.session import beside, stop_on_signals, this_call
+from bulkseed.engine.stop import Stop
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
+from bulkseed.targets.apply import ApplyOptions
+from bulkseed.targets.rollback import roll_back_all, to_roll_back
+from bulkseed.targets.run_all import AllRuns, TargetRun
+from bulkseed.targets.run_folder import RunFolder, open_run_folder
+
+
+def roll_back_targets(
+    path: str, recovery_days: int | None, options: ApplyOptions, watch: WatchArguments, *, yes: bool
+) -> int:
+    """Roll back every target of a run; without `yes` say what would be done. Return the worst exit code."""
+    folder = open_run_folder(path)
+    if not yes:
+        _preview(folder, watch.output)
+        return 0
+    return conclude_all(run_async(_roll_back, folder, recovery_days, options, watch), watch.output)
+
+
+def _preview(folder: RunFolder, output: str) -> None:
+    runs = to_roll_back(folder)
+    total = sum(run.expected for run in runs)
+    if output == "json":
+        counts = {run.spec.name: run.expected for run in runs}
+        print_json({"run": str(folder.path), "to_delete": total, "targets": counts})
+        return
+    for run in runs:
+        click.echo(f"{run.spec.name}: {run.expected:,} to delete unless changed since")
+    click.echo(f"together: {total:,}")
+    click.echo(f"nothing was sent; to do it: {this_call()} --yes")
+
+
+async def _roll_back(
+    folder: RunFolder, recovery_days: int | None, options: ApplyOptions, watch: WatchArguments
+) -> AllRuns:
+    stop = Stop()
+    watched: list[TargetRun] = []
+
+    def begun(runs: Sequence[TargetRun]) -> None:
+        watched.extend(runs)
+
+    def ended(target: str, name: str, end: RollbackEnd) -> None:
+        if watch.output == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
+            click.echo(f"{target}: {name}: {end.outcome}: {end.message}")
+
+    with folder.locked():
+        async with beside((stop_on_signals, stop), (watch_all, watch.progress, watched)):
+            return await roll_back_all(folder, recovery_days, options, stop, begun, ended)
