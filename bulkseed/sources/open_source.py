@@ -91,9 +91,9 @@ class OpenSource:
         """What the user should know about the listing."""
         return [f"{self.spec.label}: {note}" for note in self._source.notes]
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of connections."""
-        self._source.close()
+        await anyio.to_thread.run_sync(self._source.close)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)

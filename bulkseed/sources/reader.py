@@ -125,7 +125,7 @@ class SourceManifest:
 
     async def _cancel(self) -> None:
         for source in self._sources:
-            source.close()
+            await source.close()
         await self._portal.stop(cancel_remaining=True)
 
 

@@ -18,6 +18,7 @@ SOURCES: dict[str, tuple[str, str]] = {
     "vault": ("bulkseed.sources.vault:Vault", "vault"),
     "aws-sm": ("bulkseed.sources.aws_secrets_manager:AwsSecretsManager", "aws"),
     "aws-ssm": ("bulkseed.sources.aws_parameters:AwsParameters", "aws"),
+    "kms": ("bulkseed.sources.kms:Kms", ""),
     "k8s+file": ("bulkseed.sources.kubernetes_objects:KubernetesDump", "yaml"),
     "sops": ("bulkseed.sources.sops:Sops", ""),
     "dotenv": ("bulkseed.sources.dotenv_file:Dotenv", "dotenv"),

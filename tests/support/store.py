@@ -16,6 +16,7 @@ class Store:
         VERSIONS: the store has versions.
         HELD: what was listed can be read, whatever happens meanwhile.
         KEEPS_DELETED: a deleted secret is still listed.
+        LARGE: it takes values that KMS does not.
         ODD: a name that only this kind can have, "" if KMS takes all of its names.
     """
 
@@ -23,6 +24,7 @@ class Store:
     VERSIONS: ClassVar[bool] = True
     HELD: ClassVar[bool] = False
     KEEPS_DELETED: ClassVar[bool] = False
+    LARGE: ClassVar[bool] = True
     ODD: ClassVar[str] = ""
     url: str
 

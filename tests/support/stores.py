@@ -13,7 +13,9 @@ from urllib.parse import quote
 import boto3
 import pytest
 import requests
+from alibabacloud_kms20160120 import models
 
+from bulkseed.model import Credentials, Target
 from support.file_stores import (
     BitwardenStore,
     DotenvStore,
@@ -23,8 +25,10 @@ from support.file_stores import (
     OnePasswordStore,
     SopsStore,
 )
+from support.kms import sdk
 from support.moto import moto
 from support.openbao import ROOT_TOKEN, Bao, openbao
+from support.serve_process import UNLIMITED_FLAGS, served
 from support.store import Store, Values, compact
 
 T = TypeVar("T")
@@ -129,6 +133,52 @@ def _vault(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]
     bao.ask("DELETE", "sys/mounts/team/kv")
 
 
+class KmsStore(Store):
+    """Another account of KMS, filled by the vendor's SDK."""
+
+    KEEPS_DELETED = True
+    LARGE = False
+
+    def __init__(self, target: Target) -> None:
+        self._client = sdk(target)
+        self._versions: dict[str, int] = {}
+        self.url = f"kms://{target.region}/prod?endpoint={target.endpoint}"
+
+    def put(self, path: str, values: Values) -> None:
+        """Create it with a first version, or put a further one."""
+        name, number = f"prod/{path}", self._versions.get(path, 0) + 1
+        self._versions[path] = number
+        wanted = {"secret_name": name, "secret_data": compact(values), "version_id": f"own-{number}"}
+        if number == 1:
+            self._client.create_secret(models.CreateSecretRequest(**wanted))
+        else:
+            self._client.put_secret_value(models.PutSecretValueRequest(**wanted))
+
+    def delete(self, path: str) -> None:
+        """Schedule the deletion."""
+        self._client.delete_secret(models.DeleteSecretRequest(secret_name=f"prod/{path}"))
+
+
+@contextmanager
+def _served() -> Iterator[Target]:
+    with TemporaryDirectory() as folder, served(Path(folder), *UNLIMITED_FLAGS) as (target, _):
+        yield target
+
+
+@contextmanager
+def _kms(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    target = servers.get(_served)
+    assert isinstance(target.credentials, Credentials)
+    monkeypatch.setenv("BULKSEED_SOURCE_ALIBABA_CLOUD_ACCESS_KEY_ID", target.credentials.access_key_id)
+    secret = target.credentials.access_key_secret.reveal()
+    monkeypatch.setenv("BULKSEED_SOURCE_ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret)
+    store = KmsStore(target)
+    yield store
+    for path in store._versions:
+        wanted = models.DeleteSecretRequest(secret_name=f"prod/{path}", force_delete_without_recovery="true")
+        store._client.delete_secret(wanted)
+
+
 @contextmanager
 def _file(kind: type[FileStore], _servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     with TemporaryDirectory() as folder:
@@ -141,6 +191,7 @@ STORES: Mapping[str, Opener] = {
     "vault": _vault,
     "aws-sm": partial(_aws, "secretsmanager", SecretsManagerStore),
     "aws-ssm": partial(_aws, "ssm", ParameterStore),
+    "kms": _kms,
     "k8s+file": partial(_file, DumpStore),
     "sops": partial(_file, SopsStore),
     "flat": partial(_file, FlatStore),
