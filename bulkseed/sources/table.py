@@ -15,16 +15,16 @@ from bulkseed.sources.protocol import Source
 from bulkseed.sources.spec import SourceSpec
 
 SOURCES: dict[str, tuple[str, str]] = {
-    "vault": ("bulkseed.sources.vault:Vault", "vault"),
-    "aws-sm": ("bulkseed.sources.aws_secrets_manager:AwsSecretsManager", "aws"),
-    "aws-ssm": ("bulkseed.sources.aws_parameters:AwsParameters", "aws"),
-    "kms": ("bulkseed.sources.kms:Kms", ""),
-    "k8s+file": ("bulkseed.sources.kubernetes_objects:KubernetesDump", "yaml"),
-    "sops": ("bulkseed.sources.sops:Sops", ""),
-    "dotenv": ("bulkseed.sources.dotenv_file:Dotenv", "dotenv"),
-    "flat": ("bulkseed.sources.flat:Flat", ""),
-    "bitwarden": ("bulkseed.sources.password_managers:Bitwarden", ""),
-    "1pux": ("bulkseed.sources.password_managers:OnePassword", ""),
+    "vault": ("bulkseed.sources.kinds.vault:Vault", "vault"),
+    "aws-sm": ("bulkseed.sources.kinds.aws_secrets_manager:AwsSecretsManager", "aws"),
+    "aws-ssm": ("bulkseed.sources.kinds.aws_parameters:AwsParameters", "aws"),
+    "kms": ("bulkseed.sources.kinds.kms:KmsSource", ""),
+    "k8s+file": ("bulkseed.sources.kinds.kubernetes_objects:KubernetesDump", "yaml"),
+    "sops": ("bulkseed.sources.kinds.sops:Sops", ""),
+    "dotenv": ("bulkseed.sources.kinds.dotenv_file:Dotenv", "dotenv"),
+    "flat": ("bulkseed.sources.kinds.flat:Flat", ""),
+    "bitwarden": ("bulkseed.sources.kinds.password_managers:Bitwarden", ""),
+    "1pux": ("bulkseed.sources.kinds.password_managers:OnePassword", ""),
 }
 """Scheme → where its class is, and the extra that it needs ("" for none)."""
 

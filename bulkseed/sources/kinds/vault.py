@@ -24,11 +24,11 @@ import requests
 
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.http import PacedSession, fault_of, fault_of_status
+from bulkseed.sources.kinds.http import PacedSession, fault_of, fault_of_status
+from bulkseed.sources.kinds.vault_login import login
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault
 from bulkseed.sources.spec import SourceSpec
-from bulkseed.sources.vault_login import login
 
 NO_VERSIONS = (
     "versions cannot be seen, so later changes will not be noticed: grant read on {mount}/metadata/*"

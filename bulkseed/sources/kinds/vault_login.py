@@ -113,7 +113,7 @@ def login(client: Any, spec: SourceSpec) -> None:
     import hvac.exceptions as refused
     import requests
 
-    from bulkseed.sources.http import fault_of
+    from bulkseed.sources.kinds.http import fault_of
 
     method = spec.setting("method") or "token"
     if method not in METHODS:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.flat import decode_yaml
-from bulkseed.sources.held import Held, HeldSource
+from bulkseed.sources.kinds.flat import decode_yaml
+from bulkseed.sources.kinds.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference, SourceFault, Value
 
 MANAGED = {

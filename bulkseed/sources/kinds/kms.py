@@ -47,7 +47,7 @@ _VERSIONS = question(
 _READ = question(get_secret_value.GROUP, get_secret_value.Request, get_secret_value.Reply.read)
 
 
-class Kms(Source):
+class KmsSource(Source):
     """The secrets of an account and region, below a prefix."""
 
     OPTIONS = frozenset({"profile", "endpoint"})
