@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import shlex
 import time
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import click
 
@@ -18,10 +15,15 @@ from bulkseed.cli.options import ManifestArguments, open_manifests
 from bulkseed.cli.target import RequestArguments, TargetOptions
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.model import Credentials, InvalidLine, SecretDefinition, SecretValue
-from bulkseed.wire.message import Call
 
 MASK = "****"
 EXAMPLE = Credentials("your-access-key-id", SecretValue("your-access-key-secret"))
+PACKAGES = {
+    "curl": "curl, for sh; needs perl",
+    "Python": "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)",
+    "TypeScript": "TypeScript (npm install @alicloud/pop-core)",
+}
+"""What a sample needs, where that is not plain."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,7 +43,7 @@ class ExplainArguments:
         option(
             "--reveal",
             is_flag=True,
-            help=f"Use the value, and a security token, themselves instead of {MASK}, and print them.",
+            help=f"Sign the value and a security token, not {MASK}, and print the request.",
         ),
     ]
 
@@ -51,10 +53,11 @@ class ExplainArguments:
 def explain(given: ExplainArguments) -> int:
     """Show the request that creates the definition on line N of MANIFEST…, and how it is signed.
 
-    Prints the canonical request, the string to sign and the signature, then a curl command and a snippet for
-    the vendor's SDK that send the same. Sends nothing. Unless --reveal is given the value is replaced by ****
-    before anything is computed from it, and so is the security token of temporary credentials. Without
-    credentials in the environment an example key signs.
+    Prints the canonical request, the string to sign and the signature, then code that sends the same from
+    curl, Python, TypeScript, Go, Java, PHP and C#. Sends nothing. Unless --reveal is given the value is
+    replaced by **** before anything is computed from it, and so is the security token of temporary
+    credentials. The code holds neither: it reads the value from SECRET_DATA and the access key from the
+    environment, and sends nothing without them. Without credentials in the environment an example key signs.
     """
     from bulkseed.transport.endpoint import parse_endpoint
 
@@ -75,7 +78,7 @@ def explain(given: ExplainArguments) -> int:
         masked = SecretValue(MASK)
         definition = replace(definition, data=masked)
         credentials = replace(credentials, security_token=credentials.security_token and masked)
-    click.echo(_explanation(definition, target, credentials))
+    click.echo(_explanation(definition, target, credentials, reveal=given.reveal))
     return 0
 
 
@@ -90,74 +93,34 @@ def _find(given: ExplainArguments) -> SecretDefinition:
     raise UsageError(f"there is no definition on line {given.line}")
 
 
-def _explanation(definition: SecretDefinition, target: TargetOptions, credentials: Credentials) -> str:
+def _explanation(
+    definition: SecretDefinition, target: TargetOptions, credentials: Credentials, *, reveal: bool
+) -> str:
     from bulkseed.client.nonce import nonces
     from bulkseed.wire.actions import create_secret
-    from bulkseed.wire.signing.layers import layers
+    from bulkseed.wire.samples import SAMPLES
+    from bulkseed.wire.samples.sketch import sketch
+    from bulkseed.wire.signing.layers import as_text, layers
     from bulkseed.wire.signing.verify import SIGNATURES
 
-    url = target.url
     call = create_secret.encode(definition)
-    signer = SIGNATURES[target.signature](urlsplit(url).netloc, credentials)
+    signer = SIGNATURES[target.signature](urlsplit(target.url).netloc, credentials)
     request = signer.sign(call, time.time(), next(nonces()))
     shown = layers(request, credentials.access_key_secret.reveal().encode("utf-8", "surrogateescape"))
-    headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
-    address = shlex.quote(f"{url}/?{request.query}" if request.query else f"{url}/")
-    curl = " \\\n  ".join(
-        [f"curl -X POST {address}", *headers, f"--data-raw {shlex.quote(request.body.decode())}"]
-    )
-    if credentials.security_token == SecretValue(MASK):
-        promise = f"refused as it stands, since the security token is {MASK} (--reveal)"
-    else:
-        creates = f"the value {MASK}" if definition.data == SecretValue(MASK) else "its value"
-        promise = f"good for 15 minutes and once; it creates the secret with {creates}"
     parts = {
+        "canonical query": shown.query,
+        "signed headers": shown.headers or "none: RPC 1.0 signs parameters alone",
         "canonical request": shown.canonical,
         "string to sign": shown.string_to_sign,
         "signature": shown.signature,
-        f"curl, {promise}": curl,
-        "Python, with the vendor's SDK (pip install alibabacloud_kms20160120)": _sdk_snippet(
-            call, target, temporary=credentials.security_token is not None
-        ),
+        "request": as_text(request) if reveal else "shown with --reveal: it would send the value ****",
     }
-    return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())
-
-
-_SDK_NAMES = {"DKMSInstanceId": "dkmsinstance_id"}
-_JSON = {"ExtendedConfig"}  # the SDK takes an object where the API takes its text
-
-
-def _sdk_snippet(call: Call, target: TargetOptions, *, temporary: bool) -> str:
-    parts = urlsplit(target.url)
-    arguments = []
-    for pair in f"{call.query}&{call.form}".split("&"):
-        name, _, encoded = pair.partition("=")
-        value: Any = unquote(encoded)
-        if name == "EnableAutomaticRotation":
-            value = value == "true"
-        if name in _JSON:
-            value = json.loads(value)
-        snake = _SDK_NAMES.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-        arguments.append(f"    {snake}={value!r},")
-    version = "\n    signature_algorithm='v2'," if target.signature == "rpc1" else ""
-    token = ["    security_token=os.environ['ALIBABA_CLOUD_SECURITY_TOKEN'],"] if temporary else []
-    return "\n".join(
-        [
-            "import os",
-            "from alibabacloud_kms20160120 import models",
-            "from alibabacloud_kms20160120.client import Client",
-            "from alibabacloud_tea_openapi.models import Config",
-            "",
-            "client = Client(Config(",
-            "    access_key_id=os.environ['ALIBABA_CLOUD_ACCESS_KEY_ID'],",
-            "    access_key_secret=os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET'],",
-            *token,
-            f"    endpoint={parts.netloc!r},",
-            f"    protocol={parts.scheme!r},",
-            f"    region_id={target.region!r},{version}",
-            "))",
-            "print(client.create_secret(models.CreateSecretRequest(",
-            *arguments,
-            ")).body.to_map())",
-        ]
+    made = sketch(
+        call,
+        target.url,
+        target.region,
+        signature=target.signature,
+        temporary=credentials.security_token is not None,
     )
+    parts |= {PACKAGES.get(name, name): sample(made) for name, sample in SAMPLES.items()}
+    return "\n\n".join(f"# {title}\n{text}" for title, text in parts.items())

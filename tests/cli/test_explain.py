@@ -26,6 +26,11 @@ def section(text: str, title: str) -> str:
     return text.split(f"# {title}")[1].split("\n", 1)[1].split("\n\n# ", maxsplit=1)[0]
 
 
+def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run what was printed."""
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
 def test_the_curl_command_and_the_snippet_are_accepted(tmp_path: Path, signature: str) -> None:
     """An independent server finds nothing wrong with either, and stores the very value."""
@@ -33,14 +38,16 @@ def test_the_curl_command_and_the_snippet_are_accepted(tmp_path: Path, signature
     for title, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
         with StubKms(KEY_ID, KEY_SECRET) as stub:
             done = bulkseed(
-                "explain", manifest, "--line", 2, "--reveal", "--endpoint", stub.endpoint,
+                "explain", manifest, "--line", 2, "--endpoint", stub.endpoint,
                 "--signature", signature, cwd=tmp_path,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             code = section(done.stdout, title)
-            sent = subprocess.run(
-                [*program, code], env=environment(), capture_output=True, text=True, check=False, timeout=30
-            )
+            assert "canary" not in code
+            unset = run([*program, code], environment())
+            assert unset.returncode != 0
+            assert stub.secrets == {}, "without the value nothing is sent"
+            sent = run([*program, code], environment(SECRET_DATA=VALUE))
             assert "RequestId" in sent.stdout, sent.stderr
         assert stub.secrets == {"app/db": VALUE.encode()}
         assert stub.created["app/db"]["DKMSInstanceId"] == "kst-fake"
@@ -61,8 +68,8 @@ def test_the_value_is_masked_and_nothing_is_computed_from_it(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
-def test_a_security_token_is_masked_and_works_when_revealed(tmp_path: Path, signature: str) -> None:
-    """Nothing is computed from it either; revealed, both the command and the snippet are accepted."""
+def test_a_security_token_is_masked_and_read_from_the_environment(tmp_path: Path, signature: str) -> None:
+    """Nothing is computed from it either; the command and the program send it all the same."""
     manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
     env = environment(ALIBABA_CLOUD_SECURITY_TOKEN="token-canary")
     for title, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
@@ -70,18 +77,19 @@ def test_a_security_token_is_masked_and_works_when_revealed(tmp_path: Path, sign
             call = ["explain", manifest, "--line", 1, "--endpoint", stub.endpoint, "--signature", signature]
             masked = bulkseed(*call, cwd=tmp_path, env=env)
             assert "canary" not in masked.stdout + masked.stderr
-            assert "# curl, refused as it stands, since the security token is ****" in masked.stdout
-            shown = bulkseed(*call, "--reveal", cwd=tmp_path, env=env).stdout
-            sent = subprocess.run(
-                [*program, section(shown, title)],
-                env=env,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
+            sent = run([*program, section(masked.stdout, title)], env | {"SECRET_DATA": VALUE})
             assert "RequestId" in sent.stdout, sent.stderr
         assert (stub.secrets, stub.problems) == ({"app/db": VALUE.encode()}, [])
+
+
+def test_what_cannot_be_sent_by_mistake_is_all_that_is_printed(tmp_path: Path) -> None:
+    """No text that is printed without --reveal creates a secret with the mask as its value."""
+    manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
+    masked = bulkseed("explain", manifest, "--line", 1, cwd=tmp_path).stdout
+    assert "SecretData=****" not in masked
+    assert "SecretData=%2A%2A%2A%2A" not in masked
+    shown = bulkseed("explain", manifest, "--line", 1, "--reveal", cwd=tmp_path).stdout
+    assert "canary" in section(shown, "request")
 
 
 @pytest.mark.parametrize(

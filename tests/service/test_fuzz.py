@@ -13,13 +13,13 @@ from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
 from bulkseed.wire.actions import ACTIONS, create_key, create_secret
-from bulkseed.wire.actions.codec import _shape
+from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request
 
 CANARY = "canary-3f9a"
-WIRE_NAMES = {name: [f.wire for f in _shape(action.request)] for name, action in ACTIONS.items()}
+WIRE_NAMES = {name: [f.wire for f in shape(action.request)] for name, action in ACTIONS.items()}
 NAMES = sorted({"Format", "Unknown"}.union(*WIRE_NAMES.values()))
 
 json_texts = st.recursive(

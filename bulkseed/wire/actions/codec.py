@@ -45,16 +45,17 @@ def listed(element: str) -> Any:
     return field(default=(), metadata={"wrap": element})
 
 
-def _shape(cls: type[Any]) -> tuple[Field, ...]:
-    shape = _SHAPES.get(cls)
-    if shape is None:
-        shape = _SHAPES[cls] = _read_shape(cls)
-    return shape
+def shape(cls: type[Any]) -> tuple[Field, ...]:
+    """Return how the fields of a request or a reply travel, in their order."""
+    known = _SHAPES.get(cls)
+    if known is None:
+        known = _SHAPES[cls] = _read_shape(cls)
+    return known
 
 
 def _read_shape(cls: type[Any]) -> tuple[Field, ...]:
     hints = typing.get_type_hints(cls)
-    shape = []
+    found = []
     for f in fields(cls):
         kind = hints[f.name]
         if isinstance(kind, types.UnionType):
@@ -62,8 +63,8 @@ def _read_shape(cls: type[Any]) -> tuple[Field, ...]:
         if typing.get_origin(kind) is tuple:
             kind = typing.get_args(kind)[0]
         wire = f.metadata.get("wire") or "".join(part.capitalize() for part in f.name.split("_"))
-        shape.append(Field(f.name, wire, kind, f.default is MISSING, f.metadata.get("wrap")))
-    return tuple(shape)
+        found.append(Field(f.name, wire, kind, f.default is MISSING, f.metadata.get("wrap")))
+    return tuple(found)
 
 
 class Parameters:
@@ -75,7 +76,7 @@ class Parameters:
     def decode(cls, parameters: Mapping[str, str]) -> Self | Fault:
         """Read the request, or say which parameter is missing or malformed."""
         values: dict[str, Any] = {}
-        for attribute, wire, kind, required, _ in _shape(cls):
+        for attribute, wire, kind, required, _ in shape(cls):
             text = parameters.get(wire)
             if text is None or (text == "" and not required):
                 if required:
@@ -92,7 +93,7 @@ def call(action: str, request: Parameters) -> Call:
     """Return `request` as a call of `action`."""
     query: dict[str, str] = {}
     form: dict[str, str] = {}
-    for f in _shape(type(request)):
+    for f in shape(type(request)):
         value = getattr(request, f.attribute)
         if value is not None:
             (form if f.kind is SecretValue else query)[f.wire] = _spell(value)
@@ -107,7 +108,7 @@ class Document:
     def encode(self) -> dict[str, object]:
         """Return the document, without the fields that are None."""
         document: dict[str, object] = {}
-        for f in _shape(type(self)):
+        for f in shape(type(self)):
             value = getattr(self, f.attribute)
             if isinstance(value, tuple):
                 items = [_plain(item) for item in value]
@@ -124,7 +125,7 @@ class Document:
             ValueError: a field is missing or has another type.
         """
         values: dict[str, Any] = {}
-        for f in _shape(cls):
+        for f in shape(cls):
             value = document.get(f.wire)
             if value is None and not f.required:
                 continue

@@ -1,0 +1,81 @@
+"""Samples for the vendor's SDK for Python (measured with alibabacloud_kms20160120 3.3.1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bulkseed.model import SecretValue
+from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.samples.sketch import KEY_ID, KEY_SECRET, TOKEN, Sketch, snake, variable
+
+_NAMES = {"DKMSInstanceId": "dkmsinstance_id", "KmsInstanceId": "kms_instance_id"}
+_OBJECTS = {("CreateSecret", "ExtendedConfig")}  # the SDK takes an object where the API takes its text
+
+
+def sync(sketch: Sketch) -> str:
+    """Return a program that calls and waits."""
+    call = f"client.{snake(sketch.action)}({_request(sketch)})"
+    return "\n".join(["import os", *_client(sketch), f"print({call}.body.to_map())"])
+
+
+def asynchronous(sketch: Sketch) -> str:
+    """Return a program with asyncio."""
+    call = f"await client.{snake(sketch.action)}_async({_request(sketch, '    ')})"
+    body = ["async def main():", f"    reply = {call}", "    print(reply.body.to_map())"]
+    return "\n".join(["import asyncio", "import os", *_client(sketch), *body, "asyncio.run(main())"])
+
+
+def _client(sketch: Sketch) -> list[str]:
+    return [
+        "from alibabacloud_kms20160120 import models",
+        "from alibabacloud_kms20160120.client import Client",
+        "from alibabacloud_tea_openapi.models import Config",
+        "client = Client(Config(",
+        f"    access_key_id=os.environ[{KEY_ID!r}],",
+        f"    access_key_secret=os.environ[{KEY_SECRET!r}],",
+        *[f"    security_token=os.environ[{TOKEN!r}],"] * sketch.temporary,
+        f"    endpoint={sketch.host!r},",
+        f"    protocol={sketch.scheme!r},",
+        f"    region_id={sketch.region!r},",
+        *["    signature_algorithm='v2',"] * (sketch.signature == "rpc1"),
+        "))",
+    ]
+
+
+def _request(sketch: Sketch, indent: str = "") -> str:
+    fields = {f.wire: f.kind for f in shape(ACTIONS[sketch.action].request) if f.kind is not SecretValue}
+    if not fields and not sketch.secrets:
+        return ""  # the SDK's method takes no request either
+    arguments = [
+        _argument(sketch.action, name, _typed(sketch.action, name, text, fields.get(name)))
+        for name, text in sketch.parameters.items()
+    ]
+    arguments += [f"{_name(name)}=os.environ[{variable(name)!r}]" for name in sketch.secrets]
+    inside = "".join(f"{indent}    {argument},\n" for argument in arguments)
+    return f"models.{sketch.action}Request(\n{inside}{indent})"
+
+
+def _argument(action: str, name: str, value: Any) -> str:
+    parent, _, child = name.rpartition(".")
+    if parent:  # the SDK has a model of its own for what is inside
+        return f"{snake(parent)}=models.{action}Request{parent}({_name(child)}={value!r})"
+    return f"{_name(name)}={value!r}"
+
+
+def _name(parameter: str) -> str:
+    return _NAMES.get(parameter) or snake(parameter)
+
+
+def _typed(action: str, name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        return text.lower() == "true"
+    if kind is int and text.isascii() and text.isdigit():
+        return int(text)
+    if (action, name) in _OBJECTS:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text  # half typed; the service says what is wrong with it
+    return text

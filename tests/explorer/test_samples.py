@@ -1,0 +1,130 @@
+"""Samples of code in other languages: run as they are, against a served KMS, they do what they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.kms import sdk
+from support.programs import program
+from support.serve_process import SECRET, UNLIMITED_FLAGS, served
+
+from bulkseed.model import Target
+from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.message import Call
+from bulkseed.wire.samples import SAMPLES
+from bulkseed.wire.samples.sketch import Sketch, secret_parameters, sketch, variable
+
+VALUE = "canary $(id) `id` with spaces, 'quotes', \"more\", \\u000a and 密码 + * ~ %\nand a line"
+NAME = "app/its.HOME=1@x+y"
+PUBLIC = {
+    "SecretName": NAME,
+    "VersionId": "v1",
+    "Description": 'a "quoted" $text; 密码',
+    "Tags": '[{"TagKey":"a","TagValue":"b"}]',
+}
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A served KMS."""
+    with served(tmp_path_factory.mktemp("kms"), *UNLIMITED_FLAGS) as (target, _):
+        yield target
+
+
+def typescript(code: str, folder: Path) -> list[str]:
+    """Compile with the strict compiler; return the command that runs the result."""
+    node = program("node", "nodejs")
+    modules = Path(
+        subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=True).stdout.strip()
+    )
+    wanted = ["@alicloud/pop-core", "typescript", "@types/node"]
+    if missing := [name for name in wanted if not (modules / name).exists()]:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse(f"needs npm install -g {' '.join(missing)}")
+    (folder / "node_modules").symlink_to(modules)
+    (folder / "call.ts").write_text(code)
+    compiler = [node, str(modules / "typescript/lib/tsc.js"), "--strict", "--esModuleInterop"]
+    compiler += ["--module", "commonjs", "--target", "es2020", "--types", "node", "call.ts"]
+    done = subprocess.run(compiler, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return [node, "call.js"]
+
+
+def go(code: str, folder: Path) -> list[str]:
+    """Write the program; return the command that builds and runs it."""
+    (folder / "call.go").write_text(code)
+    return [program("go", "golang-go"), "run", "call.go"]
+
+
+RUN: dict[str, Any] = {
+    "curl": lambda code, _: ["sh", "-c", code],
+    "Python": lambda code, _: [sys.executable, "-c", code],
+    "Python, asyncio": lambda code, _: [sys.executable, "-c", code],
+    "TypeScript": typescript,
+    "Go": go,
+}
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+@pytest.mark.parametrize("language", RUN)
+def test_a_sample_creates_what_it_says(target: Target, tmp_path: Path, language: str, signature: str) -> None:
+    """The value comes from the environment, without which nothing is sent, and arrives as it was."""
+    name = f"{NAME}/{language.replace(', ', '-').lower()}/{signature}"
+    public = PUBLIC | {"SecretName": name}
+    made = Sketch("CreateSecret", public, ("SecretData",), target.endpoint, target.region, signature)
+    command = RUN[language](SAMPLES[language](made), tmp_path)
+    env = os.environ | {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "embedded",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET.reveal(),
+    }
+    for value, codes in ((None, range(1, 256)), (VALUE, [0])):
+        given = env if value is None else env | {"SECRET_DATA": value}
+        done = subprocess.run(
+            command, env=given, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode in codes, done.stderr
+    assert name in done.stdout
+    from alibabacloud_kms20160120 import models
+
+    client = sdk(target)
+    assert client.get_secret_value(models.GetSecretValueRequest(secret_name=name)).body.secret_data == VALUE
+    described = client.describe_secret(models.DescribeSecretRequest(secret_name=name, fetch_tags="true")).body
+    assert described.description == PUBLIC["Description"]
+    assert [tag.tag_key for tag in described.tags.tag] == ["a"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
+    """For each action with all its parameters, the SDK's own models accept what the sample gives them."""
+    from alibabacloud_kms20160120 import client, models
+
+    secret = secret_parameters(action)
+    typed = {bool: "true", int: "7"}
+    given = {f.wire: typed.get(f.kind, "{}") for f in shape(ACTIONS[action].request) if f.wire not in secret}
+    made = Sketch(action, given, tuple(secret), "http://127.0.0.1:1", "cn-hangzhou")
+    code = SAMPLES["Python"](made)
+    inside = code.rpartition("\nprint(client.")[2]
+    method, _, request = inside.partition("(")
+    assert hasattr(client.Client, method)
+    text = request.rpartition(").body.to_map())")[0]
+    if text:
+        environ = {variable(name): "x" for name in secret}
+        eval(text, {"models": models, "os": SimpleNamespace(environ=environ)})  # noqa: S307  # our own text
+
+
+def test_no_sample_holds_a_value() -> None:
+    """Samples are made without the values of secret parameters."""
+    call = Call("CreateSecret", "SecretName=a&VersionId=v1", "SecretData=canary")
+    made = sketch(call, "https://kms.example:443", "cn-hangzhou", temporary=True)
+    for name, sample in SAMPLES.items():
+        code = sample(made)
+        assert "canary" not in code
+        assert "SECRET_DATA" in code, name
