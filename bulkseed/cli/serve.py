@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import webbrowser
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,12 +64,17 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--explorer/--no-explorer", default=True, show_default=True, help="A page in the browser to try calls."
+)
+@click.option("--open", "open_page", is_flag=True, help="Open that page in a browser.")
 @options_of(LogArguments)
-def serve(log_level: str, log_format: str, **given: Any) -> int:
+def serve(log_level: str, log_format: str, open_page: bool, **given: Any) -> int:
     """Run the local KMS until SIGTERM or Ctrl-C.
 
-    When it is ready it prints one JSON line with its endpoint and access key id. It accepts the credentials
-    in BULKSEED_SERVE_ACCESS_KEY_ID and BULKSEED_SERVE_ACCESS_KEY_SECRET; without them the id is 'embedded'
+    When it is ready it prints one JSON line with its endpoint, access key id and the address of the explorer:
+    a page that signs and sends calls, and shows why a signature was refused. It accepts the credentials in
+    BULKSEED_SERVE_ACCESS_KEY_ID and BULKSEED_SERVE_ACCESS_KEY_SECRET; without them the id is 'embedded'
     and the secret is the one in DATA-DIR/access-key.
     """  # fmt: skip
     from bulkseed.model import SecretValue
@@ -88,6 +94,8 @@ def serve(log_level: str, log_format: str, **given: Any) -> int:
         print_json(asdict(ready))
         if sys.stderr.isatty():
             click.echo(_login(options, from_environment=secret is not None), err=True)
+        if open_page and ready.explorer:
+            webbrowser.open(ready.explorer)
 
     run_async(serve_until_told, options, on_ready)
     return 0

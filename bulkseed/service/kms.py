@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Mapping
 
-from bulkseed.model import Fault
+from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context, Service
 from bulkseed.service.handlers import deletion
 from bulkseed.service.rotation import Job
@@ -23,6 +23,7 @@ from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.fault import fault, invalid_parameter, respond
 from bulkseed.wire.message import API_VERSION, Request, Response
 from bulkseed.wire.render import content_type, render
+from bulkseed.wire.signing.verify import Caller
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,27 @@ class Kms:
     def finish_job(self, job: Job, now: float, *, changed: bool) -> None:
         """Record what became of a job."""
         self._service.rotation.finish(job.secret_name, now, changed=changed)
+
+    def look(self, action: str, parameters: Mapping[str, str], now: float) -> dict[str, object] | Fault:
+        """Answer an action for whoever sits in front of the service: no signature, no quota.
+
+        Only actions that read may be asked for.
+        """
+        asked = ACTIONS[action].request.decode(parameters)
+        if isinstance(asked, Fault):
+            return asked
+        owner = Caller("", self._service.account.id, action, API_VERSION, "", now)
+        context = Context(self._service, owner, parameters, new_request_id(), now, now)
+        answer = SERVED[action].handler(context, asked)
+        return answer if isinstance(answer, Fault) else answer.encode()
+
+    def usage(self, now: float) -> list[dict[str, object]]:
+        """Return what each quota group let through and refused in each of the last 60 seconds."""
+        return self._service.quota.usage(now)
+
+    def secret_of(self, access_key_id: str) -> SecretValue | None:
+        """Return the secret of an access key that the service accepts."""
+        return self._service.authority.secret_of(access_key_id)
 
     def handle(self, request: Request, now: float, steady: float | None = None) -> Response:
         """Answer one request at `now` (epoch seconds).

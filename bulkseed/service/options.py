@@ -33,3 +33,4 @@ class ServiceOptions:
     rds: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    explorer: bool = False

@@ -17,7 +17,7 @@ from bulkseed.service.access.policies import read_policies
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.served import SERVED
 from bulkseed.wire.actions import ACTIONS, create_key, delete_secret, describe_secret, get_secret_value
-from bulkseed.wire.actions.codec import _shape
+from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call
@@ -147,7 +147,7 @@ def test_the_policy_of_a_secret_counts(tmp_path: Path, policy: str, mine: bool, 
     assert desk.code(describe_secret.Request("s")) is None
 
 
-NAMES = sorted({f.wire for action in ACTIONS.values() for f in _shape(action.request)})
+NAMES = sorted({f.wire for action in ACTIONS.values() for f in shape(action.request)})
 VALUES = st.sampled_from(["ci/x", f"{ARN}secret/ci/x", "alias/ci", "key", "7", "true", "[]", ""])
 
 
@@ -160,11 +160,9 @@ def test_superfluous_parameters_change_no_decision(
     """A caller who may use secrets under ``ci/`` only gets the same answer with and without them."""
     desk = desk_with(tmp_path_factory.mktemp("kms"), user(allow=[allowed("kms:*", f"{ARN}secret/ci/*")]))
     desk.ask(create("other"))
-    own = {f.wire for f in _shape(ACTIONS[action].request)}
+    own = {f.wire for f in shape(ACTIONS[action].request)}
     needed = {
-        f.wire: "other"
-        for f in _shape(ACTIONS[action].request)
-        if f.required and f.kind in (str, SecretValue)
+        f.wire: "other" for f in shape(ACTIONS[action].request) if f.required and f.kind in (str, SecretValue)
     }
     plain = data.draw(st.dictionaries(st.sampled_from(sorted(own) or ["None"]), VALUES, max_size=3)) | needed
     extra = data.draw(

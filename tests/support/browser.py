@@ -42,13 +42,18 @@ def chromium(profile: Path) -> Iterator[Chrome]:
 
 def open_page(chrome: Chrome, path: Path, width: int, scheme: str, media: str = "screen") -> None:
     """Open a file at a page width in CSS pixels, preferring a colour scheme."""
+    open_address(chrome, path.as_uri(), width, scheme, media)
+
+
+def open_address(chrome: Chrome, address: str, width: int, scheme: str, media: str = "screen") -> None:
+    """Open an address likewise."""
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     preference = {"name": "prefers-color-scheme", "value": scheme}
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [preference]})
     for kind in ("browser", "performance"):
         chrome.get_log(kind)  # type: ignore[no-untyped-call]  # what was before
-    chrome.get(path.as_uri())
+    chrome.get(address)
 
 
 def console(chrome: Chrome) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -21,13 +22,19 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def served(data_dir: Path, *flags: str) -> Iterator[tuple[Target, subprocess.Popen[bytes]]]:
     """Run the command on `data_dir` with further flags, and give a target on it and the process."""
+    with started(data_dir, *flags) as (ready, process):
+        yield Target(ready["endpoint"], ready["region"], Credentials(ready["access_key_id"], SECRET)), process
+
+
+@contextmanager
+def started(data_dir: Path, *flags: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
+    """Run the command likewise, and give the line that it prints when it is ready."""
     command = [sys.executable, "-m", "bulkseed", "serve", "--port=0", f"--data-dir={data_dir}", *flags]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "BULKSEED_SERVE_ACCESS_KEY_SECRET": SECRET.reveal()}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     try:
         assert process.stdout is not None
-        ready = orjson.loads(process.stdout.readline())
-        yield Target(ready["endpoint"], ready["region"], Credentials(ready["access_key_id"], SECRET)), process
+        yield orjson.loads(process.stdout.readline()), process
     finally:
         process.terminate()
         process.communicate(timeout=120)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bulkseed.model import Fault
+from bulkseed.model import Fault, SecretValue
 from bulkseed.service.access.nonces import Nonces
 from bulkseed.wire.fault import fault
 from bulkseed.wire.message import Request
@@ -20,6 +20,11 @@ class Authority:
     def __init__(self, keys: Mapping[str, AccessKey], nonces: Nonces) -> None:
         self._keys = keys
         self._nonces = nonces
+
+    def secret_of(self, access_key_id: str) -> SecretValue | None:
+        """Return the secret of one of the keys."""
+        key = self._keys.get(access_key_id)
+        return None if key is None else key.secret
 
     def admit(self, request: Request, parameters: Mapping[str, str], now: float) -> Caller | Fault:
         """Return who calls, or why the request is refused."""

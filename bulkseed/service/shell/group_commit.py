@@ -22,11 +22,15 @@ from bulkseed.wire.message import Request, Response
 
 log = logging.getLogger(__name__)
 
+Note = Callable[[Request, Response | None, float, float], None]
+"""Told of every request: its response, when it came (epoch seconds), and how many seconds it took."""
+
 
 class Gate:
     """Serves requests for a shell.
 
-    `clock` gives epoch seconds, `steady` the seconds of a clock that nobody sets.
+    `clock` gives epoch seconds, `steady` the seconds of a clock that nobody sets. `note` is told of
+    every request.
     """
 
     def __init__(
@@ -36,17 +40,27 @@ class Gate:
         databases: Databases | None = None,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        note: Note | None = None,
     ) -> None:
         self._kms = kms
         self._hook = hook
         self._databases = databases or Databases({})
         self._clock = clock
         self._steady = steady
+        self._note = note
         self._group: list[asyncio.Future[bool]] = []
         self._background: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: Request) -> Response | None:
         """Return the response, or None when the connection is to be closed without one."""
+        if self._note is None:
+            return await self._answer(request)
+        at, started = self._clock(), time.perf_counter()
+        response = await self._answer(request)
+        self._note(request, response, at, time.perf_counter() - started)
+        return response
+
+    async def _answer(self, request: Request) -> Response | None:
         disturbance = self._hook(_arrival(request)) if self._hook else None
         if disturbance is None:
             return await self._serve(request)

@@ -150,6 +150,12 @@ def expected_signature(request: Request, claim: Claim, secret: bytes) -> str | N
     return signature(secret, string_to_sign(canonical))
 
 
+def signed_names(authorization: str) -> tuple[str, ...] | None:
+    """Return the names of the signed headers; None if the header has another form."""
+    match = _AUTHORIZATION.fullmatch(authorization)
+    return None if match is None else _signed_headers(match[2])
+
+
 @lru_cache(maxsize=64)  # a client signs the same headers in every request
 def _signed_headers(names: str) -> tuple[str, ...]:
     return tuple(names.split(";"))

@@ -1,0 +1,104 @@
+"""What the page says about actions and their parameters; names, types and what is required are the wire's.
+
+The sentences are in our own words, after the API reference of each action (API metadata 2024-06).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from bulkseed.model import SecretValue
+from bulkseed.service.served import SERVED
+from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions.codec import Field, shape
+from bulkseed.wire.validation import limits
+
+_JSON = {"Tags", "ExtendedConfig", "ExtendedConfig.CustomData", "Policy", "Filters", "VersionStages"}
+_CHOICES = {
+    "SecretDataType": limits.DATA_TYPES,
+    "SecretType": limits.SECRET_TYPES,
+    "KeyUsage": ("ENCRYPT/DECRYPT", "SIGN/VERIFY", "GENERATE/VERIFY_MAC"),
+    "ProtectionLevel": ("SOFTWARE", "HSM"),
+}
+_TEXTS = {
+    "SecretName": f"The secret; up to {limits.NAME_MAX_CHARACTERS} letters, digits and _ / + = . @ -",
+    "SecretData": f"The value; up to {limits.DATA_MAX_BYTES:,} bytes. Managed secrets want JSON.",
+    "VersionId": f"A version, unique in the secret; up to {limits.VERSION_ID_MAX_CHARACTERS} characters.",
+    "SecretDataType": "text, which is the default, or binary for a value in Base64.",
+    "SecretType": "Generic is the default; the others are managed and can rotate.",
+    "EncryptionKeyId": "A symmetric key that seals the value; without one the service's own is used.",
+    "DKMSInstanceId": "A KMS instance: kst-…",
+    "Description": "A text for people.",
+    "Tags": f'Up to {limits.TAGS_MAX} tags: [{{"TagKey":"team","TagValue":"a"}}]',
+    "ExtendedConfig": "Of a managed secret: a JSON object, up to 1,024 characters.",
+    "ExtendedConfig.CustomData": f"Up to {limits.CUSTOM_DATA_MAX_PAIRS} pairs of your own, a JSON object.",
+    "EnableAutomaticRotation": "Whether a managed secret rotates by itself.",
+    "RotationInterval": "How often: 7d, 168h, 10080m or 604800s; from 6 hours to 8,760 hours.",
+    "Policy": f"Who may use it: JSON of up to {limits.POLICY_MAX_BYTES:,} bytes.",
+    "ForceDeleteWithoutRecovery": "Delete at once, for good.",
+    "RecoveryWindowInDays": "How long it can be restored: 7 to 30 days; 30 is the default.",
+    "FetchTags": "Whether the tags come with the reply.",
+    "KeyId": "The key's id, its ARN or an alias.",
+    "KeySpec": "The kind of key; Aliyun_AES_256 is the default.",
+    "KeyUsage": "What the key is for.",
+    "Origin": "Where the key material comes from.",
+    "ProtectionLevel": "Where the key is kept.",
+    "NumberOfBytes": "The length of the data key, in bytes: 1 to 1,024.",
+    "EncryptionContext": "A JSON object that Decrypt must be given again.",
+    "PendingWindowInDays": "After how many days the key is deleted: 7 to 366.",
+    "PageNumber": "Which page; 1 is the first.",
+    "PageSize": "Entries on a page.",
+    "IncludeDeprecated": "Whether versions without a stage are listed.",
+    "Filters": 'Which ones: [{"Key":"SecretName","Values":["app"]}]',
+    "VersionStage": "A stage's label: ACSCurrent, ACSPrevious or your own.",
+    "VersionStages": 'The stages of the new version; ["ACSCurrent"] is the default.',
+    "MoveToVersion": "The version that gets the stage.",
+    "RemoveFromVersion": "The version that loses the stage.",
+    "FetchExtendedConfig": "Whether the settings of a managed secret come with the reply.",
+    "DryRun": "Check only; it never succeeds.",
+    "TagKeys": 'Keys of tags: ["team","env"]',
+    "CertificateId": "A certificate; none exist here.",
+    "PasswordLength": "8 to 128 characters; 32 is the default.",
+    "ExcludeCharacters": "Characters that the password must not have.",
+    "ExcludeLowercase": "Leave out a-z.",
+    "ExcludeUppercase": "Leave out A-Z.",
+    "ExcludeNumbers": "Leave out 0-9.",
+    "ExcludePunctuation": "Leave out punctuation.",
+    "RequireEachIncludedType": "Have one of each kind that is not left out.",
+    "KmsInstanceId": "A KMS instance: kst-…",
+    "ResourceType": "What is counted.",
+    "SecretsList": "Up to 20 secrets, as a JSON array.",
+}
+
+
+def actions_table() -> list[dict[str, Any]]:
+    """Return every action that the local KMS serves, with its parameters."""
+    return [
+        {
+            "name": name,
+            "group": str(ACTIONS[name].group),
+            "text": _about(name),
+            "parameters": [_row(f) for f in shape(ACTIONS[name].request)],
+        }
+        for name in sorted(SERVED)
+        if name in ACTIONS
+    ]
+
+
+def _about(action: str) -> str:
+    document = sys.modules[ACTIONS[action].request.__module__].__doc__ or ""
+    return re.sub(r" \([^)]*\)", "", " ".join(document.split("\n\n")[0].split()))  # without its sources
+
+
+def _row(f: Field) -> dict[str, Any]:
+    names = {bool: "boolean", int: "integer"}
+    return {
+        "name": f.wire,
+        "type": "JSON" if f.wire in _JSON else names.get(f.kind, "string"),
+        "required": f.required,
+        "secret": f.kind is SecretValue,
+        "choices": list(_CHOICES.get(f.wire, ())) or (["true", "false"] if f.kind is bool else []),
+        "text": _TEXTS.get(f.wire, ""),
+    }
