@@ -93,9 +93,9 @@ class Kms:
         answer = SERVED[action].handler(context, asked)
         return answer if isinstance(answer, Fault) else answer.encode()
 
-    def usage(self, now: float) -> list[dict[str, object]]:
-        """Return what each quota group let through and refused in each of the last 60 seconds."""
-        return self._service.quota.usage(now)
+    def usage(self, steady: float) -> list[dict[str, object]]:
+        """Return what each quota group let through and refused in each of the 60 seconds up to `steady`."""
+        return self._service.quota.usage(steady)
 
     def secret_of(self, access_key_id: str) -> SecretValue | None:
         """Return the secret of an access key that the service accepts."""

@@ -137,7 +137,7 @@ class _Views:
 
     async def quota(self, _request: web.Request) -> web.Response:
         """Give each quota group's use in each second of the last minute."""
-        return _json(self._kms.usage(time.time()))
+        return _json(self._kms.usage(time.monotonic()))
 
 
 READS = {"ListSecrets", "DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "ListKeys", "DescribeKey"}
