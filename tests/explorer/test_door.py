@@ -109,9 +109,9 @@ async def test_requests_come_as_they_are_made(ready: dict[str, Any]) -> None:
     await client.create_secret_async(request)
     async with inside(ready) as session, session.get("/api/requests") as stream:
         line = await asyncio.wait_for(stream.content.readuntil(b"\n\n"), 60)
-    assert b"canary" not in line
         async with session.get("/api/quota") as reply:
             quota = {group["group"]: group for group in await reply.json()}
+    assert b"canary" not in line
     assert sum(quota["create"]["used"]) == 1
     assert len(quota["create"]["used"]) == 60
     row = orjson.loads(line.removeprefix(b"data: "))["rows"][-1]
