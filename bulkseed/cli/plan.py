@@ -14,6 +14,7 @@ import click
 
 from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_table
 from bulkseed.cli.sources import SourceArguments
@@ -63,6 +64,7 @@ class _Arguments:
         option("--online", is_flag=True, help="Also ask the service what exists and what room there is."),
     ]
     target: TargetArguments
+    many: ManyArguments
     output: o.OutputOption
 
 
@@ -83,6 +85,13 @@ def plan(given: _Arguments) -> int:
         print_json(definition_schema())
         return 0
     given.manifest.require()
+    if given.many.chosen:
+        from bulkseed.cli.many.plan import plan_targets
+
+        given.many.require_alone(
+            endpoint=given.target.endpoint, ledger=given.ledger_path, online=given.online
+        )
+        return plan_targets(given.many, given.manifest, given.output)
     what = PlanArguments(
         given.manifest, given.source, given.ledger_path, given.qps, given.target, given.output
     )

@@ -44,6 +44,10 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         targets = targets_file(tmp_path, stack, "a", "b", "c")
         manifest(tmp_path, names)
         call = ["apply", "m.jsonl", "--targets", targets, "--progress", "plain"]
+        planned = bulkseed("plan", "m.jsonl", "--targets", targets, cwd=tmp_path)
+        assert not (tmp_path / "m.run").exists()
+        assert planned.stdout.startswith("a (cn-hangzhou): 20 to send, 0.0 s at 500/s\n"), planned.stdout
+        assert "together: 60 to send to 3 targets" in planned.stdout
         done = bulkseed(*call, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert (
@@ -53,6 +57,7 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         assert "a: 20 = 20 created\n" in done.stdout
         manifest(tmp_path, [*names, "nowhere"])
         again = bulkseed(*call, "--output", "json", cwd=tmp_path)
+        planned = bulkseed("plan", "m.jsonl", "--run", "m.run", "--output", "json", cwd=tmp_path)
         verified = bulkseed("verify", "m.jsonl", "--run", "m.run", "--output", "json", cwd=tmp_path)
         status = bulkseed("ledger", "status", "m.run", cwd=tmp_path)
         rows = bulkseed("ledger", "rows", "m.run", cwd=tmp_path)
@@ -60,6 +65,12 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         preview = bulkseed("rollback", "m.run", cwd=tmp_path)
         undone = bulkseed("rollback", "m.run", "--yes", "--output", "json", cwd=tmp_path)
         missing = bulkseed("verify", "m.jsonl", "--run", "m.run", cwd=tmp_path)
+    plans = json.loads(planned.stdout)["targets"]
+    assert {name: (plan["to_send"], plan["settled"]) for name, plan in plans.items()} == {
+        "a": (0, 20),
+        "b": (0, 20),
+        "c": (0, 20),
+    }
     assert json.loads(verified.stdout)["results"]["identical"] == 60
     assert [line for line in status.stdout.splitlines() if line.startswith("target ")] == [
         "target a",

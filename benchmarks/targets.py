@@ -1,0 +1,176 @@
+"""Many targets in one process: quota used and held at the services, processor time and memory.
+
+``python -m benchmarks.targets [--targets 20 60 100] [--seconds 12] [--services 4]``
+
+The services count in processes of their own: each notes when a create arrives, and nothing else is believed
+about the pace. *Used* is the share of the quota that arrived in the time that the work needs at the quota;
+*worst second* is the most that arrived at any one target in any half-open second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import publish
+
+QPS = 10.0
+KEYS = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "fake-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fake-secret"}
+BODY = (
+    b'{"RequestId":"0f0f0f0f-1111-2222-3333-444444444444","Arn":"acs:kms:%s:%d:secret/%s","SecretName":"%s"}'
+)
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+class _Counter(asyncio.Protocol):
+    """Answers every create and notes when it came."""
+
+    def __init__(self, account: int, arrivals: list[float]) -> None:
+        self._account = account
+        self._arrivals = arrivals
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while b"\r\n\r\n" in self._buffer:
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            if len(rest) < length:
+                return
+            self._arrivals.append(time.monotonic())
+            body, self._buffer = rest[:length], rest[length:]
+            text = (head + body).partition(b"SecretName=")[2]
+            text = text.split(b"&")[0].split(b" ")[0].replace(b"%2F", b"/")
+            reply = BODY % (b"cn-hangzhou", self._account, text, text)
+            answer = HEAD % len(reply) + reply
+            self._transport.write(answer)  # type: ignore[attr-defined]  # a stream's transport
+
+
+async def _serve(count: int, first: int) -> None:
+    """Serve `count` targets until standard input ends, then print their arrivals."""
+    loop = asyncio.get_running_loop()
+    arrivals: list[list[float]] = [[] for _ in range(count)]
+    ports = []
+    for number, times in enumerate(arrivals):
+        account = 1_000_000_000_000_000 + first + number
+        server = await loop.create_server(partial(_Counter, account, times), "127.0.0.1", 0)
+        ports.append(server.sockets[0].getsockname()[1])
+    print(json.dumps(ports), flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    print(json.dumps(arrivals), flush=True)
+
+
+def worst_second(times: Sequence[float]) -> int:
+    """Return the most of the sorted `times` in any half-open second."""
+    most = first = 0
+    for last, at in enumerate(times):
+        while at - times[first] >= 1:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def measure(targets: int, seconds: float, services: int) -> dict[str, Any]:
+    """Run one command over so many targets; return the figures."""
+    each = int(QPS * seconds)
+    share = [targets // services + (number < targets % services) for number in range(services)]
+    starts = [sum(share[:number]) for number in range(services)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.targets", "--serve", str(count), "--first", str(first)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for count, first in zip(share, starts, strict=True)
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ports = [port for p in processes for port in json.loads(p.stdout.readline())]  # type: ignore[union-attr]  # a pipe
+        lines = [
+            f'[[target]]\nname = "t{n}"\nregion = "cn-hangzhou"\nendpoint = "http://127.0.0.1:{port}"\n'
+            f'match = ["t{n}/*"]\n'
+            for n, port in enumerate(ports)
+        ]
+        (folder / "targets.toml").write_text("".join(lines))
+        with (folder / "m.jsonl").open("w") as manifest:
+            for number in range(each):
+                for n in range(targets):
+                    manifest.write(json.dumps({"SecretName": f"t{n}/{number}", "SecretData": "fake"}) + "\n")
+        began = time.monotonic()
+        command = [sys.executable, "-m", "bulkseed", "apply", "m.jsonl", "--targets", "targets.toml"]
+        run = subprocess.Popen(
+            [*command, "--progress", "none", "--output", "json"],
+            cwd=folder,
+            env={**os.environ, **KEYS, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=subprocess.PIPE,
+        )
+        assert run.stdout is not None  # noqa: S101  # a pipe
+        shape = json.loads(run.stdout.read())
+        _, _, usage = os.wait4(run.pid, 0)
+        elapsed = time.monotonic() - began
+        times: list[list[float]] = []
+        for process in processes:
+            out, _ = process.communicate("")
+            times += json.loads(out)
+    used = [sum(at - t[0] < seconds for at in t) / each if t else 0.0 for t in times]
+    return {
+        "targets": targets,
+        "secrets": each * targets,
+        "created": shape["outcomes"]["created"],
+        "used": [round(min(used), 4), round(sum(used) / len(used), 4)],
+        "worst_second": max(worst_second(t) for t in times),
+        "elapsed_s": round(elapsed, 1),
+        "cores": round((usage.ru_utime + usage.ru_stime) / elapsed, 2),
+        "cpu_ms_per_secret": round((usage.ru_utime + usage.ru_stime) / (each * targets) * 1000, 3),
+        "peak_mib": round(usage.ru_maxrss / 1024),
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the figures as a table."""
+    lines = [
+        "| targets | secrets | quota used (least, mean) | worst second | time | cores | peak memory |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        least, mean = row["used"]
+        lines.append(
+            f"| {row['targets']} | {row['created']:,} of {row['secrets']:,} | {least:.1%}, {mean:.1%} "
+            f"| {row['worst_second']} | {row['elapsed_s']} s | {row['cores']} | {row['peak_mib']} MiB |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print the table, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, nargs="+", default=[20, 60, 100, 200])
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--services", type=int, default=2)
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(_serve(given.serve, given.first))
+        return
+    rows = [measure(count, given.seconds, given.services) for count in given.targets]
+    publish("targets", "Many targets in one process", table(rows), rows)
+
+
+if __name__ == "__main__":
+    main()
