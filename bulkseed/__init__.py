@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bulkseed.engine.options import RunHooks as RunHooks
+    from bulkseed.engine.options import RunOptions as RunOptions
     from bulkseed.engine.stats import Stats as Stats
     from bulkseed.engine.stop import Stop as Stop
     from bulkseed.errors import BulkseedError as BulkseedError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from bulkseed.errors import UnfinishedError as UnfinishedError
     from bulkseed.errors import UsageError as UsageError
     from bulkseed.jobs.apply import seed as seed
+    from bulkseed.jobs.rollback import rollback as rollback
+    from bulkseed.jobs.verify import verify as verify
     from bulkseed.ledger import open_ledger as open_ledger
     from bulkseed.ledger import read_ledger as read_ledger
     from bulkseed.manifest import open_manifest as open_manifest
@@ -45,6 +49,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bulkseed.jobs.apply": ("seed",),
+    "bulkseed.jobs.rollback": ("rollback",),
+    "bulkseed.jobs.verify": ("verify",),
+    "bulkseed.engine.options": ("RunHooks", "RunOptions"),
     "bulkseed.engine.stats": ("Stats",),
     "bulkseed.engine.stop": ("Stop",),
     "bulkseed.errors": (

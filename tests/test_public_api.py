@@ -109,3 +109,20 @@ async def test_definitions_may_come_from_a_program(tmp_path: Path) -> None:
     assert (summary.outcomes[bulkseed.Outcome.CREATED], summary.exit_code) == (1, 1)
     with pytest.raises(bulkseed.UnfinishedError, match="1 invalid"):
         summary.raise_for_failures()
+
+
+async def test_what_was_provisioned_is_verified_and_rolled_back_from_python(tmp_path: Path) -> None:
+    """The other two jobs are as near as the first."""
+    origin = bulkseed.Origin("prod", 1)
+    definitions = [bulkseed.SecretDefinition("a", bulkseed.SecretValue("fake"), "v1", origin)]
+    options, gone = bulkseed.RunOptions(qps=0), list[str]()
+    async with bulkseed.local_service() as target:
+        with bulkseed.open_ledger(tmp_path / "prod.ledger.db", target) as ledger:
+            await bulkseed.seed(definitions, target, ledger, qps=0)
+            with bulkseed.open_ledger(tmp_path / "prod.verify.db", target) as verifies:
+                found = await bulkseed.verify(definitions, target, verifies, options=options)
+            assert (found.run.exit_code, found.as_dict()["results"]["identical"]) == (0, 1)
+            rolled_back = await bulkseed.rollback(
+                target, ledger, options=options, on_end=lambda name, _end: gone.append(name)
+            )
+    assert (rolled_back.run.exit_code, gone) == (0, ["a"])
