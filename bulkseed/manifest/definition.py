@@ -1,13 +1,12 @@
 """From one decoded object of any format to a `SecretDefinition`, or to an `InvalidLine` with every reason.
 
-Rules that live here: which keys a definition may have (`KEYS`) and which forms their values (`_to_text`),
-what is said about an unknown key, and which defaults are allowed. Values that are asked for are made in
-`value_from`. What the API accepts is decided in `bulkseed.wire.validation.parameters`.
+Rules that live here: which forms values may have (`_to_text`), and which defaults are allowed. Keys are those
+of `keys.KEYS`; values that are asked for are made in `value_from`. What the API accepts is decided in
+`bulkseed.wire.validation.parameters`.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from bulkseed.errors import UsageError
 from bulkseed.manifest import value_from
 from bulkseed.manifest.formats.exact_json import Repeated, decode
 from bulkseed.manifest.formats.lines import Unreadable
+from bulkseed.manifest.keys import KEYS, TARGET, VALUE_FROM, not_a_parameter
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue, UnreadValue
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import Problem, boolean, definition_problems, parameter_problems
@@ -26,14 +26,8 @@ from bulkseed.wire.validation.secret_types import created_name
 
 Defaults = tuple[tuple[str, str], ...]
 
-KEYS = (*limits.PARAMETERS, value_from.PARAMETER)
-TARGET = "Target"
-"""The key of a line that names its targets, for `bulkseed.targets`; no parameter of the API."""
 _KNOWN = frozenset(limits.PARAMETERS)
 _ALLOWED = frozenset(KEYS)
-_BY_LOWER_CASE = {name.lower(): name for name in KEYS}
-
-_LONG_NAME = 64  # nobody misspells a parameter that badly, and comparing takes time
 
 _STAND_IN = "AAAA"  # for an unread value while the rest is checked: text, and Base64 too
 
@@ -58,7 +52,7 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
         UsageError: a name is not a parameter that may have a default, or a value is not acceptable.
     """
     for name, text in (defaults or {}).items():
-        if name == value_from.PARAMETER:
+        if name == VALUE_FROM:
             raise UsageError(f"{name} can have no default: it belongs in manifests")
         if name not in _KNOWN:
             raise UsageError(not_a_parameter(name, name))
@@ -85,7 +79,7 @@ def to_entry(
     if unread is not None:
         item["SecretData"] = _STAND_IN
     mistyped = _make_texts(item)
-    spec = item.get(value_from.PARAMETER)
+    spec = item.get(VALUE_FROM)
     wanted = spec is not None and spec != ""
     carried = wanted and item.get("SecretData")
     for parameter, text in defaults:
@@ -97,7 +91,7 @@ def to_entry(
         item["SecretData"], generated = value.text, value.generated
         if carried or value.problem:
             problem = "excludes SecretData, which is there too" if carried else value.problem
-            mistyped.append(Problem(value_from.PARAMETER, str(problem)))
+            mistyped.append(Problem(VALUE_FROM, str(problem)))
     problems = definition_problems(item)
     if problems or mistyped or not item.keys() <= _ALLOWED:
         return _invalid(item, origin, mistyped, problems)
@@ -140,18 +134,6 @@ def _make_texts(item: dict[Any, Any]) -> list[Problem]:
     return mistyped
 
 
-def not_a_parameter(where: str, name: object) -> str:
-    """Say that something is not a parameter, without its name: a damaged line can have a value there."""
-    meant = _meant(name.lower()) if isinstance(name, str) and len(name) < _LONG_NAME else None
-    return f"{where} is not a parameter" + (f": did you mean {meant}?" if meant else "")
-
-
-@functools.lru_cache(maxsize=256)
-def _meant(name: str) -> str | None:
-    matches = difflib.get_close_matches(name, _BY_LOWER_CASE, n=1, cutoff=0.75)
-    return _BY_LOWER_CASE[matches[0]] if matches else None
-
-
 def _to_text(parameter: str, value: Any) -> tuple[str, str | None]:
     """Return the API's text for a value that is not a text yet, or "" and what is wrong."""
     if value is None:
@@ -191,12 +173,12 @@ def _invalid(
     ]
     reasons += [str(problem) for problem in mistyped]
     bad = {problem.parameter for problem in mistyped}
-    if value_from.PARAMETER in bad:
+    if VALUE_FROM in bad:
         bad.add("SecretData")  # of which nothing can be said then
     reasons += [str(problem) for problem in problems if problem.parameter not in bad]
     bad.update(problem.parameter for problem in problems)
     # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown.
-    shown = item.get("SecretData") or item.get(value_from.PARAMETER)
+    shown = item.get("SecretData") or item.get(VALUE_FROM)
     name = item["SecretName"] if shown and "SecretName" not in bad else None
     if name is not None and "ExtendedConfig" not in bad:
         name = created_name(name, item.get("SecretType"), item.get("ExtendedConfig"))

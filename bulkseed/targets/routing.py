@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
-from bulkseed.manifest.definition import TARGET
 from bulkseed.manifest.formats.lines import Unreadable
+from bulkseed.manifest.keys import TARGET
 from bulkseed.model import Origin
 from bulkseed.targets.spec import TargetSpec
 

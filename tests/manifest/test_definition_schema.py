@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from support.definitions import Parameters, parameters, read_text
 
-from bulkseed.manifest.definition import KEYS
+from bulkseed.manifest.keys import KEYS
 from bulkseed.manifest.schema import definition_schema
 from bulkseed.model import SecretDefinition
 from bulkseed.wire.validation import limits

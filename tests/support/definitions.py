@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import strategies as st
 
 from bulkseed.manifest import open_manifest
-from bulkseed.manifest.definition import KEYS
+from bulkseed.manifest.keys import KEYS
 from bulkseed.model import InvalidLine, ManifestEntry, SecretDefinition
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.secret_types import requested_name

@@ -25,7 +25,7 @@ Item = tuple[int, object]
 """What a format's reader yields: line (or item) counted from 1, and the decoded object or `Unreadable`."""
 
 
-def split_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+def split_lines(blocks: Iterable[bytes], newline: bytes = b"\n") -> Iterator[tuple[int, bytes]]:
     """Yield each line with its number, without its newline.
 
     Of a line longer than `MAX_BYTES` there is only a beginning, which is longer than that too. The last line
@@ -35,7 +35,7 @@ def split_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     rest = b""
     skipping = False  # the rest of a line whose beginning was given
     for block in blocks:
-        lines = (rest + block).split(b"\n")
+        lines = (rest + block).split(newline)
         rest = lines.pop()
         if skipping and lines:
             del lines[0]

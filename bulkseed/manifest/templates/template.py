@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from bulkseed.manifest import value_from
-from bulkseed.manifest.definition import KEYS, TARGET, not_a_parameter
 from bulkseed.manifest.formats.lines import MAX_DEPTH, Unreadable
+from bulkseed.manifest.keys import KEYS, TARGET, VALUE_FROM, not_a_parameter
 
-NEVER_EMPTY = ("SecretName", "SecretData", value_from.PARAMETER)
+NEVER_EMPTY = ("SecretName", "SecretData", VALUE_FROM)
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
