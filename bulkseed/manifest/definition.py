@@ -177,10 +177,10 @@ def _invalid(
         bad.add("SecretData")  # of which nothing can be said then
     reasons += [str(problem) for problem in problems if problem.parameter not in bad]
     bad.update(problem.parameter for problem in problems)
-    # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown.
+    # On a damaged line the value can be at the end of a neighbour: without a value no neighbour is shown,
+    # and the version, which follows it in most tables, never.
     shown = item.get("SecretData") or item.get(VALUE_FROM)
     name = item["SecretName"] if shown and "SecretName" not in bad else None
     if name is not None and "ExtendedConfig" not in bad:
         name = created_name(name, item.get("SecretType"), item.get("ExtendedConfig"))
-    version_id = item["VersionId"] if shown and "VersionId" not in bad else None
-    return InvalidLine(origin, tuple(reasons), name, version_id)
+    return InvalidLine(origin, tuple(reasons), name)
