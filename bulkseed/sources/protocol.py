@@ -94,6 +94,24 @@ class SourceFault(Exception):  # noqa: N818  # a value as often as an exception:
         return Fault(self.code, self.status, retry_after=self.retry_after)
 
 
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header; None without one, or where it is a date."""
+    try:
+        return max(0.0, float(headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def fault_of_status(status: int, headers: Mapping[str, str]) -> SourceFault:
+    """Say in our words what an HTTP status means."""
+    code = _CODES.get(status) or ("Unavailable" if status >= 500 else "Unreadable")
+    wait = retry_after(headers) if code in {"Throttled", "Unavailable"} else None
+    return SourceFault(code, status=status, retry_after=wait)
+
+
+_CODES = {401: "Credentials", 403: "Denied", 404: "NotFound", 408: "Unavailable", 429: "Throttled"}
+
+
 class Source:
     """One kind of store. A subclass is its file and a row of `bulkseed.sources.table.SOURCES`.
 

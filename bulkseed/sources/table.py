@@ -19,6 +19,7 @@ SOURCES: dict[str, tuple[str, str]] = {
     "aws-sm": ("bulkseed.sources.kinds.aws_secrets_manager:AwsSecretsManager", "aws"),
     "aws-ssm": ("bulkseed.sources.kinds.aws_parameters:AwsParameters", "aws"),
     "kms": ("bulkseed.sources.kinds.kms:KmsSource", ""),
+    "k8s": ("bulkseed.sources.kinds.kubernetes:Kubernetes", "kubernetes"),
     "k8s+file": ("bulkseed.sources.kinds.kubernetes_objects:KubernetesDump", "yaml"),
     "sops": ("bulkseed.sources.kinds.sops:Sops", ""),
     "dotenv": ("bulkseed.sources.kinds.dotenv_file:Dotenv", "dotenv"),

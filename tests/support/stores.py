@@ -16,6 +16,7 @@ import requests
 from alibabacloud_kms20160120 import models
 
 from bulkseed.model import Credentials, Target
+from support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from support.file_stores import (
     BitwardenStore,
     DotenvStore,
@@ -159,6 +160,34 @@ class KmsStore(Store):
         self._client.delete_secret(models.DeleteSecretRequest(secret_name=f"prod/{path}"))
 
 
+class KubernetesStore(Store):
+    """A namespace, whose names may have slashes here; pages are small."""
+
+    PINS = False
+
+    def __init__(self, cluster: FakeKubernetes) -> None:
+        self._cluster = cluster
+        self.url = "k8s://test/prod"
+
+    def put(self, path: str, values: Values) -> None:
+        """Create or replace it."""
+        self._cluster.put("prod", path, values)
+
+    def delete(self, path: str) -> None:
+        """Delete it."""
+        del self._cluster.objects["prod", path]
+
+
+@contextmanager
+def _kubernetes(_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with fake_kubernetes() as cluster, TemporaryDirectory() as folder:
+        config = Path(folder) / "config"
+        config.write_text(cluster.kubeconfig)
+        monkeypatch.setenv("KUBECONFIG", str(config))
+        cluster.page = 7
+        yield KubernetesStore(cluster)
+
+
 @contextmanager
 def _served() -> Iterator[Target]:
     with TemporaryDirectory() as folder, served(Path(folder), *UNLIMITED_FLAGS) as (target, _):
@@ -192,6 +221,7 @@ STORES: Mapping[str, Opener] = {
     "aws-sm": partial(_aws, "secretsmanager", SecretsManagerStore),
     "aws-ssm": partial(_aws, "ssm", ParameterStore),
     "kms": _kms,
+    "k8s": _kubernetes,
     "k8s+file": partial(_file, DumpStore),
     "sops": partial(_file, SopsStore),
     "flat": partial(_file, FlatStore),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import requests
 
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import TIMEOUT, SourceFault
+from bulkseed.sources.protocol import TIMEOUT, SourceFault, retry_after
 
 
 class PacedSession(requests.Session):
@@ -27,14 +26,6 @@ class PacedSession(requests.Session):
             return response
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header; None without one, or where it is a date."""
-    try:
-        return max(0.0, float(headers["Retry-After"]))
-    except (KeyError, ValueError):
-        return None
-
-
 def fault_of(error: requests.RequestException) -> SourceFault:
     """Say in our words why there is no answer."""
     if isinstance(error, requests.exceptions.SSLError):
@@ -44,13 +35,3 @@ def fault_of(error: requests.RequestException) -> SourceFault:
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return SourceFault("Unavailable", "its answer broke off")
     return SourceFault("Unreadable", f"the request cannot be made ({type(error).__name__})")
-
-
-def fault_of_status(status: int, headers: Mapping[str, str]) -> SourceFault:
-    """Say in our words what an HTTP status means."""
-    code = _CODES.get(status) or ("Unavailable" if status >= 500 else "Unreadable")
-    wait = retry_after(headers) if code in {"Throttled", "Unavailable"} else None
-    return SourceFault(code, status=status, retry_after=wait)
-
-
-_CODES = {401: "Credentials", 403: "Denied", 404: "NotFound", 408: "Unavailable", 429: "Throttled"}

@@ -46,11 +46,14 @@ class KubernetesDump(HeldSource):
                     yield reference_of(found.get("metadata") or {}, found.get("type")), value
 
 
-def reference_of(metadata: Mapping[str, Any], kind: object) -> Reference:
-    """Return what an object's metadata tell: its path is ``namespace/name``, or the name alone."""
+def reference_of(metadata: Mapping[str, Any], kind: object, below: str = "") -> Reference:
+    """Return what an object's metadata tell: its path is ``namespace/name``.
+
+    It is the name alone where there is no namespace, or all are `below` one.
+    """
     path = "/".join(str(metadata[part]) for part in ("namespace", "name") if metadata.get(part))
     return Reference(
-        path,
+        path.removeprefix(f"{below}/") if below else path,
         metadata.get("resourceVersion"),
         MANAGED.get(str(kind)),
         handle=path,

@@ -24,10 +24,10 @@ import requests
 
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.kinds.http import PacedSession, fault_of, fault_of_status
+from bulkseed.sources.kinds.http import PacedSession, fault_of
 from bulkseed.sources.kinds.vault_login import login
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault
+from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 from bulkseed.sources.spec import SourceSpec
 
 NO_VERSIONS = (
