@@ -18,7 +18,6 @@ from bulkseed.cli.options import (
     WatchArguments,
     ledger_path_for,
     open_entries,
-    require_applies,
 )
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.render import print_summary
@@ -87,6 +86,14 @@ class ApplyArguments:
         bool, option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
     ]
     many: ManyArguments
+    yes: Annotated[
+        bool,
+        option(
+            "--yes",
+            is_flag=True,
+            help="Do not ask, at a terminal, before the first write of a new ledger to the public service.",
+        ),
+    ]
     watch: WatchArguments
 
     @property
@@ -162,19 +169,19 @@ def _dry_run(given: ApplyArguments) -> int:
 
 
 async def _apply(given: ApplyArguments) -> Summary:
-    from bulkseed.cli.session import open_session
+    from bulkseed.cli.session import confirm_first_write, open_session
     from bulkseed.cli.watching import events
     from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.apply import seed
     from bulkseed.manifest.selection import read_selection
 
-    chosen = given.target.chosen()
-    path = ledger_path_for(given.manifest.manifests, given.ledger_path)
     with ExitStack() as stack:
         entries = stack.enter_context(open_entries(given.manifest, given.source))
         selection = read_selection(given.only) if given.only else None
+        path = ledger_path_for(given.manifest.manifests, given.ledger_path)
+        chosen = given.target.chosen(path)
+        confirm_first_write(chosen, path, yes=given.yes)
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
-            require_applies(session.ledger)
             if selection is not None:
                 session.ledger.forget_invalid(selection.places)
             hooks = session.hooks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
@@ -193,7 +194,7 @@ def _audit(given: AuditArguments) -> int:
     with read_ledger(path) as opened:
         findings = audit_ledger(opened)
         if given.online:
-            looked = run_async(_look, opened, given.target.chosen(), absent)
+            looked = run_async(_look, opened, given.target.chosen(Path(path)), absent)
             findings.append(absent.finding(looked))
     holds = all(finding.holds for finding in findings)
     if in_json:

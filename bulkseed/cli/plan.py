@@ -16,7 +16,7 @@ from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json, print_table
+from bulkseed.cli.render import heading, print_json, print_table
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
@@ -170,8 +170,9 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     from bulkseed.ledger.preview import Preview
     from bulkseed.manifest.selection import read_selection
 
-    target = given.target.chosen()
-    made = Plan(o.ledger_path_for(given.manifest.manifests, given.ledger_path), given.qps)
+    path = o.ledger_path_for(given.manifest.manifests, given.ledger_path)
+    target = given.target.chosen(path)
+    made = Plan(path, given.qps)
     limit = given.limit or sys.maxsize
     with ExitStack() as stack:
         manifest = stack.enter_context(o.open_entries(given.manifest, given.source))
@@ -180,6 +181,8 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         if ledger is not None:
             require_same_target(ledger, target)
             o.require_applies(ledger)
+        if given.output == "text":
+            click.echo(heading(target, path))
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import orjson
 
+from bulkseed.cli.target import TargetOptions
 from bulkseed.humanize import duration, number
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.advice import MEANINGS
@@ -19,6 +21,12 @@ R = TypeVar("R", bound=StrEnum)
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
     click.echo(orjson.dumps(document).decode())
+
+
+def heading(target: TargetOptions, ledger: Path) -> str:
+    """Return the lines that a command begins with, so that nobody is mistaken about what it touches."""
+    new = "" if ledger.exists() else " (none here yet: a first run)"
+    return f"target: {target}\nledger: {ledger}{new}"
 
 
 def print_table(counts: Mapping[Outcome, int]) -> None:
@@ -65,4 +73,3 @@ def print_effort(summary: Summary) -> None:
         p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]
         if p50 is not None and p99 is not None:
             click.echo(f"latency: half within {p50:g} ms, 99 % within {p99:g} ms")
-    click.echo(f"ledger: {summary.ledger}")

@@ -12,7 +12,7 @@ import click
 from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_effort, print_json, print_results
+from bulkseed.cli.render import heading, print_effort, print_json, print_results
 from bulkseed.cli.target import TargetArguments, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
@@ -118,7 +118,8 @@ def _preview(given: RollbackArguments) -> None:
     from bulkseed.ledger.rollbacks import forecast, rolled_back
 
     with read_ledger(given.ledger) as ledger:
-        require_same_target(ledger, given.target.chosen())
+        chosen = given.target.chosen(Path(given.ledger))
+        require_same_target(ledger, chosen)
         seen, undone, doubtful = forecast(ledger, LISTED), rolled_back(ledger), ledger.status().in_doubt
     others, doubtful = seen.others - undone, doubtful - seen.unfinished
     qps, days = given.qps, given.restorable_for
@@ -138,6 +139,7 @@ def _preview(given: RollbackArguments) -> None:
             }
         )
         return
+    click.echo(heading(chosen, Path(given.ledger)))
     pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(qps)}/s"
     after = "for good" if days is None else f"restorable for {days} days"
     click.echo(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
@@ -174,7 +176,8 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
             code = f" ({end.code})" if end.code else ""
             click.echo(f"{name}: {end.outcome}: {end.message}{code}")
 
-    chosen, path = given.target.chosen(), Path(given.ledger)
+    path = Path(given.ledger)
+    chosen = given.target.chosen(path)
     async with open_session("rollback", given.watch, chosen, path, qps, create=False) as session:
         total = forecast(session.ledger, 0).to_delete
         hooks = session.hooks

@@ -15,8 +15,8 @@ import anyio
 import anyio.lowlevel
 import click
 
-from bulkseed.cli.options import WatchArguments
-from bulkseed.cli.render import print_json
+from bulkseed.cli.options import WatchArguments, require_applies
+from bulkseed.cli.render import heading, print_json
 from bulkseed.cli.target import TargetOptions, open_target
 from bulkseed.cli.watching import events
 from bulkseed.cli.watching.progress import Work, watch
@@ -24,7 +24,7 @@ from bulkseed.cli.watching.telemetry import prometheus, telemetry
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError
+from bulkseed.errors import BulkseedError, UsageError
 from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger
 from bulkseed.model import Summary, Target
 
@@ -67,15 +67,47 @@ async def open_session(
         BulkseedError: one of them cannot be opened.
     """
     stats = Stats()
+    lines = heading(chosen, path)  # before there is a ledger
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(open_target(chosen, 0 if command == "verify" else qps))
         ledger = stack.enter_context(open_ledger(path, target, binding=chosen.binding, create=create))
+        if command == "apply":
+            require_applies(ledger)
+        _begin(lines, given.output)
         stack.enter_context(report_if_it_fails(ledger, given.output))
         stack.enter_context(prometheus(stats, given.metrics_port))
         spans = stack.enter_context(telemetry(stats, command, given.otel))
         events.tell("run.started", command=command, ledger=str(path), endpoint=target.endpoint, qps=qps)
         hooks = RunHooks(None, [*events.attempt_tellers(), *spans], stats, Stop())
         yield Session(target, ledger, hooks, given.progress)
+
+
+def _begin(lines: str, output: str) -> None:
+    """Say what a command touches: before its results, or to people only if those are for machines."""
+    if output == "text":
+        click.echo(lines)
+    elif sys.stderr.isatty():
+        click.echo(lines, err=True)
+
+
+def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None:
+    """Ask at a terminal before a new ledger's first write to the public service.
+
+    Raises:
+        UsageError: the answer is no.
+    """
+    if yes or not chosen.is_public or path.exists() or not sys.stderr.isatty():
+        return
+    try:
+        terminal = open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123  # closed below; standard input may be a manifest
+    except OSError:
+        return
+    with terminal:
+        click.echo(
+            f"{heading(chosen, path)}\nThis is the public service. Write there? [y/N] ", err=True, nl=False
+        )
+        if terminal.readline().strip().lower() not in {"y", "yes"}:
+            raise UsageError("nothing was sent: --endpoint names another target, --yes asks no question")
 
 
 def conclude(

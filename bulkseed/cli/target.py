@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +21,24 @@ if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
 
 EMBEDDED = "embedded"
+DATA_DIR = ".bulkseed"
+REGION = "cn-hangzhou"
 
 _Region = Annotated[
-    str,
+    str | None,
     option(
         "--region",
         metavar="ID",
-        envvar="ALIBABA_CLOUD_REGION_ID",
-        default="cn-hangzhou",
-        show_default=True,
-        help="The region of the target; ALIBABA_CLOUD_REGION_ID gives a default.",
+        help="The region of the target.  [default: the ledger's, else ALIBABA_CLOUD_REGION_ID, else the"
+        " profile's, else cn-hangzhou]",
     ),
 ]
 _Signature = Annotated[
-    str,
+    str | None,
     option(
         "--signature",
         type=click.Choice(["acs3", "rpc1"]),
-        default="acs3",
-        show_default=True,
-        help="How requests are signed.",
+        help="How requests are signed.  [default: the ledger's, else acs3]",
     ),
 ]
 
@@ -50,7 +50,9 @@ class RequestArguments:
     endpoint: Annotated[
         str | None,
         option(
-            "--endpoint", metavar="URL", help="The service.  [default: https://kms.<region>.aliyuncs.com]"
+            "--endpoint",
+            metavar="URL",
+            help="The service.  [default: BULKSEED_ENDPOINT, else https://kms.<region>.aliyuncs.com]",
         ),
     ]
     region: _Region
@@ -58,7 +60,7 @@ class RequestArguments:
 
     def chosen(self) -> TargetOptions:
         """Return the target that is meant."""
-        return TargetOptions(self.endpoint, self.region, self.signature)
+        return _chosen(self.endpoint, self.region, None, self.signature, None, None, {})
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,7 +73,7 @@ class TargetArguments:
             "--endpoint",
             metavar="URL|embedded",
             help="The service; 'embedded' starts the local KMS in this process.  "
-            "[default: https://kms.<region>.aliyuncs.com]",
+            "[default: the ledger's, else BULKSEED_ENDPOINT, else https://kms.<region>.aliyuncs.com]",
         ),
     ]
     region: _Region
@@ -86,34 +88,39 @@ class TargetArguments:
         ),
     ]
     data_dir: Annotated[
-        str,
+        str | None,
         option(
             "--data-dir",
             type=click.Path(),  # whatever is wrong with it, the local KMS says so, where one is started
             metavar="DIRECTORY",
-            default=".bulkseed",
-            show_default=True,
-            help="Where the embedded local KMS keeps its data.",
+            help="Where the embedded local KMS keeps its data.  [default: the ledger's, else .bulkseed]",
         ),
     ]
 
-    def chosen(self) -> TargetOptions:
-        """Return the target that is meant."""
-        return TargetOptions(
-            self.endpoint, self.region, self.signature, self.profile, self.ca_file, self.data_dir
+    def chosen(self, *ledgers: Path) -> TargetOptions:
+        """Return the target that is meant; what is not given is taken from the first ledger that there is.
+
+        Raises:
+            LedgerError: that ledger cannot be read.
+            UsageError: the endpoint makes no sense.
+        """
+        known = next(filter(None, map(_recall, ledgers)), {})
+        return _chosen(
+            self.endpoint, self.region, self.profile, self.signature, self.ca_file, self.data_dir, known
         )
 
 
 @dataclass(slots=True, frozen=True)
 class TargetOptions:
-    """The target as given on the command line."""
+    """The target that is meant. `account` is known once a ledger has seen an answer."""
 
     endpoint: str | None
     region: str
-    signature: str
+    signature: SignatureName
     profile: str | None = None
     ca_file: str | None = None
-    data_dir: str = ".bulkseed"
+    data_dir: str = DATA_DIR
+    account: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -129,6 +136,83 @@ class TargetOptions:
     def url(self) -> str:
         """The endpoint of a service that is not embedded."""
         return f"https://kms.{self.region}.aliyuncs.com" if self.endpoint is None else self.endpoint
+
+    @property
+    def is_public(self) -> bool:
+        """True if this is the service itself, where secrets cost money and are in use."""
+        from bulkseed.transport.endpoint import is_public
+
+        return not self.embedded and is_public(self.url)
+
+    def __str__(self) -> str:
+        where = f"the local KMS in {self.data_dir}" if self.embedded else self.url
+        account = f", account {self.account}" if self.account else ""
+        return f"{where} ({self.region}{account})"
+
+
+def _chosen(
+    endpoint: str | None,
+    region: str | None,
+    profile: str | None,
+    signature: str | None,
+    ca_file: str | None,
+    data_dir: str | None,
+    known: Mapping[str, str],
+) -> TargetOptions:
+    """Fill in what is not given: from what a ledger knows, the environment, and the profile."""
+    endpoint = endpoint or known.get("endpoint") or os.environ.get("BULKSEED_ENDPOINT") or None
+    region = region or known.get("region") or os.environ.get("ALIBABA_CLOUD_REGION_ID")
+    if endpoint is not None and "@" in endpoint:
+        raise UsageError(f"the endpoint {re.sub('.*@', '…@', endpoint)!r} must not hold a user or a password")
+    return TargetOptions(
+        endpoint,
+        region or profile_region(os.environ, profile) or REGION,
+        "rpc1" if (signature or known.get("signature")) == "rpc1" else "acs3",
+        profile,
+        ca_file,
+        data_dir or known.get("data_dir") or DATA_DIR,
+        known.get("account"),
+    )
+
+
+def _recall(path: Path) -> dict[str, str]:
+    """Return what a ledger knows of its target; nothing if there is none."""
+    from bulkseed.ledger import read_ledger
+
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return {}
+    except OSError:  # whatever is wrong with it, opening the ledger tells
+        return {}
+    with read_ledger(path) as ledger:
+        known = dict(ledger.select("SELECT key, value FROM meta"))
+    kind, _, folder = known["binding"].partition(" ")
+    if kind == EMBEDDED:
+        known.update(endpoint=EMBEDDED, data_dir=folder)
+    return known
+
+
+def profile_region(environ: Mapping[str, str], profile: str | None) -> str | None:
+    """Return the region of the vendor's profile that credentials come from, if they come from one.
+
+    The file and its keys are those of the vendor's command line (`aliyun configure`), which
+    `alibabacloud_credentials` reads, too.
+    """
+    if profile is None and environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID"):
+        return None
+    try:
+        told = json.loads((Path.home() / ".aliyun" / "config.json").read_bytes())
+        name = profile or environ.get("ALIBABA_CLOUD_PROFILE") or told.get("current")
+        return next((p.get("region_id") for p in told["profiles"] if p.get("name") == name), None) or None
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # finding credentials tells
+        return None
 
 
 def require_same_target(ledger: LedgerReader, options: TargetOptions) -> None:
@@ -152,20 +236,19 @@ async def open_target(given: TargetOptions, create_qps: float) -> AsyncIterator[
         CredentialsError: there are none.
         UsageError: the endpoint makes no sense, or values would travel to the public service in plaintext.
     """
-    signature: SignatureName = "rpc1" if given.signature == "rpc1" else "acs3"
     if given.embedded:
         from bulkseed.service.options import ServiceOptions
         from bulkseed.service.shell.local import local_service
 
         service = ServiceOptions(data_dir=Path(given.data_dir), region=given.region, create_qps=create_qps)
         async with local_service(service) as local:
-            yield Target(local.endpoint, local.region, local.credentials, signature)
+            yield Target(local.endpoint, local.region, local.credentials, given.signature)
         return
     from bulkseed.client.credentials import find_credentials
-    from bulkseed.transport.endpoint import is_public, parse_endpoint
+    from bulkseed.transport.endpoint import parse_endpoint
 
     where = parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
-    if where.tls is None and is_public(given.url):
+    if where.tls is None and given.is_public:
         raise UsageError(f"{given.url} would carry values in plaintext: use https")
     credentials = find_credentials(os.environ, given.profile)
-    yield Target(given.url, given.region, credentials, signature, given.ca_file)
+    yield Target(given.url, given.region, credentials, given.signature, given.ca_file)

@@ -126,10 +126,11 @@ async def _verify(given: VerifyArguments) -> Verification:
         if tell_row is not None:
             tell_row(row, result=result.value)
 
-    chosen = given.target.chosen()
-    path = ledger_path_for(given.manifest.manifests, given.ledger_path, "verify")
     with ExitStack() as stack:
         entries = stack.enter_context(open_entries(given.manifest, given.source))
+        path = ledger_path_for(given.manifest.manifests, given.ledger_path, "verify")
+        applied = ledger_path_for(given.manifest.manifests, None)
+        chosen = given.target.chosen(path, applied)
         async with open_session("verify", given.watch, chosen, path, given.qps) as session:
             hooks, counts = session.hooks, entries.bytes_total is not None  # a pipe may never end
             work = Work(

@@ -135,7 +135,7 @@ def test_two_processes_on_one_ledger(tmp_path: Path) -> None:
     """The second is refused with the first one's pid, sends nothing, and does not disturb it."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
     with served(tmp_path / "kms") as endpoint:
-        command = ["apply", manifest, "--endpoint", endpoint, "--qps", 20, "--output", "json"]
+        command = ["apply", manifest, "--endpoint", endpoint, "--qps", 5, "--output", "json"]
         first = start(*command, cwd=tmp_path)
         while not Path(f"{tmp_path / 'm.ledger.db'}-wal").exists():
             assert first.poll() is None

@@ -142,7 +142,7 @@ def test_tenants_are_onboarded_from_a_table(tmp_path: Path) -> None:
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         given = ["onboarding.jsonl", "--each", "tenants.csv"]
         call = ["apply", *given, "--endpoint", stub.endpoint, "--qps", 0]
-        planned = bulkseed("plan", *given, cwd=tmp_path).stdout.splitlines()
+        _, _, *planned = bulkseed("plan", *given, cwd=tmp_path).stdout.splitlines()
         where = "onboarding.jsonl:1@tenants.csv"
         assert planned[:2] == [
             "onboarding.jsonl:2: SecretName uses {tenent}, which is not a column of tenants.csv",

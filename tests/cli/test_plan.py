@@ -19,7 +19,11 @@ def test_the_ledger_of_another_target_is_refused(tmp_path: Path) -> None:
     env = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="", ALIBABA_CLOUD_ACCESS_KEY_SECRET="")
     for command in (["plan"], ["apply", "--dry-run"]):
         assert "3 settled" in bulkseed(*command, manifest, *HERE, cwd=tmp_path, env=env).stdout
-        for other in ([], [*HERE, "--data-dir", "other"], [*HERE, "--region", "eu-central-1"]):
+        for other in (
+            ["--endpoint", "https://kms.example"],
+            [*HERE, "--data-dir", "other"],
+            [*HERE, "--region", "eu-central-1"],
+        ):
             done = bulkseed(*command, manifest, *other, cwd=tmp_path, env=env)
             assert (done.returncode, done.stdout) == (4, "")
             assert "belongs to embedded" in done.stderr
@@ -53,6 +57,7 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
     write_manifest(manifest, [*simple(4), "bad"])
     done = bulkseed("plan", manifest, *HERE, "--qps", 2000, cwd=tmp_path)
     assert done.stdout == (
+        f"target: the local KMS in {tmp_path / '.bulkseed'} (cn-hangzhou)\nledger: m.ledger.db\n"
         f"{manifest}:5: is not valid JSON (character 1)\n"
         "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
         "existing: 2            was there before, not compared\n"
@@ -75,6 +80,8 @@ def test_bad_lines_are_printed_as_they_are_found(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdin.write("bad\n" * 5000)
         process.stdin.flush()
+        assert process.stdout.readline().startswith("target: ")
+        assert process.stdout.readline().startswith("ledger: ")
         assert process.stdout.readline().startswith("-:1: ")
         process.stdin.close()
         *lines, told, total = process.stdout.read().splitlines()

@@ -62,7 +62,9 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert run("apply", theirs, *where, cwd=tmp_path)[0] == 0
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 0
     before = (tmp_path / "ours.ledger.db").read_bytes()
-    code, stdout, stderr = run("rollback", "ours.ledger.db", cwd=tmp_path)
+    code, stdout, stderr = run(
+        "rollback", "ours.ledger.db", "--endpoint", "https://kms.example", cwd=tmp_path
+    )
     assert (code, stdout, "belongs to embedded" in stderr) == (4, "", True)
     code, stdout, _ = run("rollback", "ours.ledger.db", "--endpoint", "embedded", cwd=tmp_path)
     assert code == 0

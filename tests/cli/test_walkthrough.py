@@ -69,9 +69,9 @@ def test_a_whole_job(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     assert service.stdout is not None
     here = Terminal(tmp_path, json.loads(service.stdout.readline())["endpoint"])
 
-    assert here.run("plan", "m.jsonl", code=1) == PLAN
+    assert here.run("plan", "m.jsonl", *here.target[:2], code=1) == PLAN
     interrupted(here)
-    assert here.run("apply", "m.jsonl", *here.target, code=1).splitlines()[:4] == RESUMED
+    assert here.run("apply", "m.jsonl", *here.target, code=1).splitlines()[2:6] == RESUMED
     rejects = here.run("ledger", "rejects", "m.ledger.db")
     assert json.loads(rejects) == REJECT
     (tmp_path / "rejects.jsonl").write_text(rejects)
@@ -103,6 +103,8 @@ def interrupted(here: Terminal) -> None:
 
 
 PLAN = """\
+target: ENDPOINT (cn-hangzhou)
+ledger: m.ledger.db (none here yet: a first run)
 m.jsonl:40: SecretDataType must be text or binary
 39 to create, 3.9 s at 10/s, 341 bytes of values
 invalid: 1             bad manifest line, never sent
@@ -124,18 +126,22 @@ REJECT = {
     "line": 40,
 }
 REPAIRED = """\
+target: ENDPOINT (cn-hangzhou)
+ledger: m.ledger.db
 created: 1             the service said so
 definitions: 1 = 1 created
 attempts: 1   throttled: 0   retried: 0   in SOME TIME
-ledger: m.ledger.db
 """
 VERIFIED = """\
+target: ENDPOINT (cn-hangzhou)
+ledger: m.verify.db (none here yet: a first run)
 identical: 40          the service has this version with this value
 definitions: 40 = 40 identical
 attempts: 40   throttled: 0   retried: 0   in SOME TIME
-ledger: m.verify.db
 """
 PREVIEW = """\
+target: ENDPOINT (cn-hangzhou)
+ledger: m.ledger.db
 40 to delete unless changed since, restorable for 30 days, 2 s at 20/s
   app/00000
   app/00001
@@ -151,8 +157,9 @@ PREVIEW = """\
 nothing was sent; to do it: bulkseed rollback m.ledger.db --endpoint ENDPOINT --qps 20 --yes
 """
 ROLLED_BACK = """\
+target: ENDPOINT (cn-hangzhou)
+ledger: m.ledger.db
 deleted: 40            by this ledger's rollbacks
 secrets of this ledger: 40 = 40 deleted
 attempts: 120   throttled: 0   retried: 0   in SOME TIME
-ledger: m.ledger.db
 """

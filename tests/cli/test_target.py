@@ -1,0 +1,140 @@
+"""Nobody is mistaken about what a command touches: it says its target, and takes it from the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
+from support.stub_kms import StubKms
+
+PUBLIC = "https://kms.cn-hangzhou.aliyuncs.com"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Write a small manifest."""
+    return write_manifest(tmp_path / "m.jsonl", simple(3))
+
+
+def test_commands_take_their_target_from_the_ledger(tmp_path: Path, manifest: Path) -> None:
+    """After a first apply nothing needs to be told again, from another folder neither."""
+    assert bulkseed("apply", manifest, "--endpoint", "embedded", cwd=tmp_path).returncode == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ledger = tmp_path / "m.ledger.db"
+    for call in (
+        ("plan", manifest, "--ledger", ledger),
+        ("apply", manifest, "--ledger", ledger),
+        ("ledger", "audit", ledger, "--online"),
+        ("rollback", ledger),
+        ("rollback", ledger, "--yes"),
+    ):
+        done = bulkseed(*call, cwd=elsewhere)
+        assert done.returncode == 0, (call, done.stderr)
+    assert not (elsewhere / ".bulkseed").exists()
+
+
+def test_a_verify_takes_its_target_from_what_was_applied(tmp_path: Path, manifest: Path) -> None:
+    """Its own ledger is new; the one of the apply beside it knows the target."""
+    assert bulkseed("apply", manifest, "--endpoint", "embedded", cwd=tmp_path).returncode == 0
+    done = bulkseed("verify", manifest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "identical: 3" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "verify"])
+def test_a_command_begins_with_target_and_ledger(tmp_path: Path, manifest: Path, command: str) -> None:
+    """Where it goes and what is on record stand before everything else."""
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        done = bulkseed(command, manifest, "--endpoint", stub.endpoint, cwd=tmp_path)
+        kind = "verify" if command == "verify" else "ledger"
+        first, second = done.stdout.splitlines()[:2]
+        assert first == f"target: {stub.endpoint} (cn-hangzhou)"
+        assert second == f"ledger: m.{kind}.db (none here yet: a first run)"
+
+
+def test_the_environment_may_name_the_endpoint(tmp_path: Path, manifest: Path) -> None:
+    """BULKSEED_ENDPOINT counts where neither option nor ledger says another."""
+    env = environment(BULKSEED_ENDPOINT="embedded", ALIBABA_CLOUD_REGION_ID="cn-beijing")
+    done = bulkseed("plan", manifest, cwd=tmp_path, env=env)
+    assert done.stdout.startswith("target: the local KMS in .bulkseed (cn-beijing)\n")
+    done = bulkseed("plan", manifest, "--endpoint", PUBLIC, cwd=tmp_path, env=env)
+    assert done.stdout.startswith(f"target: {PUBLIC} (cn-beijing)\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "region"),
+    [
+        ({}, "cn-beijing"),
+        ({"ALIBABA_CLOUD_PROFILE": "other"}, "cn-shanghai"),
+        ({"ALIBABA_CLOUD_REGION_ID": "cn-shenzhen"}, "cn-shenzhen"),
+        ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "fake-id"}, "cn-hangzhou"),
+    ],
+)
+def test_the_region_of_the_profile_counts(
+    tmp_path: Path, manifest: Path, more: dict[str, str], region: str
+) -> None:
+    """Unless a variable says another, or the credentials are not the profile's."""
+    profiles = [{"name": "one", "region_id": "cn-beijing"}, {"name": "other", "region_id": "cn-shanghai"}]
+    (tmp_path / ".aliyun").mkdir()
+    (tmp_path / ".aliyun" / "config.json").write_text(json.dumps({"current": "one", "profiles": profiles}))
+    env = {k: v for k, v in environment().items() if not k.startswith("ALIBABA")}
+    done = bulkseed("plan", manifest, cwd=tmp_path, env={**env, "HOME": str(tmp_path), **more})
+    assert done.stdout.startswith(f"target: https://kms.{region}.aliyuncs.com ({region})\n"), done.stderr
+
+
+def test_a_password_in_an_endpoint_is_not_printed(tmp_path: Path, manifest: Path) -> None:
+    """It is refused by every command, in words that do not repeat it."""
+    for call in ("plan", "apply", "verify"):
+        done = bulkseed(call, manifest, "--endpoint", "http://user:fake-pass@127.0.0.1:9", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "fake-pass" not in done.stdout + done.stderr
+        assert "must not hold a user or a password" in done.stderr
+
+
+def answer(text: str, *call: object, cwd: Path) -> tuple[int, str]:
+    """Run a command at a terminal, answer its question, and return its exit code and what was on screen."""
+    ours, theirs = pty.openpty()
+    env = environment(HTTPS_PROXY="http://127.0.0.1:9", TERM="xterm")  # nothing leaves this machine
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", BULKSEED, *map(str, call)],
+        cwd=cwd,
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    screen = b""
+    while b"[y/N]" not in screen:
+        screen += os.read(ours, 4096)
+    os.write(ours, text.encode())
+    try:
+        while block := os.read(ours, 4096):
+            screen += block
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(timeout=60), screen.decode()
+
+
+def test_a_first_write_to_the_public_service_is_asked_about(tmp_path: Path, manifest: Path) -> None:
+    """At a terminal; no is the default, and then nothing is sent and no ledger is made."""
+    code, screen = answer("\n", "apply", manifest, cwd=tmp_path)
+    assert code == 2
+    assert f"target: {PUBLIC} (cn-hangzhou)" in screen
+    assert "nothing was sent" in screen
+    assert not (tmp_path / "m.ledger.db").exists()
+
+
+def test_yes_lets_the_first_write_begin(tmp_path: Path, manifest: Path) -> None:
+    """With a yes it goes on; here only a proxy that is not there is asked."""
+    call = ("apply", manifest, "--max-attempts", 1, "--stop-after", 1)
+    code, _ = answer("y\n", *call, cwd=tmp_path)
+    assert code == 3
+    assert (tmp_path / "m.ledger.db").exists()
