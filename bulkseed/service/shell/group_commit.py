@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bulkseed.service.kms import TICK, Kms
 from bulkseed.service.rotation import Job
@@ -48,7 +49,7 @@ class Gate:
         self._clock = clock
         self._steady = steady
         self._note = note
-        self._group: list[asyncio.Future[bool]] = []
+        self._group: list[Callable[[bool], None]] = []
         self._background: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: Request) -> Response | None:
@@ -59,6 +60,35 @@ class Gate:
         response = await self._answer(request)
         self._note(request, response, at, time.perf_counter() - started)
         return response
+
+    def answer_soon(self, request: Request, reply: Callable[[Response], None]) -> bool:
+        """Answer without a task, and call `reply` once what was written is on disk.
+
+        The replies of one turn of the event loop go out together, those that wrote nothing too: sent one by
+        one, each would wake its client, and the next turn would serve a request or two. False: nothing was
+        done, and the request is for `answer`.
+        """
+        if self._hook is not None:
+            return False
+        at, started = self._clock(), time.perf_counter()
+        response = self._handle(request)
+        jobs = self._kms.take_jobs()
+
+        def settle(stored: bool) -> None:  # as futures are settled
+            answer = response if stored else respond(fault("InternalFailure"))
+            if stored and jobs:
+                self._start(self._run_then(jobs, lambda: reply(answer)))
+            else:
+                reply(answer)
+            if self._note is not None:
+                self._note(request, answer, at, time.perf_counter() - started)
+
+        self._wait(settle)
+        return True
+
+    async def _run_then(self, jobs: list[Job], reply: Callable[[], None]) -> None:
+        await self._run(jobs)
+        reply()
 
     async def _answer(self, request: Request) -> Response | None:
         disturbance = self._hook(_arrival(request)) if self._hook else None
@@ -93,12 +123,15 @@ class Gate:
                     await self._run(jobs)
             await asyncio.sleep(TICK)
 
-    async def _serve(self, request: Request) -> Response:
+    def _handle(self, request: Request) -> Response:
         try:
-            response = self._kms.handle(request, self._clock(), self._steady())
+            return self._kms.handle(request, self._clock(), self._steady())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that something is stored
             self._fail(error)
             return respond(fault("InternalFailure"))
+
+    async def _serve(self, request: Request) -> Response:
+        response = self._handle(request)
         jobs = self._kms.take_jobs()
         if not await self._stored():
             return respond(fault("InternalFailure"))
@@ -110,21 +143,28 @@ class Gate:
         """Wait until what was written so far is on disk; False when it could not be put there."""
         if not self._kms.dirty:
             return True
-        loop = asyncio.get_running_loop()
-        if not self._group:
-            loop.call_soon(self._commit)
-        stored: asyncio.Future[bool] = loop.create_future()
-        self._group.append(stored)
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._wait(lambda done: None if stored.done() else stored.set_result(done))
         return await stored
+
+    def _wait(self, settle: Callable[[bool], None]) -> None:
+        """Have `settle` told, at the end of this turn, whether what was written so far is on disk."""
+        if not self._group:
+            asyncio.get_running_loop().call_soon(self.commit)
+        self._group.append(settle)
 
     async def _run(self, jobs: list[Job]) -> None:
         """Start the jobs, and wait for those that a caller waits for."""
-        tasks = {asyncio.create_task(self._change(job)): job for job in jobs}
+        tasks = {self._start(self._change(job)): job for job in jobs}
         for task, job in tasks.items():
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
             if job.asked:
                 await asyncio.wait([task])
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     async def _change(self, job: Job) -> None:
         changed = await self._databases.change(job)
@@ -135,7 +175,8 @@ class Gate:
         else:
             await self._stored()
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Put what this turn's requests wrote on disk, and let their replies go."""
         if not self._group:
             return  # the group has failed already
         try:
@@ -153,9 +194,8 @@ class Gate:
 
     def _settle(self, *, stored: bool) -> None:
         group, self._group = self._group, []
-        for future in group:
-            if not future.done():
-                future.set_result(stored)
+        for settle in group:
+            settle(stored)
 
 
 def _arrival(request: Request) -> Arrival:
