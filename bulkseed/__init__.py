@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from bulkseed.engine.options import RunHooks as RunHooks
     from bulkseed.engine.options import RunOptions as RunOptions
@@ -91,10 +93,6 @@ __all__ = sorted(_HOME_OF)  # noqa: PLE0605  # one table instead of two lists th
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("bulkseed")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'bulkseed' has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)

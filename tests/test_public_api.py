@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,12 @@ def test_white_space_in_a_key_is_said(name: str, text: str) -> None:
     assert "fake-key" not in str(caught.value)
 
 
-def test_the_version_is_the_package_s() -> None:
-    """One source of truth."""
-    assert bulkseed.__version__ == version("bulkseed")
+def test_the_version_is_written_once() -> None:
+    """The package is built with the version that the code says."""
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert settings["project"]["dynamic"] == ["version"]
+    assert settings["tool"]["hatch"]["version"]["path"] == "bulkseed/__init__.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", bulkseed.__version__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

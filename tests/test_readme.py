@@ -1,21 +1,21 @@
-"""The README is true: its commands, its example and its tables are what the code says."""
+"""The README and the manual are true: their commands, examples and tables are what the code says."""
 
 from __future__ import annotations
 
 import configparser
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
-from support.command import BULKSEED, bulkseed, environment, simple, start, write_manifest
-from support.reference import updated
+from support import reference
+from support.command import bulkseed, start
+from support.pages import COMMANDS, PAGES, TEXTS, blocks, commands, files, follow
 
+from bulkseed.cli.app import app
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.manifest import value_from
 from bulkseed.model import Outcome
@@ -25,93 +25,86 @@ from bulkseed.service.shell.faults import KINDS, read_faults
 from bulkseed.wire.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUNNABLE = {name for name, text in TEXTS.items() if any(block.language in COMMANDS for block in blocks(text))}
 
 
-FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", README, re.DOTALL))
-TASKS = {
-    section.partition("\n")[0]: block
-    for section in README.split("\n## ")
-    for block in re.findall(r"<!-- task -->\n```sh\n(.*?)```", section, re.DOTALL)
-}
-COME_TO = {
-    "Migrate": "definitions: 2 = 2 created\n",
-    "Plan": "at the service: 0 of the names to create exist already\n",
-    "Resume": "attempts: 0 ",
-    "Repair": "definitions: 1 = 1 created\n",
-    "Onboard": "created: 2 ",
-    "Verify and report": "identical: 2 ",
-    "Roll back": "deleted: 2 ",
-    "Benchmark": "/s is kept up with",
-}
-ON_THE_LOCAL_KMS = """
-bulkseed() {
-  case "$*" in
-    apply*|plan*|verify*|rollback*|*--online) command bulkseed "$@" --endpoint embedded ;;
-    *) command bulkseed "$@" ;;
-  esac
-}
-"""
+def test_the_readme_is_short() -> None:
+    """A stranger reads it in minutes; everything else is a page."""
+    assert len(TEXTS["README"].splitlines()) <= 300
 
 
-def test_every_task_has_commands() -> None:
-    """What the README says how to do is what the next test does."""
-    assert TASKS.keys() == COME_TO.keys()
+@pytest.mark.parametrize("page", sorted(RUNNABLE))
+def test_every_command_on_a_page_is_run_or_says_why_not(page: str) -> None:
+    """No block of commands is left without a word on what becomes of it."""
+    for block in blocks(TEXTS[page]):
+        if block.language in COMMANDS:
+            told = [block.mark(word) is not None for word in ("run", "not run")]
+            assert any(told) or block.language == "console", block.text
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_commands_of_a_task_do_it(task: str, tmp_path: Path) -> None:
-    """Each block runs as it stands, with the README's own files, against the embedded local KMS."""
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    if task in {"Resume", "Repair", "Verify and report", "Roll back"}:
-        first, second = FILES["prod.jsonl"].splitlines()
-        bad = second.replace("SecretData", "SecretDate") if task == "Repair" else second
-        write_manifest(tmp_path / "prod.jsonl", [first, bad])
-        before = bulkseed("apply", "prod.jsonl", "--endpoint", "embedded", cwd=tmp_path)
-        assert before.returncode == (task == "Repair"), before.stderr
-        write_manifest(tmp_path / "prod.jsonl", [first, second])
-    done = subprocess.run(
-        ["sh", "-euc", ON_THE_LOCAL_KMS + TASKS[task]],
-        cwd=tmp_path,
-        env=environment(PATH=f"{BULKSEED.parent}:{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert COME_TO[task] in done.stdout
+@pytest.mark.parametrize("page", sorted(RUNNABLE))
+def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
+    """Followed from its top to its end, against the local KMS, each command ends and prints as told."""
+    follow(TEXTS[page], tmp_path)
 
 
-@pytest.mark.parametrize("spec", re.findall(r"^\| `(\{.*?\})` \|", README, re.MULTILINE))
-def test_the_values_that_can_be_asked_for(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_on_a_page_exist(page: str) -> None:
+    """Every call, also one that is not run, has a command and options that there are."""
+    for _, *words in commands(TEXTS[page]):
+        command: click.Command | None = app
+        with click.Context(app) as context:
+            while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+                command = command.get_command(context, words.pop(0))
+        assert command is not None, words
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """A link to a file, or to a heading, finds it."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if not link.startswith(("https://", "http://")):
+            path, _, heading = link.partition("#")
+            found = PAGES[page].parent / path if path else PAGES[page]
+            assert found.exists(), link
+            headings = (
+                re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
+            )
+            assert not heading or heading in {h.lower().replace(" ", "-") for h in headings}, link
+
+
+def test_pages_link_only_to_pages() -> None:
+    """They ship in the package, where nothing else of the repository is."""
+    for page in PAGES.keys() - {"README"}:
+        links = [link for link in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]) if "://" not in link]
+        assert all(link.partition("#")[0].removesuffix(".md") in {"", *PAGES} for link in links), links
+
+
+def test_the_values_that_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row of the table of `SecretDataFrom` gives a value."""
     monkeypatch.setenv("DB_PASSWORD", "fake")
     (tmp_path / "orders.pem").write_text("fake\n")
-    wanted = value_from.resolve(json.loads(spec), None, tmp_path)
-    assert wanted.problem is None
-    assert wanted.text
+    specs = re.findall(r"^\| `(\{.*?\})` \|", TEXTS["values"], re.MULTILINE)
+    assert len(specs) == 4
+    for spec in specs:
+        wanted = value_from.resolve(json.loads(spec), None, tmp_path)
+        assert wanted.problem is None
+        assert wanted.text
 
 
 def test_the_sets_of_characters_are_the_code_s() -> None:
     """The sets that a charset may name, and its default."""
-    told = re.search(r"sets joined by `\+`: (.*?)\. .*? Unless said, `(.*?)`", README)
+    told = re.search(r"sets joined by `\+`: (.*?)\. .*? Unless said, `(.*?)`", TEXTS["values"])
     assert told is not None
     assert re.findall(r"\w+", told[1]) == list(value_from.SETS)
     assert told[2] == value_from.CHARSET
 
 
-def test_the_test_of_a_user_runs(tmp_path: Path) -> None:
-    """The test module for the local KMS is collected, gets its KMS and passes."""
-    (tmp_path / "test_mine.py").write_text(FILES["test_mine.py"], encoding="utf-8")
-    call = [sys.executable, "-m", "pytest", "-q", "test_mine.py"]
-    done = subprocess.run(call, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
-    assert "1 passed" in done.stdout, done.stdout
-
-
 def test_the_local_kms_prints_what_it_says(tmp_path: Path) -> None:
-    """The line of ``bulkseed serve`` has the keys that the README shows."""
-    found = re.search(r"```console\n\$ bulkseed (serve .*?)\n(.*?)\n```", README)
+    """The line of ``bulkseed serve`` has the keys that the page shows."""
+    found = re.search(r"```console\n\$ bulkseed (serve .*?)\n(.*?)\n```", TEXTS["local-kms"])
     assert found is not None
     served = start(*found[1].replace("/tmp/kms", str(tmp_path)).split(), "--port", "0", cwd=tmp_path)  # noqa: S108  # not used
     try:
@@ -126,61 +119,38 @@ def test_the_local_kms_prints_what_it_says(tmp_path: Path) -> None:
 
 
 def test_every_variable_of_ours_is_documented() -> None:
-    """The table of the environment has each ``BULKSEED_…`` that the code reads."""
+    """The table of the environment has each ``BULKSEED_…`` that the code reads, and no other."""
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bulkseed").rglob("*.py"))
-    table = README.split("## Environment")[1].split("\n## ")[0]
-    assert set(re.findall(r"\b_?BULKSEED_[A-Z_]+", code)) == set(re.findall(r"\b_?BULKSEED_[A-Z_]+", table))
-
-
-def test_the_example_prints_what_it_says(tmp_path: Path) -> None:
-    """The Python example runs as it stands and prints the lines below it."""
-    found = re.search(r"<!-- example -->\n```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
-    done = subprocess.run(
-        [sys.executable, "-c", found[1]],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (found[2], "")
-
-
-def test_console_examples_print_what_they_say(tmp_path: Path) -> None:
-    """What a plan prints is not made up."""
-    found = re.search(r"```console\n\$ bulkseed (plan .*?)\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
-    assert bulkseed(*found[1].split(), cwd=tmp_path).stdout == found[2]
+    variables = r"\b_?BULKSEED_[A-Z_]+"
+    read = set(re.findall(variables, code))
+    told = set(re.findall(variables, TEXTS["environment"]))
+    beginnings = {name for name in read if name.endswith("_")}
+    assert read - beginnings <= told
+    for name in told - read:
+        assert name.startswith(tuple(beginnings)), name
+    assert all(any(name.startswith(beginning) for name in told) for beginning in beginnings)
 
 
 def test_the_outcome_table_is_the_code_s() -> None:
     """Every outcome, in order, settled or not."""
-    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", TEXTS["outcomes"], re.MULTILINE)
     assert rows == [(o.value, "yes" if o.settled else "no") for o in Outcome]
 
 
 def test_the_exit_codes_are_the_code_s() -> None:
     """The table of exit codes covers what errors carry."""
-    codes = {
-        int(code) for code in re.findall(r"^\| (\d+) \|", README.split("## Exit codes")[1], re.MULTILINE)
-    }
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXTS["outcomes"], re.MULTILINE)}
     assert codes >= {UsageError.exit_code, LedgerError.exit_code, BulkseedError.exit_code, 0, 3, 130}
 
 
 def test_what_the_code_writes_is_up_to_date() -> None:
-    """The reference of commands, the failure table and the schema are the code's own words."""
-    assert updated(README) == README, "run: python tests/support/reference.py"
-
-
-LOCAL_KMS = README.split("## The local KMS")[1].split("\n## ")[0]
+    """Commands, failures, schema, events, metrics and figures are the code's own words, each on one page."""
+    assert reference.stale() == [], "run: python tests/support/reference.py"
 
 
 def test_the_local_kms_answers_the_actions_it_claims() -> None:
     """The list of actions is the table of actions."""
-    lists = re.search(r"^Secrets: (.*?)\. Keys: (.*?)\.$", LOCAL_KMS, re.DOTALL | re.MULTILINE)
+    lists = re.search(r"^Secrets: (.*?)\. Keys: (.*?)\.$", TEXTS["local-kms"], re.DOTALL | re.MULTILINE)
     assert lists is not None
     assert set(re.findall(r"\w+", f"{lists[1]} {lists[2]}")) == set(ACTIONS)
 
@@ -193,7 +163,7 @@ def test_the_example_files_of_the_local_kms_are_read(tmp_path: Path) -> None:
         "rds": read_databases,
     }
     for option, read in readers.items():
-        found = re.search(rf"^\| `--{option}` \| (.*) \| `(.*)` \|$", LOCAL_KMS, re.MULTILINE)
+        found = re.search(rf"^\| `--{option}` \| (.*) \| `(.*)` \|$", TEXTS["local-kms"], re.MULTILINE)
         assert found is not None
         (tmp_path / option).write_text(found[2], encoding="utf-8")
         read(tmp_path / option)
@@ -201,33 +171,36 @@ def test_the_example_files_of_the_local_kms_are_read(tmp_path: Path) -> None:
             assert set(re.findall("`([\\w-]+)`", found[1])) == set(KINDS)
 
 
-def recipe(name: str) -> str:
+def recipe(page: str, name: str) -> str:
     """Return the text of a recipe."""
-    found = re.search(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found[1]
+    (found,) = [block.text for block in blocks(TEXTS[page]) if block.mark("recipe") == f": {name}"]
+    return found
 
 
-def recipe_commands() -> list[list[str]]:
-    """Return the commands that the recipes run, each parsed out of its own format."""
+def recipe_commands() -> list[tuple[str, list[str]]]:
+    """Return the commands that the recipes run, each parsed out of its own format, and their pages."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
-    unit.read_string(recipe("systemd"))
-    job = yaml.safe_load(recipe("kubernetes"))
+    unit.read_string(recipe("ci", "systemd"))
+    job = yaml.safe_load(recipe("kubernetes", "kubernetes"))
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    workflow = yaml.safe_load(recipe("github"))
+    workflow = yaml.safe_load(recipe("ci", "github"))
     runs = [step["run"] for step in workflow["jobs"]["plan"]["steps"] if "run" in step]
     return [
-        shlex.split(unit["Service"]["ExecStart"]),
-        container["command"],
-        *(shlex.split(run) for run in runs if run.startswith("bulkseed")),
+        ("ci", shlex.split(unit["Service"]["ExecStart"])),
+        ("kubernetes", container["command"]),
+        *(("ci", shlex.split(run)) for run in runs if run.startswith("bulkseed")),
     ]
 
 
-@pytest.mark.parametrize("call", recipe_commands(), ids=" ".join)
-def test_the_commands_of_the_recipes_run(call: list[str], tmp_path: Path) -> None:
-    """Each recipe is well-formed, and its command does its work, here against the embedded local KMS."""
-    write_manifest(tmp_path / "onboarding.jsonl", simple(3))
+RECIPES = recipe_commands()
+
+
+@pytest.mark.parametrize(("page", "call"), RECIPES, ids=[" ".join(call) for _, call in RECIPES])
+def test_the_commands_of_the_recipes_run(page: str, call: list[str], tmp_path: Path) -> None:
+    """Each recipe is well-formed, and does its work with the page's files, here against the local KMS."""
+    for name, text in files(TEXTS[page]).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     program, *arguments = call
     assert Path(program).name == "bulkseed"
     if arguments[0] == "apply" and "--endpoint" not in arguments:

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+import bulkseed
 from bulkseed.cli.process import prepare
 from bulkseed.errors import BulkseedError, ReaderGoneError
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "bench": ("bulkseed.cli.bench", "measure a service under an open-loop load"),
     "explain": ("bulkseed.cli.explain", "show the request for one line, and how it is signed"),
     "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
+    "manual": ("bulkseed.cli.manual", "show a page of the manual"),
     "plan": ("bulkseed.cli.plan", "say what apply would do; writes nothing"),
     "report": ("bulkseed.cli.report", "write a ledger as one HTML page"),
     "rollback": ("bulkseed.cli.rollback", "delete what a ledger's runs made, and nothing else"),
@@ -43,9 +45,7 @@ class _Group(click.Group):
 
 def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"bulkseed {version('bulkseed')}")
+        click.echo(f"bulkseed {bulkseed.__version__}")
         ctx.exit()
 
 

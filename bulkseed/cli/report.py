@@ -33,8 +33,7 @@ def report(ledger: Path, output: Path | None) -> int:
         raise UsageError(
             f"a report needs more packages ({missing.name}): pip install 'bulkseed[report]'"
         ) from None
-    from importlib.metadata import version
-
+    import bulkseed
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit
     from bulkseed.ledger.sqlite.file import in_words
@@ -46,7 +45,7 @@ def report(ledger: Path, output: Path | None) -> int:
     with read_ledger(ledger) as opened, in_words(ledger):
         checks = [Check(finding.name, finding.holds, finding.detail) for finding in audit(opened)]
         numbers = read_numbers(opened.connection, ledger.name, checks)
-    _write(path, render(numbers, version("bulkseed")))
+    _write(path, render(numbers, bulkseed.__version__))
     click.echo(path)
     return 0
 

@@ -1,6 +1,6 @@
-"""The parts of the README that the code writes: commands, failures, the schema, figures of benchmarks.
+"""The parts of README and manual that the code writes: commands, failures, the schema, benchmarks.
 
-``python tests/support/reference.py`` writes them anew; a test holds the README to them.
+``python tests/support/reference.py`` writes them anew; a test holds the pages to them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from bulkseed.ledger.sqlite.schema import TABLES
 from bulkseed.policy.advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 RESULTS = "benchmarks/results"
 
 
@@ -50,8 +49,7 @@ def _help(command: click.Command, name: str, parent: click.Context, does: str) -
                 ) as sub_ctx:
                     texts.append(sub.get_help(sub_ctx))
     body = "\n\n".join(texts)
-    title = f"<summary><code>bulkseed {name}</code>: {does}</summary>"
-    return f"<details>{title}\n\n```text\n{body}\n```\n\n</details>\n"
+    return f"## bulkseed {name}\n\n{does[0].upper()}{does[1:]}.\n\n```text\n{body}\n```\n"
 
 
 def failures() -> str:
@@ -169,15 +167,29 @@ SECTIONS = {
 }
 
 
+def pages() -> list[Path]:
+    """Return the README and the pages of the manual."""
+    return [ROOT / "README.md", *sorted((ROOT / "bulkseed" / "manual").glob("*.md"))]
+
+
 def updated(text: str) -> str:
-    """Return the README's text with every generated part written anew."""
+    """Return a page's text with every generated part in it written anew."""
     for name, write in SECTIONS.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        assert pattern.search(text), f"README has no part {name}"
-        body = write()
-        text = pattern.sub(lambda found, body=body: f"{found[1]}{body}{found[2]}", text)  # type: ignore[misc]
+        if pattern.search(text):
+            body = write()
+            text = pattern.sub(lambda found, body=body: f"{found[1]}{body}{found[2]}", text)  # type: ignore[misc]
     return text
 
 
+def stale() -> list[str]:
+    """Return the pages whose generated parts are old, and the parts that are not on exactly one page."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in pages()}
+    places = {name: sum(f"<!-- {name} -->\n" in text for text in texts.values()) for name in SECTIONS}
+    old = [name for name, text in texts.items() if updated(text) != text]
+    return old + [name for name, count in places.items() if count != 1]
+
+
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in pages():
+        path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""The policies on the page of credentials: each lets its commands work, secrets under an own key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alibabacloud_kms20160120.models import CreateKeyRequest
+from support.command import bulkseed, environment, write_manifest
+from support.kms import sdk
+from support.pages import TEXTS, blocks
+from support.serve_process import SECRET, UNLIMITED_FLAGS, served
+
+POLICIES: dict[str, dict[str, Any]] = {
+    name.removeprefix(": "): json.loads(block.text)
+    for block in blocks(TEXTS["credentials"])
+    if (name := block.mark("policy")) is not None
+}
+ROOT = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
+USER = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="user", ALIBABA_CLOUD_ACCESS_KEY_SECRET="fake-user-secret")
+MANIFESTS = [
+    ("ours", ["prod/a", "prod/b"], "v1"),
+    ("newer", ["prod/a", "prod/b"], "v2"),
+    ("new", ["prod/new"], "v1"),
+    ("deleted", ["prod/deleted"], "v1"),
+]
+COMMANDS: dict[str, list[list[str]]] = {
+    "apply": [["apply", "new.jsonl"], ["apply", "ours.jsonl", "--on-exists", "verify"]],
+    "update": [
+        ["apply", "newer.jsonl", "--on-exists", "update", "--ledger", "other.ledger.db"],
+        ["apply", "deleted.jsonl", "--on-delete-window", "restore"],
+    ],
+    "plan": [["plan", "ours.jsonl", "--online"]],
+    "verify": [["verify", "ours.jsonl"]],
+    "audit": [["ledger", "audit", "root.ledger.db", "--online"]],
+    "rollback": [["rollback", "root.ledger.db", "--yes"]],
+}
+
+
+def users_of(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return the file for `serve --policies` that says what a policy of RAM says."""
+    allow = [{"action": one["Action"], "resource": one["Resource"]} for one in policy["Statement"]]
+    keys = {"access_key_id": "user", "access_key_secret": "fake-user-secret"}
+    return {"users": [{"name": "user", **keys, "allow": allow}]}
+
+
+def codes_of(name: str, folder: Path) -> Iterator[int]:
+    """Set the scene as the root caller; yield how each command of a user with this policy ended."""
+    (folder / "users.json").write_text(json.dumps(users_of(POLICIES[name])))
+    with served(folder / "kms", *UNLIMITED_FLAGS, f"--policies={folder / 'users.json'}") as (target, _):
+        key = sdk(target).create_key(CreateKeyRequest()).body.key_metadata.key_id
+        for manifest, names, version in MANIFESTS:
+            one = {"SecretData": f"fake-{version}", "VersionId": version, "EncryptionKeyId": key}
+            write_manifest(folder / f"{manifest}.jsonl", [{"SecretName": n, **one} for n in names])
+        where = ["--endpoint", target.endpoint]
+        for call in (
+            ["apply", "ours.jsonl", "--ledger", "root.ledger.db"],
+            ["apply", "deleted.jsonl"],
+            ["rollback", "deleted.ledger.db", "--yes"],
+        ):
+            assert bulkseed(*call, *where, cwd=folder, env=ROOT).returncode == 0
+        for call in COMMANDS[name]:
+            yield bulkseed(*call, *where, cwd=folder, env=USER).returncode
+
+
+def test_every_policy_has_its_command() -> None:
+    """What the page offers is what these tests use."""
+    assert POLICIES.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_works_with_its_policy(name: str, tmp_path: Path) -> None:
+    """A user who may do exactly this can run the command."""
+    assert set(codes_of(name, tmp_path)) == {0}
