@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bulkseed.manifest.entries import OpenEntries
 
 _SCHEME = re.compile(r"[a-z0-9][a-z0-9+.-]+:")
-_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".toml", ".gz", ".zst"}
+_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".toml", ".gz", ".zst", ".age"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,6 +56,16 @@ class ManifestArguments:
             type=click.Path(),
             metavar="TABLE",
             help="Take every definition once for each row of this CSV, with {column} in its texts.",
+        ),
+    ]
+
+    identity: Annotated[
+        str | None,
+        option(
+            "--identity",
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE",
+            help="The identity that decrypts manifests of age (.age).",
         ),
     ]
 
@@ -299,9 +310,12 @@ def open_manifests(given: ManifestArguments) -> Manifest:
         ManifestError: one cannot be read at all.
     """
     from bulkseed.manifest import open_manifest
+    from bulkseed.manifest.age import IDENTITY
 
     if any(map(looks_like_source, given.manifests)):
         raise UsageError("this command takes manifests, not sources")
+    if given.identity is not None:
+        os.environ[IDENTITY] = given.identity
     if sys.stdin is None and "-" in (*given.manifests, given.each):
         raise UsageError("standard input is closed: there is nothing for '-' to read")
     return open_manifest(

@@ -16,7 +16,8 @@ from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, reader_for
-from bulkseed.manifest.source import BrokenError, Progress, Readable, decompressor, file_blocks, stream_blocks
+from bulkseed.manifest.readable import BrokenError, Readable
+from bulkseed.manifest.source import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
 from bulkseed.model import ManifestEntry, Origin
 

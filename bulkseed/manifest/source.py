@@ -10,24 +10,13 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from bulkseed.errors import ManifestError
+from bulkseed.manifest import age
+from bulkseed.manifest.readable import BrokenError, Readable
 
 BLOCK_BYTES = 64 * 1024  # larger ones are not faster, and short lines weigh many times their bytes
 _ZSTD_PIECE_BYTES = 1024
-
-
-class BrokenError(Exception):
-    """The rest of a manifest cannot be read; the text says why. `Manifest` turns it into an `InvalidLine`."""
-
-
-class Readable(Protocol):
-    """A file or a pipe, opened for bytes."""
-
-    def read(self, size: int = -1, /) -> bytes | None:
-        """Return at most `size` bytes, none at the end."""
-        ...
 
 
 class Progress:
@@ -57,6 +46,22 @@ class _Counted:
         return block
 
 
+class _Pulled:
+    """Blocks as a stream."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return what is there, at most `size` bytes."""
+        block = self._rest or next(self._blocks, b"")
+        if size < 0:
+            size = len(block)
+        self._rest = block[size:]
+        return block[:size]
+
+
 def file_blocks(path: Path, decompress: Decompressor, progress: Progress) -> Iterator[bytes]:
     """Yield the decompressed content of a file, opened at the first block."""
     try:
@@ -77,12 +82,17 @@ def decompressor(name: str) -> tuple[Decompressor, str]:
 
     Raises:
         ManifestError: the package that it needs is not installed.
+        CredentialsError: it is encrypted, and there is no identity.
     """
     for suffix, decompress in COMPRESSIONS.items():
         if name.endswith(suffix):
             if decompress is _zstd:
                 _import_zstandard(name)
             return decompress, name.removesuffix(suffix)
+    if name.endswith(age.SUFFIX):
+        age.identities()  # what is missing is told before anything is read
+        inner, name = decompressor(name.removesuffix(age.SUFFIX))
+        return lambda stream: inner(_Pulled(age.decrypt(stream))), name
     return _plain, name
 
 
@@ -97,12 +107,12 @@ def _text_only(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-def _plain(stream: _Counted) -> Iterator[bytes]:
+def _plain(stream: _Counted | _Pulled) -> Iterator[bytes]:
     while block := stream.read(BLOCK_BYTES):
         yield block
 
 
-def _gzip(stream: _Counted) -> Iterator[bytes]:
+def _gzip(stream: _Counted | _Pulled) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=stream) as unzipped:  # type: ignore[call-overload]  # it needs no more than read()
         while True:
             try:
@@ -119,7 +129,7 @@ def _gzip(stream: _Counted) -> Iterator[bytes]:
     raise BrokenError(broken)
 
 
-def _zstd(stream: _Counted) -> Iterator[bytes]:
+def _zstd(stream: _Counted | _Pulled) -> Iterator[bytes]:
     import zstandard
 
     frame = None
@@ -153,6 +163,6 @@ def _import_zstandard(name: str) -> None:
         ) from None
 
 
-Decompressor = Callable[[_Counted], Iterator[bytes]]
+Decompressor = Callable[[_Counted | _Pulled], Iterator[bytes]]
 
 COMPRESSIONS: dict[str, Decompressor] = {".gz": _gzip, ".zst": _zstd}

@@ -13,7 +13,7 @@ from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest.definition import Defaults, to_entry
 from bulkseed.manifest.formats.csv_table import open_table
 from bulkseed.manifest.formats.lines import MAX_BYTES, Item, Unreadable
-from bulkseed.manifest.source import BrokenError
+from bulkseed.manifest.readable import BrokenError
 from bulkseed.manifest.templates.template import Row, Template
 from bulkseed.model import InvalidLine, ManifestEntry, Origin
 
