@@ -37,9 +37,11 @@ class NullLedger(Ledger):
 
     read = ended = 0
 
-    def admit(self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True) -> Admission:
+    def admit(
+        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+    ) -> Admission:
         """Hand everything out."""
-        del now, claim
+        del now, claim, last
         self.read += len(entries)
         return Admission(
             [Claim(entry, i) for i, entry in enumerate(entries) if isinstance(entry, SecretDefinition)]
@@ -111,7 +113,7 @@ def _run(target: Target, manifest: Path, count: int, *, null: bool) -> tuple[flo
     with tempfile.TemporaryDirectory() as folder:
         ledger = open_ledger(Path(folder) / "bench.ledger.db", target)
         if null:
-            ledger = NullLedger(ledger.path, ledger.connection, ledger._lock)  # type: ignore[arg-type]  # noqa: SLF001  # it is open
+            ledger = NullLedger(ledger.path, ledger.connection, ledger._lock, ledger._watch)  # type: ignore[arg-type]  # noqa: SLF001  # it is open
         with closing(ledger), open_manifest(manifest) as definitions:
             wall, cpu = time.perf_counter(), time.process_time()
             summary = uvloop.run(seed(definitions, target, ledger, qps=0))

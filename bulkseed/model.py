@@ -68,10 +68,14 @@ class UnreadValue(SecretValue):
 
 
 class Origin(NamedTuple):
-    """Where a definition was read: manifest name as given, and its line (or item) counted from 1."""
+    """Where a definition was read: a source, and the place within it.
+
+    `manifest`: the manifest's name as given, or the address of a store. `line`: the line (or item) of a
+    manifest, counted from 1; the path within a store.
+    """
 
     manifest: str
-    line: int
+    line: int | str
 
     def __str__(self) -> str:
         return f"{self.manifest}:{self.line}"
@@ -227,9 +231,11 @@ class Outcome(StrEnum):
     IDENTICAL = "identical"
     EXISTING = "existing"
     UPDATED = "updated"
+    BEHIND = "behind"
     CONFLICT = "conflict"
     REJECTED = "rejected"
     EXHAUSTED = "exhausted"
+    VALUE_LOST = "value_lost"
     INVALID = "invalid"
     PENDING = "pending"
 
@@ -241,16 +247,48 @@ class Outcome(StrEnum):
         return self in SETTLED
 
 
-SETTLED = frozenset({Outcome.CREATED, Outcome.ADOPTED, Outcome.IDENTICAL, Outcome.EXISTING, Outcome.UPDATED})
+class Verified(StrEnum):
+    """What reading a definition back showed: the words of a verify, in the place of outcomes."""
+
+    IDENTICAL = "identical"
+    PRESENT = "present"
+    DIFFERS = "differs"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    INVALID = "invalid"
+    PENDING = "pending"
+
+    __hash__ = str.__hash__
+
+    @property
+    def settled(self) -> bool:
+        """True when a verify that is resumed leaves this definition alone."""
+        return self in SETTLED
+
+
+SETTLED: frozenset[Outcome | Verified] = frozenset(
+    {
+        Outcome.CREATED,
+        Outcome.ADOPTED,
+        Outcome.IDENTICAL,
+        Outcome.EXISTING,
+        Outcome.UPDATED,
+        Outcome.BEHIND,
+        Verified.PRESENT,
+    }
+)
 
 
 @dataclass(slots=True)
 class Row:
-    """One line of the ledger. Times are epoch seconds; no field is, or is computed from, a value."""
+    """One line of the ledger. Times are epoch seconds; no field is, or is computed from, a value.
+
+    `manifest` and `line` are those of its `Origin`.
+    """
 
     name: str | None
     version_id: str | None
-    outcome: Outcome
+    outcome: Outcome | Verified
     code: str | None = None
     message: str | None = None
     status: int | None = None
@@ -258,7 +296,7 @@ class Row:
     arn: str | None = None
     attempts: int = 0
     manifest: str | None = None
-    line: int | None = None
+    line: int | str | None = None
     first_sent_at: float | None = None
     settled_at: float | None = None
     run_id: str | None = None

@@ -182,8 +182,6 @@ async def _apply(given: ApplyArguments) -> Summary:
         chosen = given.target.chosen(path)
         confirm_first_write(chosen, path, yes=given.yes)
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
-            if selection is not None:
-                session.ledger.forget_invalid(selection.places)
             hooks = session.hooks
             size = None if selection is None else selection.size
             work = Work(hooks.stats, given.qps, hooks.stop, entries, size, given.limit)

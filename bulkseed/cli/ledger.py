@@ -95,8 +95,9 @@ def _status(given: StatusArguments) -> int:
         print_json(
             {
                 "ledger": given.ledger,
-                "region": found.region,
-                "binding": found.binding,
+                "region": found.target.region,
+                "account": found.target.account,
+                "binding": found.target.binding,
                 "runs": found.runs,
                 "last_run": None
                 if last is None
@@ -115,10 +116,13 @@ def _status(given: StatusArguments) -> int:
             }
         )
         return 0
-    click.echo(f"target: {found.binding} in {found.region}")
+    account = f", account {found.target.account}" if found.target.account else ""
+    click.echo(f"target: {found.target.binding} in {found.target.region}{account}")
     if last is not None:
         if last.ended_at is None:
-            end = f"has not ended: process {last.pid} on {last.host} is at work, or was killed"
+            known = "is at work" if found.at_work else "was killed"
+            state = "was killed, or is at work there" if found.at_work is None else known
+            end = f"has not ended: process {last.pid} on {last.host} {state}"
         elif last.stopped_by:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC, {last.stopped_by}"
         else:
@@ -239,6 +243,6 @@ async def _look(opened: LedgerReader, chosen: TargetOptions, absent: _Absent) ->
     from bulkseed.model import SETTLED
 
     async with open_target(chosen, 0) as target:
-        require_target(opened, target, binding=chosen.binding)
+        require_target(opened, target, data_dir=chosen.local_dir)
         async with open_questioner(target) as service:
             return await find_absent(service, opened.rows(SETTLED), absent)

@@ -29,7 +29,7 @@ def heading(target: TargetOptions, ledger: Path) -> str:
     return f"target: {target}\nledger: {ledger}{new}"
 
 
-def print_table(counts: Mapping[Outcome, int]) -> None:
+def print_table(counts: Mapping[Any, int]) -> None:
     """Print the outcomes that occurred, one a line with what it means."""
     for outcome in Outcome:
         if counts.get(outcome):
@@ -37,7 +37,7 @@ def print_table(counts: Mapping[Outcome, int]) -> None:
             click.echo(f"{label:<22} {MEANINGS[outcome]}")
 
 
-def print_counts(counts: Mapping[Outcome, int], total: int) -> None:
+def print_counts(counts: Mapping[Any, int], total: int) -> None:
     """Print the outcomes that occurred and the identity that they add up to."""
     print_table(counts)
     terms = " + ".join(f"{counts[o]:,} {o.value}" for o in Outcome if counts.get(o)) or "0"

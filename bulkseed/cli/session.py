@@ -70,7 +70,7 @@ async def open_session(
     lines = heading(chosen, path)  # before there is a ledger
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(open_target(chosen, 0 if command == "verify" else qps))
-        ledger = stack.enter_context(open_ledger(path, target, binding=chosen.binding, create=create))
+        ledger = stack.enter_context(open_ledger(path, target, data_dir=chosen.local_dir, create=create))
         if command == "apply":
             require_applies(ledger)
         _begin(lines, given.output)

@@ -128,9 +128,9 @@ class TargetOptions:
         return self.endpoint == EMBEDDED
 
     @property
-    def binding(self) -> str | None:
-        """What a ledger is bound to besides the region; None: the endpoint's host."""
-        return f"{EMBEDDED} {Path(self.data_dir).resolve()}" if self.embedded else None
+    def local_dir(self) -> Path | None:
+        """The folder of the local KMS that is to run in this process, which a ledger is bound to."""
+        return Path(self.data_dir) if self.embedded else None
 
     @property
     def url(self) -> str:
@@ -225,7 +225,7 @@ def require_same_target(ledger: LedgerReader, options: TargetOptions) -> None:
     from bulkseed.model import Credentials, SecretValue, Target
 
     nobody = Credentials("", SecretValue(""))  # which service it is does not depend on who asks
-    require_target(ledger, Target(options.url, options.region, nobody), binding=options.binding)
+    require_target(ledger, Target(options.url, options.region, nobody), data_dir=options.local_dir)
 
 
 @asynccontextmanager

@@ -25,7 +25,8 @@ from bulkseed.cli.render import print_effort, print_results
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
-from bulkseed.policy.verify import Verified, verified
+from bulkseed.model import Verified
+from bulkseed.policy.verify import verified
 
 if TYPE_CHECKING:
     from bulkseed.jobs.verify import Verification

@@ -39,6 +39,7 @@ class BlockReader:
 
     Attributes:
         ended: whether there is nothing more to read.
+        complete: whether everything has been read.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class BlockReader:
         executor: Executor,
         give_up: Stop | None = None,
     ) -> None:
-        self.ended = False
+        self.ended = self.complete = False
         self._sync = iter(entries) if isinstance(entries, Iterable) else None
         self._async = aiter(entries) if isinstance(entries, AsyncIterable) else None
         self._executor = executor
@@ -73,7 +74,7 @@ class BlockReader:
         while not block.full:
             entry = next(self._sync, None) if self._sync is not None else None
             if entry is None:
-                self.ended = True
+                self.ended = self.complete = True
                 break
             block.add(entry)
         return block.entries
@@ -83,7 +84,7 @@ class BlockReader:
         while not block.full:
             entry = await anext(self._async, None) if self._async is not None else None
             if entry is None:
-                self.ended = True
+                self.ended = self.complete = True
                 break
             block.add(entry)
         return block.entries

@@ -24,6 +24,7 @@ class RunOptions:
         limit: send at most this many definitions.
         account_for_rest: after a stop, read what is left of the manifest and count it as pending; if not, not
             even a read that is under way is waited for.
+        afresh: forget what earlier runs have found, when the run begins.
     """
 
     qps: float = 10.0
@@ -32,6 +33,7 @@ class RunOptions:
     stop_after: int = 50
     limit: int | None = None
     account_for_rest: bool = True
+    afresh: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -27,7 +27,8 @@ from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, Ledger
-from bulkseed.model import ManifestEntry, Summary
+from bulkseed.model import ManifestEntry, Outcome, Summary
+from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import LedgerStep
 from bulkseed.wire.message import QuotaGroup
 
@@ -88,7 +89,16 @@ async def run_job(
 
         def begin(run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
             manifests = [str(path) for path in entries.paths] if isinstance(entries, ReadsPaths) else []
-            return ledger.begin_run(run_id, manifests, limits, now, job.command)
+            return ledger.begin_run(
+                run_id,
+                manifests,
+                limits,
+                now,
+                job.command,
+                afresh=options.afresh,
+                follow=options.rules.follow,
+                reopen=() if options.rules.on_exists is OnExists.SKIP else (Outcome.EXISTING,),
+            )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:
             summary = summarise(run_id, ledger.path, lane, job.group, hooks, elapsed)
@@ -97,13 +107,15 @@ async def run_job(
             return summary
 
         async def mark_foreign(work: WorkItem[Any], _step: LedgerStep) -> None:
-            await recorder.commit(lambda: ledger.disown(work.row_id))
+            await recorder.commit(lambda: ledger.mark_foreign(work.row_id))
 
         async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
             now = lane.clock.time()
 
             def admit_and_count() -> Admission:  # both in the ledger's thread, as the run may be cancelled
-                admission = recorder.commit_here(lambda: ledger.admit(block, now, claim=claim))
+                admission = recorder.commit_here(
+                    lambda: ledger.admit(block, now, claim=claim, last=blocks.complete)
+                )
                 stats.admitted(len(block), admission.settled, len(admission.invalid))
                 return admission
 

@@ -72,7 +72,7 @@ class Worker:
             asked_at = work.sent_at if work.attempts else self._clock.time()
             retry.begun(asked_at, self._outage.working_time() - work.latency)
         definition = claim.definition
-        subject = Subject(definition.version_id, claim.theirs, definition.generated)
+        subject = Subject(definition.version_id, claim.foreign, definition.generated)
         procedure = self._job.procedure(self._rules, subject, retry)
         end = await self._machinery.driver.drive(work, procedure, retry, answer)
         self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))

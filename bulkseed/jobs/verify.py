@@ -1,7 +1,7 @@
 """A verify: every definition is read back, paced by the read quota, and compared in memory.
 
 It is a run like any other, with another procedure: the same intake, workers, retries, outages and stop-loss.
-What it finds goes into a ledger of its own (`bulkseed.ledger.verifications`), so that one which was
+What it finds goes into a ledger of its own, so that one which was
 interrupted can be resumed: what was identical then is believed, everything else is read again. Without
 `resume` nothing is believed. A manifest that has changed meanwhile is a reason not to resume: values leave
 no trace to compare.
@@ -20,10 +20,9 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.summary import with_results
 from bulkseed.ledger import Ledger, LedgerReader
-from bulkseed.ledger.verifications import require_readbacks, start_over
-from bulkseed.model import ManifestEntry, Outcome, Row, Summary, Target
+from bulkseed.model import ManifestEntry, Outcome, Row, Summary, Target, Verified
 from bulkseed.pacing.quotas import limits
-from bulkseed.policy.verify import Verified, verified
+from bulkseed.policy.verify import verified
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.quotas import QUOTAS
 
@@ -77,10 +76,6 @@ async def verify(
         UsageError: the target's endpoint makes no sense.
     """
     options, hooks = options or RunOptions(qps=QUOTAS[VERIFY.group]), hooks or RunHooks()
-    if resume:
-        require_readbacks(ledger)
-    else:
-        start_over(ledger)
     missing = 0
     tell = hooks.on_row
 
@@ -98,7 +93,14 @@ async def verify(
         ports=ports,
     )
     async with opening as lane:
-        run = await run_job(VERIFY, definitions, lane, ledger, options, replace(hooks, on_row=count))
+        run = await run_job(
+            VERIFY,
+            definitions,
+            lane,
+            ledger,
+            replace(options, afresh=not resume),
+            replace(hooks, on_row=count),
+        )
     results = Counter[Verified]()
     for outcome, number in run.outcomes.items():
         results[verified(outcome, None)] += number

@@ -1,5 +1,6 @@
 """What happened, row by row: a SQLite file that knows what is settled, to be sent, and in doubt."""
 
+from bulkseed.ledger.binding import KnownTarget
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.open import open_ledger, require_target
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
@@ -12,6 +13,7 @@ __all__ = [
     "AttemptRecord",
     "Claim",
     "Creation",
+    "KnownTarget",
     "Ledger",
     "LedgerReader",
     "Run",

@@ -1,8 +1,11 @@
 """A block of manifest entries against the rows of the ledger.
 
-The rules that live here: what is settled is left alone, a name counts once per run, the rest is claimed.
-Where all names are new, as in most blocks of a first run, adding them is all there is to do; whether they are
-is found out by trying, which costs less than looking.
+The rules that live here: what is settled is left alone, a name counts once per run, the rest is claimed. A
+secret of ours whose VersionId changed is taken up again, or marked as behind. What was invalid at a place is
+forgotten when that place is read again.
+
+Where all names are new, as in most blocks of a first run, adding them is all there is to do. Whether they
+are is found out by trying, which costs less than looking.
 """
 
 from __future__ import annotations
@@ -11,82 +14,137 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
-from bulkseed.ledger.creations import fold
+from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.records import Admission, Claim
+from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.bulk_insert import Statement
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
-_FIND = """
-SELECT d.id, d.name, version_id, manifest, line, outcome, attempts, claimed_at, doubt, owned, theirs
-FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
+_SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
+_FIND = f"""
+SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
+  claimed_at, doubt, is_foreign, doubt_version, service_time,
+  iif(owned AND outcome NOT IN {_SETTLED},
+    (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
+    NULL),
+  iif(outcome = 'pending' AND NOT owned,
+    (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
+     ORDER BY r.run DESC LIMIT 1),
+    NULL)
+FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value"""  # noqa: S608  # fixed text
 _ADD = Statement(
-    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, manifest, line)"
+    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, source, place)"
     " SELECT ?, ?, ?, column1, column2, column3, column4, column5 FROM (VALUES ",
     "(?, ?, ?, ?, ?)",
     ")",
 )
 _TAKE_UP = """
 UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
-  doubt = ? WHERE id = ?"""
-_MOVE = "UPDATE claims SET manifest = ?, line = ? WHERE id = ?"
+  doubt = ?, doubt_version = ?, wanted = NULL WHERE id = ?"""
+KEEP_VERSION = "INSERT OR REPLACE INTO earlier_versions VALUES (?, ?, ?)"
+_MOVE = "UPDATE claims SET source = ?, place = ? WHERE id = ?"
+_MARK_BEHIND = "UPDATE claims SET wanted = ? WHERE id = ?"
 _ADD_INVALID = """
-INSERT INTO invalid_lines (manifest, line, name, version_id, reasons, run) VALUES (?, ?, ?, ?, ?, ?)"""
-_FORGET_INVALID = "DELETE FROM invalid_lines WHERE manifest = ? AND line = ? AND run < ?"
+INSERT INTO invalid_lines (source, place, resolved, name, version_id, reasons, run)
+VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_FORGET_INVALID = "DELETE FROM invalid_lines WHERE resolved = ? AND place = ? AND run < ?"
+_FORGET_SOURCE = "DELETE FROM invalid_lines WHERE resolved = ? AND run < ?"
 _COUNT = """
 UPDATE runs SET read = read + ?, known = known + ?, claimed = claimed + ?, unsent = unsent + ?,
   invalid = invalid + ?, added = added + ?, reopened = reopened + ? WHERE id = ?"""
 
 
+class _Row(NamedTuple):
+    """What `_FIND` finds. Those that are added begin with the same five."""
+
+    id: int
+    name: str
+    version_id: str
+    source: str
+    place: int | str
+    outcome: str = Outcome.PENDING
+    ending: str = Outcome.PENDING
+    owned: int = 0
+    wanted: str | None = None
+    claimed_at: int | None = None
+    doubt: int = 0
+    is_foreign: int = 0
+    doubt_version: str | None = None
+    service_time: int | None = None
+    held: str | None = None
+    deleted: str | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the run that is going on has read, and what it wants of settled rows.
+
+    `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
+    it. `all_new`: all names of the next block are expected to be new. `follow`: a secret of ours whose
+    VersionId changed is taken up. `reopen`: the outcomes of other people's secrets that are taken up again.
+    `sources`: what this run reads to its end. `stale`: earlier runs found invalid lines.
+    """
+
+    run: int
+    seen: bytearray
+    all_new: bool
+    follow: bool
+    reopen: frozenset[Outcome]
+    sources: tuple[str, ...]
+    stale: bool
+    _resolved: dict[str, str] = field(default_factory=dict)
+
+    def resolve(self, source: str) -> str:
+        """Return one name for all spellings of a manifest's path; an address of a store is one already."""
+        known = self._resolved.get(source)
+        if known is None:
+            is_path = source != "-" and "://" not in source
+            known = self._resolved[source] = str(Path(source).resolve()) if is_path else source
+        return known
+
+
 class Block:
     """Sorts entries into settled, invalid and to be taken up, then writes that down.
 
-    `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
-    it. `now` is in microseconds. `all_new` says whether all names are expected to be new, and after `admit`
-    whether they were.
+    `now` is in microseconds.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        seen: bytearray,
-        run: int,
-        now: int,
-        *,
-        claim: bool,
-        all_new: bool,
-    ) -> None:
-        self.all_new = all_new
+    def __init__(self, connection: sqlite3.Connection, reading: Reading, now: int, *, claim: bool) -> None:
         self._connection = connection
-        self._seen = seen
-        self._run = run
+        self._reading = reading
         self._now = now
         self._claim = claim
-        self._rows: dict[str, tuple[Any, ...]] = {}
+        self._rows: dict[str, _Row] = {}
         self._known: dict[str, int] = {}
         self._invalid: list[InvalidLine] = []
         self._claims: list[Claim] = []
         self._added = 0
         self._new: list[object] = []  # the values of their rows
         self._taken_up: list[tuple[object, ...]] = []
+        self._kept_versions: list[tuple[object, ...]] = []
         self._moved: list[tuple[object, ...]] = []
+        self._behind: list[tuple[object, ...]] = []
         self._reopened: list[int] = []
 
-    def admit(self, entries: Sequence[ManifestEntry]) -> Admission:
-        """Do it, inside the caller's transaction."""
+    def admit(self, entries: Sequence[ManifestEntry], *, last: bool) -> Admission:
+        """Do it, inside the caller's transaction. `last`: the sources have been read to their end."""
         definitions = [entry for entry in entries if isinstance(entry, SecretDefinition)]
-        if self.all_new and self._add_all(definitions):
+        if self._reading.all_new and self._add_all(definitions):
             self._invalid = [entry for entry in entries if isinstance(entry, InvalidLine)]
         else:
             names = orjson.dumps([definition.name for definition in definitions]).decode()
-            self._rows = {row[1]: row for row in self._connection.execute(_FIND, (names,))}
+            self._rows = {row[1]: _Row._make(row) for row in self._connection.execute(_FIND, (names,))}
             self._sort(entries)
             if self._add_rows() < self._added:
                 raise sqlite3.IntegrityError("a name was added meanwhile")
-            self.all_new = self._added == len(definitions)
+            self._reading.all_new = self._added == len(definitions)
+        self._forget_invalid(entries, last=last)
         self._write(len(entries))
         return Admission(
             to_send=self._claims if self._claim else [],
@@ -97,25 +155,25 @@ class Block:
 
     def _add_all(self, definitions: Sequence[SecretDefinition]) -> bool:
         """Add rows for all definitions, or for none if a name is not new."""
-        first = len(self._seen)
+        first = len(self._reading.seen)
         for row_id, definition in enumerate(definitions, first):
-            manifest, line = definition.origin
-            self._new += (row_id, definition.name, definition.version_id, manifest, line)
+            source, place = definition.origin
+            self._new += (row_id, definition.name, definition.version_id, source, place)
         self._added = len(definitions)
         if self._add_rows() < self._added:
             self._connection.execute("DELETE FROM claims WHERE id >= ?", (first,))
             self._added, self._new = 0, []
             return False
         self._claims = [Claim(definition, row_id) for row_id, definition in enumerate(definitions, first)]
-        self._seen.extend(b"\1" * self._added)
+        self._reading.seen.extend(b"\1" * self._added)
         return True
 
     def _add_rows(self) -> int:
         claimed_at = self._now if self._claim else None
-        return _ADD.run(self._connection, self._new, self._run, claimed_at, self._claim)
+        return _ADD.run(self._connection, self._new, self._reading.run, claimed_at, self._claim)
 
     def _sort(self, entries: Sequence[ManifestEntry]) -> None:
-        rows, seen, known = self._rows, self._seen, self._known
+        rows, seen = self._rows, self._reading.seen
         for entry in entries:
             if isinstance(entry, InvalidLine):
                 self._invalid.append(entry)
@@ -124,56 +182,96 @@ class Block:
             if row is None:
                 row_id = len(seen)
                 seen.append(1)
-                # Begins as those that are found do.
-                rows[entry.name] = row = (row_id, entry.name, entry.version_id, *entry.origin)
-                self._new += row
+                rows[entry.name] = row = _Row(row_id, entry.name, entry.version_id, *entry.origin)
+                self._new += row[:5]
                 self._added += 1
                 self._claims.append(Claim(entry, row_id))
                 continue
-            row_id, _, version_id, manifest, line, *rest = row
-            if seen[row_id]:
-                reason = f"duplicate: first seen on line {line} of {manifest}"
-                self._invalid.append(InvalidLine(entry.origin, (reason,), entry.name, entry.version_id))
+            if seen[row.id]:
+                self._invalid.append(duplicate(entry, row.source, row.place))
                 continue
-            seen[row_id] = 1
-            origin = entry.origin
-            if line != origin.line or manifest != origin.manifest:
-                rows[entry.name] = (*row[:3], *origin, *row[5:])
-                self._moved.append((*origin, row_id))
-            outcome = rest[0]
-            if outcome not in SETTLED:
-                self._take_up(entry, row)
-            elif version_id == entry.version_id:
-                known[outcome] = known.get(outcome, 0) + 1
-            else:
-                self._reopened.append(row_id)
-                self._take_up(entry, row)
+            seen[row.id] = 1
+            if entry.origin != (row.source, row.place):
+                rows[entry.name] = row._replace(source=entry.origin.manifest, place=entry.origin.line)
+                self._moved.append((*entry.origin, row.id))
+            self._judge(entry, row)
 
-    def _take_up(self, entry: SecretDefinition, row: tuple[Any, ...]) -> None:
-        row_id, attempts, claimed_at, doubt, owned, theirs = row[0], *row[6:]
-        since = claimed_at if doubt else None
+    def _judge(self, entry: SecretDefinition, row: _Row) -> None:
+        """Leave a settled row alone, or take it up."""
+        if row.outcome not in SETTLED:
+            self._take_up(entry, row)
+        elif row.version_id == entry.version_id:
+            if row.wanted is not None:  # the manifest is back at ours
+                self._behind.append((None, row.id))
+            if not row.owned and row.ending in self._reading.reopen:
+                self._reopen(entry, row)
+            else:
+                self._known[row.ending] = self._known.get(row.ending, 0) + 1
+        elif row.owned and not self._reading.follow:
+            if row.wanted != entry.version_id:
+                self._behind.append((entry.version_id, row.id))
+            self._known[Outcome.BEHIND] = self._known.get(Outcome.BEHIND, 0) + 1
+        else:
+            self._reopen(entry, row)
+
+    def _reopen(self, entry: SecretDefinition, row: _Row) -> None:
+        self._reopened.append(row.id)
+        if row.owned:
+            self._kept_versions.append((row.id, self._reading.run, row.version_id))
+            row = row._replace(held=row.version_id)
+        self._take_up(entry, row)
+
+    def _take_up(self, entry: SecretDefinition, row: _Row) -> None:
+        since = row.claimed_at if row.doubt else None
+        doubt_version = (row.doubt_version or row.version_id) if row.doubt else None
+        if doubt_version == entry.version_id:
+            doubt_version = None
+        claimed_at = row.claimed_at
         if self._claim:
             claimed_at = self._now if since is None else min(since, self._now)
-        self._taken_up.append((entry.version_id, self._run, claimed_at, self._claim or doubt, row_id))
+        doubt = self._claim or row.doubt
+        self._taken_up.append((entry.version_id, self._reading.run, claimed_at, doubt, doubt_version, row.id))
         self._claims.append(
-            Claim(entry, row_id, None if since is None else since / 1e6, owned == 1, attempts, theirs == 1)
+            Claim(
+                entry,
+                row.id,
+                None if since is None else since / 1e6,
+                row.is_foreign == 1,
+                row.held,
+                doubt_version,
+                row.service_time,
+                row.deleted,
+            )
         )
+
+    def _forget_invalid(self, entries: Sequence[ManifestEntry], *, last: bool) -> None:
+        """Forget what earlier runs found invalid where this one has read."""
+        reading = self._reading
+        if not reading.stale:
+            return
+        places = ((reading.resolve(e.origin.manifest), e.origin.line, reading.run) for e in entries)
+        self._connection.executemany(_FORGET_INVALID, places)
+        if last:
+            sources = ((reading.resolve(source), reading.run) for source in reading.sources)
+            self._connection.executemany(_FORGET_SOURCE, sources)
 
     def _write(self, read: int) -> None:
         write = self._connection.executemany
-        fold(self._connection, self._reopened)
+        expand_created(self._connection, self._reopened)
+        write(KEEP_VERSION, self._kept_versions)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)
-        write(_FORGET_INVALID, [(*line.origin, self._run) for line in self._invalid])
+        write(_MARK_BEHIND, self._behind)
         write(_ADD_INVALID, map(self._invalid_row, self._invalid))
         claims = len(self._claims)
         claimed, unsent = (claims, 0) if self._claim else (0, claims)
         known, invalid = sum(self._known.values()), len(self._invalid)
-        self._connection.execute(
-            _COUNT, (read, known, claimed, unsent, invalid, self._added, len(self._reopened), self._run)
-        )
+        counts = (read, known, claimed, unsent, invalid, self._added, len(self._reopened))
+        self._connection.execute(_COUNT, (*counts, self._reading.run))
 
     def _invalid_row(self, entry: InvalidLine) -> tuple[object, ...]:
         # A name that was refused may be no Unicode at all.
         name = entry.name and entry.name.encode(errors="replace").decode()
-        return (*entry.origin, name, entry.version_id, json.dumps(entry.reasons), self._run)
+        resolved = self._reading.resolve(entry.origin.manifest)
+        reasons = json.dumps(entry.reasons)
+        return (*entry.origin, resolved, name, entry.version_id, reasons, self._reading.run)

@@ -8,48 +8,69 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bulkseed.errors import LedgerError
-from bulkseed.ledger.admission import Block
+from bulkseed.errors import LedgerError, LedgerTargetError
+from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading
+from bulkseed.ledger.binding import account_of
 from bulkseed.ledger.creations import add_creations
-from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.reader import LedgerReader, Tally
 from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement
-from bulkseed.ledger.sqlite.file import checkpoint, in_words, this_host
+from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_host
 from bulkseed.ledger.sqlite.lock import WriterLock
+from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
 from bulkseed.wire.message import QuotaGroup
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
+_VERIFY = "verify"
 _SETTLE = """
 UPDATE claims SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
-  arn = ?, doubt = ?, owned = max(owned, ?), attempts = attempts + ?,
+  arn = coalesce(?, arn), doubt = ?, doubt_version = iif(?, doubt_version, NULL),
+  service_time = coalesce(?, service_time), owned = max(owned, ?), attempts = attempts + ?,
   first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending' AND id NOT IN (SELECT id FROM creations)"""
 _GIVE_BACK = """
-UPDATE claims SET doubt = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?)
+UPDATE claims SET doubt = ?, doubt_version = iif(?, doubt_version, NULL), attempts = attempts + ?,
+  first_sent_at = coalesce(first_sent_at, ?)
 WHERE id = ? AND outcome = 'pending' AND id NOT IN (SELECT id FROM creations)"""
 _ADD_ATTEMPT = """
-INSERT INTO other_attempts (definition, run, lane, sent_at, latency, status, code)
+INSERT INTO other_attempts (definition, run, quota_group, sent_at, latency, status, code)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COUNT_ATTEMPTS = """
 UPDATE claims SET attempts = attempts + ?,
   first_sent_at = coalesce(first_sent_at, (SELECT sent_at FROM creations WHERE id = claims.id), ?)
 WHERE id = ?"""
+_COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHERE id = ?"
+_HOLD = """
+UPDATE claims SET owned = 1, claimed_at = ?, doubt_version = NULL, service_time = coalesce(?, service_time)
+WHERE id = ? AND outcome = 'pending'"""
+_START_OVER = (
+    "creations",
+    "other_attempts",
+    "invalid_lines",
+    "earlier_versions",
+    "rollbacks",
+    "claims",
+    "runs",
+)
 
 
 class Ledger(LedgerReader):
     """The writing side: one process, one thread at a time. Close it, or use it in a ``with``."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriterLock) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: WriterLock, watch: FileWatch
+    ) -> None:
         super().__init__(path, connection)
         self._lock: WriterLock | None = lock
+        self._watch = watch
         self._run = 0  # id of the run that is going on
-        self._all_new = False  # the names of the last block
-        self._seen = bytearray()  # by row id: 1 if this run has read the definition; empty: it reads no more
+        self._reading: Reading | None = None  # None: it reads no more
+        self._arn_prefix: str | None = None  # of the account that the ledger is bound to, once one was seen
 
     def close(self) -> None:
         """Close the file and let the next writer in. Closing twice does nothing."""
@@ -57,64 +78,110 @@ class Ledger(LedgerReader):
             return
         with suppress(sqlite3.Error):  # the lock says who writes; this only names them
             self.connection.execute("DELETE FROM meta WHERE key = 'writer'")
+        if self._watch.is_lost:
+            self._rescue()
         self.connection.close()
+        self._watch.close()
         self._lock.release()
         self._lock = None
+
+    def _rescue(self) -> None:
+        """Write the rows of a file that was deleted into a new one."""
+        path = self._watch.rescue_path()
+        with in_words(path), reachable(path):
+            path.touch(0o600, exist_ok=False)
+            self.connection.execute("VACUUM INTO ?", (str(path),))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside in one commit: `admit` and `record` together cost one wait for the disk.
 
         After a failure nothing of it is on disk, and this run admits no more: what it has read is not known.
+
+        Raises:
+            LedgerError: it cannot be written, or somebody has renamed, deleted or overwritten its file.
         """
         if self.connection.in_transaction:
             yield
             return
         with in_words(self.path):
             try:
+                self._watch.require_untouched()
                 self.connection.execute("BEGIN IMMEDIATE")
                 yield
                 self.connection.execute("COMMIT")
+                self._watch.note()
             except BaseException:
-                self._seen.clear()
-                with suppress(sqlite3.Error):  # SQLite may have rolled back already
-                    self.connection.execute("ROLLBACK")
+                self._reading = self._arn_prefix = None
+                self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:  # SQLite may have done it already
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+            self._watch.note()
 
     def begin_run(
         self,
         run_id: str,
-        manifests: Iterable[str],
+        sources: Iterable[str],
         limits: Mapping[QuotaGroup, float],
         now: float,
         command: str = "apply",
+        *,
+        afresh: bool = False,
+        follow: bool = True,
+        reopen: Collection[Outcome] = (),
     ) -> float | None:
-        """Begin a run that reads `manifests`; what was invalid in them is forgotten, it will be found again.
+        """Begin a run; return until when the one before may have sent.
 
-        `limits` maps lanes to the most attempts in any second, 0 for no ceiling. Returns until when the run
-        before may have sent: its end, or `now` if it was killed; None if there was none.
+        That is its end, or `now` if it was killed; None if there was none.
+
+        Args:
+            run_id: its name.
+            sources: what it reads to the end; what was invalid there and is not found again is forgotten.
+            limits: quota group -> the most attempts in any second, 0 for no ceiling.
+            now: epoch seconds.
+            command: apply, verify or rollback.
+            afresh: forget everything that earlier runs have found.
+            follow: take a secret of ours up again whose VersionId changed; if not, it is marked as behind.
+            reopen: settled outcomes of other people's secrets that are taken up again.
+
+        Raises:
+            LedgerError: it cannot be written, or verifies and other runs would share a ledger.
         """
         with self.transaction():
+            self._require_kind(command)
             before = [ended for (ended,) in self.select("SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1")]
-            self.connection.execute(
-                "DELETE FROM invalid_lines WHERE manifest IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(manifests)),),
-            )
+            if afresh:
+                for table in _START_OVER:
+                    self.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # fixed names
             self._run = self.connection.execute(
                 "INSERT INTO runs (run_id, command, started_at, pid, host, limits) VALUES (?, ?, ?, ?, ?, ?)"
                 " RETURNING id",
                 (run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
+            stale = self.one("SELECT count(*) FROM (SELECT 1 FROM invalid_lines LIMIT 1)") > 0
         checkpoint(self.connection, self.path)
-        self._seen = bytearray(last_id + 1)
-        self._all_new = last_id == 0
+        self._watch.note()
+        self._reading = Reading(
+            run=self._run,
+            seen=bytearray(last_id + 1),
+            all_new=last_id == 0,
+            follow=follow,
+            reopen=frozenset(reopen),
+            sources=tuple(sources),
+            stale=stale,
+        )
         return None if not before else now if before[0] is None else before[0] / 1e6
 
-    def forget_invalid(self, places: Iterable[tuple[str, int]]) -> None:
-        """Forget what was invalid at these manifests and lines, because a run is to read them again."""
-        with self.transaction():
-            self.connection.executemany("DELETE FROM invalid_lines WHERE manifest = ? AND line = ?", places)
+    def _require_kind(self, command: str) -> None:
+        other = "!=" if command == _VERIFY else "="
+        query = f"SELECT command FROM runs WHERE command {other} ? LIMIT 1"  # noqa: S608  # fixed text
+        for (found,) in self.select(query, _VERIFY):
+            raise LedgerError(f"ledger {self.path} records runs of {found}: {command} needs another --ledger")
 
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:
         """Write down how the run ended."""
@@ -123,29 +190,70 @@ class Ledger(LedgerReader):
                 "UPDATE runs SET ended_at = ?, summary = ?, exit_code = ?, stopped_by = ? WHERE id = ?",
                 (_micro(now), json.dumps(dict(summary)), exit_code, stopped_by, self._run),
             )
-        self._seen.clear()
+        self._reading = None
 
-    def admit(self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True) -> Admission:
+    def admit(
+        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+    ) -> Admission:
         """Take up a block of manifest entries and put the claims of those to send on disk.
 
         With `claim` False, after a stop, nothing may be sent: the rest of the manifest is only accounted for.
+        `last`: the sources of the run have been read to their end.
         """
         with self.transaction():
-            if not self._seen:
+            if self._reading is None:
                 raise LedgerError(
                     f"ledger {self.path} admits nothing: no run was begun, or it has ended or failed"
                 )
-            block = Block(
-                self.connection, self._seen, self._run, _micro(now), claim=claim, all_new=self._all_new
-            )
-            admission = block.admit(entries)
-            self._all_new = block.all_new
-            return admission
+            block = Block(self.connection, self._reading, _micro(now), claim=claim)
+            return block.admit(entries, last=last)
 
-    def disown(self, row_id: int) -> None:
+    def tally(self) -> Tally:
+        """Return what the run that was begun last has counted, in the same commits as its rows."""
+        run = self.last_run()
+        if run is None:
+            raise LedgerError(f"ledger {self.path} has no run")
+        return run.tally
+
+    def mark_foreign(self, row_id: int) -> None:
         """Write down that a secret is not ours, before it is updated: its version alone could not tell."""
         with self.transaction():
-            self.connection.execute("UPDATE claims SET theirs = 1 WHERE id = ?", (row_id,))
+            self.connection.execute("UPDATE claims SET is_foreign = 1 WHERE id = ?", (row_id,))
+
+    def mark_held(self, row_id: int, version_id: str, now: float, service_time: float | None = None) -> None:
+        """Write down that a secret is ours and holds `version_id`, before another version is written.
+
+        The doubt about that version ends; from `now` on it is about the one that the row names.
+        """
+        with self.transaction():
+            self.connection.execute(KEEP_VERSION, (row_id, self._run, version_id))
+            self.connection.execute(_HOLD, (_micro(now), _second(service_time), row_id))
+
+    def bind_account(self, account: str) -> None:
+        """Bind the ledger to an account, or refuse another one than it is bound to.
+
+        Raises:
+            LedgerTargetError: it belongs to another account.
+        """
+        with self.transaction():
+            bound = self.known_target().account
+            if bound is None:
+                self.connection.execute("INSERT INTO meta VALUES ('account', ?)", (account,))
+            elif account != bound:
+                raise LedgerTargetError(
+                    f"ledger {self.path} belongs to account {bound}, and these credentials are of account"
+                    f" {account}: use the credentials of that account, or another --ledger"
+                )
+
+    def _check_account(self, arns: Iterable[str | None]) -> None:
+        """Learn the account from the first ARN, and refuse those of another one."""
+        prefix = self._arn_prefix
+        for arn in arns:
+            if arn is not None and (prefix is None or not arn.startswith(prefix)):
+                account = account_of(arn)
+                if account is not None:
+                    self.bind_account(account)
+                    self._arn_prefix = prefix = arn.rpartition(":")[0] + ":"
 
     def record(
         self,
@@ -159,27 +267,33 @@ class Ledger(LedgerReader):
         the attempts on record.
 
         Raises:
-            LedgerError: it could not be written, or a row would be settled twice; nothing is recorded then.
+            LedgerTargetError: an ARN is of another account than the one that the ledger is bound to.
+            LedgerError: it could not be written, or a row would be settled twice. Nothing is recorded then.
         """
         run = self._run
         sent: dict[int, tuple[int, int]] = {}  # by row id: how many, and the first
         attempt_rows: list[tuple[object, ...]] = []
-        for row_id, lane, sent_at, latency, status, code in attempts:
+        for row_id, group, sent_at, latency, status, code in attempts:
             at = _micro(sent_at)
             tally = sent.get(row_id)
             sent[row_id] = (1, at) if tally is None else (tally[0] + 1, tally[1])
-            attempt_rows.append((row_id, run, lane.value, at, _micro(latency), status, code))
+            attempt_rows.append((row_id, run, group.value, at, _micro(latency), status, code))
         ends: list[tuple[object, ...]] = []
         given_back: list[tuple[object, ...]] = []
         settled = 0
-        for row_id, outcome, settled_at, *answer in settlements:
+        for row_id, outcome, settled_at, *answer, doubt, service_time in settlements:
             count, first = sent.pop(row_id, (0, None))
             if outcome is Outcome.PENDING:
-                given_back.append((answer[-1], count, first, row_id))
+                given_back.append((doubt, doubt, count, first, row_id))
                 continue
             settled += outcome in SETTLED
-            ends.append((outcome.value, _micro(settled_at), *answer, outcome in _OWNED, count, first, row_id))
+            created = (_second(service_time), outcome in _OWNED)
+            ends.append(
+                (outcome.value, _micro(settled_at), *answer, doubt, doubt, *created, count, first, row_id)
+            )
         with self.transaction():
+            self._check_account(creation.arn for creation in creations)
+            self._check_account(settlement.arn for settlement in settlements)
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
@@ -188,8 +302,12 @@ class Ledger(LedgerReader):
                 written += write(statement, rows).rowcount if rows else 0
             if written != len(creations) + len(ends) + len(given_back):
                 raise LedgerError(f"ledger {self.path}: a row was to be settled twice; nothing was recorded")
-            settled += len(creations)
-            self.connection.execute("UPDATE runs SET settled = settled + ? WHERE id = ?", (settled, run))
+            counts = (settled + len(creations), len(attempts) + len(creations), run)
+            self.connection.execute(_COUNT_RUN, counts)
+
+
+def _second(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
 
 
 def _micro(seconds: float) -> int:

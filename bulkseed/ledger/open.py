@@ -7,24 +7,42 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bulkseed.errors import LedgerError, LedgerTargetError
+from bulkseed.ledger.binding import EMBEDDED, binding_of
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.ledger.rows import iso
-from bulkseed.ledger.sqlite.file import checkpoint, connect, in_words, is_new, this_host, warn_of_lost_log
+from bulkseed.ledger.sqlite.file import (
+    checkpoint,
+    connect,
+    file_id,
+    in_words,
+    is_new,
+    make_private,
+    this_host,
+    warn_of_lost_log,
+)
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import Target
+
+_LOG_LIMIT = 8 << 20
+"""Bytes to which the log is cut when a reader that held it back has gone."""
 
 
 def open_ledger(
-    path: str | os.PathLike[str], target: Target, *, binding: str | None = None, create: bool = True
+    path: str | os.PathLike[str],
+    target: Target,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    create: bool = True,
 ) -> Ledger:
     """Open a ledger for writing, or make a new one, bound to the target's region and host.
 
-    `binding` stands for the host where that does not name the service (a local one on a port that changes).
+    `data_dir` is the folder of a local KMS that runs in this process: it stands for the host, as the port
+    changes. The account is bound when the first ARN is recorded.
 
     Raises:
         LedgerBusyError: another process is writing to it; the message names that process.
@@ -34,36 +52,42 @@ def open_ledger(
     """
     path = Path(path)
     lock = WriterLock(path, create=create)
-    connection = None
+    connection = watch = None
     try:
+        watch = FileWatch(path)
         with in_words(path):
             connection = connect(path)
             if is_new(connection, path):
-                _make(connection, binding or _host(target.endpoint), target.region)
+                _make(connection, binding_of(target, data_dir), target.region)
             else:
-                _check_target(path, connection, binding or _host(target.endpoint), target.region)
+                _check_target(path, connection, binding_of(target, data_dir), target.region)
                 warn_of_lost_log(connection, path)
+            make_private(path)
             _use_log(path, connection)
-            connection.execute("PRAGMA synchronous = FULL")
-            writer = {"pid": os.getpid(), "host": this_host(), "since": iso(time.time())}
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('writer', ?)", (json.dumps(writer),))
+            lock.require_alone(connection)
+            _remember(connection, path, target, data_dir)
             checkpoint(connection, path)
+            watch.note()
     except BaseException:
         if connection is not None:
             connection.close()
+        if watch is not None:
+            watch.close()
         lock.release()
         raise
-    return Ledger(path, connection, lock)
+    return Ledger(path, connection, lock, watch)
 
 
-def require_target(ledger: LedgerReader, target: Target, *, binding: str | None = None) -> None:
-    """Refuse a ledger that is open for reading and bound to another target; `binding` as in `open_ledger`.
+def require_target(
+    ledger: LedgerReader, target: Target, *, data_dir: str | os.PathLike[str] | None = None
+) -> None:
+    """Refuse a ledger that is open for reading and bound to another target; `data_dir` as in `open_ledger`.
 
     Raises:
         LedgerTargetError: it belongs to another target.
     """
     with in_words(ledger.path):
-        _check_target(ledger.path, ledger.connection, binding or _host(target.endpoint), target.region)
+        _check_target(ledger.path, ledger.connection, binding_of(target, data_dir), target.region)
 
 
 def _make(connection: sqlite3.Connection, binding: str, region: str) -> None:
@@ -87,6 +111,25 @@ def _use_log(path: Path, connection: sqlite3.Connection) -> None:
         raise LedgerError(
             f"ledger {path} cannot be kept on this file system: it has no shared memory for SQLite"
         )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(
+        "PRAGMA fullfsync = ON"
+    )  # macOS: fsync alone does not reach the disk (SQLite's pragmas)
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT}")
+
+
+def _remember(
+    connection: sqlite3.Connection, path: Path, target: Target, data_dir: str | os.PathLike[str] | None
+) -> None:
+    """Write down who is writing, and how the target was reached, so that other commands need not be told."""
+    writer = {"pid": os.getpid(), "host": this_host(), "since": iso(time.time()), "file": file_id(path)}
+    reached = {"endpoint": target.endpoint, "signature": target.signature, "writer": json.dumps(writer)}
+    if data_dir is not None:
+        reached |= {"endpoint": EMBEDDED, "data_dir": str(Path(data_dir).resolve())}
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", reached.items())
+    connection.execute("COMMIT")
 
 
 def _check_target(path: Path, connection: sqlite3.Connection, binding: str, region: str) -> None:
@@ -96,10 +139,3 @@ def _check_target(path: Path, connection: sqlite3.Connection, binding: str, regi
             f"ledger {path} belongs to {meta.get('binding')} in {meta.get('region')},"
             f" not to {binding} in {region}: name that target (--endpoint, --region) or use another --ledger"
         )
-
-
-def _host(endpoint: str) -> str:
-    """Return host[:port] of a URL, without the port that its scheme implies."""
-    parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    implied = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    return parts.netloc.rpartition("@")[2].lower().removesuffix(implied)

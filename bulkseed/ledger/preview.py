@@ -8,42 +8,60 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.file import in_words
-from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
+from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _NAMES = """
 CREATE TABLE names (
-    name TEXT PRIMARY KEY, manifest TEXT, line INTEGER, to_send INTEGER, deleted INTEGER
+    name TEXT PRIMARY KEY, source TEXT, place, to_send INTEGER, deleted INTEGER
 ) WITHOUT ROWID"""
 _REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
 _SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each(?)) AND to_send"
 _COUNT_SEEN = "SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names"
 _NEXT = "SELECT name FROM names WHERE to_send AND name > ? ORDER BY name LIMIT ?"
 _KNOWN = """
-SELECT d.name, d.version_id, d.outcome
+SELECT d.name, d.version_id, d.ending, d.owned
 FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
 
 
 @dataclass(slots=True)
 class Foreseen:
-    """What a block of entries would come to; each entry is counted in exactly one field."""
+    """What a block of entries would come to; each entry is counted in exactly one field, but for `changed`.
+
+    `changed` is how many of those to send are secrets of ours with another VersionId.
+    """
 
     to_send: list[SecretDefinition] = field(default_factory=list)
+    changed: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
     invalid: list[InvalidLine] = field(default_factory=list)
 
 
-class Preview:
-    """Looks at blocks of entries in the order they are read. `ledger` is None when there is none yet."""
+class _Known(NamedTuple):
+    version_id: str
+    ending: str
+    owned: bool
 
-    def __init__(self, ledger: LedgerReader | None) -> None:
+
+class Preview:
+    """Looks at blocks of entries in the order they are read. `ledger` is None when there is none yet.
+
+    `follow` and `reopen` are those of `Ledger.begin_run`.
+    """
+
+    def __init__(
+        self, ledger: LedgerReader | None, *, follow: bool = True, reopen: Collection[Outcome] = ()
+    ) -> None:
         self._ledger = ledger
+        self._follow = follow
+        self._reopen = frozenset(reopen)
         self._names = sqlite3.connect("", isolation_level=None)  # a temporary file that SQLite removes
         self._names.execute(_NAMES)
 
@@ -64,14 +82,14 @@ class Preview:
             if isinstance(entry, InvalidLine):
                 foreseen.invalid.append(entry)
                 continue
-            version_id, outcome = known.get(entry.name, (None, None))
-            settled = outcome is not None and outcome.settled and version_id == entry.version_id
-            if self._names.execute(_REMEMBER, (entry.name, *entry.origin, not settled)).rowcount == 0:
+            outcome = self._outcome(entry, known.get(entry.name))
+            if self._names.execute(_REMEMBER, (entry.name, *entry.origin, outcome is None)).rowcount == 0:
                 foreseen.invalid.append(self._duplicate(entry))
-            elif settled and outcome is not None:
+            elif outcome is not None:
                 foreseen.settled[outcome] += 1
             else:
                 foreseen.to_send.append(entry)
+                foreseen.changed += entry.name in known and known[entry.name].owned
         self._names.execute("COMMIT")
         return foreseen
 
@@ -94,16 +112,21 @@ class Preview:
             yield block
             last = block[-1]
 
-    def _known(self, names: list[str]) -> dict[str, tuple[str, Outcome]]:
+    def _outcome(self, entry: SecretDefinition, known: _Known | None) -> Outcome | None:
+        """Return what it counts as if a run leaves it alone."""
+        if known is None or known.ending not in SETTLED:
+            return None
+        if known.version_id == entry.version_id:
+            return None if not known.owned and known.ending in self._reopen else Outcome(known.ending)
+        return Outcome.BEHIND if known.owned and not self._follow else None
+
+    def _known(self, names: list[str]) -> dict[str, _Known]:
         if self._ledger is None:
             return {}
         with in_words(self._ledger.path):
             found = self._ledger.connection.execute(_KNOWN, (json.dumps(names),))
-            return {name: (version_id, Outcome(outcome)) for name, version_id, outcome in found}
+            return {name: _Known(*rest) for name, *rest in found}
 
     def _duplicate(self, entry: SecretDefinition) -> InvalidLine:
-        manifest, line = self._names.execute(
-            "SELECT manifest, line FROM names WHERE name = ?", (entry.name,)
-        ).fetchone()
-        reason = f"duplicate: first seen on line {line} of {manifest}"
-        return InvalidLine(entry.origin, (reason,), entry.name, entry.version_id)
+        first = self._names.execute("SELECT source, place FROM names WHERE name = ?", (entry.name,))
+        return duplicate(entry, *first.fetchone())

@@ -12,15 +12,28 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger.sqlite.file import connect_read_only, in_words, is_new, reachable, warn_of_lost_log
-from bulkseed.model import Outcome, Row
+from bulkseed.ledger.binding import KnownTarget
+from bulkseed.ledger.sqlite.file import (
+    connect_read_only,
+    in_words,
+    is_new,
+    reachable,
+    this_host,
+    warn_of_lost_log,
+)
+from bulkseed.ledger.sqlite.lock import is_at_work
+from bulkseed.model import Outcome, Row, Verified
+
+BLOCK = 1000
+"""Rows that are read at a time."""
 
 _ROWS = """
-SELECT d.name, version_id, outcome, code, message, status, request_id, arn, attempts, manifest, line,
-       first_sent_at / 1e6, settled_at / 1e6, r.run_id
+SELECT d.name, version_id, outcome, code, message, status, request_id, arn, d.attempts, source, place,
+       first_sent_at / 1e6, settled_at / 1e6, r.run_id, d.id
 FROM definitions d JOIN runs r ON r.id = d.run"""
 _INVALID_ROWS = """
-SELECT name, version_id, reasons, manifest, line, r.run_id FROM invalid_lines JOIN runs r ON r.id = run"""
+SELECT name, version_id, reasons, source, place, r.run_id, i.rowid
+FROM invalid_lines i JOIN runs r ON r.id = run"""
 _RUNS = """
 SELECT read, known, claimed, unsent, invalid, settled, run_id, limits, summary, command,
        started_at / 1e6, ended_at / 1e6, pid, host, exit_code, stopped_by
@@ -44,7 +57,7 @@ class Run:
 
     tally: Tally
     run_id: str
-    limits: dict[str, float]  # lane -> most attempts in any second, 0 = no ceiling
+    limits: dict[str, float]  # quota group -> most attempts in any second, 0 = no ceiling
     summary: dict[str, Any] | None
     command: str
     started_at: float
@@ -59,13 +72,13 @@ class Run:
 class Status:
     """A ledger at a glance."""
 
-    binding: str
-    region: str
+    target: KnownTarget
     created_at: str
     writer: dict[str, Any] | None  # pid, host, since of who is writing, or was killed
+    at_work: bool | None  # a process of this machine is writing now; None: it may be one of another machine
     runs: int
     last_run: Run | None
-    counts: dict[Outcome, int]
+    counts: dict[Outcome | Verified, int]
     in_doubt: int  # definitions with an attempt whose fate is not known
 
 
@@ -73,7 +86,7 @@ class Attempt(NamedTuple):
     """One request that was sent. Times in seconds; without a `status` no answer came."""
 
     run_id: str
-    lane: str
+    group: str
     sent_at: float
     latency: float
     status: int | None
@@ -99,30 +112,56 @@ class LedgerReader:
         """Close the file. Closing twice does nothing."""
         self.connection.close()
 
-    def counts(self) -> dict[Outcome, int]:
-        """Count the rows of each outcome, the invalid lines among them."""
-        counts = dict.fromkeys(Outcome, 0)
+    def known_target(self) -> KnownTarget:
+        """Return what the ledger knows of its target, for commands that are not told."""
+        meta = dict(self.select("SELECT key, value FROM meta"))
+        return KnownTarget(
+            binding=meta["binding"],
+            region=meta["region"],
+            account=meta.get("account"),
+            endpoint=meta["endpoint"],
+            signature=meta["signature"],
+            data_dir=meta.get("data_dir"),
+        )
+
+    def counts(self) -> dict[Outcome | Verified, int]:
+        """Count the rows of each outcome, the invalid lines among them; a verify has words of its own."""
+        counts: dict[Outcome | Verified, int] = dict.fromkeys(Outcome, 0)
         for outcome, count in self.select("SELECT outcome, count(*) FROM definitions GROUP BY outcome"):
-            counts[Outcome(outcome)] = count
+            counts[word(outcome)] = count
         counts[Outcome.INVALID] = self.one("SELECT count(*) FROM invalid_lines")
         return counts
 
-    def rows(self, outcomes: Collection[Outcome] | None = None) -> Iterator[Row]:
-        """Yield the rows, first the definitions in the order they were first read, then the invalid lines."""
-        query, wanted = _ROWS, ""
+    def rows(self, outcomes: Collection[Outcome | Verified] | None = None) -> Iterator[Row]:
+        """Yield the rows, first the definitions in the order they were first read, then the invalid lines.
+
+        They are read a block at a time: however slowly they are taken, the log of a run that goes on is not
+        held back. So each block is as the ledger is at its time.
+        """
+        chosen, wanted = "", []
         if outcomes is not None:
-            wanted = json.dumps([outcome.value for outcome in outcomes])
-            query += " WHERE outcome IN (SELECT value FROM json_each(?))"
-        for columns in self.select(query + " ORDER BY d.id", *([wanted] if wanted else [])):
+            chosen = " AND outcome IN (SELECT value FROM json_each(?))"
+            wanted = [json.dumps([outcome.value for outcome in outcomes])]
+        query = f"{_ROWS} WHERE d.id > ?{chosen} ORDER BY d.id LIMIT {BLOCK}"
+        for columns in self._blocks(query, *wanted):
             yield _row(columns)
         if outcomes is None or Outcome.INVALID in outcomes:
-            for columns in self.select(_INVALID_ROWS + " ORDER BY invalid_lines.rowid"):
+            query = f"{_INVALID_ROWS} WHERE i.rowid > ? ORDER BY i.rowid LIMIT {BLOCK}"
+            for columns in self._blocks(query):
                 yield _invalid_row(columns)
+
+    def _blocks(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds; it takes the last row's last column, and ends a block at `BLOCK` rows."""
+        last = 0
+        while block := list(self.select(query, last, *values)):
+            last = block[-1][-1]
+            for columns in block:
+                yield columns[:-1]
 
     def find(self, name: str) -> Row | None:
         """Return the row of a secret name."""
         for columns in self.select(_ROWS + " WHERE d.name = ?", name):
-            return _row(columns)
+            return _row(columns[:-1])
         return None
 
     def runs(self) -> Iterator[Run]:
@@ -136,7 +175,7 @@ class LedgerReader:
     def attempts(self, run_id: str | None = None) -> Iterator[Attempt]:
         """Yield the attempts of a run, or of all, run by run in the order they were sent."""
         query = (
-            "SELECT run_id, lane, sent_at / 1e6, latency / 1e6, status, code"
+            "SELECT run_id, quota_group, sent_at / 1e6, latency / 1e6, status, code"
             " FROM attempts JOIN runs r ON r.id = run"
         )
         chosen = " WHERE run_id = ?" if run_id else ""
@@ -148,15 +187,20 @@ class LedgerReader:
         meta = dict(self.select("SELECT key, value FROM meta"))
         writer = meta.get("writer")
         return Status(
-            binding=meta["binding"],
-            region=meta["region"],
+            target=self.known_target(),
             created_at=meta["created_at"],
             writer=json.loads(writer) if writer else None,
+            at_work=self._at_work(writer and json.loads(writer)["host"]),
             runs=self.one("SELECT count(*) FROM runs"),
             last_run=self.last_run(),
             counts=self.counts(),
             in_doubt=self.one("SELECT count(*) FROM definitions WHERE doubt"),
         )
+
+    def _at_work(self, host: str | None) -> bool | None:
+        if is_at_work(self.path):
+            return True
+        return False if host in {None, this_host()} else None
 
     def select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Yield what a query of the caller's own finds."""
@@ -196,6 +240,14 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     return ledger
 
 
+def word(text: str) -> Outcome | Verified:
+    """Return the outcome, or the result of a verify, that a row of the ledger has."""
+    return _WORDS[text]
+
+
+_WORDS: dict[str, Outcome | Verified] = {o.value: o for o in (*Verified, *Outcome)}
+
+
 def _run(columns: tuple[Any, ...]) -> Run:
     *tally, run_id, limits, summary = columns[:9]
     return Run(Tally(*tally), run_id, json.loads(limits), summary and json.loads(summary), *columns[9:])
@@ -203,7 +255,7 @@ def _run(columns: tuple[Any, ...]) -> Run:
 
 def _row(columns: tuple[Any, ...]) -> Row:
     name, version_id, outcome, *rest = columns
-    return Row(name, version_id, Outcome(outcome), *rest)
+    return Row(name, version_id, word(outcome), *rest)
 
 
 def _invalid_row(columns: tuple[Any, ...]) -> Row:

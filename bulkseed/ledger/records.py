@@ -1,4 +1,4 @@
-"""What goes into the ledger and comes out of `Ledger.admit`. Times are epoch seconds."""
+"""What goes into the ledger and comes out of `LedgerPort.admit`. Times are epoch seconds."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bulkseed.model import InvalidLine, Outcome, SecretDefinition
+from bulkseed.model import InvalidLine, Outcome, SecretDefinition, Verified
 from bulkseed.wire.message import QuotaGroup
 
 
 class Claim(NamedTuple):
-    """A definition that may be sent now: its claim is on disk."""
+    """A definition that may be sent now: its claim is on disk. The defaults are those of a new name.
+
+    `doubt_since`: the time of an earlier claim whose fate is not known; `doubt_version` is the version of
+    that claim where the definition has another one by now. `foreign`: it was there before us, as an earlier
+    run found before updating it. `held`: the secret is ours, and the service is known to have had this
+    version of it in force. `service_time`: when a secret of ours was created, by the service's clock.
+    `deleted`: the CreateTime, as the service writes it, of a secret of ours that a rollback deleted.
+    """
 
     definition: SecretDefinition
     row_id: int
-    doubt_since: float | None = None  # time of an earlier claim whose fate is not known
-    owned: bool = False  # created or adopted by this ledger at some time
-    attempts: int = 0  # sent in earlier runs
-    theirs: bool = False  # it was there before us, as an earlier run found before updating it
+    doubt_since: float | None = None
+    foreign: bool = False
+    held: str | None = None
+    doubt_version: str | None = None
+    service_time: float | None = None
+    deleted: str | None = None
 
 
 class Settlement(NamedTuple):
-    """What became of a claim. `PENDING` gives it back for a later run; its last answer on record stays."""
+    """What became of a claim. `PENDING` gives it back for a later run; its last answer on record stays.
+
+    `service_time` is when the secret was created, by the service's clock, if that was read.
+    """
 
     row_id: int
-    outcome: Outcome
+    outcome: Outcome | Verified
     settled_at: float
     code: str | None = None
     message: str | None = None
@@ -33,23 +45,28 @@ class Settlement(NamedTuple):
     request_id: str | None = None
     arn: str | None = None
     doubt: bool = False  # an attempt may have had effect without our knowing
+    service_time: float | None = None
 
 
 class Creation(NamedTuple):
-    """The answer that a secret was created: its attempt and its end in one, as nearly all are."""
+    """The answer that a secret was created: its attempt and its end in one, as nearly all are.
+
+    `service_time` is the Date of the answer, by the service's clock.
+    """
 
     row_id: int
     sent_at: float
     latency: float
     request_id: str | None = None
     arn: str | None = None
+    service_time: float | None = None
 
 
 class AttemptRecord(NamedTuple):
     """One request that was sent. `latency`: seconds until its answer, or its loss (no `status`)."""
 
     row_id: int
-    lane: QuotaGroup
+    group: QuotaGroup
     sent_at: float
     latency: float
     status: int | None = None

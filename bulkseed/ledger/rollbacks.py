@@ -1,55 +1,56 @@
 """What a rollback does to a ledger: a claim before each deletion, its end after.
 
-The rules that live here: only what is `created` or `adopted` is taken up; from the claim on it is pending
-and in doubt, so that an apply which comes first finds out what became of it; once deleted it is pending and
-no longer owned, so that an apply creates it again.
+The rules that live here: all that is owned is taken up, whatever we wrote to it since. From the claim on it
+is pending and in doubt, so that an apply which comes first finds out what became of it. Once it is deleted it
+is pending and no longer owned, so that an apply creates it again.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
-from bulkseed.ledger.creations import fold
+from bulkseed.ledger.admission import KEEP_VERSION
+from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.model import SETTLED
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
-TABLE = """
-CREATE TABLE IF NOT EXISTS rollbacks (  -- what rollbacks did; made by the first one
-  definition INTEGER NOT NULL REFERENCES claims (id),
-  run        INTEGER NOT NULL REFERENCES runs (id),
-  outcome    TEXT NOT NULL,     -- of the definition before: created or adopted
-  made_at    INTEGER NOT NULL,  -- its settled_at before: what the service dates later is not ours
-  dated      TEXT,              -- when it was created, as the service says; another time is another secret
-  claimed_at INTEGER,           -- on disk before DeleteSecret is sent; NULL: it was not to be sent
-  ended_at   INTEGER,           -- NULL: whether the secret was deleted is not known
-  result     TEXT,              -- deleted, gone (not by us), changed or failed (left as it was),
-                                -- unsent, resumed (by a later rollback), overtaken (by an apply)
-  code       TEXT,
-  message    TEXT,
-  PRIMARY KEY (definition, run)
-) WITHOUT ROWID"""
+_ROLLABLE = """
+FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
+  AND d.outcome = 'pending' AND d.run < r.run
+WHERE d.owned"""
+"""What is ours, with the deletion whose fate is not known if no apply has taken it up since."""
 
-_UNFINISHED = """
-FROM rollbacks r JOIN definitions d ON d.id = r.definition
-WHERE r.ended_at IS NULL AND d.outcome = 'pending' AND d.run < r.run"""
-"""Deletions whose fate is not known, of definitions that no apply has taken up since."""
-
-_OVERTAKE = f"""
+_OVERTAKE = """
 UPDATE rollbacks SET ended_at = ?, result = 'overtaken' WHERE ended_at IS NULL
-AND (definition, run) NOT IN (SELECT r.definition, r.run {_UNFINISHED})"""  # noqa: S608  # fixed text
+AND NOT EXISTS (
+  SELECT 1 FROM definitions d WHERE d.id = definition AND d.outcome = 'pending' AND d.run < rollbacks.run)"""
 
 _OWNED = f"""
-SELECT d.id, d.name, d.version_id, d.outcome, d.settled_at, d.first_sent_at, NULL, 0
-FROM definitions d WHERE d.outcome IN ('created', 'adopted') AND d.id > ?
-UNION ALL
-SELECT d.id, d.name, d.version_id, r.outcome, r.made_at, d.first_sent_at, r.dated, 1 {_UNFINISHED}
-  AND d.id > ?
-ORDER BY 1 LIMIT ?"""  # noqa: S608  # fixed text
+SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
+  coalesce(r.made_at, d.settled_at, d.claimed_at), d.first_sent_at, r.dated, r.definition IS NOT NULL,
+  d.doubt,
+  (SELECT json_group_array(version_id) FROM
+    (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run)),
+  d.claimed_at, d.service_time
+{_ROLLABLE} AND d.id > ? ORDER BY d.id LIMIT ?"""  # noqa: S608  # fixed text
+
+
+_FORGET_VERSIONS = "DELETE FROM earlier_versions WHERE definition = ?"
+_UNKEEP_VERSION = """
+DELETE FROM earlier_versions WHERE definition = ?
+AND run IN (SELECT id FROM runs WHERE command = 'rollback')"""
 
 
 class OwnedRow(NamedTuple):
-    """A definition to roll back; times in µs. `claimed`: an earlier rollback may have deleted it."""
+    """A definition to roll back; times in µs, `service_time` in seconds by the service's clock.
+
+    `version_id` is the version that the service is known to have had in force, `versions` are all that this
+    ledger wrote, the oldest first. `outcome` and `made_at` are those before a rollback. `claimed`: an earlier
+    rollback may have deleted it. `doubtful`: the version whose writing is in doubt.
+    """
 
     row_id: int
     name: str
@@ -59,6 +60,10 @@ class OwnedRow(NamedTuple):
     first_sent_at: int | None
     dated: str | None
     claimed: bool
+    versions: tuple[str, ...]
+    doubtful: str | None
+    claimed_at: int | None
+    service_time: int | None
 
 
 class Forecast(NamedTuple):
@@ -72,31 +77,41 @@ class Forecast(NamedTuple):
 
 def forecast(ledger: LedgerReader, names: int) -> Forecast:
     """Look at a ledger without writing to it."""
-    made = ledger.one("SELECT count(*) FROM definitions WHERE outcome IN ('created', 'adopted')")
+    to_delete, unfinished = next(
+        ledger.select(f"SELECT count(*), count(r.definition) {_ROLLABLE}")
+    )  # fixed text
     rows = ledger.one("SELECT count(*) FROM definitions")
-    unfinished = 0
-    first = [name for (name,) in ledger.select(
-        "SELECT name FROM definitions WHERE outcome IN ('created', 'adopted') ORDER BY id LIMIT ?", names
-    )]  # fmt: skip
-    if was_rolled_back(ledger):
-        unfinished = ledger.one(f"SELECT count(*) {_UNFINISHED}")
-        first = [row[1] for row in ledger.select(_OWNED, 0, 0, names)]
-    return Forecast(made + unfinished, unfinished, rows - made - unfinished, first)
+    first = [row[1] for row in ledger.select(_OWNED, 0, names)]
+    return Forecast(to_delete, unfinished, rows - to_delete, first)
 
 
 def rolled_back(ledger: LedgerReader) -> int:
     """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
-    if not was_rolled_back(ledger):
-        return 0
     return ledger.one(
         "SELECT count(DISTINCT d.id) FROM definitions d JOIN rollbacks r ON r.definition = d.id"
         " WHERE r.result IN ('deleted', 'gone') AND d.outcome = 'pending' AND NOT d.doubt AND d.run < r.run"
     )
 
 
-def was_rolled_back(ledger: LedgerReader) -> bool:
-    """Tell whether the ledger has the table."""
-    return ledger.one("SELECT count(*) FROM sqlite_master WHERE name = 'rollbacks'") > 0
+def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
+    row_id, name, version_id, outcome, made_at, first_sent_at, dated, *rest = columns
+    claimed, doubt, earlier, claimed_at, service_time = rest
+    held = outcome in SETTLED
+    versions = tuple(dict.fromkeys([*json.loads(earlier), *([version_id] if held else [])]))
+    return OwnedRow(
+        row_id,
+        name,
+        versions[-1] if versions else version_id,
+        outcome,
+        made_at,
+        first_sent_at,
+        dated,
+        bool(claimed),
+        versions,
+        version_id if doubt and not held else None,
+        claimed_at,
+        service_time,
+    )
 
 
 class Rollbacks:
@@ -105,13 +120,12 @@ class Rollbacks:
     def __init__(self, ledger: Ledger, now: float) -> None:
         self._ledger = ledger
         with ledger.transaction():
-            ledger.connection.execute(TABLE)
             ledger.connection.execute(_OVERTAKE, (round(now * 1e6),))
         self._run = ledger.one("SELECT max(id) FROM runs")
 
     def owned(self, after: int, limit: int) -> list[OwnedRow]:
         """Return the next rows, in the order of their ids."""
-        return [OwnedRow._make(row) for row in self._ledger.select(_OWNED, after, after, limit)]
+        return [_owned_row(row) for row in self._ledger.select(_OWNED, after, limit)]
 
     def claim(self, row: OwnedRow, dated: str | None, now: float) -> None:
         """Put on disk that the secret may be deleted from now on."""
@@ -119,8 +133,9 @@ class Rollbacks:
         with self._ledger.transaction():
             self._close(row, at, "resumed")
             self._insert(row, dated, at, None, None)
-            self._definition(row, "outcome = 'pending', settled_at = NULL, doubt = 1, owned = 0")
-            if not row.claimed:
+            self._definition(row, "outcome = 'pending', settled_at = NULL, doubt = 1")
+            if not row.claimed and row.outcome in SETTLED:
+                self._ledger.connection.execute(KEEP_VERSION, (row.row_id, self._run, row.version_id))
                 self._count("reopened")
 
     def end(self, row: OwnedRow, undone: RollbackEnd, now: float, *, claimed: bool, doubt: bool) -> None:
@@ -136,17 +151,22 @@ class Rollbacks:
             if undone.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE}:
                 self._definition(
                     row,
-                    "outcome = 'pending', settled_at = NULL, doubt = 0, owned = 0, code = NULL, arn = NULL,"
-                    " message = ?, status = ?, request_id = ?",
+                    "outcome = 'pending', settled_at = NULL, doubt = 0, doubt_version = NULL, owned = 0,"
+                    " wanted = NULL, code = NULL, arn = NULL, message = ?, status = ?, request_id = ?",
                     *(f"{undone.outcome} when it was rolled back", undone.status, undone.request_id),
                 )
-                if not known:
+                self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id,))
+                if not known and row.outcome in SETTLED:
                     self._count("reopened")
             elif known:
+                settled_at = row.made_at if row.outcome in SETTLED else None
+                doubt = row.doubtful is not None
                 self._definition(
-                    row, "outcome = ?, settled_at = ?, doubt = 0, owned = 1", row.outcome, row.made_at
+                    row, "outcome = ?, settled_at = ?, doubt = ?", row.outcome, settled_at, doubt
                 )
-                self._count("settled")
+                if row.outcome in SETTLED:
+                    self._ledger.connection.execute(_UNKEEP_VERSION, (row.row_id,))
+                    self._count("settled")
 
     def _close(self, row: OwnedRow, at: int, result: str, undone: RollbackEnd | None = None) -> bool:
         code, message = (undone.code, undone.message) if undone else (None, None)
@@ -176,7 +196,7 @@ class Rollbacks:
         )
 
     def _definition(self, row: OwnedRow, change: str, *values: object) -> None:
-        fold(self._ledger.connection, [row.row_id])
+        expand_created(self._ledger.connection, [row.row_id])
         self._ledger.connection.execute(
             f"UPDATE claims SET {change} WHERE id = ?",  # noqa: S608  # our own text
             (*values, row.row_id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bulkseed.model import Row
+from bulkseed.model import InvalidLine, Row, SecretDefinition
 
 
 def iso(epoch: float | None) -> str | None:
@@ -15,8 +15,18 @@ def iso(epoch: float | None) -> str | None:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def duplicate(entry: SecretDefinition, source: str, place: int | str) -> InvalidLine:
+    """Return the invalid line that a definition is whose name was seen before, at `place` of `source`."""
+    where = f"on line {place} of {source}" if isinstance(place, int) else f"at {place} of {source}"
+    return InvalidLine(entry.origin, (f"duplicate: first seen {where}",), entry.name, entry.version_id)
+
+
 def row_as_dict(row: Row) -> dict[str, Any]:
-    """Return the object that ``bulkseed ledger rows`` prints."""
+    """Return the object that ``bulkseed ledger rows`` prints.
+
+    `line` is a manifest's; what comes from a store has a `path` within it instead.
+    """
+    is_line = not isinstance(row.line, str)
     return {
         "secret_name": row.name,
         "version_id": row.version_id,
@@ -28,7 +38,8 @@ def row_as_dict(row: Row) -> dict[str, Any]:
         "arn": row.arn,
         "attempts": row.attempts,
         "manifest": row.manifest,
-        "line": row.line,
+        "line": row.line if is_line else None,
+        **({} if is_line else {"path": row.line}),
         "first_sent_at": iso(row.first_sent_at),
         "settled_at": iso(row.settled_at),
         "run_id": row.run_id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bulkseed.model import Fault, NoReply, Outcome
+from bulkseed.model import Fault, NoReply, Outcome, Verified
 
 
 class Advice(NamedTuple):
@@ -147,18 +147,24 @@ MEANINGS = {
     Outcome.IDENTICAL: "was there before, with the same version and value",
     Outcome.EXISTING: "was there before, not compared",
     Outcome.UPDATED: "was there with another value; ours is now current",
+    Outcome.BEHIND: "ours; the manifest has another version",
     Outcome.CONFLICT: "is there with another value",
     Outcome.REJECTED: "refused by the service",
     Outcome.EXHAUSTED: "attempts or budget ran out",
+    Outcome.VALUE_LOST: "ours perhaps, with a generated value that nobody has",
     Outcome.INVALID: "bad manifest line, never sent",
     Outcome.PENDING: "the run ended before this was finished",
 }
 """What an outcome means."""
 
-BY_OUTCOME: dict[Outcome, Advice] = {
+BY_OUTCOME: dict[Outcome | Verified, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",
         "choose another VersionId and --on-exists update, or another name, then run again",
+    ),
+    Outcome.VALUE_LOST: Advice(
+        "an earlier run may have created it, and the value that it generated ended with that run",
+        "put a new value (--regenerate) or delete the secret, then run again",
     ),
     Outcome.INVALID: Advice("the manifest line is no definition", "correct the line, then run again"),
     Outcome.PENDING: Advice("the run ended before this was finished", "run again to resume"),
@@ -172,7 +178,7 @@ ABSENT = Advice(
 )
 
 
-def advise(outcome: Outcome, code: str | None) -> Advice:
+def advise(outcome: Outcome | Verified, code: str | None) -> Advice:
     """Return what a definition that is not settled needs."""
     if outcome is Outcome.CONFLICT and code == "Forbidden.ResourceNotFound":
         return ABSENT

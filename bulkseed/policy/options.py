@@ -26,8 +26,12 @@ class OnDeleteWindow(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class Rules:
-    """The user's choices for a run."""
+    """The user's choices for a run.
+
+    `follow`: a secret of ours whose VersionId changed gets the new version; if not, it is left behind.
+    """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     on_exists: OnExists = OnExists.SKIP
     on_delete_window: OnDeleteWindow = OnDeleteWindow.FAIL
+    follow: bool = True

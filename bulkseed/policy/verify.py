@@ -7,9 +7,7 @@ kept, are settled: a resumed verify looks at everything else again.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from bulkseed.model import Fault, Outcome
+from bulkseed.model import Fault, Outcome, Verified
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, GiveUp, Procedure, Subject, ended
@@ -21,26 +19,14 @@ _ABSENT = {
 }
 
 
-class Verified(StrEnum):
-    """What reading a definition back showed."""
-
-    IDENTICAL = "identical"
-    PRESENT = "present"
-    DIFFERS = "differs"
-    MISSING = "missing"
-    UNREADABLE = "unreadable"
-    INVALID = "invalid"
-    PENDING = "pending"
-
-
-def verified(outcome: Outcome, code: str | None) -> Verified:
+def verified(outcome: Outcome | Verified, code: str | None) -> Verified:
     """Return what a row of a verify's ledger means."""
     if outcome is Outcome.CONFLICT:
         return Verified.DIFFERS if code is None else Verified.MISSING
     return _PLAIN.get(outcome, Verified.UNREADABLE)
 
 
-_PLAIN = {
+_PLAIN: dict[Outcome | Verified, Verified] = {
     Outcome.IDENTICAL: Verified.IDENTICAL,
     Outcome.EXISTING: Verified.PRESENT,
     Outcome.INVALID: Verified.INVALID,

@@ -22,19 +22,20 @@ SECOND = 1_000_000
 BINS_PER_DECADE = 10
 
 _ANSWERS = """
-SELECT lane, status, code, count(*) AS n FROM attempts GROUP BY lane, status, code ORDER BY n DESC, 1, 2, 3"""
+SELECT quota_group, status, code, count(*) AS n FROM attempts GROUP BY quota_group, status, code
+ORDER BY n DESC, 1, 2, 3"""
 _USE = """
-SELECT lane, run, count(*), count(*) - count(DISTINCT definition), max(sent_at) - min(sent_at)
-FROM attempts GROUP BY lane, run ORDER BY run, lane"""
+SELECT quota_group, run, count(*), count(*) - count(DISTINCT definition), max(sent_at) - min(sent_at)
+FROM attempts GROUP BY quota_group, run ORDER BY run, quota_group"""
 _FULLEST = """
-SELECT lane, run, max(sends), sent_at FROM (
-  SELECT lane, run, sent_at, count(*) OVER (
-    PARTITION BY lane ORDER BY sent_at RANGE BETWEEN 999999 PRECEDING AND CURRENT ROW) AS sends
+SELECT quota_group, run, max(sends), sent_at FROM (
+  SELECT quota_group, run, sent_at, count(*) OVER (
+    PARTITION BY quota_group ORDER BY sent_at RANGE BETWEEN 999999 PRECEDING AND CURRENT ROW) AS sends
   FROM attempts)
-GROUP BY lane, run"""
+GROUP BY quota_group, run"""
 _LATENCIES = """
-SELECT lane, latency, count(*) FROM attempts WHERE status IS NOT NULL GROUP BY lane, latency
-ORDER BY lane, latency"""
+SELECT quota_group, latency, count(*) FROM attempts WHERE status IS NOT NULL GROUP BY quota_group, latency
+ORDER BY quota_group, latency"""
 
 
 class Kind(StrEnum):
@@ -60,9 +61,9 @@ def kind_of(status: int | None, code: str | None) -> Kind:
 
 
 class Answer(NamedTuple):
-    """How often a lane had an answer; without a `status` none came."""
+    """How often a quota group had an answer; without a `status` none came."""
 
-    lane: str
+    group: str
     status: int | None
     code: str | None
     times: int
@@ -75,9 +76,9 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Pace:
-    """How a run used a lane. `fullest`: the most attempts in any second up to one of its attempts."""
+    """How a run used a quota group. `fullest`: the most attempts in any second up to one of its attempts."""
 
-    lane: str
+    group: str
     run: int
     attempts: int
     retries: int  # after the first of the same definition
@@ -107,9 +108,9 @@ class Bin(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Latencies:
-    """How long a lane's answers took: exact percentiles by nearest rank, and bins of a tenth of a decade."""
+    """How long a quota group's answers took: percentiles by nearest rank, and bins of a tenth of a decade."""
 
-    lane: str
+    group: str
     answers: int
     percentiles: dict[int, int]  # of 50, 90, 99 and 100
     bins: list[Bin]
@@ -121,26 +122,26 @@ def read_answers(connection: sqlite3.Connection) -> list[Answer]:
 
 
 def read_paces(connection: sqlite3.Connection, limits: Mapping[int, Mapping[str, float]]) -> list[Pace]:
-    """Return the pace of every lane and run; `limits` maps runs to lanes to attempts a second.
+    """Return the pace of every quota group and run; `limits` maps runs to quota groups to attempts a second.
 
     A second that reaches back over the end of an earlier run counts its attempts too.
     """
-    fullest = {(lane, run): (most, at) for lane, run, most, at in connection.execute(_FULLEST)}
+    fullest = {(group, run): (most, at) for group, run, most, at in connection.execute(_FULLEST)}
     return [
-        Pace(lane, run, attempts, retries, length, limits[run].get(lane, 0), *fullest[lane, run])
-        for lane, run, attempts, retries, length in connection.execute(_USE)
+        Pace(group, run, attempts, retries, length, limits[run].get(group, 0), *fullest[group, run])
+        for group, run, attempts, retries, length in connection.execute(_USE)
     ]
 
 
 def read_latencies(connection: sqlite3.Connection) -> list[Latencies]:
-    """Return the latencies of every lane that had an answer."""
+    """Return the latencies of every quota group that had an answer."""
     return [
-        _latencies(lane, [(latency, count) for _, latency, count in group])
-        for lane, group in groupby(connection.execute(_LATENCIES), itemgetter(0))
+        _latencies(group, [(latency, count) for _, latency, count in found])
+        for group, found in groupby(connection.execute(_LATENCIES), itemgetter(0))
     ]
 
 
-def _latencies(lane: str, counts: list[tuple[int, int]]) -> Latencies:
+def _latencies(group: str, counts: list[tuple[int, int]]) -> Latencies:
     """`counts`: latency and how often, in ascending order."""
     answers = sum(count for _, count in counts)
     ranks = {share: math.ceil(answers * share / 100) for share in (50, 90, 99, 100)}
@@ -149,7 +150,7 @@ def _latencies(lane: str, counts: list[tuple[int, int]]) -> Latencies:
     for latency, count in counts:
         seen += count
         percentiles |= {s: latency for s, rank in ranks.items() if s not in percentiles and rank <= seen}
-    return Latencies(lane, answers, percentiles, list(_bins(counts)))
+    return Latencies(group, answers, percentiles, list(_bins(counts)))
 
 
 def _bins(counts: list[tuple[int, int]]) -> Iterator[Bin]:

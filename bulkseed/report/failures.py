@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bulkseed.model import Outcome
+from bulkseed.ledger.reader import word
+from bulkseed.model import Outcome, Verified
 from bulkseed.policy.advice import advise
 
 EXAMPLES = 5
-_UNSETTLED = tuple(o.value for o in Outcome if not o.settled and o is not Outcome.INVALID)
+_UNSETTLED = tuple(o.value for o in (*Outcome, *Verified) if not o.settled and o is not Outcome.INVALID)
 _GROUPS = f"""
 SELECT outcome, code, iif(code IS NULL, message, NULL) AS said, count(*) AS n FROM definitions
 WHERE outcome IN {_UNSETTLED} GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""  # noqa: S608  # fixed text
 _EXAMPLES = f"""
-SELECT name, manifest, line FROM definitions
+SELECT name, source, place FROM definitions
 WHERE outcome = ? AND code IS ? AND (code IS NOT NULL OR message IS ?) ORDER BY id LIMIT {EXAMPLES}"""  # noqa: S608  # fixed text
 
 
@@ -27,14 +28,14 @@ class Example(NamedTuple):
 
     name: str | None
     manifest: str
-    line: int
+    line: int | str
 
 
 @dataclass(slots=True)
 class Failure:
     """Definitions that are not settled for the same reason."""
 
-    outcome: Outcome
+    outcome: Outcome | Verified
     code: str | None
     meaning: str
     action: str
@@ -52,7 +53,7 @@ def read_failures(connection: sqlite3.Connection) -> list[Failure]:
 
 def _definitions(connection: sqlite3.Connection) -> Iterator[Failure]:
     for text, code, said, count in connection.execute(_GROUPS).fetchall():
-        outcome = Outcome(text)
+        outcome = word(text)
         advice = advise(outcome, code)
         examples = connection.execute(_EXAMPLES, (text, code, said))
         yield Failure(
@@ -64,7 +65,7 @@ def _invalid_lines(connection: sqlite3.Connection) -> Iterator[Failure]:
     action = advise(Outcome.INVALID, None).action
     found: dict[str, Failure] = {}
     for name, manifest, line, reasons in connection.execute(
-        "SELECT name, manifest, line, reasons FROM invalid_lines ORDER BY rowid"
+        "SELECT name, source, place, reasons FROM invalid_lines ORDER BY rowid"
     ):
         for reason in json.loads(reasons):
             kind = re.sub(r"\d+", "…", reason)  # "first seen on line 12" and "on line 13" are one reason

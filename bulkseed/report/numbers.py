@@ -47,7 +47,7 @@ class Check(NamedTuple):
 class Run:
     """One run, numbered from 1. Without `ended_at` it was killed, or is at work if it is the last."""
 
-    limits: dict[str, float]  # lane -> attempts a second, 0: no ceiling
+    limits: dict[str, float]  # quota group -> attempts a second, 0: no ceiling
     endpoint: str | None  # known once it ended
     number: int
     run_id: str
@@ -129,8 +129,8 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     runs = [_run(*row) for row in connection.execute(_RUNS)]
     paces = read_paces(connection, {run.number: run.limits for run in runs})
-    lane = _main_lane(paces)
-    limits = {run.number: run.limits.get(lane, 0) for run in runs}
+    group = _main_group(paces)
+    limits = {run.number: run.limits.get(group, 0) for run in runs}
     return Numbers(
         name=name,
         binding=meta["binding"],
@@ -146,7 +146,7 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
         paces=paces,
         answers=read_answers(connection),
         latencies=read_latencies(connection),
-        timeline=read_timeline(connection, lane, limits) if lane else None,
+        timeline=read_timeline(connection, group, limits) if group else None,
         failures=read_failures(connection),
     )
 
@@ -174,9 +174,9 @@ def _run(limits: str, summary: str | None, *columns: Any) -> Run:
     return Run(json.loads(limits), json.loads(summary).get("endpoint") if summary else None, *columns)
 
 
-def _main_lane(paces: list[Pace]) -> str:
-    """Return the lane to show over time: where secrets were created, else the busiest; "" without any."""
+def _main_group(paces: list[Pace]) -> str:
+    """Return the quota group to show over time: that of creations, else the busiest; "" without any."""
     attempts = Counter[str]()
     for pace in paces:
-        attempts[pace.lane] += pace.attempts
-    return CREATE if CREATE in attempts else max(attempts, key=lambda lane: attempts[lane], default="")
+        attempts[pace.group] += pace.attempts
+    return CREATE if CREATE in attempts else max(attempts, key=lambda group: attempts[group], default="")

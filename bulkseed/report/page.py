@@ -63,9 +63,9 @@ def render(numbers: Numbers, version: str) -> str:
     }
     attempts_of = Counter[str]()
     for answer in numbers.answers:
-        attempts_of[answer.lane] += answer.times
-    lane = numbers.timeline.lane if numbers.timeline else None
-    latencies = next((found for found in numbers.latencies if found.lane == lane), None)
+        attempts_of[answer.group] += answer.times
+    group = numbers.timeline.group if numbers.timeline else None
+    latencies = next((found for found in numbers.latencies if found.group == group), None)
     return environment.get_template("page.html").render(
         n=numbers,
         title=TITLES.get(numbers.runs[0].command if numbers.runs else "apply", "Report"),
@@ -82,9 +82,9 @@ def render(numbers: Numbers, version: str) -> str:
             if result in numbers.rollbacks
         ),
         fullest=_fullest(numbers.paces),
-        attempts=attempts_of[lane or ""],
+        attempts=attempts_of[group or ""],
         attempts_of=attempts_of,
-        retries=sum(pace.retries for pace in numbers.paces if pace.lane == lane),
+        retries=sum(pace.retries for pace in numbers.paces if pace.group == group),
         endpoints=sorted({run.endpoint for run in numbers.runs if run.endpoint}),
         latencies=latencies,
         plots=_plots(numbers, latencies),

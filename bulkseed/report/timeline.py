@@ -1,4 +1,4 @@
-"""The attempts of a lane over time: runs side by side, cut into slots of equal width.
+"""The attempts of a quota group over time: runs side by side, cut into slots of equal width.
 
 What lies between two runs is left out, so that a run resumed days later stays readable.
 """
@@ -17,12 +17,14 @@ MOST_SLOTS = 240
 WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 """Slot widths in seconds that people can read; beyond them whole days."""
 
-_SPANS = "SELECT run, min(sent_at), max(sent_at) FROM attempts WHERE lane = ? GROUP BY run ORDER BY run"
+_SPANS = (
+    "SELECT run, min(sent_at), max(sent_at) FROM attempts WHERE quota_group = ? GROUP BY run ORDER BY run"
+)
 _SLOTS = """
 SELECT run, (sent_at - first) / ? AS slot, status, code, count(*), sum(nth > 1) FROM (
   SELECT run, sent_at, status, code, min(sent_at) OVER (PARTITION BY run) AS first,
     row_number() OVER (PARTITION BY run, definition ORDER BY sent_at) AS nth
-  FROM attempts WHERE lane = ?)
+  FROM attempts WHERE quota_group = ?)
 GROUP BY run, slot, status, code"""
 
 
@@ -54,9 +56,9 @@ class Stretch:
 
 @dataclass(slots=True)
 class Timeline:
-    """A lane's attempts over time. `width` of a slot in seconds."""
+    """A quota group's attempts over time. `width` of a slot in seconds."""
 
-    lane: str
+    group: str
     width: int
     stretches: list[Stretch]
 
@@ -72,9 +74,9 @@ class Timeline:
         return not any(slot.retries or slot.attempts > slot.kinds[Kind.ACCEPTED] for slot in slots)
 
 
-def read_timeline(connection: sqlite3.Connection, lane: str, limits: Mapping[int, float]) -> Timeline:
-    """Return the timeline of a lane that has attempts; `limits` maps runs to attempts a second."""
-    spans = {run: (first, last) for run, first, last in connection.execute(_SPANS, (lane,))}
+def read_timeline(connection: sqlite3.Connection, group: str, limits: Mapping[int, float]) -> Timeline:
+    """Return the timeline of a quota group that has attempts; `limits` maps runs to attempts a second."""
+    spans = {run: (first, last) for run, first, last in connection.execute(_SPANS, (group,))}
     # A slot reaches to the next whole second, so that no rate can look higher than it was.
     lengths = {run: (last - first) // SECOND + 1 for run, (first, last) in spans.items()}
     width = _width(sum(lengths.values()))
@@ -87,11 +89,11 @@ def read_timeline(connection: sqlite3.Connection, lane: str, limits: Mapping[int
         ]
         stretches[run] = Stretch(run, offset, seconds, limits[run], slots)
         offset += seconds
-    for run, number, status, code, count, retries in connection.execute(_SLOTS, (width * SECOND, lane)):
+    for run, number, status, code, count, retries in connection.execute(_SLOTS, (width * SECOND, group)):
         slot = stretches[run].slots[number]
         slot.kinds[kind_of(status, code)] += count
         slot.retries += retries
-    return Timeline(lane, width, list(stretches.values()))
+    return Timeline(group, width, list(stretches.values()))
 
 
 def _width(seconds: int) -> int:

@@ -76,7 +76,7 @@ def survey_manifests(manifests: Manifests, router: Router, folder: RunFolder) ->
         ManifestError: a manifest cannot be read at all.
         UsageError: the manifests make no sense.
     """
-    unrouted: list[tuple[str, int, str]] = []
+    unrouted: list[tuple[str, int | str, str]] = []
     survey = Survey(router, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why))))
     with manifests.open(survey) as entries:
         for _ in entries:

@@ -70,7 +70,7 @@ class RunFolder:
                 raise LedgerBusyError(f"run {self.path}: another process is at work on it") from None
             yield
 
-    def write_unrouted(self, lines: Iterable[tuple[str, int, str]]) -> int:
+    def write_unrouted(self, lines: Iterable[tuple[str, int | str, str]]) -> int:
         """Write (manifest, line, reason) of what went nowhere; return how many."""
         count = 0
         temporary = self.path / f"{UNROUTED}.new"

@@ -60,7 +60,7 @@ UPDATE runs SET summary = json_set(summary, '$.attempts', summary ->> '$.attempt
 
 -- ended: two created events, the second after the first was settled
 -- finds: every outcome has its answer
-INSERT INTO other_attempts SELECT definition, run, lane, sent_at + 4000000, latency, status, code
+INSERT INTO other_attempts SELECT definition, run, quota_group, sent_at + 4000000, latency, status, code
 FROM attempts WHERE definition = 2;
 UPDATE runs SET ended_at = ended_at + 9000000 WHERE id = 1;
 UPDATE claims SET attempts = 2 WHERE id = 2;
@@ -68,16 +68,16 @@ UPDATE runs SET summary = json_set(summary, '$.attempts', summary ->> '$.attempt
 
 -- ended: sent too fast in a window
 -- finds: send times kept to the limit
-UPDATE other_attempts SET sent_at = sent_at - (sent_at % 2000000) WHERE run = 3 AND lane = 'create';
+UPDATE other_attempts SET sent_at = sent_at - (sent_at % 2000000) WHERE run = 3 AND quota_group = 'create';
 
 -- ended: sent too fast in a window, and the limit raised
 -- finds: send times kept to the limit
-UPDATE other_attempts SET sent_at = sent_at - (sent_at % 2000000) WHERE run = 3 AND lane = 'create';
+UPDATE other_attempts SET sent_at = sent_at - (sent_at % 2000000) WHERE run = 3 AND quota_group = 'create';
 UPDATE runs SET limits = json_set(limits, '$.create', 50) WHERE id = 3;
 
--- ended: sent too fast in a window, in a lane of its own
+-- ended: sent too fast in a window, in a quota group of its own
 -- finds: every attempt belongs to a claim
-UPDATE other_attempts SET lane = 'slow' WHERE run = 3 AND lane = 'create' AND code IS NOT NULL;
+UPDATE other_attempts SET quota_group = 'slow' WHERE run = 3 AND quota_group = 'create' AND code IS NOT NULL;
 
 -- ended: claimed after it was first sent
 -- finds: every attempt belongs to a claim
@@ -125,7 +125,7 @@ UPDATE claims SET doubt = 0 WHERE outcome = 'exhausted';
 
 -- killed: no doubt after an attempt without an answer
 -- finds: every outcome has its answer
-INSERT INTO other_attempts (definition, run, lane, sent_at, latency)
+INSERT INTO other_attempts (definition, run, quota_group, sent_at, latency)
 SELECT d.id, d.run, 'create', started_at + 9000000, 1 FROM definitions d JOIN runs r ON r.id = d.run
 WHERE outcome = 'pending' LIMIT 1;
 UPDATE claims SET doubt = 0 WHERE outcome = 'pending';
@@ -193,7 +193,7 @@ UPDATE rollbacks SET result = 'failed' WHERE definition = 2;
 
 -- rolled back: a look before a deletion is dropped
 -- finds: attempts are counted right
-DELETE FROM other_attempts WHERE rowid = (SELECT max(rowid) FROM other_attempts WHERE lane = 'read');
+DELETE FROM other_attempts WHERE rowid = (SELECT max(rowid) FROM other_attempts WHERE quota_group = 'read');
 
 -- ended: in doubt, but never claimed
 -- finds: every row makes sense
@@ -211,7 +211,7 @@ UPDATE other_attempts SET sent_at = (SELECT started_at - 1 FROM runs WHERE id = 
 
 -- ended: adopted and called identical without a look
 -- finds: every outcome has its answer
-UPDATE other_attempts SET lane = 'manage' WHERE lane = 'read' AND definition IN
+UPDATE other_attempts SET quota_group = 'manage' WHERE quota_group = 'read' AND definition IN
 (SELECT id FROM definitions WHERE outcome IN ('adopted', 'identical'));
 
 -- as written: an answer that a secret was created is dropped
@@ -224,7 +224,7 @@ UPDATE claims SET outcome = 'existing' WHERE id = 2;
 
 -- as written: an answer belongs to no claim
 -- finds: every attempt belongs to a claim
-INSERT INTO creations SELECT id + 1000, run, sent_at, latency, request_id, arn FROM creations WHERE id = 2;
+INSERT INTO creations SELECT id + 1000, run, sent_at, latency, request_id, arn, service_time FROM creations WHERE id = 2;
 
 -- as written: created by another run than the one that claimed it
 -- finds: every outcome has its answer

@@ -38,9 +38,11 @@ def test_every_history_converges_and_every_row_is_true(history: History) -> None
 class NoClaims(Ledger):
     """A ledger that does not know that an earlier run may have sent something."""
 
-    def admit(self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True) -> Admission:
+    def admit(
+        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+    ) -> Admission:
         """Take up a block, and forget its doubts."""
-        admission = super().admit(entries, now, claim=claim)
+        admission = super().admit(entries, now, claim=claim, last=last)
         admission.to_send = [claimed._replace(doubt_since=None) for claimed in admission.to_send]
         return admission
 
@@ -48,7 +50,7 @@ class NoClaims(Ledger):
 class NoNotes(Ledger):
     """A ledger that does not remember what was theirs before an update."""
 
-    def disown(self, row_id: int) -> None:
+    def mark_foreign(self, row_id: int) -> None:
         """Write nothing down."""
 
 
@@ -91,7 +93,7 @@ def applies_the_policy_in_doubt(rules: Rules, subject: Subject, retry: RetryStat
 
 def _ledger(kind: type[Ledger]) -> Callable[[World], None]:
     def prepare(world: World) -> None:
-        world.make_ledger = lambda good: kind(good.path, good.connection, good._lock)  # type: ignore[arg-type]  # open
+        world.make_ledger = lambda good: kind(good.path, good.connection, good._lock, good._watch)  # type: ignore[arg-type]  # open
 
     return prepare
 

@@ -75,7 +75,7 @@ async def _shift(shift: Shift, folder: Path) -> None:
         assert summary.exit_code == 0
         creates = [at for at, action, _ in world.kms.arrivals if action == "CreateSecret"]
         with read_ledger(world.path) as ledger:
-            recorded = [attempt.sent_at for attempt in ledger.attempts() if attempt.lane == "create"]
+            recorded = [attempt.sent_at for attempt in ledger.attempts() if attempt.group == "create"]
             assert all(finding.holds for finding in audit(ledger))
     second, most = max(1.0, 1 / shift.qps), max(1, math.floor(shift.qps))
     assert _most(recorded, second) <= most

@@ -168,9 +168,9 @@ def test_who_watches_attempts_hears_of_each_once() -> None:
         with closing(world):
             summary = await world.live(definitions(20), qps=400, observers=[told.append])
         with read_ledger(world.path) as ledger:
-            on_record = [(a.lane, a.status, a.code) for a in ledger.attempts()]
+            on_record = [(a.group, a.status, a.code) for a in ledger.attempts()]
             assert all(finding.holds for finding in audit(ledger))
-        assert sorted((a.lane.value, a.status or 0, a.code or "") for a in told) == sorted(
+        assert sorted((a.group.value, a.status or 0, a.code or "") for a in told) == sorted(
             (lane, status or 0, code or "") for lane, status, code in on_record
         )
         assert summary is not None

@@ -15,14 +15,14 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, read_ledger
 from bulkseed.ledger.admission import _FIND
-from bulkseed.ledger.creations import fold
+from bulkseed.ledger.creations import expand_created
 from bulkseed.model import InvalidLine, Origin, Outcome
 from bulkseed.wire.message import QuotaGroup
 
 _ENDS = """
 SELECT outcome, code, message, status, request_id, arn, attempts, first_sent_at, settled_at, doubt, owned
 FROM definitions WHERE id = ?"""
-_ATTEMPTS = "SELECT run, lane, sent_at, latency, status, code FROM attempts WHERE definition = ?"
+_ATTEMPTS = "SELECT run, quota_group, sent_at, latency, status, code FROM attempts WHERE definition = ?"
 EIGHTHS = st.integers(0, 400).map(lambda eighths: eighths / 8)  # exact in microseconds
 
 
@@ -61,7 +61,7 @@ def test_another_version_id_opens_a_settled_row_again(ledger: Ledger, short: boo
         ledger.record([settlement(claim)], [attempt(claim)])
     ledger.begin_run("run-3", [], LIMITS, START + 9)
     (claim,) = ledger.admit([definition("a", version="v2")], START + 9).to_send
-    assert (claim.owned, claim.attempts, claim.doubt_since) == (True, 1, None)
+    assert (claim.held, claim.doubt_since) == ("v1", None)
     row = ledger.find("a")
     assert row is not None
     assert (row.version_id, row.outcome, row.settled_at) == ("v2", Outcome.PENDING, None)
@@ -76,7 +76,9 @@ def test_another_version_id_opens_a_settled_row_again(ledger: Ledger, short: boo
 def test_names_are_looked_up_one_by_one(ledger: Ledger) -> None:
     """The query of every block uses the index of names: SQLite neither scans nor copies a table for it."""
     steps = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {_FIND}", ("[]",))]
-    assert [step.split()[0] for step in steps] == ["SCAN", "SEARCH", "SEARCH"]  # json_each, claims, creations
+    found = [step.split()[0] for step in steps if not step.startswith(("CORRELATED", "USE"))]
+    # json_each, then claims, creations; and, for rows that are not settled, earlier_versions and rollbacks.
+    assert found == ["SCAN", "SEARCH", "SEARCH", "SEARCH", "SEARCH"], steps
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])
@@ -118,11 +120,26 @@ def test_an_invalid_line_takes_no_name(ledger: Ledger) -> None:
 
 
 def test_invalid_lines_are_forgotten_when_their_manifest_is_read_again(ledger: Ledger) -> None:
-    """A repaired line leaves no row; those of other manifests stay."""
-    for manifest in ("prod.jsonl", "other.jsonl"):
-        ledger.admit([InvalidLine(Origin(manifest, 1), ("bad",))], START)
+    """A repaired line leaves no row, nor one that is gone once all is read; those of other manifests stay."""
+
+    def places() -> list[tuple[str | None, int | str | None]]:
+        return [(row.manifest, row.line) for row in ledger.rows([Outcome.INVALID])]
+
+    ledger.admit([InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in (1, 2, 3)], START)
+    ledger.admit([InvalidLine(Origin("other.jsonl", 1), ("bad",))], START)
     ledger.begin_run("run-2", ["prod.jsonl"], LIMITS, START + 9)
-    assert [row.manifest for row in ledger.rows([Outcome.INVALID])] == ["other.jsonl"]
+    ledger.admit([definition("a", 1), InvalidLine(Origin("prod.jsonl", 2), ("bad",))], START + 9)
+    assert places() == [("prod.jsonl", 3), ("other.jsonl", 1), ("prod.jsonl", 2)]
+    ledger.admit([], START + 9, last=True)
+    assert places() == [("other.jsonl", 1), ("prod.jsonl", 2)]
+
+
+def test_a_part_of_a_manifest_leaves_what_was_invalid_elsewhere_in_it(ledger: Ledger) -> None:
+    """A run over a selection forgets what it has read again, however the manifest's path is spelt."""
+    ledger.admit([InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in (1, 2)], START)
+    ledger.begin_run("run-2", [], LIMITS, START + 9)
+    ledger.admit([definition("a", 2, manifest=str(Path("prod.jsonl").resolve()))], START + 9, last=True)
+    assert [row.line for row in ledger.rows([Outcome.INVALID])] == [1]
 
 
 def test_an_invalid_line_is_kept_once_whoever_reads_it_again(ledger: Ledger) -> None:
@@ -164,7 +181,7 @@ def test_a_conclusive_answer_ends_the_doubt(ledger: Ledger) -> None:
     ledger.record([settlement(claim, Outcome.REJECTED, code="Forbidden.NoPermission")], [attempt(claim)])
     ledger.begin_run("run-2", [], LIMITS, START + 9)
     (claim,) = ledger.admit([definition("a")], START + 9).to_send
-    assert (claim.doubt_since, claim.attempts, claim.owned) == (None, 1, False)
+    assert (claim.doubt_since, claim.held) == (None, None)
     assert ledger.one("SELECT claimed_at FROM definitions") == round((START + 9) * 1e6)
 
 
@@ -319,7 +336,7 @@ def test_a_creation_that_is_folded_reads_as_before(ledger: Ledger) -> None:
     before = read()
     assert before[0][0][:6] == ("created", None, None, 200, "r1", "arn")
     with ledger.transaction():
-        fold(ledger.connection, [claim.row_id])
+        expand_created(ledger.connection, [claim.row_id])
     assert ledger.one("SELECT count(*) FROM creations") == 0
     assert read() == before
 
@@ -340,7 +357,7 @@ def test_a_row_that_another_program_added_is_not_taken_for_ours(ledger: Ledger) 
     ledger.begin_run("run-2", [], LIMITS, START + 9)
     with closing(sqlite3.connect(ledger.path)) as other, other:
         other.execute(
-            "INSERT INTO claims (name, version_id, manifest, line, run, doubt)"
+            "INSERT INTO claims (name, version_id, source, place, run, doubt)"
             " VALUES ('theirs', 'v1', 'prod.jsonl', 1, 1, 0)"
         )
     with pytest.raises(LedgerError, match="added meanwhile"):

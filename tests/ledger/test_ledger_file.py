@@ -45,7 +45,9 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
             modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     finally:
         os.umask(umask)
-    assert modes == dict.fromkeys(["prod.ledger.db", "prod.ledger.db-wal", "prod.ledger.db-shm"], 0o600)
+    assert modes == dict.fromkeys(
+        [f"prod.ledger.db{suffix}" for suffix in ("", "-wal", "-shm", "-lock")], 0o600
+    )
 
 
 def test_an_orderly_end_leaves_one_file(finished: Path) -> None:
@@ -112,8 +114,11 @@ def test_a_binding_stands_for_the_host(tmp_path: Path) -> None:
     """A local service on a port that changes is known by what the caller calls it."""
     path = tmp_path / "local.ledger.db"
     for port in (4000, 5000):
-        with open_ledger(path, target(f"http://127.0.0.1:{port}"), binding="embedded .bulkseed") as ledger:
-            assert ledger.status().binding == "embedded .bulkseed"
+        local = target(f"http://127.0.0.1:{port}")
+        with open_ledger(path, local, data_dir=tmp_path / "kms") as ledger:
+            known = ledger.known_target()
+        assert known.binding == f"embedded {tmp_path / 'kms'}"
+        assert (known.endpoint, known.data_dir) == ("embedded", str(tmp_path / "kms"))
 
 
 def test_no_ledger_is_made_when_none_is_wanted(tmp_path: Path) -> None:
@@ -174,7 +179,7 @@ def test_a_copy_without_the_log_knows_whose_it_is(tmp_path: Path, caplog: pytest
     with new_ledger(tmp_path) as ledger:
         copy = _copy_without_log(ledger.path)
     with read_ledger(copy) as reader:
-        assert (reader.status().binding, reader.status().runs) == ("kms.cn-hangzhou.aliyuncs.com", 0)
+        assert (reader.status().target.binding, reader.status().runs) == ("kms.cn-hangzhou.aliyuncs.com", 0)
     assert "is not beside it: if this is a copy" in caplog.text
     with pytest.raises(LedgerTargetError):
         open_ledger(copy, target(region="cn-beijing"))
@@ -328,8 +333,9 @@ def test_a_folder_that_takes_no_files_is_named(shared_folder: Path) -> None:
     old.path.chmod(0o666)
     shared_folder.chmod(0o555)
     try:
-        assert "Permission denied" in told_by("open_without_rights", shared_folder / "new.db")
-        assert "its folder is read-only" in told_by("open_without_rights", old.path)
+        for path in (shared_folder / "new.db", old.path):
+            told = told_by("open_without_rights", path)
+            assert "may not write to its folder (Permission denied)" in told
     finally:
         shared_folder.chmod(0o755)
 

@@ -35,6 +35,7 @@ class Known:
     outcome: Outcome = Outcome.PENDING
     doubt_since: float | None = None
     owned: bool = False
+    held: str | None = None
     attempts: int = 0
     run: int = 0
 
@@ -49,6 +50,7 @@ class Histories(RuleBasedStateMachine):
         self.now = START
         self.known: dict[str, Known] = {}
         self.invalid = 0
+        self.bad_places: set[int] = set()
         self.run = 0
         self.open()
         self.begin()
@@ -74,6 +76,7 @@ class Histories(RuleBasedStateMachine):
         self.ledger.begin_run(f"run-{self.run}", ["prod.jsonl"], {}, self.now)
         self.going_on = True
         self.invalid = self.line = self.attempts = 0
+        self.bad_before, self.bad_places = self.bad_places | getattr(self, "bad_before", set()), set()
         self.seen: dict[str, int] = {}
         self.settled: Counter[Outcome] = Counter()
         self.claims: dict[str, Claim] = {}
@@ -85,12 +88,14 @@ class Histories(RuleBasedStateMachine):
         """Read a block: settled names cost nothing, second ones are invalid, the rest is claimed or left."""
         self.now += 1
         block: list[object] = []
-        expected: list[tuple[str, float | None, bool, int]] = []
+        expected: list[tuple[str, float | None, str | None]] = []
         settled: Counter[Outcome] = Counter()
         duplicates: list[str] = []
         for entry in entries:
             self.line += 1
+            self.bad_before.discard(self.line)
             if entry is None:
+                self.bad_places.add(self.line)
                 block.append(InvalidLine(Origin("prod.jsonl", self.line), ("bad",)))
                 self.invalid += 1
                 continue
@@ -98,6 +103,7 @@ class Histories(RuleBasedStateMachine):
             block.append(definition(name, self.line, version))
             if name in self.seen:
                 duplicates.append(f"duplicate: first seen on line {self.seen[name]} of prod.jsonl")
+                self.bad_places.add(self.line)
                 self.invalid += 1
                 continue
             self.seen[name] = self.line
@@ -106,12 +112,14 @@ class Histories(RuleBasedStateMachine):
             if row.outcome.settled and row.version == version:
                 settled[row.outcome] += 1
                 continue
-            expected.append((name, row.doubt_since, row.owned, row.attempts))
+            if row.owned and row.outcome.settled:
+                row.held = row.version
+            expected.append((name, row.doubt_since, row.held if row.owned else None))
             row.version, row.outcome, row.run = version, Outcome.PENDING, self.run
             if claim and row.doubt_since is None:
                 row.doubt_since = self.now
         admission = self.ledger.admit(block, self.now, claim=claim)  # type: ignore[arg-type]  # a block of both
-        told = [(c.definition.name, c.doubt_since, c.owned, c.attempts) for c in admission.to_send]
+        told = [(c.definition.name, c.doubt_since, c.held) for c in admission.to_send]
         assert told == (expected if claim else [])
         assert admission.unsent == (0 if claim else len(expected))
         assert admission.settled == settled
@@ -207,16 +215,18 @@ class Histories(RuleBasedStateMachine):
             return
         rows = {
             name: Known(
-                version, line, Outcome(outcome), since / 1e6 if doubt else None, bool(owned), attempts, run
+                *(version, line, Outcome(outcome), since / 1e6 if doubt else None, bool(owned), held),
+                *(attempts, run),
             )
-            for name, version, line, outcome, since, doubt, owned, attempts, run in self.ledger.select(
-                "SELECT name, version_id, line, outcome, claimed_at, doubt, owned, attempts, run"
-                " FROM definitions"
+            for name, version, line, outcome, since, doubt, owned, held, attempts, run in self.ledger.select(
+                "SELECT name, version_id, place, outcome, claimed_at, doubt, owned, (SELECT e.version_id"
+                " FROM earlier_versions e WHERE definition = d.id ORDER BY e.run DESC LIMIT 1), attempts, run"
+                " FROM definitions d"
             )
         }
         assert rows == {name: replace(row) for name, row in self.known.items()}
         counts = self.ledger.counts()
-        assert counts.pop(Outcome.INVALID) == self.invalid
+        assert counts.pop(Outcome.INVALID) == self.invalid + len(self.bad_before)
         assert sum(counts.values()) == len(self.known)
 
     def check(self, folder: Path) -> None:

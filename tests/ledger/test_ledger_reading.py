@@ -77,7 +77,7 @@ def test_runs_and_status(tmp_path: Path) -> None:
     """A run is remembered with its limits, its summary and its end; status shows the last one."""
     with new_ledger(tmp_path) as ledger:
         whole_run(ledger, definitions(2))
-        ledger.begin_run("run-2", [], {}, START + 60, "verify")
+        ledger.begin_run("run-2", [], {}, START + 60, "rollback")
         first, second = ledger.runs()
     assert (first.run_id, first.command, first.limits, first.exit_code) == (
         "run-1",
@@ -92,9 +92,9 @@ def test_runs_and_status(tmp_path: Path) -> None:
         status = reader.status()
     assert (status.last_run, status.runs, status.in_doubt) == (second, 2, 0)
     assert (second.command, second.ended_at, second.pid, second.host) == (
-        "verify", None, os.getpid(), os.uname().nodename,
+        "rollback", None, os.getpid(), os.uname().nodename,
     )  # fmt: skip
-    assert (status.binding, status.region) == ("kms.cn-hangzhou.aliyuncs.com", "cn-hangzhou")
+    assert (status.target.binding, status.target.region) == ("kms.cn-hangzhou.aliyuncs.com", "cn-hangzhou")
 
 
 def test_attempts_of_a_run(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_attempts_of_a_run(tmp_path: Path) -> None:
     with new_ledger(tmp_path) as ledger:
         whole_run(ledger, definitions(2))
         whole_run(ledger, definitions(3), "run-2", now=START + 60)
-        assert [(a.run_id, a.lane, a.sent_at, a.latency, a.status) for a in ledger.attempts("run-2")] == [
+        assert [(a.run_id, a.group, a.sent_at, a.latency, a.status) for a in ledger.attempts("run-2")] == [
             ("run-2", "create", START + 60, 0.02, 200)
         ]
         assert len(list(ledger.attempts())) == 3

@@ -14,7 +14,7 @@ from support.ledgers import START, definition, new_ledger
 from support.reports import pending_run
 
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
-from bulkseed.model import InvalidLine, Origin, Outcome
+from bulkseed.model import InvalidLine, Origin, Outcome, Verified
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
 from bulkseed.wire.message import QuotaGroup
@@ -40,7 +40,7 @@ class Sent:
 
     run: int
     definition: int
-    lane: str
+    group: str
     sent_at: int
     latency: int
     status: int | None
@@ -109,12 +109,12 @@ def test_every_number_is_what_counting_gives(folder: Path, script: Script) -> No
     numbers, sent, outcomes = build(folder, script)
     assert {o: n for o, n in numbers.counts.items() if n} == dict(outcomes)
     assert numbers.definitions == outcomes.total()
-    assert {a[:3]: a.times for a in numbers.answers} == Counter((s.lane, s.status, s.code) for s in sent)
+    assert {a[:3]: a.times for a in numbers.answers} == Counter((s.group, s.status, s.code) for s in sent)
     assert all(answer.kind is ANSWERS[answer.status, answer.code] for answer in numbers.answers)
 
-    assert len(numbers.paces) == len({(s.lane, s.run) for s in sent})
+    assert len(numbers.paces) == len({(s.group, s.run) for s in sent})
     for pace in numbers.paces:
-        lane = [s for s in sent if s.lane == pace.lane]
+        lane = [s for s in sent if s.group == pace.group]
         mine = [s for s in lane if s.run == pace.run]
         times = [s.sent_at for s in mine]
         windows = [sum(t - SECOND < s.sent_at <= t for s in lane) for t in times]
@@ -124,13 +124,13 @@ def test_every_number_is_what_counting_gives(folder: Path, script: Script) -> No
         assert pace.fullest_at in [t for t, n in zip(times, windows, strict=True) if n == pace.fullest]
 
     for found in numbers.latencies:
-        answered = sorted(s.latency for s in sent if s.lane == found.lane and s.status is not None)
+        answered = sorted(s.latency for s in sent if s.group == found.group and s.status is not None)
         assert found.answers == len(answered) == sum(part.answers for part in found.bins)
         for share, latency in found.percentiles.items():
             assert latency == answered[math.ceil(len(answered) * share / 100) - 1]
         for part in found.bins:
             assert part.answers == sum(part.low <= max(latency, 1) < part.high for latency in answered)
-    assert {f.lane for f in numbers.latencies} == {s.lane for s in sent if s.status is not None}
+    assert {f.group for f in numbers.latencies} == {s.group for s in sent if s.status is not None}
 
 
 @settings(max_examples=60)
@@ -138,16 +138,16 @@ def test_every_number_is_what_counting_gives(folder: Path, script: Script) -> No
 def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: Path, script: Script) -> None:
     """Each slot has what was sent in it; there are few; none shows more a second than the fullest second."""
     numbers, sent, _ = build(folder, script)
-    lane = "create" if any(s.lane == "create" for s in sent) else "read"
-    mine = [s for s in sent if s.lane == lane]
+    lane = "create" if any(s.group == "create" for s in sent) else "read"
+    mine = [s for s in sent if s.group == lane]
     if not mine:
         assert numbers.timeline is None
         return
     timeline = numbers.timeline
     assert timeline is not None
-    assert timeline.lane == lane
+    assert timeline.group == lane
     assert sum(len(stretch.slots) for stretch in timeline.stretches) <= 240 + len(timeline.stretches)
-    fullest = {pace.run: pace.fullest for pace in numbers.paces if pace.lane == lane}
+    fullest = {pace.run: pace.fullest for pace in numbers.paces if pace.group == lane}
     held, retries, offset = 0, 0, 0
     for stretch in timeline.stretches:
         assert stretch.offset == offset
@@ -160,7 +160,7 @@ def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: 
             assert slot.attempts <= slot.seconds * fullest[stretch.run]
             held, retries = held + slot.attempts, retries + slot.retries
     assert held == len(mine)
-    assert retries == sum(pace.retries for pace in numbers.paces if pace.lane == lane)
+    assert retries == sum(pace.retries for pace in numbers.paces if pace.group == lane)
     accepted = all(ANSWERS[s.status, s.code] is Kind.ACCEPTED for s in mine)
     assert timeline.smooth == (accepted and not retries)
 
@@ -170,7 +170,7 @@ def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: 
 def test_every_unsettled_definition_is_in_one_group(folder: Path, script: Script) -> None:
     """Groups of failures add up to what is not settled, and their examples are true."""
     numbers, _, outcomes = build(folder, script)
-    found = Counter[Outcome]()
+    found = Counter[Outcome | Verified]()
     for failure in numbers.failures:
         found[failure.outcome] += failure.count
         assert len(failure.examples) == min(failure.count, 5)

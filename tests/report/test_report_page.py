@@ -166,10 +166,11 @@ def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
     path = eventful(tmp_path)
     assert "Rolled back" not in page_of(path)
     with new_ledger(tmp_path) as ledger:
-        ledger.connection.execute("CREATE TABLE IF NOT EXISTS rollbacks (definition, run, result)")
         rows = [(1, 1, "deleted"), (2, 1, "deleted"), (3, 1, "changed"), (4, 1, None), (4, 2, "resumed")]
         ledger.connection.executemany(
-            "INSERT INTO rollbacks (definition, run, result) VALUES (?, ?, ?)", rows
+            "INSERT INTO rollbacks (definition, run, outcome, made_at, result)"
+            " VALUES (?, ?, 'created', 0, ?)",
+            rows,
         )
     with read_ledger(path) as reader:
         text = text_of(parse(render(read_numbers(reader.connection, path.name, []), "1.2.3")))

@@ -12,10 +12,9 @@ from support.openbao import ROOT_TOKEN, Bao, openbao
 import bulkseed
 from bulkseed.engine.options import RunOptions
 from bulkseed.jobs.verify import verify
-from bulkseed.model import Outcome, Summary, Target, UnreadValue
+from bulkseed.model import Outcome, Summary, Target, UnreadValue, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import Rules
-from bulkseed.policy.verify import Verified
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
 

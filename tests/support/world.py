@@ -332,4 +332,4 @@ class Network:
 
 def outcomes(rows: Iterable[Row]) -> dict[str, Outcome]:
     """Return the outcome of every row that names a definition."""
-    return {row.name: row.outcome for row in rows if row.name and row.outcome is not Outcome.INVALID}
+    return {row.name: Outcome(row.outcome) for row in rows if row.name and row.outcome is not Outcome.INVALID}

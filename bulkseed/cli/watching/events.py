@@ -77,7 +77,7 @@ def _tell_attempt(attempt: AttemptRecord) -> None:
     tell(
         "attempt",
         row=attempt.row_id,
-        lane=attempt.lane.value,
+        quota_group=attempt.group.value,
         latency_ms=milliseconds,
         status=attempt.status,
         code=attempt.code,

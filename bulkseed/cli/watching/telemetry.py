@@ -133,7 +133,7 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
     def on_attempt(attempt: AttemptRecord) -> None:
         started = int(attempt.sent_at * 1e9)
         span = tracer.start_span("bulkseed.attempt", start_time=started)
-        span.set_attribute("bulkseed.quota_group", attempt.lane.value)
+        span.set_attribute("bulkseed.quota_group", attempt.group.value)
         span.set_attribute("bulkseed.row", attempt.row_id)
         if attempt.status is not None:
             span.set_attribute("http.response.status_code", attempt.status)

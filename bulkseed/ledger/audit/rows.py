@@ -7,13 +7,12 @@ from collections import Counter
 from typing import Any
 
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
-from bulkseed.ledger.reader import LedgerReader
-from bulkseed.ledger.rollbacks import was_rolled_back
-from bulkseed.model import SETTLED, Outcome
+from bulkseed.ledger.reader import LedgerReader, word
+from bulkseed.model import SETTLED, Outcome, Verified
 
 _SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
 _CREATED = "creations JOIN claims ON claims.id = creations.id"
-_OUTCOMES = "('" + "', '".join(outcome.value for outcome in Outcome if outcome is not Outcome.INVALID) + "')"
+_OUTCOMES = "('" + "', '".join({word.value for word in (*Outcome, *Verified)} - {"invalid"}) + "')"
 
 
 def file(ledger: LedgerReader) -> Verdict:
@@ -27,7 +26,7 @@ def states(ledger: LedgerReader) -> Verdict:
     rules = {
         "rows with an unknown outcome": f"outcome NOT IN {_OUTCOMES}",
         "rows with an outcome without its time": "(outcome = 'pending') != (settled_at IS NULL)",
-        "rows created or adopted but not owned": "outcome IN ('created', 'adopted') AND NOT owned",
+        "rows created or adopted but not owned": "ending IN ('created', 'adopted') AND NOT owned",
         "rows in doubt without a claim": "doubt AND claimed_at IS NULL",
         # An existing one may stay in doubt: whether it is ours could not be found out.
         "rows in doubt although settled": f"doubt AND outcome IN {_SETTLED} AND outcome != 'existing'",
@@ -52,7 +51,7 @@ def runs(ledger: LedgerReader) -> Verdict:
             continue
         wrong += excesses([(about + "settled", settled, claimed)])
         if run.summary is not None:
-            told = Counter({Outcome(name): n for name, n in run.summary["outcomes"].items()})
+            told = Counter({word(name): n for name, n in run.summary["outcomes"].items()})
             done = sum(told[outcome] for outcome in SETTLED)
             rest = told.total() - done - told[Outcome.INVALID]
             wrong += differences(
@@ -103,7 +102,7 @@ def summaries(ledger: LedgerReader) -> Verdict:
     """The summary of the last run says what its rows say, and no earlier one says less."""
     wrong, detail = [], "the last run has none"
     found: dict[int, dict[str, int]] = {}
-    for run_id, outcome, n in ledger.select("SELECT run, outcome, count(*) FROM definitions GROUP BY 1, 2"):
+    for run_id, outcome, n in ledger.select("SELECT run, ending, count(*) FROM definitions GROUP BY 1, 2"):
         found.setdefault(run_id, {})[outcome] = n
     last = ledger.one("SELECT coalesce(max(id), 0) FROM runs")
     for run, run_id, command, known, summary in ledger.select(
@@ -112,10 +111,10 @@ def summaries(ledger: LedgerReader) -> Verdict:
         if not summary or command == "rollback":
             continue
         told, rows_now = json.loads(summary)["outcomes"], found.get(run, {})
-        numbers = [(f"run {run_id}: {o.value}", rows_now.get(o.value, 0), told[o.value]) for o in Outcome]
+        words = (told.keys() | rows_now.keys()) - {"pending"}
         # A row leaves its run for a later one; a rollback makes it pending where it is.
         wrong += excesses(
-            number for number, o in zip(numbers, Outcome, strict=True) if o is not Outcome.PENDING
+            (f"run {run_id}: {text}", rows_now.get(text, 0), told.get(text, 0)) for text in sorted(words)
         )
         if run == last:
             detail = f"{sum(told.values()):,} definitions"
@@ -128,9 +127,10 @@ def _last(
 ) -> list[str]:
     invalid = ledger.one(f"SELECT count(*) FROM invalid_lines WHERE run = {run}")  # noqa: S608  # an id
     found = {**found, "invalid": invalid}
-    numbers = [(o.value, told[o.value], found.get(o.value, 0)) for o in Outcome if not o.settled]
+    words = sorted((told.keys() | found.keys()) - SETTLED)
+    numbers = [(text, told.get(text, 0), found.get(text, 0)) for text in words]
     settled = known + sum(found.get(outcome.value, 0) for outcome in SETTLED)
-    numbers.append(("settled", sum(told[outcome.value] for outcome in SETTLED), settled))
+    numbers.append(("settled", sum(told.get(outcome.value, 0) for outcome in SETTLED), settled))
     return differences(numbers)
 
 
@@ -143,13 +143,11 @@ def settled_once(ledger: LedgerReader) -> Verdict:
 
 def deletions(ledger: LedgerReader) -> Verdict:
     """A deletion was claimed before it was sent, was answered, and what was deleted is not called ours."""
-    if not was_rolled_back(ledger):
-        return [], "none"
     counts = {
         "deletions sent without a claim": (
             "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run"
             " LEFT JOIN rollbacks b ON b.definition = a.definition AND b.run = a.run"
-            " WHERE r.command = 'rollback' AND a.lane = 'create'"
+            " WHERE r.command = 'rollback' AND a.quota_group = 'create'"
             " AND (b.claimed_at IS NULL OR b.claimed_at > a.sent_at)"
         ),
         "rows that are owned although their secret was deleted": (

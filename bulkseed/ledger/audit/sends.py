@@ -15,10 +15,9 @@ from operator import itemgetter
 
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader
-from bulkseed.ledger.rollbacks import was_rolled_back
 from bulkseed.wire.message import QuotaGroup
 
-_LANES = "('" + "', '".join(lane.value for lane in QuotaGroup) + "')"
+_GROUPS = "('" + "', '".join(group.value for group in QuotaGroup) + "')"
 
 _WITH_RUNS = """
 (SELECT a.*, d.id, d.claimed_at, d.run AS taken_up, r.id AS known_run, r.started_at, r.ended_at,
@@ -28,9 +27,10 @@ _WITH_RUNS = """
 _WITH_ANSWERS = """
 definitions d JOIN runs r ON r.id = d.run LEFT JOIN
 (SELECT definition, run, max(sent_at + latency) AS answered_at, max(status IS NOT NULL) AS answered,
-        max(lane = 'create' AND status = 200 AND code IS NULL) AS created,
-        max(lane = 'read' AND status = 200) AS looked, max(lane = 'manage' AND status = 200) AS managed,
-        max(lane = 'create' AND (status IS NULL OR status NOT BETWEEN 400 AND 499)) AS uncertain
+        max(quota_group = 'create' AND status = 200 AND code IS NULL) AS created,
+        max(quota_group = 'read' AND status = 200) AS looked,
+        max(quota_group = 'manage' AND status = 200) AS managed,
+        max(quota_group = 'create' AND (status IS NULL OR status NOT BETWEEN 400 AND 499)) AS uncertain
  FROM attempts GROUP BY definition, run) a ON a.definition = d.id AND a.run = d.run"""
 """Rows with what the attempts of the run that took them up last came to."""
 
@@ -53,7 +53,7 @@ def claims(ledger: LedgerReader) -> Verdict:
         "attempts before their run": "sent_at < started_at",
         "attempts after their run": "latency < 0 OR sent_at + latency > ended_at + 2",
         "attempts sent before the one before was answered": "sent_at < before - 2",
-        "attempts in an unknown lane": f"lane NOT IN {_LANES}",
+        "attempts in an unknown quota group": f"quota_group NOT IN {_GROUPS}",
     }
     attempts, wrong = broken(ledger, rules, _WITH_RUNS)
     return wrong, f"{attempts:,} attempts"
@@ -61,14 +61,15 @@ def claims(ledger: LedgerReader) -> Verdict:
 
 def answers(ledger: LedgerReader) -> Verdict:
     """An attempt of the run that settled a row had an answer of the kind that its outcome needs."""
-    looked = "outcome IN ('adopted', 'identical') AND NOT coalesce(looked, 0)"
-    updated = "outcome = 'updated' AND NOT coalesce(looked OR managed, 0)"
+    looked = "ending IN ('adopted', 'identical') AND NOT coalesce(looked, 0)"
+    updated = "ending = 'updated' AND NOT coalesce(looked OR managed, 0)"
     answered = "outcome NOT IN ('pending', 'exhausted') AND NOT coalesce(answered, 0)"
-    unsure = "outcome IN ('pending', 'exhausted') AND NOT doubt AND uncertain"
-    if was_rolled_back(ledger):
-        unsure += " AND d.id NOT IN (SELECT b.definition FROM rollbacks b WHERE b.run > d.run)"
+    unsure = (
+        "outcome IN ('pending', 'exhausted') AND NOT doubt AND uncertain"
+        " AND d.id NOT IN (SELECT b.definition FROM rollbacks b WHERE b.run > d.run)"
+    )
     rules = {
-        "rows created without an answer that says so": "outcome = 'created' AND NOT coalesce(created, 0)",
+        "rows created without an answer that says so": "ending = 'created' AND NOT coalesce(created, 0)",
         "rows adopted or identical without a look": looked,
         "rows updated without a look or a change": updated,
         "rows with an outcome without any answer": answered,
@@ -94,11 +95,13 @@ def attempts(ledger: LedgerReader) -> Verdict:
         ("number of the last other attempt", last, others),
     ]
     excess = []
-    for run_id, command, claimed, summary, found, carried in ledger.select(
-        "SELECT run_id, command, claimed, summary, coalesce(n, 0), coalesce(names, 0) FROM runs LEFT JOIN"
+    for run_id, command, claimed, summary, counted, found, carried in ledger.select(
+        "SELECT run_id, command, claimed, summary, attempts, coalesce(n, 0), coalesce(names, 0)"
+        " FROM runs LEFT JOIN"
         " (SELECT run, count(*) AS n, count(DISTINCT definition) AS names FROM attempts GROUP BY run)"
         " ON run = id"
     ):
+        numbers.append((f"run {run_id}: attempts that it counted", counted, found))
         if summary is not None:
             numbers.append((f"run {run_id}: attempts in its summary", json.loads(summary)["attempts"], found))
         if command != "rollback":  # whose claims are its own
@@ -121,27 +124,28 @@ def send_times(ledger: LedgerReader) -> Verdict:
     ):
         limits[run] = run_id, json.loads(text)
         told = summary and json.loads(summary).get("rate")
-        lane = QuotaGroup.READ if command == "verify" else QuotaGroup.CREATE
-        if told and told["limit_qps"] != limits[run][1].get(lane):
+        main = QuotaGroup.READ if command == "verify" else QuotaGroup.CREATE
+        if told and told["limit_qps"] != limits[run][1].get(main):
             wrong.append(f"run {run_id}: the limit in its summary: {told['limit_qps']:g}")
-    sends = ledger.select("SELECT lane, run, sent_at FROM attempts ORDER BY lane, run, sent_at")
-    for lane, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda group: group[0][0]):
+    sends = ledger.select("SELECT quota_group, run, sent_at FROM attempts ORDER BY quota_group, run, sent_at")
+    for group, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda pair: pair[0][0]):
         window, limit_before = deque[int](), 0.0
-        for (_, run), group in runs:
-            run_id, by_lane = limits[run]
-            limit = by_lane.get(lane, 0) or math.inf
-            times = (sent_at for _, _, sent_at in group)
+        for (_, run), found in runs:
+            run_id, by_group = limits[run]
+            limit = by_group.get(group, 0) or math.inf
+            times = (sent_at for _, _, sent_at in found)
             alone, together = most_within(max(1.0, 1 / limit), times, window)
-            told = f"run {run_id}: {{:,}} {lane} attempts within a second, limit {{:g}}"
+            told = f"run {run_id}: {{:,}} {group} attempts within a second, limit {{:g}}"
             if alone > max(1.0, limit):
                 wrong.append(told.format(alone, limit))
             limit_before = max(limit, limit_before) if together else limit
             if together > max(1.0, limit_before):
                 wrong.append(told.format(together, limit_before) + ", with the run before")
             if limit < math.inf:
-                worst[lane] = max(worst.get(lane, (0, 0.0)), (max(alone, together), limit))
+                worst[group] = max(worst.get(group, (0, 0.0)), (max(alone, together), limit))
     return wrong, "; ".join(
-        f"{lane}: at most {most:,} within a second, limit {limit:g}" for lane, (most, limit) in worst.items()
+        f"{group}: at most {most:,} within a second, limit {limit:g}"
+        for group, (most, limit) in worst.items()
     ) or "no limit"
 
 

@@ -128,19 +128,53 @@ def is_new(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def warn_of_lost_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Say so if the last writer was killed and its write-ahead log is not there: rows may be missing.
+    """Say so if the last writer was killed and this is a copy without its log: rows may be missing.
 
-    A kill leaves the log, and any later use of the ledger by us keeps it or names no writer any more.
+    A kill leaves the log. Where the file itself is still in its place and the log is gone, another program
+    has opened it and SQLite has taken the log in.
     """
     row = connection.execute("SELECT value FROM meta WHERE key = 'writer'").fetchone()
     log = path.with_name(f"{path.name}-wal")
-    if row and not (log.exists() and log.stat().st_size):
-        writer = json.loads(row[0])
+    if not row or (log.exists() and log.stat().st_size):
+        return
+    writer = json.loads(row[0])
+    if (writer["host"], writer["file"]) != (this_host(), file_id(path)):
         _LOG.warning(
             "ledger %s was not closed by process %s on %s, and %s is not beside it: "
             "if this is a copy, what that process did last is missing; copy both files",
             *(path, writer["pid"], writer["host"], log.name),
         )
+
+
+def file_id(path: Path) -> str:
+    """Name a file so that a copy of it, or the file in another folder, has another name."""
+    return f"{path.stat().st_ino} {path.resolve()}"
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but the owner read a ledger that exists, and its log; say so if others could.
+
+    Raises:
+        LedgerError: it belongs to another user.
+    """
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        try:
+            status = file.stat()
+            if not status.st_mode & 0o077:
+                continue
+            file.chmod(0o600)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise LedgerError(
+                f"ledger {file} is open to other users (mode {status.st_mode & 0o777:o}) and that cannot be"
+                f" changed ({error.strerror}): let its owner run chmod 600"
+            ) from error
+        if status.st_size:
+            _LOG.warning(
+                "ledger %s was open to other users (mode %o); now its owner alone may use it",
+                *(file, status.st_mode & 0o777),
+            )
 
 
 def checkpoint(connection: sqlite3.Connection, path: Path) -> None:

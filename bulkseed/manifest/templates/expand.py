@@ -53,7 +53,7 @@ class Templates:
         columns = frozenset(header)
         size = 0
         for origin, folder, item in items:
-            if origin.line > MAX_LINES:
+            if isinstance(origin.line, int) and origin.line > MAX_LINES:
                 raise UsageError(
                     f"{origin}: with --each a manifest has templates, on at most {MAX_LINES:,} lines"
                 )
