@@ -304,14 +304,14 @@ class Row:
 
 @dataclass(slots=True)
 class Summary:
-    """What a run did; `as_dict` is the object that ``--output json`` prints."""
+    """What a run did; `as_dict` is the object that ``--output json`` prints. `words` are for its ends."""
 
     run_id: str
     ledger: str
     endpoint: str
     region: str
     definitions: int
-    outcomes: dict[Outcome, int]
+    outcomes: dict[Outcome | Verified, int]
     attempts: int
     throttled: int
     retried: int
@@ -323,6 +323,7 @@ class Summary:
     latency_ms: dict[str, float | None]
     stopped_by: str | None
     exit_code: int
+    words: type[Outcome | Verified] = Outcome
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary in the shape that scripts rely on."""
@@ -332,7 +333,7 @@ class Summary:
             "endpoint": self.endpoint,
             "region": self.region,
             "definitions": self.definitions,
-            "outcomes": {outcome.value: self.outcomes.get(outcome, 0) for outcome in Outcome},
+            "outcomes": {word.value: self.outcomes.get(word, 0) for word in self.words},
             "attempts": self.attempts,
             "throttled": self.throttled,
             "retried": self.retried,

@@ -17,7 +17,7 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_counts, print_json
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.humanize import moment
-from bulkseed.model import Outcome, Row
+from bulkseed.model import Outcome, Row, Verified
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
@@ -161,7 +161,7 @@ def rejects(given: RejectsArguments) -> int:
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
-            for row in opened.rows([outcome for outcome in Outcome if not outcome.settled]):
+            for row in opened.rows([word for word in (*Outcome, *Verified) if not word.settled]):
                 document = {
                     "secret_name": row.name,
                     "outcome": row.outcome.value,

@@ -15,6 +15,7 @@ from bulkseed.cli.arguments import Number, argument, option
 from bulkseed.cli.sources import SourceArguments, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.options import Rules
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def require_applies(ledger: LedgerReader) -> None:
     from bulkseed.errors import LedgerError
 
     first = next(ledger.runs(), None)
-    if first is not None and first.command == "verify":
+    if first is not None and JOBS[first.command] is VERIFY:
         raise LedgerError(f"ledger {ledger.path} records what verify read back: apply needs another --ledger")
 
 

@@ -13,7 +13,7 @@ import orjson
 from bulkseed.cli.target import TargetOptions
 from bulkseed.humanize import duration, number
 from bulkseed.model import Outcome, Summary
-from bulkseed.policy.advice import MEANINGS
+from bulkseed.policy.jobs import APPLY
 
 R = TypeVar("R", bound=StrEnum)
 
@@ -34,7 +34,7 @@ def print_table(counts: Mapping[Any, int]) -> None:
     for outcome in Outcome:
         if counts.get(outcome):
             label = f"{outcome.value}: {counts[outcome]:,}"
-            click.echo(f"{label:<22} {MEANINGS[outcome]}")
+            click.echo(f"{label:<22} {APPLY.meanings[outcome]}")
 
 
 def print_counts(counts: Mapping[Any, int], total: int) -> None:
@@ -44,7 +44,7 @@ def print_counts(counts: Mapping[Any, int], total: int) -> None:
     click.echo(f"definitions: {total:,} = {terms}")
 
 
-def print_results(counts: Mapping[R, int], meanings: Mapping[R, str], what: str) -> None:
+def print_results(counts: Mapping[Any, int], meanings: Mapping[StrEnum, str], what: str) -> None:
     """Print how many of `what` had which result, in the order of `meanings`, and that they add up."""
     found = {result: count for result in meanings if (count := counts.get(result, 0))}
     for result, count in found.items():

@@ -16,6 +16,7 @@ from bulkseed.cli.render import heading, print_effort, print_json, print_results
 from bulkseed.cli.target import TargetArguments, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
+from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 
 LISTED = 10
 """The most names in a preview."""
-
-MEANINGS = {
-    RollbackOutcome.DELETED: "by this ledger's rollbacks",
-    RollbackOutcome.GONE: "was not there any more",
-    RollbackOutcome.CHANGED: "was changed since, so it was left alone",
-    RollbackOutcome.FAILED: "is still there, the service did not delete it",
-    RollbackOutcome.PENDING: "the run ended before this was certain",
-}
 
 
 @dataclass(slots=True, frozen=True)
@@ -195,5 +188,5 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
 
 
 def _print(found: RolledBack) -> None:
-    print_results(found.results, MEANINGS, "secrets of this ledger")
+    print_results(found.results, ROLLBACK.meanings, "secrets of this ledger")
     print_effort(found.run)

@@ -27,6 +27,7 @@ from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, UsageError
 from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger
 from bulkseed.model import Summary, Target
+from bulkseed.policy.jobs import APPLY, JOBS
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,7 +70,7 @@ async def open_session(
     stats = Stats()
     lines = heading(chosen, path)  # before there is a ledger
     async with AsyncExitStack() as stack:
-        target = await stack.enter_async_context(open_target(chosen, 0 if command == "verify" else qps))
+        target = await stack.enter_async_context(open_target(chosen, qps if JOBS[command].writes else 0))
         ledger = stack.enter_context(open_ledger(path, target, data_dir=chosen.local_dir, create=create))
         if command == "apply":
             require_applies(ledger)
@@ -157,17 +158,18 @@ def report_if_it_fails(ledger: LedgerReader, output: str) -> Iterator[None]:
 
 
 def _tell(run: Run, output: str, path: str) -> None:
-    if run.summary is None or run.command == "verify":  # whose summary is in the words of an apply
+    if run.summary is None:
         tally = run.tally
         rest = tally.claimed + tally.unsent - tally.settled
         counts = (
             f"{tally.read:,} read = {tally.known:,} settled before + {tally.settled:,} settled now"
             f" + {tally.invalid:,} invalid + {rest:,} not settled; more of it"
         )
-        what = "what was deleted" if run.command == "rollback" else counts
+        what = counts if JOBS[run.command].takes_definitions else "what was deleted"
         click.echo(f"on record: {what}: bulkseed ledger status {path}", err=True)
     elif output == "json":
-        print_json(run.summary)
+        outcomes = "outcomes" if JOBS[run.command] is APPLY else "results"
+        print_json({outcomes if key == "outcomes" else key: told for key, told in run.summary.items()})
     else:
         ends = run.summary.get("outcomes") or run.summary["results"]
         terms = " + ".join(f"{count:,} {end}" for end, count in ends.items() if count) or "0"

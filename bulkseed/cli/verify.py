@@ -26,7 +26,7 @@ from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.model import Verified
-from bulkseed.policy.verify import verified
+from bulkseed.policy.jobs import VERIFY
 
 if TYPE_CHECKING:
     from bulkseed.jobs.verify import Verification
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
 
 LISTED = 1000
 """The most problems in the JSON summary; the ledger has all of them."""
-
-MEANINGS = {
-    Verified.IDENTICAL: "the service has this version with this value",
-    Verified.PRESENT: "there; its value was generated, so not compared",
-    Verified.DIFFERS: "the service has this version with another value",
-    Verified.MISSING: "the service has no such secret, or not this version",
-    Verified.UNREADABLE: "could not be read, so it is not known",
-    Verified.INVALID: "bad manifest line, nothing to compare",
-    Verified.PENDING: "the run ended before this was read",
-}
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,10 +112,9 @@ async def _verify(given: VerifyArguments) -> Verification:
     ends, tell_row = Counter[str](), events.row_teller()
 
     def on_row(row: Row) -> None:
-        result = verified(row.outcome, row.code)
-        ends[result.value] += 1
+        ends[row.outcome.value] += 1
         if tell_row is not None:
-            tell_row(row, result=result.value)
+            tell_row(row, result=row.outcome.value)
 
     with ExitStack() as stack:
         entries = stack.enter_context(open_entries(given.manifest, given.source))
@@ -158,13 +147,13 @@ def _document(found: Verification) -> dict[str, Any]:
             {
                 "secret_name": row.name,
                 "version_id": row.version_id,
-                "result": result.value,
+                "result": row.outcome.value,
                 "code": row.code,
                 "message": row.message,
                 "manifest": row.manifest,
                 "line": row.line,
             }
-            for result, row in islice(found.problems(ledger), LISTED)
+            for row in islice(found.problems(ledger), LISTED)
         ]
     return {**found.as_dict(), "problems": listed}
 
@@ -173,7 +162,7 @@ def _print(found: Verification) -> None:
     from bulkseed.ledger import read_ledger
 
     with read_ledger(found.run.ledger) as ledger:
-        for result, row in found.problems(ledger):
-            click.echo(f"{row.manifest}:{row.line}: {row.name or '-'}: {result.value}: {row.message}")
-    print_results(found.results, MEANINGS, "definitions")
+        for row in found.problems(ledger):
+            click.echo(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}")
+    print_results(found.results, VERIFY.meanings, "definitions")
     print_effort(found.run)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bulkseed.policy import create, steps, verify
+from bulkseed.policy import create, jobs, steps, verify
+from bulkseed.policy.jobs import JobKind
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Aborted, Ending, Procedure, Step, Subject
 from bulkseed.wire.message import QuotaGroup
 
 
-class JobKind(NamedTuple):
-    """A command, the quota group that paces it, the procedure of each definition, and its first step."""
+class RunJob(NamedTuple):
+    """A kind of job, the quota group that paces it, the procedure of each definition, and its first step."""
 
-    command: str
+    kind: JobKind
     group: QuotaGroup
     procedure: Callable[[Rules, Subject, RetryState], Procedure[Ending | Aborted]]
     first: Step[Any]
 
 
-APPLY = JobKind("apply", QuotaGroup.CREATE, create.create, steps.CREATE)
-VERIFY = JobKind("verify", QuotaGroup.READ, verify.verify, steps.READ_VERSION)
+APPLY = RunJob(jobs.APPLY, QuotaGroup.CREATE, create.create, steps.CREATE)
+VERIFY = RunJob(jobs.VERIFY, QuotaGroup.READ, verify.verify, steps.READ_VERSION)

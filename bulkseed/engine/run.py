@@ -16,7 +16,7 @@ import anyio
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.daemon_executor import DaemonExecutor
 from bulkseed.engine.intake import BlockReader, Intake, block_size
-from bulkseed.engine.job import JobKind
+from bulkseed.engine.job import RunJob
 from bulkseed.engine.lane import Lane
 from bulkseed.engine.lifecycle import run_lifecycle
 from bulkseed.engine.machinery import assemble
@@ -66,7 +66,7 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
 
 
 async def run_job(
-    job: JobKind,
+    job: RunJob,
     entries: Entries,
     lane: Lane,
     ledger: Ledger,
@@ -94,14 +94,14 @@ async def run_job(
                 manifests,
                 limits,
                 now,
-                job.command,
+                job.kind.name,
                 afresh=options.afresh,
                 follow=options.rules.follow,
                 reopen=() if options.rules.on_exists is OnExists.SKIP else (Outcome.EXISTING,),
             )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:
-            summary = summarise(run_id, ledger.path, lane, job.group, hooks, elapsed)
+            summary = summarise(run_id, ledger.path, lane, job.group, hooks, elapsed, job.kind.words)
             check_against_ledger(summary, ledger)
             ledger.end_run(summary.as_dict(), summary.exit_code, summary.stopped_by, now)
             return summary

@@ -9,7 +9,7 @@ from typing import Any
 
 from bulkseed.client.operations import Operation
 from bulkseed.client.work_item import WorkItem
-from bulkseed.model import Fault, NoReply, Outcome
+from bulkseed.model import Fault, NoReply, Outcome, Verified
 from bulkseed.policy.verdicts import Verdict, classify
 
 _STEPS_PER_E = 50  # a bucket is 2 % wide
@@ -76,10 +76,9 @@ class Stats:
     def __init__(self) -> None:
         self.read = 0
         # Every key from the start: the other thread may iterate.
-        self.known: Counter[Outcome] = Counter(
-            dict.fromkeys(Outcome, 0)
-        )  # settled by earlier runs, or invalid
-        self.carried: Counter[Outcome] = Counter(dict.fromkeys(Outcome, 0))  # what workers have come to
+        words = dict.fromkeys((*Outcome, *Verified), 0)
+        self.known: Counter[Outcome | Verified] = Counter(words)  # settled by earlier runs, or invalid
+        self.carried: Counter[Outcome | Verified] = Counter(words)  # what workers have come to
         self.attempts = 0
         self.throttled = 0
         self.retried = 0
@@ -99,14 +98,14 @@ class Stats:
         if isinstance(answer, Fault):
             self.throttled += classify(answer) is Verdict.THROTTLED
 
-    def admitted(self, read: int, settled: Mapping[Outcome, int], invalid: int) -> None:
+    def admitted(self, read: int, settled: Mapping[Outcome | Verified, int], invalid: int) -> None:
         """Count a block of the manifest."""
         self.read += read
         self.known.update(settled)
         self.known[Outcome.INVALID] += invalid
 
     @property
-    def outcomes(self) -> Counter[Outcome]:
+    def outcomes(self) -> Counter[Outcome | Verified]:
         """Outcome → how many definitions have it so far."""
         return self.known + self.carried
 

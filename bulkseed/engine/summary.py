@@ -10,13 +10,19 @@ from bulkseed.engine.lane import Lane
 from bulkseed.engine.options import RunHooks
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import LedgerReader
-from bulkseed.model import Outcome, Summary
+from bulkseed.model import Outcome, Summary, Verified
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.wire.message import QuotaGroup
 
 
 def summarise(
-    run_id: str, ledger: Path, lane: Lane, group: QuotaGroup, hooks: RunHooks, elapsed: float
+    run_id: str,
+    ledger: Path,
+    lane: Lane,
+    group: QuotaGroup,
+    hooks: RunHooks,
+    elapsed: float,
+    words: type[Outcome | Verified] = Outcome,
 ) -> Summary:
     """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
     stats, stop, pacer = hooks.stats, hooks.stop, lane.pacers[group]
@@ -42,6 +48,7 @@ def summarise(
         latency_ms=stats.latencies.as_milliseconds(),
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
+        words=words,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bulkseed.client.operations import OPERATIONS
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.job import JobKind
+from bulkseed.engine.job import RunJob
 from bulkseed.engine.machinery import Machinery
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stop import STOPPED_EARLY
@@ -16,18 +16,14 @@ from bulkseed.policy.advice import abort_message, advice
 from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
 
-_STREAKS = (Outcome.REJECTED, Outcome.EXHAUSTED)
-_PROBLEMS = (*_STREAKS, Outcome.CONFLICT)
-
 
 class Worker:
     """What every worker of a run shares."""
 
-    def __init__(
-        self, run_id: str, job: JobKind, rules: Rules, machinery: Machinery, hooks: RunHooks
-    ) -> None:
+    def __init__(self, run_id: str, job: RunJob, rules: Rules, machinery: Machinery, hooks: RunHooks) -> None:
         self._run_id = run_id
         self._job = job
+        self._kind = job.kind
         self._first = OPERATIONS[job.first]
         self._rules = rules
         self._machinery = machinery
@@ -90,7 +86,7 @@ class Worker:
 
     def _settle(self, work: WorkItem[SecretDefinition], end: Ending) -> None:
         outcome = end.outcome
-        if outcome in _STREAKS:
+        if outcome in self._kind.streaks:
             self._stop_loss.failed(outcome, end.code)
         elif outcome is not Outcome.PENDING:
             self._stop_loss.succeeded()
@@ -101,7 +97,7 @@ class Worker:
         now = self._clock.time()
         if end.message is None and end.code is not None:
             end = replace(end, message=advice(end.code).meaning)
-        if outcome in _PROBLEMS:
+        if outcome in self._kind.problems:
             self._stats.last_problem = end.code or end.message
         self._recorder.settled(
             Settlement(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 
-from bulkseed.engine.job import APPLY, JobKind
+from bulkseed.engine.job import APPLY, RunJob
 from bulkseed.engine.lane import Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
@@ -33,7 +33,7 @@ async def seed(
     stats: Stats | None = None,
     stop: Stop | None = None,
     timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
-    job: JobKind = APPLY,
+    job: RunJob = APPLY,
     ports: Ports | None = None,
 ) -> Summary:
     """Provision `definitions` into `target`, recording in `ledger`; run it again to resume.

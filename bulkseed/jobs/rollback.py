@@ -32,6 +32,7 @@ from bulkseed.model import Outcome, Summary, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
+from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome
 from bulkseed.policy.rollback import rollback as roll_back
 from bulkseed.policy.steps import Aborted, ClaimDeletion, LedgerStep
@@ -40,7 +41,6 @@ from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 16
 BLOCK = 64
-COMMAND = "rollback"
 _SUCCESSES = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE})
 
 
@@ -139,7 +139,7 @@ class _Rows:
     def begin(self, run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
         """Begin in the ledger's thread; return until when the run before may have sent."""
         with self._ledger.transaction():
-            sent_until = self._ledger.begin_run(run_id, [], limits, now, COMMAND)
+            sent_until = self._ledger.begin_run(run_id, [], limits, now, ROLLBACK.name)
             self._rollbacks = Rollbacks(self._ledger, now)
             return sent_until
 

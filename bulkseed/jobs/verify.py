@@ -1,10 +1,9 @@
 """A verify: every definition is read back, paced by the read quota, and compared in memory.
 
 It is a run like any other, with another procedure: the same intake, workers, retries, outages and stop-loss.
-What it finds goes into a ledger of its own, so that one which was
-interrupted can be resumed: what was identical then is believed, everything else is read again. Without
-`resume` nothing is believed. A manifest that has changed meanwhile is a reason not to resume: values leave
-no trace to compare.
+What it finds goes into a ledger of its own, so that one which was interrupted can be resumed: what was
+identical then is believed, everything else is read again. Without `resume` nothing is believed. A manifest
+that has changed meanwhile is a reason not to resume: values leave no trace to compare.
 """
 
 from __future__ import annotations
@@ -20,13 +19,12 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.summary import with_results
 from bulkseed.ledger import Ledger, LedgerReader
-from bulkseed.model import ManifestEntry, Outcome, Row, Summary, Target, Verified
+from bulkseed.model import ManifestEntry, Row, Summary, Target, Verified
 from bulkseed.pacing.quotas import limits
-from bulkseed.policy.verify import verified
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.quotas import QUOTAS
 
-PROBLEMS = [o for o in Outcome if not o.settled and o is not Outcome.PENDING]
+PROBLEMS = [result for result in Verified if not result.settled and result is not Verified.PENDING]
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,11 +38,9 @@ class Verification:
         """Return the summary in the shape that scripts rely on."""
         return with_results(self.run, {result.value: self.results[result] for result in Verified})
 
-    def problems(self, ledger: LedgerReader) -> Iterator[tuple[Verified, Row]]:
-        """Yield what this run found not to be identical."""
-        for row in ledger.rows(PROBLEMS):
-            if row.run_id == self.run.run_id:
-                yield verified(row.outcome, row.code), row
+    def problems(self, ledger: LedgerReader) -> Iterator[Row]:
+        """Yield the rows of what this run found not to be identical."""
+        return (row for row in ledger.rows(PROBLEMS) if row.run_id == self.run.run_id)
 
 
 async def verify(
@@ -76,15 +72,6 @@ async def verify(
         UsageError: the target's endpoint makes no sense.
     """
     options, hooks = options or RunOptions(qps=QUOTAS[VERIFY.group]), hooks or RunHooks()
-    missing = 0
-    tell = hooks.on_row
-
-    def count(row: Row) -> None:
-        nonlocal missing
-        missing += verified(row.outcome, row.code) is Verified.MISSING
-        if tell is not None:
-            tell(row)
-
     opening = open_lane(
         target,
         limits(VERIFY.group, options.qps),
@@ -93,17 +80,6 @@ async def verify(
         ports=ports,
     )
     async with opening as lane:
-        run = await run_job(
-            VERIFY,
-            definitions,
-            lane,
-            ledger,
-            replace(options, afresh=not resume),
-            replace(hooks, on_row=count),
-        )
-    results = Counter[Verified]()
-    for outcome, number in run.outcomes.items():
-        results[verified(outcome, None)] += number
-    results[Verified.DIFFERS] -= missing
-    results[Verified.MISSING] += missing
-    return Verification(run, results)
+        afresh = replace(options, afresh=not resume)
+        run = await run_job(VERIFY, definitions, lane, ledger, afresh, hooks)
+    return Verification(run, Counter({Verified(word.value): count for word, count in run.outcomes.items()}))

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import orjson
 
 from bulkseed.ledger.creations import expand_created
+from bulkseed.ledger.reader import word
 from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.bulk_insert import Statement
@@ -148,7 +149,7 @@ class Block:
         self._write(len(entries))
         return Admission(
             to_send=self._claims if self._claim else [],
-            settled=Counter({Outcome(text): count for text, count in self._known.items()}),
+            settled=Counter({word(text): count for text, count in self._known.items()}),
             invalid=self._invalid,
             unsent=0 if self._claim else len(self._claims),
         )

@@ -23,10 +23,10 @@ from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_ho
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
+from bulkseed.policy.jobs import APPLY, VERIFY
 from bulkseed.wire.message import QuotaGroup
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
-_VERIFY = "verify"
 _SETTLE = """
 UPDATE claims SET outcome = ?, settled_at = ?, code = ?, message = ?, status = ?, request_id = ?,
   arn = coalesce(?, arn), doubt = ?, doubt_version = iif(?, doubt_version, NULL),
@@ -128,7 +128,7 @@ class Ledger(LedgerReader):
         sources: Iterable[str],
         limits: Mapping[QuotaGroup, float],
         now: float,
-        command: str = "apply",
+        command: str = APPLY.name,
         *,
         afresh: bool = False,
         follow: bool = True,
@@ -178,9 +178,9 @@ class Ledger(LedgerReader):
         return None if not before else now if before[0] is None else before[0] / 1e6
 
     def _require_kind(self, command: str) -> None:
-        other = "!=" if command == _VERIFY else "="
+        other = "!=" if command == VERIFY.name else "="
         query = f"SELECT command FROM runs WHERE command {other} ? LIMIT 1"  # noqa: S608  # fixed text
-        for (found,) in self.select(query, _VERIFY):
+        for (found,) in self.select(query, VERIFY.name):
             raise LedgerError(f"ledger {self.path} records runs of {found}: {command} needs another --ledger")
 
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:

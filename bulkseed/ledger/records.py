@@ -78,6 +78,6 @@ class Admission:
     """What a block of manifest entries came to; each entry is counted in exactly one field."""
 
     to_send: list[Claim] = field(default_factory=list)
-    settled: Counter[Outcome] = field(default_factory=Counter)  # by earlier runs
+    settled: Counter[Outcome | Verified] = field(default_factory=Counter)  # by earlier runs
     invalid: list[InvalidLine] = field(default_factory=list)  # as read, and duplicates
     unsent: int = 0  # left pending because no claim was asked for

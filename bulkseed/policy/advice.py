@@ -141,22 +141,6 @@ def abort_message(answer: Fault | NoReply) -> str:
     return f"{answer.code}: {told.meaning}; {told.action}"
 
 
-MEANINGS = {
-    Outcome.CREATED: "the service said so",
-    Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
-    Outcome.IDENTICAL: "was there before, with the same version and value",
-    Outcome.EXISTING: "was there before, not compared",
-    Outcome.UPDATED: "was there with another value; ours is now current",
-    Outcome.BEHIND: "ours; the manifest has another version",
-    Outcome.CONFLICT: "is there with another value",
-    Outcome.REJECTED: "refused by the service",
-    Outcome.EXHAUSTED: "attempts or budget ran out",
-    Outcome.VALUE_LOST: "ours perhaps, with a generated value that nobody has",
-    Outcome.INVALID: "bad manifest line, never sent",
-    Outcome.PENDING: "the run ended before this was finished",
-}
-"""What an outcome means."""
-
 BY_OUTCOME: dict[Outcome | Verified, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",
@@ -166,20 +150,20 @@ BY_OUTCOME: dict[Outcome | Verified, Advice] = {
         "an earlier run may have created it, and the value that it generated ended with that run",
         "put a new value (--regenerate) or delete the secret, then run again",
     ),
+    Verified.DIFFERS: Advice(
+        "the service has another value of this version",
+        "if the manifest is right: choose another VersionId and --on-exists update, then apply it",
+    ),
+    Verified.MISSING: Advice(
+        "a verify did not find it, or not this version of it",
+        "apply it, with another --ledger if the one of its apply has it as settled",
+    ),
     Outcome.INVALID: Advice("the manifest line is no definition", "correct the line, then run again"),
     Outcome.PENDING: Advice("the run ended before this was finished", "run again to resume"),
 }
 """What an outcome means where no code of the service decides it."""
 
 
-ABSENT = Advice(
-    "a verify did not find it, or not this version of it",
-    "apply it, with another --ledger if the one of its apply has it as settled",
-)
-
-
 def advise(outcome: Outcome | Verified, code: str | None) -> Advice:
     """Return what a definition that is not settled needs."""
-    if outcome is Outcome.CONFLICT and code == "Forbidden.ResourceNotFound":
-        return ABSENT
     return BY_OUTCOME.get(outcome) or advice(code)

@@ -15,7 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue
+from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue, Verified
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Subject(NamedTuple):
 class Ending:
     """How a definition's procedure ended. `doubt`: an attempt of ours may yet have taken effect."""
 
-    outcome: Outcome
+    outcome: Outcome | Verified
     code: str | None = None
     message: str | None = None
     status: int | None = None
@@ -154,7 +154,7 @@ class GiveUp(Exception):  # noqa: N818  # not an error: it ends a procedure from
 
 
 def ended(
-    outcome: Outcome,
+    outcome: Outcome | Verified,
     answer: Fault | NoReply | None = None,
     message: str | None = None,
     *,

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
-from bulkseed.model import Outcome
+from bulkseed.ledger.reader import word
+from bulkseed.model import Outcome, Verified
+from bulkseed.policy.jobs import JOBS
 from bulkseed.report.attempts import (
     Answer,
     Latencies,
@@ -78,7 +80,7 @@ class Numbers:
     created_at: str
     format: int
     as_of: int  # the latest moment on record
-    counts: dict[Outcome, int]
+    counts: dict[Outcome | Verified, int]
     in_doubt: int
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
@@ -151,13 +153,15 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
     )
 
 
-def _counts(connection: sqlite3.Connection) -> dict[Outcome, int]:
-    counts = dict.fromkeys(Outcome, 0)
+def _counts(connection: sqlite3.Connection) -> dict[Outcome | Verified, int]:
+    commands = connection.execute("SELECT command FROM runs ORDER BY id LIMIT 1").fetchall()
+    words = JOBS[commands[0][0]].words if commands else Outcome
+    counts: dict[Outcome | Verified, int] = dict.fromkeys(words, 0)
     for outcome, count in connection.execute(
         "SELECT outcome, count(*) FROM definitions GROUP BY outcome UNION ALL"
         " SELECT 'invalid', count(*) FROM invalid_lines"
     ):
-        counts[Outcome(outcome)] = count
+        counts[word(outcome)] = count
     return counts
 
 

@@ -6,13 +6,14 @@ Everything that comes from a ledger is escaped by the template engine; the plots
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bulkseed import humanize as words
-from bulkseed.model import Outcome
-from bulkseed.policy.advice import MEANINGS
+from bulkseed.model import Outcome, Verified
+from bulkseed.policy.jobs import APPLY, JOBS
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, Latencies, Pace
 from bulkseed.report.numbers import Numbers, Run
@@ -20,9 +21,6 @@ from bulkseed.report.numbers import Numbers, Run
 MOST_FAILURES = 50
 MOST_ROWS = 100
 """What a page shows of lists that a hostile or very old ledger could make endless."""
-
-TITLES = {"apply": "Provisioning report", "verify": "Verification report", "rollback": "Rollback report"}
-"""The first run's command → what the page is called."""
 
 ENDINGS: dict[int | None, str] = {
     0: "finished, everything settled",
@@ -66,11 +64,12 @@ def render(numbers: Numbers, version: str) -> str:
         attempts_of[answer.group] += answer.times
     group = numbers.timeline.group if numbers.timeline else None
     latencies = next((found for found in numbers.latencies if found.group == group), None)
+    kind = JOBS[numbers.runs[0].command] if numbers.runs else APPLY
     return environment.get_template("page.html").render(
         n=numbers,
-        title=TITLES.get(numbers.runs[0].command if numbers.runs else "apply", "Report"),
+        title=kind.title,
         version=version,
-        meanings=MEANINGS,
+        meanings=kind.meanings if kind.takes_definitions else APPLY.meanings,
         kinds=list(Kind),
         ending=lambda run: _ending(run, last=run is numbers.runs[-1]),
         most_failures=MOST_FAILURES,
@@ -91,7 +90,7 @@ def render(numbers: Numbers, version: str) -> str:
     )
 
 
-def _identity(counts: dict[Outcome, int]) -> str:
+def _identity(counts: Mapping[Outcome | Verified, int]) -> str:
     terms = [f"{count:,} {outcome.value}" for outcome, count in counts.items() if count]
     return " + ".join(terms) or "0"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.model import Created, Fault, NoReply, Outcome
+from bulkseed.model import Created, Fault, NoReply, Outcome, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.create import create
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
@@ -109,7 +109,7 @@ class Drive:
             return end
 
 
-def outcome(drive: Drive) -> Outcome:
+def outcome(drive: Drive) -> Outcome | Verified:
     """Return how a procedure settled."""
     assert isinstance(drive.end, Ending)
     return drive.end.outcome

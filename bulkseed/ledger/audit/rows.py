@@ -9,6 +9,7 @@ from typing import Any
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader, word
 from bulkseed.model import SETTLED, Outcome, Verified
+from bulkseed.policy.jobs import JOBS, ROLLBACK
 
 _SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
 _CREATED = "creations JOIN claims ON claims.id = creations.id"
@@ -47,7 +48,7 @@ def runs(ledger: LedgerReader) -> Verdict:
         about = f"run {run.run_id}: "
         wrong += differences([(about + "known + claimed + unsent + invalid", sum(parts), read)])
         wrong += excesses((about + what, n, read) for what, n in run.tally._asdict().items() if n < 0)
-        if run.command == "rollback":  # it reads no entries, and may settle again what it could not delete
+        if not JOBS[run.command].takes_definitions:  # it may settle again what it could not delete
             continue
         wrong += excesses([(about + "settled", settled, claimed)])
         if run.summary is not None:
@@ -108,7 +109,7 @@ def summaries(ledger: LedgerReader) -> Verdict:
     for run, run_id, command, known, summary in ledger.select(
         "SELECT id, run_id, command, known, summary FROM runs ORDER BY id"
     ):
-        if not summary or command == "rollback":
+        if not summary or not JOBS[command].takes_definitions:
             continue
         told, rows_now = json.loads(summary)["outcomes"], found.get(run, {})
         words = (told.keys() | rows_now.keys()) - {"pending"}
@@ -167,7 +168,7 @@ def deletions(ledger: LedgerReader) -> Verdict:
     found = dict(ledger.select("SELECT result, count(*) FROM rollbacks WHERE result IS NOT NULL GROUP BY 1"))
     told: Counter[Any] = Counter()
     for run in ledger.runs():
-        if run.command == "rollback" and run.summary:
+        if JOBS[run.command] is ROLLBACK and run.summary:
             told.update(run.summary["results"])
     # A run that was killed told nothing of what it did.
     wrong += excesses(

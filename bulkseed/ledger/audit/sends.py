@@ -15,6 +15,7 @@ from operator import itemgetter
 
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.policy.jobs import JOBS
 from bulkseed.wire.message import QuotaGroup
 
 _GROUPS = "('" + "', '".join(group.value for group in QuotaGroup) + "')"
@@ -63,7 +64,7 @@ def answers(ledger: LedgerReader) -> Verdict:
     """An attempt of the run that settled a row had an answer of the kind that its outcome needs."""
     looked = "ending IN ('adopted', 'identical') AND NOT coalesce(looked, 0)"
     updated = "ending = 'updated' AND NOT coalesce(looked OR managed, 0)"
-    answered = "outcome NOT IN ('pending', 'exhausted') AND NOT coalesce(answered, 0)"
+    answered = "outcome NOT IN ('pending', 'exhausted', 'unreadable') AND NOT coalesce(answered, 0)"
     unsure = (
         "outcome IN ('pending', 'exhausted') AND NOT doubt AND uncertain"
         " AND d.id NOT IN (SELECT b.definition FROM rollbacks b WHERE b.run > d.run)"
@@ -104,7 +105,7 @@ def attempts(ledger: LedgerReader) -> Verdict:
         numbers.append((f"run {run_id}: attempts that it counted", counted, found))
         if summary is not None:
             numbers.append((f"run {run_id}: attempts in its summary", json.loads(summary)["attempts"], found))
-        if command != "rollback":  # whose claims are its own
+        if JOBS[command].takes_definitions:  # the claims of a rollback are its own
             excess.append((f"run {run_id}: definitions attempted", carried, claimed))
     rule = {"definitions with another first attempt": "first_sent_at IS NOT sent_at"}
     return differences(numbers) + excesses(excess) + broken(ledger, rule, _FIRST)[1], "all counted"
@@ -124,7 +125,7 @@ def send_times(ledger: LedgerReader) -> Verdict:
     ):
         limits[run] = run_id, json.loads(text)
         told = summary and json.loads(summary).get("rate")
-        main = QuotaGroup.READ if command == "verify" else QuotaGroup.CREATE
+        main = QuotaGroup.CREATE if JOBS[command].writes else QuotaGroup.READ
         if told and told["limit_qps"] != limits[run][1].get(main):
             wrong.append(f"run {run_id}: the limit in its summary: {told['limit_qps']:g}")
     sends = ledger.select("SELECT quota_group, run, sent_at FROM attempts ORDER BY quota_group, run, sent_at")

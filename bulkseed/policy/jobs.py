@@ -1,0 +1,95 @@
+"""What runs are for: a row for each kind of job, with its words and the rules that others need to know.
+
+Whoever has a command's name from a ledger looks it up here; nobody compares names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from typing import NamedTuple
+
+from bulkseed.model import Outcome, Verified
+from bulkseed.policy.rollback import RollbackOutcome
+
+
+class JobKind(NamedTuple):
+    """A kind of job.
+
+    Attributes:
+        name: the command, as the ledger's runs have it.
+        title: what a report of it is called.
+        words: what the rows that it settles are called.
+        meanings: its ends, and what each means.
+        streaks: ends that stop a run if they come too often in a row.
+        problems: ends that a display shows as the last problem.
+        takes_definitions: whether its runs take up the definitions of a manifest; else the ledger's rows.
+        writes: whether its runs are paced by the quota of creates and deletes; else by the one of reads.
+    """
+
+    name: str
+    title: str
+    words: type[Outcome | Verified]
+    meanings: Mapping[StrEnum, str]
+    streaks: AbstractSet[StrEnum] = frozenset()
+    problems: AbstractSet[StrEnum] = frozenset()
+    takes_definitions: bool = True
+    writes: bool = True
+
+
+APPLY = JobKind(
+    name="apply",
+    title="Provisioning report",
+    words=Outcome,
+    meanings={
+        Outcome.CREATED: "the service said so",
+        Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
+        Outcome.IDENTICAL: "was there before, with the same version and value",
+        Outcome.EXISTING: "was there before, not compared",
+        Outcome.UPDATED: "was there with another value; ours is now current",
+        Outcome.BEHIND: "ours; the manifest has another version",
+        Outcome.CONFLICT: "is there with another value",
+        Outcome.REJECTED: "refused by the service",
+        Outcome.EXHAUSTED: "attempts or budget ran out",
+        Outcome.VALUE_LOST: "ours perhaps, with a generated value that nobody has",
+        Outcome.INVALID: "bad manifest line, never sent",
+        Outcome.PENDING: "the run ended before this was finished",
+    },
+    streaks={Outcome.REJECTED, Outcome.EXHAUSTED},
+    problems={Outcome.REJECTED, Outcome.EXHAUSTED, Outcome.CONFLICT, Outcome.VALUE_LOST},
+)
+
+VERIFY = JobKind(
+    name="verify",
+    title="Verification report",
+    words=Verified,
+    meanings={
+        Verified.IDENTICAL: "the service has this version with this value",
+        Verified.PRESENT: "there; its value was generated, so not compared",
+        Verified.DIFFERS: "the service has this version with another value",
+        Verified.MISSING: "the service has no such secret, or not this version",
+        Verified.UNREADABLE: "could not be read, so it is not known",
+        Verified.INVALID: "bad manifest line, nothing to compare",
+        Verified.PENDING: "the run ended before this was read",
+    },
+    streaks={Verified.UNREADABLE},
+    problems={Verified.UNREADABLE, Verified.DIFFERS, Verified.MISSING},
+    writes=False,
+)
+
+ROLLBACK = JobKind(
+    name="rollback",
+    title="Rollback report",
+    words=Outcome,
+    meanings={
+        RollbackOutcome.DELETED: "by this ledger's rollbacks",
+        RollbackOutcome.GONE: "was not there any more",
+        RollbackOutcome.CHANGED: "was changed since, so it was left alone",
+        RollbackOutcome.FAILED: "is still there, the service did not delete it",
+        RollbackOutcome.PENDING: "the run ended before this was certain",
+    },
+    takes_definitions=False,
+)
+
+JOBS: dict[str, JobKind] = {kind.name: kind for kind in (APPLY, VERIFY, ROLLBACK)}
