@@ -1,4 +1,7 @@
-"""A plugin for pytest: ``pytest_plugins = ["bulkseed.testing"]`` gives tests the fixture `local_kms`."""
+"""A plugin for pytest: ``pytest_plugins = ["bulkseed.testing"]`` gives tests the fixture `local_kms`.
+
+PYTEST_DONT_REWRITE: a module may also import it first, which pytest would warn of otherwise.
+"""
 
 from __future__ import annotations
 

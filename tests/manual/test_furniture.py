@@ -49,3 +49,10 @@ def test_contributing_names_tables_that_there_are() -> None:
     tables = re.findall(r"`([A-Z]{4,})`", text)
     assert tables
     assert all(re.search(rf"^{table}\b.*=", code, re.MULTILINE) for table in tables), tables
+
+
+def test_no_test_sleeps() -> None:
+    """What a test waits for has a name: a line that a process says, an event, a reply."""
+    sleeping = "time." + "sleep("
+    tests = (ROOT / "tests").rglob("*.py")
+    assert [path.name for path in tests if sleeping in path.read_text(encoding="utf-8")] == []
