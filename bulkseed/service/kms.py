@@ -150,7 +150,12 @@ class Kms:
         handler, resources = SERVED[caller.action]
         if not all(context.may(caller.action, resource) for resource in resources(context, asked)):
             return fault("Forbidden.NoPermission")
-        return handler(context, asked)
+        if getattr(asked, "recipient", None) is not None:
+            return fault("UnsupportedOperation", "Recipients are not supported.")
+        answer = handler(context, asked)
+        if not isinstance(answer, Fault) and getattr(asked, "dry_run", None):
+            return fault("DryRunOperationError")
+        return answer
 
     def _refuse(self, refusal: Fault, format: str) -> Response:  # noqa: A002 - the parameter's name in the API
         named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)

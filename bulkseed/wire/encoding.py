@@ -10,6 +10,7 @@ Rules that live here ("Request signature" page, V3 signature page):
 
 from __future__ import annotations
 
+import base64
 import re
 import string
 from collections.abc import Iterable
@@ -90,3 +91,16 @@ def parse_timestamp(text: str) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def read_base64(text: str) -> bytes | None:
+    """Decode standard Base64; None if it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def write_base64(content: bytes) -> str:
+    """Return standard Base64."""
+    return base64.b64encode(content).decode()

@@ -12,14 +12,21 @@ from hypothesis import strategies as st
 from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import ACTIONS, create_key, create_secret
+from bulkseed.wire.actions import ACTIONS, create_alias, create_key, create_secret
 from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request
 
 CANARY = "canary-3f9a"
-WIRE_NAMES = {name: [f.wire for f in shape(action.request)] for name, action in ACTIONS.items()}
+WIRE_NAMES = {
+    name: [
+        wire
+        for f in shape(action.request)
+        for wire in ((f"{f.wire}.1", f"{f.wire}.2.Key", f.wire) if f.numbered else (f.wire,))
+    ]
+    for name, action in ACTIONS.items()
+}
 NAMES = sorted({"Format", "Unknown"}.union(*WIRE_NAMES.values()))
 
 json_texts = st.recursive(
@@ -77,6 +84,8 @@ texts = st.one_of(
                 "PolarDB",
                 "RAMCredentials",
             ),
+            *("alias/app", "alias/none", "key", "secret", "default", "MTIzNA==", "AQ" + "A" * 60),
+            *("RSA_PSS_SHA_256", "HMAC_SHA_256", "EC_P256", '[{"SecretName":"there"}]', '{"a":"b"}'),
             *("ACSCurrent", "ACSPrevious", "7d", "6h", "AES_256", "binary", "JSON", "XML", "xml"),
             *("acs:kms:cn-hangzhou:1000000000000001:secret/there", "x" * 200, "x" * 31_000, "\x00", "\ufffe"),
         ]
@@ -95,7 +104,8 @@ def desk() -> Desk:
     made.ask(
         create_secret.Request("rds", "v1", SecretValue(value), secret_type="Rds", extended_config=config)
     )
-    made.ask(create_key.Request())
+    key = made.ask(create_key.Request()).key_metadata.key_id
+    made.ask(create_alias.Request("alias/app", key))
     return made
 
 
@@ -107,7 +117,7 @@ def test_any_parameters(action: str, signature: str, data: st.DataObject) -> Non
     """Good or bad, the service answers; what is bad is a client error that repeats no value."""
     service = desk()
     service.signature = signature
-    mine = st.sampled_from(WIRE_NAMES[action])
+    mine = st.sampled_from(WIRE_NAMES[action] or ["Unknown"])
     for _ in range(4):
         given_parameters = data.draw(st.dictionaries(mine | st.sampled_from(NAMES), texts, max_size=8))
         pairs = sorted(given_parameters.items())
@@ -129,6 +139,7 @@ CODES = {
     *("Rejected.ResourceExist", "Rejected.ResourceInDeleteWindow", "Rejected.ResourceInUse"),
     *("Rejected.InvalidRequest", "Rejected.LimitExceeded", "Rejected.StateModifiedFailed"),
     *("Rejected.Disabled", "Rejected.PendingDeletion"),
+    *("Forbidden.AliasNotFound", "Forbidden.KeyVersionNotFound", "Forbidden.NoPermission"),
 }
 
 printable = st.text(string.printable + "é\udcff", max_size=40)

@@ -167,3 +167,33 @@ async def test_addresses_and_certificates_that_cannot_be_used(tmp_path: Path, ta
         with pytest.raises(UsageError, match="cannot"):
             async with local_service(options):
                 pass
+
+
+async def talk(endpoint: str, *parts: bytes) -> bytes:
+    """Send each part once the service has answered the one before; return all that it said."""
+    host, _, port = endpoint.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    said = b""
+    try:
+        for part in parts:
+            writer.write(part)
+            said += await reader.readuntil(b"\r\n\r\n")
+    finally:
+        writer.close()
+    return said
+
+
+async def test_a_client_that_waits_before_its_body_is_told_to_go_on(target: Target) -> None:
+    """Expect: 100-continue, as curl asks for large bodies."""
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
+    said = await talk(target.endpoint, head, b"a=b")
+    assert said.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 ")
+
+
+async def test_a_whole_url_is_a_request_target(target: Target) -> None:
+    """As clients send it to a proxy, which may pass it on."""
+    for url in (b"http://kms.test/healthz", b"http://kms.test:80/healthz"):
+        said = await talk(target.endpoint, b"GET " + url + b" HTTP/1.1\r\nhost: kms.test\r\n\r\n")
+        assert said.startswith(b"HTTP/1.1 200 ")
+    said = await talk(target.endpoint, b"GET http://kms.test?Action=x HTTP/1.1\r\nhost: kms.test\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 400 "), "it reaches the gate, which finds no signature"

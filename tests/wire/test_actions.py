@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
 from bulkseed.wire.actions import ACTIONS, create_secret
-from bulkseed.wire.actions.codec import Document
+from bulkseed.wire.actions.codec import Document, Parameters
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Call, Response
 
@@ -36,7 +36,7 @@ def built(cls: type[Any]) -> st.SearchStrategy[Any]:
             kind = typing.get_args(kind)[0]
         if typing.get_origin(kind) is tuple:
             item = typing.get_args(kind)[0]
-            one = built(item) if issubclass(item, Document) else KINDS[item]
+            one = built(item) if issubclass(item, Document | Parameters) else KINDS[item]
             drawn[f.name] = st.lists(one, max_size=3).map(tuple)
         elif isinstance(kind, type) and issubclass(kind, Document):
             drawn[f.name] = built(kind)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bulkseed.service.context import Context
+from bulkseed.service.storage.envelope import version_of
+from bulkseed.wire.encoding import read_base64
 from bulkseed.wire.validation.secret_types import created_name
 
 Resources = Callable[[Context, Any], tuple[str, ...]]
@@ -55,6 +57,25 @@ def alias_and_key(context: Context, asked: Any) -> tuple[str, ...]:
     return alias(context, asked) + key(context, asked)
 
 
+def protected_key(context: Context, asked: Any) -> tuple[str, ...]:
+    """The key of SetDeletionProtection, which may be named in two ways."""
+    return (_key_arn(context, asked.protected_resource_arn or asked.key_id or ""),)
+
+
+def cipher_key(context: Context, asked: Any) -> tuple[str, ...]:
+    """The key that a ciphertext names; every key if it names none."""
+    blob = read_base64(asked.ciphertext_blob)
+    version = version_of(blob) if blob else None
+    found = context.service.keys.key_of_version(version) if version else None
+    account = context.service.account
+    return (account.container("key") if found is None else account.key_arn(found.id),)
+
+
+def both_keys(context: Context, asked: Any) -> tuple[str, ...]:
+    """The key that a ciphertext names, and the one that it is to be moved to."""
+    return (*cipher_key(context, asked), _key_arn(context, asked.destination_key_id))
+
+
 def tagged(context: Context, asked: Any) -> tuple[str, ...]:
     """Everything that TagResource or UntagResource names; the handler refuses more than one."""
     arns = secret(context, asked) if asked.secret_name is not None else ()
@@ -64,6 +85,8 @@ def tagged(context: Context, asked: Any) -> tuple[str, ...]:
 def listed(context: Context, asked: Any) -> tuple[str, ...]:
     """Each of the resources that are named by type and id."""
     account = context.service.account
+    if not asked.resource_id:
+        return (account.container(asked.resource_type),)
     if asked.resource_type == "key":
         return tuple(_key_arn(context, name) for name in asked.resource_id)
     return tuple(account.secret_arn(account.secret_name(name)) for name in asked.resource_id)

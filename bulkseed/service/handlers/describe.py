@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
-
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.handlers.filters import where
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import rotation_fields
 from bulkseed.service.storage.store import Secret
@@ -16,14 +15,13 @@ from bulkseed.wire.actions.describe_secret import Tag
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import invalid_parameter
 
-FILTER_VALUES_MAX = 10
 UNLIMITED = 2**31 - 1  # what a quota that is not set reads as
 
 FILTERS = {  # API metadata; the text is SQL in front of a list of values
     "SecretName": "name IN ({})",
     "Description": "description IN ({})",
     "DKMSInstanceId": "instance_id IN ({})",
-    "SecretType": "type IN ({})",
+    "SecretType": "type COLLATE NOCASE IN ({})",
     "Creator": "creator IN ({})",
     "TagKey": "EXISTS (SELECT 1 FROM json_each(tags) AS t WHERE t.key IN ({}))",
     "TagValue": "EXISTS (SELECT 1 FROM json_each(tags) AS t WHERE t.value IN ({}))",
@@ -59,20 +57,18 @@ def list_secrets(context: Context, asked: listing.Request, /) -> listing.Reply |
     page = Page.read(asked.page_number, asked.page_size, default=10)
     if isinstance(page, Fault):
         return page
-    filters = _read_filters(asked.filters)
+    filters = where(asked.filters, FILTERS)
     if filters is None:
         return invalid_parameter("Filters")
-    clauses = [FILTERS[key].format(", ".join("?" * len(values))) for key, values in filters]
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    parameters = [value for _, values in filters for value in values]
+    condition, parameters = filters
     store = context.service.store
     total = (
-        store.read(f"SELECT count(*) FROM secrets {where}", *parameters).fetchone()[0]  # noqa: S608 - our clauses
-        if where
+        store.read(f"SELECT count(*) FROM secrets {condition}", *parameters).fetchone()[0]  # noqa: S608 - our clauses
+        if condition
         else store.secret_count
     )
-    if where:
-        found = store.secrets(f"{where} ORDER BY id LIMIT ? OFFSET ?", *parameters, page.size, page.first)
+    if condition:
+        found = store.secrets(f"{condition} ORDER BY id LIMIT ? OFFSET ?", *parameters, page.size, page.first)
     else:
         found = store.page(page.first, page.size)
     return listing.Reply(
@@ -118,24 +114,3 @@ def _entry(secret: Secret, with_tags: bool) -> listing.Secret:
         planned_delete_time=timestamp(secret.delete_at) if secret.delete_at is not None else None,
         tags=tags_of(secret) if with_tags else (),
     )
-
-
-def _read_filters(text: str | None) -> list[tuple[str, list[str]]] | None:
-    """Read ``[{"Key": ..., "Values": [...]}]``; values of one key are alternatives, keys add up."""
-    if text is None:
-        return []
-    try:
-        filters = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(filters, list) or len(filters) > len(FILTERS):
-        return None
-    read = []
-    for item in filters:
-        key, values = (item.get("Key"), item.get("Values")) if isinstance(item, dict) else (None, None)
-        if not isinstance(key, str) or key not in FILTERS or not isinstance(values, list):
-            return None
-        if not 1 <= len(values) <= FILTER_VALUES_MAX or not all(isinstance(v, str) for v in values):
-            return None
-        read.append((key, values))
-    return read

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import os
+from dataclasses import replace
 
-from bulkseed.model import Fault, SecretValue
+from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.handlers.filters import where
+from bulkseed.service.handlers.key_settings import DESCRIPTION_MAX, plan_rotation
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import INSTANCE_ID
 from bulkseed.service.storage.keys import SERVICE_CREATOR, Key
-from bulkseed.service.storage.specs import SPECS, SYMMETRIC
+from bulkseed.service.storage.specs import SPECS
 from bulkseed.wire.actions import (
     cancel_key_deletion,
     create_key,
     describe_key,
     disable_key,
     enable_key,
-    generate_data_key,
     list_keys,
     schedule_key_deletion,
 )
@@ -25,11 +25,22 @@ from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation.parameters import parameter_problems
 
-DESCRIPTION_MAX = 8_192  # API metadata
-DATA_KEY_BYTES = {"AES_256": 32, "AES_128": 16}
-DATA_KEY_BYTES_MAX = 1_024  # API metadata
 WINDOW_DAYS = range(7, 367)  # ScheduleKeyDeletion page
 DAY = 86_400
+
+FILTERS = {  # SDK 3.3.1; the text is SQL in front of a list of values
+    "KeyState": "state IN ({})",
+    "KeySpec": "spec IN ({})",
+    "KeyUsage": "usage IN ({})",
+    "ProtectionLevel": "'SOFTWARE' IN ({})",
+    "CreatorType": f"iif(creator = '{SERVICE_CREATOR}', 'Service', 'User') IN ({{}})",
+    "DKMSInstanceId": "instance_id IN ({})",
+    "keyId": "id IN ({})",
+    "AliasName": "EXISTS (SELECT 1 FROM aliases AS a WHERE a.key_id = keys.id AND a.name IN ({}))",
+    "Creator": "creator IN ({})",
+    "TagKey": "EXISTS (SELECT 1 FROM json_each(tags) AS t WHERE t.key IN ({}))",
+    "TagValue": "EXISTS (SELECT 1 FROM json_each(tags) AS t WHERE t.value IN ({}))",
+}
 
 
 def create(context: Context, asked: create_key.Request, /) -> create_key.Reply | Fault:
@@ -42,30 +53,42 @@ def create(context: Context, asked: create_key.Request, /) -> create_key.Reply |
         return invalid_parameter("KeyUsage")
     if asked.origin not in (None, "Aliyun_KMS"):
         return fault("UnsupportedOperation")
-    if asked.description is not None and len(asked.description) > DESCRIPTION_MAX:
+    if len(asked.description or "") > DESCRIPTION_MAX:
         return invalid_parameter("Description")
     if asked.dkms_instance_id is not None and not INSTANCE_ID.fullmatch(asked.dkms_instance_id):
         return fault("Forbidden.DKMSInstanceNotFound")
     for problem in parameter_problems("Tags", asked.tags) if asked.tags else ():
         return invalid_parameter("Tags", f"It {problem}.")
-    key = context.service.keys.create(
-        Key(
-            spec=spec,
-            usage=usage,
-            creator=context.caller.account,
-            created=context.now,
-            description=asked.description,
-            instance_id=asked.dkms_instance_id,
-            tags=context.read_tags(asked.tags),
-        )
+    for problem in parameter_problems("Policy", asked.policy) if asked.policy else ():
+        return invalid_parameter("Policy", f"It {problem}.")
+    key = Key(
+        spec=spec,
+        usage=usage,
+        creator=context.caller.account,
+        created=context.now,
+        description=asked.description,
+        instance_id=asked.dkms_instance_id,
+        tags=context.read_tags(asked.tags),
+        policy=asked.policy,
     )
-    return create_key.Reply(context.request_id, _metadata(context, key))
+    if asked.enable_automatic_rotation:
+        refusal = plan_rotation(key, True, asked.rotation_interval, context.now)
+        if refusal is not None:
+            return refusal
+    return create_key.Reply(context.request_id, _metadata(context, context.service.keys.create(key)))
 
 
 def describe(context: Context, asked: describe_key.Request, /) -> describe_key.Reply | Fault:
     """Describe a key in any state."""
     key = _find(context, asked.key_id)
-    return key if isinstance(key, Fault) else describe_key.Reply(context.request_id, _metadata(context, key))
+    if isinstance(key, Fault):
+        return key
+    metadata = replace(
+        _metadata(context, key),
+        deletion_protection="Disabled" if key.protection is None else "Enabled",
+        deletion_protection_description=key.protection or None,
+    )
+    return describe_key.Reply(context.request_id, metadata)
 
 
 def list_all(context: Context, asked: list_keys.Request, /) -> list_keys.Reply | Fault:
@@ -73,7 +96,11 @@ def list_all(context: Context, asked: list_keys.Request, /) -> list_keys.Reply |
     page = Page.read(asked.page_number, asked.page_size, default=10)
     if isinstance(page, Fault):
         return page
-    keys = list(context.service.keys.select("ORDER BY created, id"))
+    filters = where(asked.filters, FILTERS)
+    if filters is None:
+        return invalid_parameter("Filters")
+    condition, parameters = filters
+    keys = list(context.service.keys.select(f"{condition} ORDER BY created, id", *parameters))
     arn = context.service.account.key_arn
     return list_keys.Reply(
         request_id=context.request_id,
@@ -81,31 +108,6 @@ def list_all(context: Context, asked: list_keys.Request, /) -> list_keys.Reply |
         page_number=page.number,
         page_size=page.size,
         keys=tuple(list_keys.KeyEntry(key.id, arn(key.id)) for key in page.cut(keys)),
-    )
-
-
-def generate(context: Context, asked: generate_data_key.Request, /) -> generate_data_key.Reply | Fault:
-    """Return a fresh data key, plain and sealed under the key."""
-    size = asked.number_of_bytes or DATA_KEY_BYTES.get(asked.key_spec or "AES_256")
-    if size is None:
-        return invalid_parameter("KeySpec")
-    if size > DATA_KEY_BYTES_MAX or asked.number_of_bytes == 0:
-        return invalid_parameter("NumberOfBytes")
-    key = _find(context, asked.key_id)
-    if isinstance(key, Fault):
-        return key
-    if key.spec not in SYMMETRIC:
-        return fault("UnsupportedOperation")
-    if refusal := context.service.keys.refusal(key.id):
-        return refusal
-    plaintext = os.urandom(size)
-    sealed = context.service.vault.encrypt(key.version, plaintext, asked.encryption_context or "")
-    return generate_data_key.Reply(
-        request_id=context.request_id,
-        key_id=key.id,
-        key_version_id=key.version,
-        plaintext=SecretValue(base64.b64encode(plaintext).decode()),
-        ciphertext_blob=base64.b64encode(sealed).decode(),
     )
 
 
@@ -128,6 +130,9 @@ def schedule_deletion(
     if asked.pending_window_in_days not in WINDOW_DAYS:
         return invalid_parameter("PendingWindowInDays")
     when = context.now + asked.pending_window_in_days * DAY
+    key = context.service.keys.find(asked.key_id)
+    if isinstance(key, Key) and key.protection is not None:
+        return fault("Rejected.StateModifiedFailed", "The key is protected against deletion.")
     changed = _set_state(context, asked.key_id, "PendingDeletion", when)
     return changed or schedule_key_deletion.Reply(context.request_id)
 
@@ -178,6 +183,8 @@ def _metadata(context: Context, key: Key) -> describe_key.KeyMetadata:
         description=key.description or "",
         dkms_instance_id=key.instance_id,
         primary_key_version=key.version,
-        automatic_rotation="Disabled",
-        deletion_protection="Disabled",
+        automatic_rotation="Enabled" if key.rotation_seconds else "Disabled",
+        rotation_interval=f"{key.rotation_seconds}s" if key.rotation_seconds else None,
+        last_rotation_date=timestamp(key.last_rotation) if key.last_rotation else None,
+        next_rotation_date=timestamp(key.next_rotation) if key.next_rotation else None,
     )

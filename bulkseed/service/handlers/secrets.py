@@ -116,8 +116,6 @@ def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Rep
     value = open_version(context, secret, version)
     if isinstance(value, Fault):
         return value
-    if asked.dry_run:
-        return fault("DryRunOperationError")
     return reading.Reply(
         request_id=context.request_id,
         secret_data=SecretValue(value),

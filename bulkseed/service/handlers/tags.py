@@ -23,6 +23,8 @@ def update(context: Context, asked: update_secret.Request, /) -> update_secret.R
     if asked.description is not None:
         secret.description = asked.description
     if asked.custom_data is not None:
+        if secret.type == "Generic":
+            return invalid_parameter("ExtendedConfig.CustomData", "A Generic secret has none.")
         config = _with_custom_data(secret, asked.custom_data)
         if config is None:
             return invalid_parameter("ExtendedConfig.CustomData")
@@ -42,7 +44,7 @@ def tag(context: Context, asked: tag_resource.Request, /) -> tag_resource.Reply 
     tags = resource.tags | context.read_tags(asked.tags)
     if len(tags) > limits.TAGS_MAX:
         return invalid_parameter("Tags", f"There would be more than {limits.TAGS_MAX}.")
-    _retag(context, resource, tags)
+    retag(context, resource, tags)
     return tag_resource.Reply(context.request_id)
 
 
@@ -54,7 +56,7 @@ def untag(context: Context, asked: untag_resource.Request, /) -> untag_resource.
     resource = _resource(context, asked.secret_name, asked.key_id, asked.certificate_id)
     if isinstance(resource, Fault):
         return resource
-    _retag(context, resource, {key: value for key, value in resource.tags.items() if key not in keys})
+    retag(context, resource, {key: value for key, value in resource.tags.items() if key not in keys})
     return untag_resource.Reply(context.request_id)
 
 
@@ -71,7 +73,8 @@ def _resource(
     return fault("Forbidden.ResourceNotFound")  # there are no certificates here
 
 
-def _retag(context: Context, resource: Secret | Key, tags: dict[str, str]) -> None:
+def retag(context: Context, resource: Secret | Key, tags: dict[str, str]) -> None:
+    """Replace the tags of a resource."""
     resource.tags = tags
     if isinstance(resource, Key):
         context.service.keys.save(resource)

@@ -72,8 +72,7 @@ class Keys:
         name = self._account.alias_name(id_arn_or_alias)
         if not name.startswith("alias/"):
             return self._account.key_id(id_arn_or_alias)
-        row = self._store.read("SELECT key_id FROM aliases WHERE name = ?", name).fetchone()
-        return name if row is None else row[0]
+        return self.alias(name) or name
 
     def get(self, id_arn_or_alias: str) -> Key | None:
         """Return a key."""
@@ -120,6 +119,23 @@ class Keys:
         if key.rotation_seconds:
             key.next_rotation = now + key.rotation_seconds
         self.save(key)
+
+    def alias(self, name: str) -> str | None:
+        """Return the id of the key that an alias is bound to."""
+        row = self._store.read("SELECT key_id FROM aliases WHERE name = ?", name).fetchone()
+        return None if row is None else row[0]
+
+    def set_alias(self, name: str, key_id: str | None) -> None:
+        """Bind an alias to a key, or take it away."""
+        if key_id is None:
+            self._store.write("DELETE FROM aliases WHERE name = ?", name)
+        else:
+            self._store.write("INSERT OR REPLACE INTO aliases VALUES (?, ?)", name, key_id)
+
+    def aliases(self, key_id: str | None = None) -> list[tuple[str, str]]:
+        """Return names and key ids of all aliases, or of those of a key."""
+        sql = "SELECT name, key_id FROM aliases WHERE ? IS NULL OR key_id = ? ORDER BY name"
+        return self._store.read(sql, key_id, key_id).fetchall()
 
     def versions(self, key: Key) -> list[tuple[str, float]]:
         """Return ids and creation times of a key's versions, newest first."""

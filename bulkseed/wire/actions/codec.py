@@ -1,5 +1,7 @@
 """How the dataclasses of actions travel: requests as parameters, replies as documents.
 
+A list of a request is numbered from 1 (``ResourceId.1``; of records: ``Tag.1.Key``).
+
 A field's wire name is its Python name in capitals (``secret_name``: ``SecretName``) unless it says otherwise.
 Values travel in the form body, never in the URL. Optional parameters that are empty count as absent; booleans
 are read in any case, since the vendor's SDK sends ``True`` (measured with SDK 3.3.1).
@@ -7,6 +9,7 @@ are read in any case, since the vendor's SDK sends ``True`` (measured with SDK 3
 
 from __future__ import annotations
 
+import itertools
 import types
 import typing
 from collections.abc import Mapping
@@ -30,9 +33,21 @@ class Field(NamedTuple):
     kind: Any
     required: bool
     wrap: str | None
+    numbered: bool
+    empty: bool
 
 
 _SHAPES: dict[type[Any], tuple[Field, ...]] = {}
+
+
+def numbered() -> Any:
+    """Declare a list of a request, whose items travel as ``Name.1``, ``Name.2`` and so on."""
+    return field(default=(), metadata={"numbered": True})
+
+
+def may_be_empty() -> Any:
+    """Declare an optional field that means something also when it is empty."""
+    return field(default=None, metadata={"empty": True})
 
 
 def named(wire: str, default: Any = None) -> Any:
@@ -63,7 +78,9 @@ def _read_shape(cls: type[Any]) -> tuple[Field, ...]:
         if typing.get_origin(kind) is tuple:
             kind = typing.get_args(kind)[0]
         wire = f.metadata.get("wire") or "".join(part.capitalize() for part in f.name.split("_"))
-        found.append(Field(f.name, wire, kind, f.default is MISSING, f.metadata.get("wrap")))
+        meta = f.metadata
+        marks = meta.get("wrap"), meta.get("numbered", False), meta.get("empty", False)
+        found.append(Field(f.name, wire, kind, f.default is MISSING, *marks))
     return tuple(found)
 
 
@@ -76,9 +93,15 @@ class Parameters:
     def decode(cls, parameters: Mapping[str, str]) -> Self | Fault:
         """Read the request, or say which parameter is missing or malformed."""
         values: dict[str, Any] = {}
-        for attribute, wire, kind, required, _ in shape(cls):
+        for attribute, wire, kind, required, _, is_numbered, empty in shape(cls):
+            if is_numbered:
+                items = _read_numbered(parameters, wire, kind)
+                if isinstance(items, Fault):
+                    return items
+                values[attribute] = items
+                continue
             text = parameters.get(wire)
-            if text is None or (text == "" and not required):
+            if text is None or (text == "" and not required and not empty):
                 if required:
                     return missing_parameter(wire)
                 continue
@@ -89,13 +112,37 @@ class Parameters:
         return cls(**values)
 
 
+def _read_numbered(parameters: Mapping[str, str], wire: str, kind: Any) -> tuple[Any, ...] | Fault:
+    """Read the items 1, 2, ... of a list, up to the first one that is absent."""
+    items: list[Any] = []
+    for number in itertools.count(1):
+        prefix = f"{wire}.{number}"
+        if issubclass(kind, Parameters):
+            within = {name[len(prefix) + 1 :]: text for name, text in parameters.items()
+                      if name.startswith(f"{prefix}.")}  # fmt: skip
+            if not within:
+                break
+            item = kind.decode(within)
+            if isinstance(item, Fault):
+                return invalid_parameter(prefix)
+            items.append(item)
+        elif prefix in parameters:
+            items.append(parameters[prefix])
+        else:
+            break
+    return tuple(items)
+
+
 def call(action: str, request: Parameters) -> Call:
     """Return `request` as a call of `action`."""
     query: dict[str, str] = {}
     form: dict[str, str] = {}
     for f in shape(type(request)):
         value = getattr(request, f.attribute)
-        if value is not None:
+        if f.numbered:
+            for number, item in enumerate(value, 1):
+                query |= _spell_item(f"{f.wire}.{number}", item)
+        elif value is not None:
             (form if f.kind is SecretValue else query)[f.wire] = _spell(value)
     return Call(action, canonical_query(query.items()), canonical_query(form.items()))
 
@@ -175,6 +222,13 @@ def _spell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _spell_item(prefix: str, item: Any) -> dict[str, str]:
+    if not isinstance(item, Parameters):
+        return {prefix: str(item)}
+    parts = {f.wire: getattr(item, f.attribute) for f in shape(type(item))}
+    return {f"{prefix}.{wire}": str(value) for wire, value in parts.items() if value is not None}
 
 
 def _read_int(text: str) -> int | None:

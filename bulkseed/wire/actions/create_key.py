@@ -23,6 +23,9 @@ class Request(Parameters):
     origin: str | None = None
     protection_level: str | None = None
     tags: str | None = None
+    enable_automatic_rotation: bool | None = None
+    rotation_interval: str | None = None
+    policy: str | None = None
 
     def encode(self) -> Call:
         """Return the call."""

@@ -40,7 +40,11 @@ class KeyMetadata(Document):
     dkms_instance_id: str | None = named("DKMSInstanceId")
     primary_key_version: str | None = None
     automatic_rotation: str | None = None
+    rotation_interval: str | None = None
+    last_rotation_date: str | None = None
+    next_rotation_date: str | None = None
     deletion_protection: str | None = None
+    deletion_protection_description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

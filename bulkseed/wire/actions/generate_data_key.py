@@ -9,7 +9,7 @@ from bulkseed.wire.actions.codec import Document, Parameters, call
 from bulkseed.wire.message import Call, QuotaGroup
 
 ACTION = "GenerateDataKey"
-GROUP = QuotaGroup.MANAGE
+GROUP = QuotaGroup.READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Request(Parameters):
     key_spec: str | None = None
     number_of_bytes: int | None = None
     encryption_context: str | None = None
+    dry_run: bool | None = None
+    recipient: str | None = None
 
     def encode(self) -> Call:
         """Return the call."""

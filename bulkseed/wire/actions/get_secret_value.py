@@ -21,6 +21,7 @@ class Request(Parameters):
     version_stage: str | None = None
     fetch_extended_config: bool | None = None
     dry_run: bool | None = None
+    recipient: str | None = None
 
     def encode(self) -> Call:
         """Return the call."""

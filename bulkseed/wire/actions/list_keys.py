@@ -13,8 +13,9 @@ GROUP = QuotaGroup.MANAGE
 
 @dataclass(frozen=True, slots=True)
 class Request(Parameters):
-    """Pages hold 1 to 100 keys."""
+    """`filters` is JSON text: ``[{"Key":"KeyState","Values":["Enabled"]}]``; pages hold 1 to 100 keys."""
 
+    filters: str | None = None
     page_number: int | None = None
     page_size: int | None = None
 

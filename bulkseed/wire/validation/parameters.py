@@ -51,7 +51,7 @@ def definition_problems(parameters: Mapping[str, str], *, characters: bool = Tru
     No public page says that the service itself checks Base64 or refuses a tag key that occurs twice, so the
     local KMS does not. Without `characters`, the rows of `CHARACTERS` are left to the service.
     """
-    problems = create_secret_problems(parameters, characters=characters)
+    problems = _all_problems(parameters, characters=characters)
     if tags := parameters.get("Tags"):
         problems += [Problem("Tags", reason) for reason in _tags_problems(tags).repeats]
     version_id = parameters.get("VersionId") or ""
@@ -66,8 +66,21 @@ def definition_problems(parameters: Mapping[str, str], *, characters: bool = Tru
     return problems
 
 
-def create_secret_problems(parameters: Mapping[str, str], *, characters: bool = True) -> list[Problem]:
-    """Return every problem of the parameters of one CreateSecret; unknown parameters are not looked at."""
+def create_secret_problems(parameters: Mapping[str, str]) -> list[Problem]:
+    """Return every problem of the parameters of one CreateSecret, as the service sees them.
+
+    Unknown parameters are not looked at. What has no effect is ignored (CreateSecret page, SDK 3.3.1): the
+    configuration and rotation of a Generic secret, and the interval of a rotation that is not on.
+    """
+    ignored: tuple[str, ...] = ()
+    if (parameters.get("SecretType") or "Generic") == "Generic":
+        ignored = ("ExtendedConfig", "EnableAutomaticRotation", "RotationInterval")
+    elif not boolean(parameters.get("EnableAutomaticRotation") or "false"):
+        ignored = ("RotationInterval",)
+    return [problem for problem in _all_problems(parameters) if problem.parameter not in ignored]
+
+
+def _all_problems(parameters: Mapping[str, str], *, characters: bool = True) -> list[Problem]:
     problems = [Problem(name, "is missing") for name in limits.REQUIRED if not parameters.get(name)]
     checks = _ALL_CHECKS if characters else CHECKS
     for parameter, text in parameters.items():

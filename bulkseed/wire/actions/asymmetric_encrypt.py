@@ -1,0 +1,37 @@
+"""AsymmetricEncrypt (API metadata, SDK 3.3.1): encrypts with a public key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.model import SecretValue
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "AsymmetricEncrypt"
+GROUP = QuotaGroup.READ
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """`plaintext` is Base64."""
+
+    key_id: str
+    key_version_id: str
+    algorithm: str
+    plaintext: SecretValue
+    dry_run: bool | None = None
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """The ciphertext, Base64."""
+
+    request_id: str
+    key_id: str
+    key_version_id: str
+    ciphertext_blob: str

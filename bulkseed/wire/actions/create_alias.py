@@ -1,0 +1,30 @@
+"""CreateAlias (API metadata, SDK 3.3.1): binds a name to a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "CreateAlias"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """`alias_name` starts with ``alias/``."""
+
+    alias_name: str
+    key_id: str
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str

@@ -1,0 +1,32 @@
+"""DescribeKeyVersion (API metadata, SDK 3.3.1): one version of a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.actions.list_key_versions import KeyVersion
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "DescribeKeyVersion"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """A key and one of its versions."""
+
+    key_id: str
+    key_version_id: str
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """The version."""
+
+    request_id: str
+    key_version: KeyVersion

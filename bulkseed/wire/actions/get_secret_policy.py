@@ -1,0 +1,31 @@
+"""GetSecretPolicy (API metadata, SDK 3.3.1): the policy of one secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "GetSecretPolicy"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """`policy_name` can only be default."""
+
+    secret_name: str
+    policy_name: str | None = None
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """The policy, as JSON text."""
+
+    request_id: str
+    policy: str

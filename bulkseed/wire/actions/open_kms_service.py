@@ -1,0 +1,27 @@
+"""OpenKmsService (API metadata, SDK 3.3.1): switches KMS on for the account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "OpenKmsService"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """Nothing is asked."""
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str

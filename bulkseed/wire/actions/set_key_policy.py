@@ -1,0 +1,31 @@
+"""SetKeyPolicy (API metadata, SDK 3.3.1): replaces the policy of one key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "SetKeyPolicy"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """`policy` is JSON text of up to 32,768 bytes."""
+
+    key_id: str
+    policy: str
+    policy_name: str | None = None
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str

@@ -1,0 +1,30 @@
+"""UpdateAlias (API metadata, SDK 3.3.1): binds an alias to another key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import Call, QuotaGroup
+
+ACTION = "UpdateAlias"
+GROUP = QuotaGroup.MANAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    """The key must be of the same kind."""
+
+    alias_name: str
+    key_id: str
+
+    def encode(self) -> Call:
+        """Return the call."""
+        return call(ACTION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    """Done."""
+
+    request_id: str
