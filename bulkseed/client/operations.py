@@ -101,6 +101,7 @@ def _found(response: Response, definition: SecretDefinition, time: ServiceTime) 
         same_value=holds_value(definition.secret_type, definition.data.reveal(), reply.secret_data.reveal())
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created_at=_when(reply.create_time, time),
+        service_time=parse_timestamp(reply.create_time) if reply.create_time else None,
     )
 
 

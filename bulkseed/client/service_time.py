@@ -16,12 +16,14 @@ class ServiceTime:
     """What replies' Date headers tell about the service's clock against ours.
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
-    is set once. `ahead` is the least by which the service's clock is ahead of ours.
+    is set once. `ahead` is the least by which the service's clock is ahead of ours. `date` is the Date of the
+    last success, in epoch seconds.
     """
 
     def __init__(self) -> None:
         self.correction = 0.0
         self.ahead: float | None = None
+        self.date: float | None = None
         self._corrected = False
         self._last: str | None = None
 
@@ -33,10 +35,10 @@ class ServiceTime:
         if response.status != 200 or not response.body.startswith(b"{"):
             return
         date = response.headers.get("date")
-        if date == self._last or date is None:
+        if date == self._last:
             return
         self._last = date
-        seconds = _epoch(date)
+        self.date = seconds = _epoch(date) if date else None
         if seconds is not None:
             ahead = seconds - now()
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)

@@ -11,7 +11,7 @@ import anyio
 
 from bulkseed.client.operations import Operation
 from bulkseed.client.work_item import WorkItem
-from bulkseed.ledger import AttemptRecord, Creation, Ledger, Settlement
+from bulkseed.ledger import AttemptRecord, Creation, LedgerPort, Settlement
 from bulkseed.model import Created, Fault
 
 FLUSH_EVERY = 0.25
@@ -34,7 +34,7 @@ class Recorder:
     The executor has one thread, so the ledger is never used twice at a time.
     """
 
-    def __init__(self, ledger: Ledger, executor: Executor) -> None:
+    def __init__(self, ledger: LedgerPort, executor: Executor) -> None:
         self._ledger = ledger
         self._executor = executor
         # The event loop appends; the ledger's thread takes from the front, once it has written.

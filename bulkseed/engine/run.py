@@ -26,7 +26,7 @@ from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
-from bulkseed.ledger import Admission, Ledger
+from bulkseed.ledger import Admission, LedgerPort
 from bulkseed.model import ManifestEntry, Outcome, Summary
 from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import LedgerStep
@@ -69,7 +69,7 @@ async def run_job(
     job: RunJob,
     entries: Entries,
     lane: Lane,
-    ledger: Ledger,
+    ledger: LedgerPort,
     options: RunOptions,
     hooks: RunHooks,
     threads: Executor | None = None,

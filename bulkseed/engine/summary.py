@@ -9,7 +9,7 @@ from typing import Any
 from bulkseed.engine.lane import Lane
 from bulkseed.engine.options import RunHooks
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import LedgerReader
+from bulkseed.ledger import LedgerPort
 from bulkseed.model import Outcome, Summary, Verified
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.wire.message import QuotaGroup
@@ -52,16 +52,13 @@ def summarise(
     )
 
 
-def check_against_ledger(summary: Summary, ledger: LedgerReader) -> None:
+def check_against_ledger(summary: Summary, ledger: LedgerPort) -> None:
     """Hold a run's summary against what the ledger has counted for it, in the same commits as its rows.
 
     Raises:
         LedgerError: they differ, or a number is negative.
     """
-    run = ledger.last_run()
-    if run is None or run.run_id != summary.run_id:
-        raise LedgerError(f"ledger {ledger.path}: run {summary.run_id} is not its last one")
-    tally = run.tally
+    tally = ledger.tally()
     settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
     invalid = summary.outcomes.get(Outcome.INVALID, 0)
     told = {

@@ -32,6 +32,7 @@ class Worker:
         self._stop_loss = machinery.stop_loss
         self._recorder = machinery.recorder
         self._clock = machinery.lane.clock
+        self._time = machinery.lane.time
         self._carried = hooks.stats.carried
         self._stats = hooks.stats
         self._stop = hooks.stop
@@ -110,6 +111,7 @@ class Worker:
                 request_id=end.request_id,
                 arn=end.arn,
                 doubt=end.doubt,
+                service_time=end.service_time,
             )
         )
         if self._on_row is not None:
@@ -118,7 +120,7 @@ class Worker:
     def _created(self, work: WorkItem[SecretDefinition], request_id: str | None, arn: str | None) -> None:
         self._carried[Outcome.CREATED] += 1
         sent_at, latency = work.sent_at, work.latency
-        self._recorder.created(Creation(work.row_id, sent_at, latency, request_id, arn))
+        self._recorder.created(Creation(work.row_id, sent_at, latency, request_id, arn, self._time.date))
         if self._on_row is not None:
             end = Ending(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
             self._on_row(self._row(work, end, sent_at + latency))

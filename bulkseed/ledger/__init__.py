@@ -3,6 +3,7 @@
 from bulkseed.ledger.binding import KnownTarget
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.open import open_ledger, require_target
+from bulkseed.ledger.port import LedgerPort
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
 from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.rows import iso, row_as_dict
@@ -15,6 +16,7 @@ __all__ = [
     "Creation",
     "KnownTarget",
     "Ledger",
+    "LedgerPort",
     "LedgerReader",
     "Run",
     "Settlement",

@@ -80,6 +80,9 @@ class Ledger(LedgerReader):
             self.connection.execute("DELETE FROM meta WHERE key = 'writer'")
         if self._watch.is_lost:
             self._rescue()
+        elif self._watch.is_moved:  # SQLite does not take the log in by itself then
+            with in_words(self.path):
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
         self._watch.close()
         self._lock.release()

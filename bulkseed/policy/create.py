@@ -75,7 +75,12 @@ class _Creation:
         if found.version_id != self._subject.version_id or found.created_at < since:
             return (yield from self._exists(existed))
         if found.same_value:
-            return Ending(Outcome.ADOPTED, status=200, request_id=existed.request_id)
+            return Ending(
+                Outcome.ADOPTED,
+                status=200,
+                request_id=existed.request_id,
+                service_time=found.service_time,
+            )
         if self._value_lost:
             return self._unknown(existed, message=VALUE_LOST)
         return (yield from self._exists(existed))

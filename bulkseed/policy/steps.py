@@ -60,11 +60,15 @@ class ClaimDeletion(LedgerStep):
 
 @dataclass(slots=True, frozen=True)
 class Found:
-    """A version as read back. `created_at` is in our clock's epoch seconds, the latest it can have been."""
+    """A version as read back. `created_at` is in our clock's epoch seconds, the latest it can have been.
+
+    `service_time` is the same by the service's clock.
+    """
 
     version_id: str
     same_value: bool
     created_at: float | None
+    service_time: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,7 +130,10 @@ class Subject(NamedTuple):
 
 @dataclass(slots=True)  # not frozen: that would triple what one costs to make, and every secret has one
 class Ending:
-    """How a definition's procedure ended. `doubt`: an attempt of ours may yet have taken effect."""
+    """How a definition's procedure ended. `doubt`: an attempt of ours may yet have taken effect.
+
+    `service_time`: when the secret was created, by the service's clock, if that was read.
+    """
 
     outcome: Outcome | Verified
     code: str | None = None
@@ -135,6 +142,7 @@ class Ending:
     request_id: str | None = None
     arn: str | None = None
     doubt: bool = False
+    service_time: float | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
 import sqlite3
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from pathlib import Path
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Ledger, open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
-from support.ledgers import attempt, definitions, settlement, target
+from support.ledgers import attempt, definitions, settlement, target, whole_run
 
 NOBODY = 65534
 BLOCK = 16
@@ -97,6 +99,20 @@ def starve(path: Path) -> None:
         say("error", error)
 
 
+def write_under_one_lock_table(path: Path) -> None:
+    """Write where flock is a lock on the whole file in the table of SQLite's locks, as on macOS and NFS."""
+
+    def flock(fd: int, operation: int) -> None:
+        kind = fcntl.F_WRLCK if operation & fcntl.LOCK_EX else fcntl.F_RDLCK
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+
+    fcntl.flock = flock  # type: ignore[assignment]  # it is given descriptors only
+    with open_ledger(path, target()) as ledger:
+        whole_run(ledger, definitions(3))
+    with read_ledger(path) as reader:
+        say(sum(1 for _ in reader.rows()))
+
+
 def open_without_rights(path: Path) -> None:
     """Open for writing as a user who may only read."""
     drop_rights()
@@ -129,7 +145,16 @@ def drop_rights() -> None:
 
 SCENARIOS: dict[str, Callable[[Path], None]] = {
     scenario.__name__: scenario
-    for scenario in (write, grow, hold, look, starve, open_without_rights, read_without_rights)
+    for scenario in (
+        write,
+        write_under_one_lock_table,
+        grow,
+        hold,
+        look,
+        starve,
+        open_without_rights,
+        read_without_rights,
+    )
 }
 
 if __name__ == "__main__":

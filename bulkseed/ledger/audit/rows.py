@@ -38,6 +38,33 @@ def states(ledger: LedgerReader) -> Verdict:
     return wrong, f"{rows:,} rows"
 
 
+def names(ledger: LedgerReader) -> Verdict:
+    """An ARN names its row's secret, and the region and account that the ledger is bound to.
+
+    So does the summary of every run name the ledger's region.
+    """
+    known = ledger.known_target()
+    bound = f"acs:kms:{known.region}:{known.account or ''}:secret/"
+    arns, of_another, of_others = next(
+        ledger.select(
+            "SELECT count(arn), coalesce(sum(substr(arn, -length(name) - 1) != '/' || name), 0),"
+            " coalesce(sum(substr(arn, 1, length(?)) != ?), 0) FROM definitions",
+            *(bound, bound),
+        )
+    )
+    wrong = differences(
+        [
+            ("ARNs of another name", of_another, 0),
+            (f"ARNs not of account {known.account} in {known.region}", of_others, 0),
+        ]
+    )
+    for run in ledger.runs():
+        told = (run.summary or {}).get("region", known.region)
+        if told != known.region:
+            wrong.append(f"run {run.run_id}: the region in its summary: {told}")
+    return wrong, f"{arns:,} ARNs"
+
+
 def runs(ledger: LedgerReader) -> Verdict:
     """Each run: every entry it read is counted once, by the ledger and by the run's own summary."""
     wrong, count, entries = [], 0, 0
@@ -83,6 +110,9 @@ def rows(ledger: LedgerReader) -> Verdict:
         ]
     )
     last = ledger.one("SELECT coalesce(max(id), 0) FROM runs")
+    made = ledger.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'")
+    first, count = next(ledger.select("SELECT coalesce(min(id), 1), count(*) FROM runs"))
+    wrong += differences([("number of the last run", last, made), ("runs", count, made + 1 - first)])
     for run, run_id, claimed, invalid, taken_up, found in ledger.select(
         "SELECT id, run_id, claimed + unsent, invalid, coalesce(d.n, 0), coalesce(l.n, 0) FROM runs"
         " LEFT JOIN (SELECT run, count(*) AS n FROM definitions GROUP BY run) d ON d.run = id"

@@ -49,6 +49,7 @@ def audit(ledger: LedgerReader) -> list[Finding]:
 CHECKS: dict[str, Callable[[LedgerReader], Verdict]] = {
     "the file is sound": audit_rows.file,
     "every row makes sense": audit_rows.states,
+    "every ARN is of its row and target": audit_rows.names,
     "every run adds up": audit_rows.runs,
     "all rows add up": audit_rows.rows,
     "the last summary agrees with the rows": audit_rows.summaries,

@@ -170,7 +170,7 @@ def make_private(path: Path) -> None:
                 f"ledger {file} is open to other users (mode {status.st_mode & 0o777:o}) and that cannot be"
                 f" changed ({error.strerror}): let its owner run chmod 600"
             ) from error
-        if status.st_size:
+        if file == path and status.st_size:
             _LOG.warning(
                 "ledger %s was open to other users (mode %o); now its owner alone may use it",
                 *(file, status.st_mode & 0o777),

@@ -33,11 +33,12 @@ class FileWatch:
     Its own descriptor stays open that long: closing one drops the locks that SQLite holds on the file.
 
     Attributes:
+        is_moved: the file has another name.
         is_lost: the file was deleted or replaced, so that what is in it is gone when it is closed.
     """
 
     def __init__(self, path: Path) -> None:
-        self.is_lost = False
+        self.is_lost = self.is_moved = False
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._told = False  # of a file that can be written to the end, though not under its name
@@ -96,9 +97,10 @@ class FileWatch:
 
     def _whereabouts(self, found: _FileState | None) -> str:
         where = _path_of(self._fd)
+        self.is_moved = os.fstat(self._fd).st_nlink > 0
         if where is not None and where.exists() and os.path.samestat(where.stat(), os.fstat(self._fd)):
             return f"renamed while it was in use: its rows are in {where}, all of them once this command ends"
-        if os.fstat(self._fd).st_nlink:
+        if self.is_moved:
             return (
                 "renamed while it was in use: its rows are in that file, all of them once this command ends"
             )
