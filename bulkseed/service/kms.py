@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context, Service
@@ -19,7 +20,7 @@ from bulkseed.service.served import SERVED
 from bulkseed.service.storage.marks import TamperedError
 from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import Document
-from bulkseed.wire.encoding import parse_form
+from bulkseed.wire.encoding import Item, read_items
 from bulkseed.wire.fault import fault, invalid_parameter, respond
 from bulkseed.wire.message import API_VERSION, Request, Response
 from bulkseed.wire.render import content_type, render
@@ -110,15 +111,16 @@ class Kms:
         if steady >= self._next_tick:
             self._next_tick = steady + TICK
             self.tick(now)
-        parameters = _read_parameters(request)
-        if isinstance(parameters, Fault):
-            return self._refuse(parameters, "JSON")
+        sent = _read_parameters(request)
+        if isinstance(sent, Fault):
+            return self._refuse(sent, "JSON")
+        parameters = sent.parameters
         format = parameters.get("Format", "JSON").upper()  # noqa: A001 - the parameter's name in the API
         if format not in ("JSON", "XML"):
             return self._refuse(invalid_parameter("Format"), "JSON")
         request_id = new_request_id()
         try:
-            answer = self._answer(request, parameters, request_id, now, steady)
+            answer = self._answer(request, sent, request_id, now, steady)
         except TamperedError:
             answer = fault("InternalFailure", "A stored record fails its integrity check.")
         if isinstance(answer, Fault):
@@ -130,10 +132,10 @@ class Kms:
             return self._refuse(invalid_parameter("Format", "XML cannot carry this reply."), "XML")
 
     def _answer(
-        self, request: Request, parameters: Mapping[str, str], request_id: str, now: float, steady: float
+        self, request: Request, sent: Sent, request_id: str, now: float, steady: float
     ) -> Document | Fault:
-        service = self._service
-        caller = service.authority.admit(request, parameters, now)
+        service, parameters = self._service, sent.parameters
+        caller = service.authority.admit(request, sent.query, sent.form, now)
         if isinstance(caller, Fault):
             return caller
         if caller.version != API_VERSION:
@@ -181,7 +183,15 @@ def new_request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _read_parameters(request: Request) -> dict[str, str] | Fault:
+class Sent(NamedTuple):
+    """The parameters of a request: all by name, and those of the URL and of the body as they were sent."""
+
+    parameters: dict[str, str]
+    query: list[Item]
+    form: list[Item]
+
+
+def _read_parameters(request: Request) -> Sent | Fault:
     """Merge query and form body; a name that is given twice has no meaning that both ends agree on."""
     if request.path != "/":
         return fault("InvalidAction.NotFound")
@@ -194,14 +204,14 @@ def _read_parameters(request: Request) -> dict[str, str] | Fault:
             "ParseRequestParameterException",
             "The body's content type is not that of a form.",
         )
-    query, form = parse_form(request.query), parse_form(request.body)
+    query, form = read_items(request.query), read_items(request.body)
     if query is None or form is None:
         return fault("ParseRequestParameterException", "Query or body is not percent-encoded UTF-8.")
-    parameters = dict(query)
-    parameters.update(form)
+    parameters = {item.name: item.value for item in query}
+    parameters.update([(item.name, item.value) for item in form])
     if len(parameters) != len(query) + len(form):
         return fault("ParseRequestParameterException", "A parameter is given twice.")
-    return parameters
+    return Sent(parameters, query, form)
 
 
 def _is_form(content_type: str) -> bool:

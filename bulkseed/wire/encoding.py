@@ -16,6 +16,7 @@ import string
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 _UNRESERVED = (string.ascii_letters + string.digits + "-_.~").encode()
 _ESCAPES = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
@@ -56,18 +57,51 @@ def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
     return "&".join([f"{percent(name)}={percent(value)}" for name, value in sorted(parameters)])
 
 
-def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
+class Item(NamedTuple):
+    """A parameter as it was sent, and in the only form that a signature knows: ``name=value``, encoded."""
+
+    name: str
+    value: str
+    encoded: str
+
+
+_SHARED = frozenset(
+    ("AccessKeyId", "Action", "Description", "DKMSInstanceId", "EncryptionKeyId", "Format", "SecretDataType")
+).union(("SecretType", "SignatureMethod", "SignatureVersion", "Tags", "Timestamp", "Version", "VersionId"))
+"""Parameters that many requests have alike; none of them holds a value."""
+_known: dict[bytes, Item] = {}
+_KNOWN_LIMIT = 1024
+
+
+def read_items(raw: bytes | str) -> list[Item] | None:
     """Decode a form body or a query string, in the order sent; None if it is malformed or not UTF-8."""
     try:
         data = raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
-        pairs = []
-        for item in data.replace(b"+", b" ").split(b"&"):
-            if item:
-                name, _, value = item.partition(b"=")
-                pairs.append((_unescape(name), _unescape(value)))
+        return [_known.get(item) or _read_item(item) for item in data.split(b"&") if item]
     except (UnicodeError, KeyError):
         return None
-    return pairs
+
+
+def canonical_items(items: Iterable[Item]) -> str:
+    """Return what `canonical_query` does, of what `read_items` gave."""
+    return "&".join([item.encoded for item in sorted(items)])
+
+
+def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
+    """Decode likewise, into names and values."""
+    items = read_items(raw)
+    return None if items is None else [(item.name, item.value) for item in items]
+
+
+def _read_item(raw: bytes) -> Item:
+    before, _, after = raw.replace(b"+", b" ").partition(b"=")
+    name, value = _unescape(before), _unescape(after)
+    item = Item(name, value, f"{percent(name)}={percent(value)}")
+    if name in _SHARED and len(raw) < 512:
+        if len(_known) >= _KNOWN_LIMIT:
+            _known.clear()  # timestamps go by
+        _known[raw] = item
+    return item
 
 
 def _unescape(raw: bytes) -> str:
@@ -79,7 +113,12 @@ def _unescape(raw: bytes) -> str:
 
 def timestamp(epoch: float) -> str:
     """Format seconds since the epoch; the fraction is cut off."""
-    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(int(epoch))
+
+
+@lru_cache(maxsize=256)  # what was made in one second is read together
+def _timestamp(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(maxsize=64)  # the requests of one second share their timestamp

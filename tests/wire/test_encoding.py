@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkseed.wire import encoding
 from bulkseed.wire.encoding import (
+    canonical_items,
     canonical_query,
     parse_form,
     parse_timestamp,
     percent,
+    read_items,
     timestamp,
 )
 
@@ -111,3 +114,21 @@ def test_other_timestamps_are_refused(text: str) -> None:
 def test_a_fraction_of_a_second_is_read() -> None:
     """JavaScript's own format has milliseconds; writing has none."""
     assert parse_timestamp("2024-02-29T23:59:59.250Z") == parse_timestamp("2024-02-29T23:59:59Z") + 0.25  # type: ignore[operator]  # it is no None
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text()), st.booleans())
+def test_items_are_canonical_however_they_were_sent(sent: dict[str, str], plus: bool) -> None:
+    """Sorted or not, with %20 or +: what is signed is the same, also when an item was read before."""
+    raw = "&".join(f"{percent(name)}={percent(value)}" for name, value in sent.items())
+    items = read_items(raw.replace("%20", "+") if plus else raw)
+    assert items is not None
+    assert canonical_items(items) == canonical_query(sent.items())
+    assert read_items(raw) == items
+
+
+def test_what_requests_share_is_read_once_and_no_value_is_kept() -> None:
+    """A thousand versions and times do not pile up; values and names are not among what is kept."""
+    for number in range(3000):
+        read_items(f"VersionId=v{number}&SecretData=canary{number}&SecretName=n{number}")
+    assert len(encoding._known) <= encoding._KNOWN_LIMIT
+    assert not [raw for raw in encoding._known if b"canary" in raw or b"SecretName" in raw]

@@ -10,7 +10,7 @@ from support import second_signer
 
 from bulkseed.errors import CredentialsError
 from bulkseed.model import Credentials, Fault, SecretValue
-from bulkseed.wire.encoding import canonical_query, parse_form, percent, timestamp
+from bulkseed.wire.encoding import canonical_query, parse_form, percent, read_items, timestamp
 from bulkseed.wire.message import Call, Request
 from bulkseed.wire.signing.verify import SIGNATURES, AccessKey, Caller, verify
 
@@ -56,10 +56,10 @@ def access_key(own: Credentials) -> AccessKey:
 
 def check(request: Request, key: AccessKey, now: float = NOW) -> Caller | Fault | None:
     """Read the parameters as the service does and verify; None if they cannot be read."""
-    query, form = parse_form(request.query), parse_form(request.body)
+    query, form = read_items(request.query), read_items(request.body)
     if query is None or form is None:
         return None
-    return verify(request, dict(query + form), {key.id: key}.get, now)
+    return verify(request, query, form, {key.id: key}.get, now)
 
 
 @given(hosts, credentials(), calls(), moments, nonces)
@@ -177,7 +177,9 @@ def test_verify_reads_anything(data: st.DataObject, name: str, own: Credentials,
     request.headers[data.draw(st.sampled_from([*request.headers, "x-acs-odd"]))] = data.draw(header_texts)
     request.query = data.draw(st.just(request.query) | header_texts)
     key = access_key(own)
-    assert isinstance(verify(request, parameters, {key.id: key}.get, NOW), Caller | Fault)
+    query, form = read_items(request.query) or [], read_items(canonical_query(parameters.items()))
+    assert form is not None
+    assert isinstance(verify(request, query, form, {key.id: key}.get, NOW), Caller | Fault)
 
 
 OWN = Credentials("testid", SecretValue("testsecret"))

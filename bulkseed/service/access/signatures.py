@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.access.nonces import Nonces
+from bulkseed.wire.encoding import Item
 from bulkseed.wire.fault import fault
 from bulkseed.wire.message import Request
 from bulkseed.wire.signing.verify import AccessKey, Caller, verify
@@ -26,9 +27,9 @@ class Authority:
         key = self._keys.get(access_key_id)
         return None if key is None else key.secret
 
-    def admit(self, request: Request, parameters: Mapping[str, str], now: float) -> Caller | Fault:
+    def admit(self, request: Request, query: list[Item], form: list[Item], now: float) -> Caller | Fault:
         """Return who calls, or why the request is refused."""
-        caller = verify(request, parameters, self._keys.get, now)
+        caller = verify(request, query, form, self._keys.get, now)
         if isinstance(caller, Caller) and not self._nonces.first_use(
             caller.access_key_id, caller.nonce, caller.timestamp, now
         ):

@@ -47,12 +47,13 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         return key
     if not context.may_use("GenerateDataKey", key):
         return fault("Forbidden.NoPermission")
-    data, config = asked.secret_data.reveal(), json_object(asked.extended_config or "") or {}
+    managed = kind != "Generic"
+    data = asked.secret_data.reveal()
+    config = (json_object(asked.extended_config or "") if managed else None) or {}
     if kind == "Rds" and service.rotation.administers(config, accounts_of(data)):
         return invalid_parameter(
             "SecretData", "It names the account that changes passwords in this database."
         )
-    managed = kind != "Generic"
     rotates = managed and bool(asked.enable_automatic_rotation)
     seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
     secret = Secret(

@@ -16,7 +16,7 @@ import hmac
 from collections.abc import Mapping
 
 from bulkseed.model import Credentials
-from bulkseed.wire.encoding import canonical_query, percent, timestamp
+from bulkseed.wire.encoding import Item, canonical_items, canonical_query, percent, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
 from bulkseed.wire.signing.presented import Claim
 
@@ -96,6 +96,7 @@ def read_claim(parameters: Mapping[str, str]) -> Claim | None:
     )
 
 
-def expected_signature(method: str, parameters: Mapping[str, str], secret: bytes) -> str:
-    """Compute the signature of a request from its decoded parameters."""
-    return signature(secret, string_to_sign(method, canonical_parameters(parameters)))
+def expected_signature(method: str, items: list[Item], secret: bytes) -> str:
+    """Compute the signature of a request from all its parameters."""
+    canonical = canonical_items([item for item in items if item.name != "Signature"])
+    return signature(secret, string_to_sign(method, canonical))

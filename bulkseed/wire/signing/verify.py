@@ -17,12 +17,12 @@ That a nonce is used once only is the service's to remember: `Caller` has it.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from bulkseed.model import Credentials, Fault, SecretValue
-from bulkseed.wire.encoding import parse_timestamp
+from bulkseed.wire.encoding import Item, parse_timestamp
 from bulkseed.wire.message import Call, Request
 from bulkseed.wire.signing import acs3, rpc1
 
@@ -71,18 +71,20 @@ class Caller:
 
 def verify(
     request: Request,
-    parameters: Mapping[str, str],
+    query: list[Item],
+    form: list[Item],
     secret_of: Callable[[str], AccessKey | None],
     now: float,
 ) -> Caller | Fault:
     """Check the signature of `request`, whichever of the two it carries; never raises for what was sent.
 
-    `parameters` are those of query and form body together, decoded. `secret_of` finds a key by its id.
+    `query` and `form` are what the URL and the body were read as. `secret_of` finds a key by its id.
     """
     is_acs3 = "authorization" in request.headers
     if is_acs3:
         claim = acs3.read_claim(request)
     else:
+        parameters = {item.name: item.value for item in (*query, *form)}
         claim = rpc1.read_claim(parameters) if "Signature" in parameters else None
     if claim is None:
         return _fault("IncompleteSignature")
@@ -96,9 +98,9 @@ def verify(
         return _fault("InvalidTimeStamp.Expired")
     secret = key.secret.reveal().encode()
     if is_acs3:
-        expected = acs3.expected_signature(request, claim, secret)
+        expected = acs3.expected_signature(request, query, claim, secret)
     else:
-        expected = rpc1.expected_signature(request.method, parameters, secret)
+        expected = rpc1.expected_signature(request.method, query + form, secret)
     if expected is None or not _same(expected, claim.signature):
         return _fault("SignatureDoesNotMatch")
     token = key.security_token.reveal() if key.security_token else None
