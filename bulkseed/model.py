@@ -50,12 +50,18 @@ class UnreadValue(SecretValue):
 
     Asking for its text raises, so it can never be sent as an empty one. `read` asks the source, at its pace,
     for the version that was listed. It makes one try: whether to repeat it is the caller's decision.
+    `at` gives the value of another version, None where the source cannot.
     """
 
-    __slots__ = ("read",)
+    __slots__ = ("at", "read")
 
-    def __init__(self, read: Callable[[], Awaitable[ReadValue | Fault | NoReply]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[ReadValue | Fault | NoReply]],
+        at: Callable[[str], UnreadValue | None] = lambda _version: None,
+    ) -> None:
         self.read = read
+        self.at = at
 
     def reveal(self) -> str:
         """Raise: there is no text yet."""

@@ -66,6 +66,14 @@ class ApplyArguments:
             help="What a secret that is scheduled for deletion means.",
         ),
     ]
+    no_follow: Annotated[
+        bool,
+        option(
+            "--no-follow",
+            is_flag=True,
+            help="Leave secrets of ours whose VersionId changed, instead of putting the new version.",
+        ),
+    ]
     retry: RetryArguments
     limit: Annotated[
         int | None,
@@ -99,7 +107,12 @@ class ApplyArguments:
     @property
     def rules(self) -> Rules:
         """Retries, and what an existing secret means."""
-        return Rules(self.retry.policy, OnExists(self.on_exists), OnDeleteWindow(self.on_delete_window))
+        return Rules(
+            self.retry.policy,
+            OnExists(self.on_exists),
+            OnDeleteWindow(self.on_delete_window),
+            follow=not self.no_follow,
+        )
 
 
 @click.command()

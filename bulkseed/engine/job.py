@@ -14,13 +14,17 @@ from bulkseed.wire.message import QuotaGroup
 
 
 class RunJob(NamedTuple):
-    """A kind of job, the quota group that paces it, the procedure of each definition, and its first step."""
+    """A kind of job, the quota group that paces it, the procedure of each definition, and its first step.
+
+    `follows`: a secret of ours whose version changed gets the new one.
+    """
 
     kind: JobKind
     group: QuotaGroup
     procedure: Callable[[Rules, Subject, RetryState], Procedure[Ending | Aborted]]
     first: Step[Any]
+    follows: bool = False
 
 
-APPLY = RunJob(jobs.APPLY, QuotaGroup.CREATE, create.create, steps.CREATE)
+APPLY = RunJob(jobs.APPLY, QuotaGroup.CREATE, create.create, steps.CREATE, follows=True)
 VERIFY = RunJob(jobs.VERIFY, QuotaGroup.READ, verify.verify, steps.READ_VERSION)

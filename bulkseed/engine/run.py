@@ -29,7 +29,7 @@ from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, LedgerPort
 from bulkseed.model import ManifestEntry, Outcome, Summary
 from bulkseed.policy.options import OnExists
-from bulkseed.policy.steps import LedgerStep
+from bulkseed.policy.steps import LedgerStep, MarkHeld
 from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 256
@@ -63,6 +63,13 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
         return Strand(threads), threads
     ledger = stack.enter_context(ThreadPoolExecutor(1, "bulkseed-ledger"))
     return ledger, stack.enter_context(DaemonExecutor())
+
+
+def _write(step: LedgerStep, ledger: Ledger, row_id: int) -> None:
+    if isinstance(step, MarkHeld):
+        ledger.mark_held(row_id, step.version_id, step.asked_at)
+    else:
+        ledger.mark_foreign(row_id)
 
 
 async def run_job(
@@ -106,8 +113,8 @@ async def run_job(
             ledger.end_run(summary.as_dict(), summary.exit_code, summary.stopped_by, now)
             return summary
 
-        async def mark_foreign(work: WorkItem[Any], _step: LedgerStep) -> None:
-            await recorder.commit(lambda: ledger.mark_foreign(work.row_id))
+        async def on_disk(work: WorkItem[Any], step: LedgerStep) -> None:
+            await recorder.commit(lambda: _write(step, ledger, work.row_id))
 
         async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
             now = lane.clock.time()
@@ -125,7 +132,7 @@ async def run_job(
             return admission
 
         async with run_lifecycle(lane, recorder, stop, begin, end) as run:
-            machinery = assemble(run, lane, recorder, options, hooks, mark_foreign)
+            machinery = assemble(run, lane, recorder, options, hooks, on_disk)
             worker = Worker(run.id, job, options.rules, machinery, hooks)
             blocks = BlockReader(entries, reader, give_up=None if options.account_for_rest else stop)
             async with anyio.create_task_group() as group:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bulkseed.client.operations import OPERATIONS
 from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.follower import Follower
 from bulkseed.engine.job import RunJob
 from bulkseed.engine.machinery import Machinery
 from bulkseed.engine.options import RunHooks
@@ -37,6 +38,7 @@ class Worker:
         self._stats = hooks.stats
         self._stop = hooks.stop
         self._on_row = hooks.on_row
+        self._follower = Follower(machinery, rules.retry)
 
     async def process(self, claim: Claim) -> None:
         """Take `claim` to its end, or leave it pending when the run stops.
@@ -48,11 +50,19 @@ class Worker:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         work = WorkItem(claim.definition, claim.row_id)
+        if claim.doubt_version is not None and self._job.follows:
+            claim, end = await self._follower.look(claim)
+            if end is not None:
+                self._end(work, end)
+                return
         if isinstance(claim.definition.data, UnreadValue):
             unread = await self._machinery.values.read(claim.definition, claim.doubt_since)
             if unread is not None:
                 self._end(work, unread)
                 return
+        if claim.held is not None and self._job.follows:
+            self._end(work, await self._follower.put(work, claim, claim.held))
+            return
         answer: object = None
         if not self._outage.outage:
             answer = await self._call(self._first, work)
@@ -69,7 +79,8 @@ class Worker:
             asked_at = work.sent_at if work.attempts else self._clock.time()
             retry.begun(asked_at, self._outage.working_time() - work.latency)
         definition = claim.definition
-        subject = Subject(definition.version_id, claim.foreign, definition.generated)
+        lost = claim.doubt_version is not None
+        subject = Subject(definition.version_id, claim.foreign, definition.generated, lost)
         procedure = self._job.procedure(self._rules, subject, retry)
         end = await self._machinery.driver.drive(work, procedure, retry, answer)
         self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))

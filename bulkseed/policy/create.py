@@ -23,6 +23,10 @@ VALUE_LOST = (
     "exists; whether it is ours is unknown: an earlier run may have created it, and the value that it "
     "generated ended with it; ActionTrail tells who created it"
 )
+VERSION_LOST = (
+    "exists; whether it is ours is unknown: an earlier run may have created it with another version, whose "
+    "value can be read no more; ActionTrail tells who created it"
+)
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
@@ -68,6 +72,8 @@ class _Creation:
         found = yield from self._retry.ask(steps.READ_VERSION)
         if isinstance(found, Fault):
             if classify(found) is Verdict.NOT_FOUND:  # it lacks the version that ours would have
+                if self._subject.lost:
+                    return self._unknown(existed, message=VERSION_LOST)
                 return (yield from self._exists(existed))
             return self._unknown(existed, found)
         if found.created_at is None:

@@ -52,6 +52,17 @@ class MarkForeign(LedgerStep):
 
 
 @dataclass(slots=True, frozen=True)
+class MarkHeld(LedgerStep):
+    """The secret is ours, and the service has this version of ours. The doubt about it is over.
+
+    `asked_at`: before the request that found it out, in epoch seconds.
+    """
+
+    version_id: str
+    asked_at: float
+
+
+@dataclass(slots=True, frozen=True)
 class ClaimDeletion(LedgerStep):
     """The secret may be deleted from now on. `dated` is when the service says that it was created."""
 
@@ -120,12 +131,14 @@ class Subject(NamedTuple):
     """What a procedure knows of its definition.
 
     `foreign`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
-    run, so it can only be compared with what this run sent.
+    run, so it can only be compared with what this run sent. `lost`: an earlier run may have created it with
+    another version, whose value nobody can read any more.
     """
 
     version_id: str
     foreign: bool = False
     generated: bool = False
+    lost: bool = False
 
 
 @dataclass(slots=True)  # not frozen: that would triple what one costs to make, and every secret has one

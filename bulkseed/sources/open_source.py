@@ -87,6 +87,11 @@ class OpenSource:
         return await future
 
     @property
+    def pins(self) -> bool:
+        """Whether an older version can be read."""
+        return self._source.PINS
+
+    @property
     def notes(self) -> list[str]:
         """What the user should know about the listing."""
         return [f"{self.spec.label}: {note}" for note in self._source.notes]

@@ -121,6 +121,7 @@ class Source:
         OPTIONS: names of the kind's own options; an unknown one is refused before anything is opened.
         AUTH: names that the kind's ``auth`` table may have.
         RATE: requests a second unless the user says another number; 0: no ceiling (a local file).
+        PINS: whether an older version can be read, by its id.
         BATCH: the most references of one `read`.
     """
 
@@ -128,6 +129,7 @@ class Source:
     AUTH: ClassVar[frozenset[str]] = frozenset()
     RATE: ClassVar[float] = 50.0
     BATCH: ClassVar[int] = 1
+    PINS: ClassVar[bool] = False
 
     def __init__(self, spec: SourceSpec, pacer: SourcePacer) -> None:
         self.spec = spec

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -107,7 +108,15 @@ class SourceManifest:
     def _unread(self, listed: Listed) -> UnreadValue:
         source = self._sources[listed.source]
         reference = Reference(listed.path, listed.version, handle=listed.handle, key=listed.key)
-        return UnreadValue(partial(self._read, source, reference))
+        return self._value(source, reference)
+
+    def _value(self, source: OpenSource, reference: Reference) -> UnreadValue:
+        def at(version: str) -> UnreadValue | None:
+            if not source.pins or reference.version is None:
+                return None
+            return self._value(source, replace(reference, version=version))
+
+        return UnreadValue(partial(self._read, source, reference), at)
 
     async def _read(self, source: OpenSource, reference: Reference) -> ReadValue | Fault | NoReply:
         """Read a value in the sources' own loop, from the loop of a run."""

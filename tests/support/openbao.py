@@ -37,6 +37,9 @@ class Bao:
     def mount(self, path: str, version: int = 2) -> None:
         """Mount a key-value engine."""
         self.ask("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
+        config = f"{self.address}/v1/{path}/config"
+        while version == 2 and self._session.get(config, timeout=30).status_code == 400:
+            continue  # it is being upgraded from version 1, in which every engine begins
 
     def put(self, mount: str, path: str, data: dict[str, Any]) -> None:
         """Write a version of a secret in an engine of version 2."""

@@ -21,6 +21,7 @@ class AwsParameters(AwsSource):
     SERVICE = "ssm"
     OPTIONS = AwsSource.OPTIONS | {"types"}
     BATCH = 10
+    PINS = True
     RATE = 10.0  # of 40 a second that all users of the account share (quota page of Parameter Store)
 
     def list_all(self) -> Iterator[Reference]:

@@ -20,6 +20,7 @@ class AwsSecretsManager(AwsSource):
 
     SERVICE = "secretsmanager"
     BATCH = 20
+    PINS = True
 
     _batches = True
 

@@ -52,6 +52,7 @@ class KmsSource(Source):
 
     OPTIONS = frozenset({"profile", "endpoint"})
     AUTH = frozenset({"profile", "ca_file"})
+    PINS = True
     RATE = 0.0  # the quotas of the service hold; a rate of the user's comes on top
 
     def open(self) -> None:

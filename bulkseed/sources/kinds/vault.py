@@ -40,6 +40,7 @@ class Vault(Source):
     """The secrets of one key-value engine, below a prefix."""
 
     OPTIONS = frozenset({"kv"})
+    PINS = True
     AUTH = frozenset(
         {"method", "mount", "namespace", "ca_file", "cert_file", "key_file", "token", "role_id", "secret_id"}
         | {"role", "jwt", "username", "password", "profile", "region", "header"}
@@ -223,6 +224,8 @@ class Vault(Source):
         except requests.RequestException as error:
             raise fault_of(error) from None
         assert isinstance(answer, requests.Response)  # noqa: S101  # of the raw adapter
+        if answer.status_code == 400 and b"Upgrading" in answer.content:  # an engine that was just mounted
+            raise SourceFault("Unavailable", "the engine is being upgraded", status=400)
         if answer.status_code == 429 or answer.status_code >= 472 or answer.status_code == 412:
             fault = fault_of_status(answer.status_code, answer.headers)
             # 412: a standby lacks what the active node knows; 472, 473: no active node. All pass.

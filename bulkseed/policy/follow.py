@@ -1,0 +1,93 @@
+"""How a secret of ours gets the new version that its manifest or its source has by now.
+
+Rules that live here: nothing is overwritten unless the version in force is the one that we are known to hold.
+Putting one version with one value twice has the effect of once. A put without an answer leaves a doubt all
+the same: by the next run the definition may have yet another version.
+"""
+
+from __future__ import annotations
+
+from bulkseed.model import Fault, Outcome
+from bulkseed.policy import steps
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.steps import Aborted, Ending, Found, GiveUp, MarkHeld, Procedure, Subject, ended
+from bulkseed.policy.verdicts import Verdict, classify
+
+GONE = "was ours, and the service does not have it any more: --recreate creates it again"
+
+
+def follow(held: str, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
+    """Put the definition's version where `held` is in force."""
+    try:
+        return (yield from _follow(held, subject.version_id, retry))
+    except GiveUp as given_up:
+        return _given_up(given_up, doubt=retry.in_doubt)
+
+
+def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Aborted]:
+    found = yield from retry.ask(steps.READ_CURRENT)
+    if isinstance(found, Fault):
+        gone = classify(found) is Verdict.NOT_FOUND
+        return ended(Outcome.REJECTED, found, GONE if gone else None)
+    if found.version_id == wanted:
+        return _there(found, wanted)
+    if found.version_id != held:
+        message = f"changed at both sides: the current version is {found.version_id}, ours was {held}"
+        return Ending(Outcome.CONFLICT, message=message, status=200)
+    try:
+        put = yield from retry.ask(steps.PUT)
+    except GiveUp as given_up:
+        return _given_up(given_up, doubt=True)
+    if isinstance(put, Fault):
+        if classify(put, steps.PUT) is Verdict.EXISTED:
+            return ended(Outcome.CONFLICT, put, _other_value(wanted))
+        return ended(Outcome.REJECTED, put)
+    if not put.current:  # the service had it already, and moves no stage then
+        found = yield from retry.ask(steps.READ_CURRENT)
+        if not isinstance(found, Found) or found.version_id != wanted:
+            message = f"version {wanted} was there already, and is not current: choose another VersionId"
+            return Ending(Outcome.CONFLICT, message=message, status=200)
+    return Ending(Outcome.UPDATED, status=200, request_id=put.request_id)
+
+
+def confirm(
+    subject: Subject, retry: RetryState, asked_at: float, *, owned: bool
+) -> Procedure[bool | Ending | Aborted]:
+    """Tell whether the version that an earlier run may have written is there and ours.
+
+    The item is the definition as it was then. `asked_at` is now, in epoch seconds. `owned`: the secret itself
+    is known to be ours. If the version is ours, that is on disk when this returns.
+    """
+    try:
+        found = yield from retry.ask(steps.READ_VERSION)
+    except GiveUp as given_up:
+        return _given_up(given_up, doubt=retry.in_doubt)
+    if isinstance(found, Fault):
+        if classify(found) is Verdict.NOT_FOUND:
+            return False
+        return ended(Outcome.REJECTED, found, doubt=True)
+    since = retry.doubt_since or 0.0
+    young = found.created_at is not None and found.created_at >= since
+    ours = found.version_id == subject.version_id and found.same_value and (owned or young)
+    if ours:
+        yield MarkHeld(subject.version_id, asked_at)
+    return ours
+
+
+def _there(found: Found, wanted: str) -> Ending:
+    if found.same_value:
+        return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
+    return Ending(Outcome.CONFLICT, message=_other_value(wanted), status=200)
+
+
+def _other_value(wanted: str) -> str:
+    return (
+        f"version {wanted} exists with another value, and a version's value cannot be changed: "
+        "choose another VersionId"
+    )
+
+
+def _given_up(given_up: GiveUp, *, doubt: bool) -> Ending | Aborted:
+    if given_up.abort:
+        return Aborted(given_up.answer, doubt)
+    return ended(Outcome.EXHAUSTED, given_up.answer, doubt=doubt)
