@@ -17,7 +17,7 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.recorder import Recorder, attempt_record
 from bulkseed.engine.stop_loss import StopLoss
-from bulkseed.engine.value_reader import ValueReader
+from bulkseed.engine.values.reader import ValueReader
 from bulkseed.ledger import AttemptRecord
 from bulkseed.pacing.retry_bucket import retry_bucket
 from bulkseed.policy.backoff import RetryPolicy

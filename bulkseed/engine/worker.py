@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from bulkseed.client.operations import OPERATIONS
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.follower import Follower
 from bulkseed.engine.job import RunJob
 from bulkseed.engine.machinery import Machinery
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stop import STOPPED_EARLY
+from bulkseed.engine.values.follower import Follower
 from bulkseed.ledger import Claim, Creation, Settlement
 from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition, UnreadValue
 from bulkseed.policy.advice import abort_message, advice
