@@ -65,7 +65,7 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
     return ledger, stack.enter_context(DaemonExecutor())
 
 
-def _write(step: LedgerStep, ledger: Ledger, row_id: int) -> None:
+def _write(step: LedgerStep, ledger: LedgerPort, row_id: int) -> None:
     if isinstance(step, MarkHeld):
         ledger.mark_held(row_id, step.version_id, step.asked_at)
     else:
