@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 _UNITS = ((86400, "day", "d"), (3600, "hour", "h"), (60, "minute", "min"), (1, "second", "s"))
@@ -53,3 +54,21 @@ def percent(part: float, whole: float) -> str:
 def sentence(text: str) -> str:
     """Return a text with a capital and a full stop."""
     return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(("…", ".")) else ".")
+
+
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return a text in which nothing steers a terminal: what would is written as an escape.
+
+    Line feeds and tabs stay. Escaped are the control characters (C0, C1), the marks that turn the direction
+    of writing (Unicode Annex 9), the separators of lines and paragraphs, and halves of surrogate pairs.
+    """
+    return _UNSEEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"  # which JSON reads back

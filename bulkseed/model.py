@@ -330,6 +330,7 @@ class Summary:
     stopped_by: str | None
     exit_code: int
     words: type[Outcome | Verified] = Outcome
+    settled_before: int = 0  # of the outcomes: by earlier runs; everything else is of this run
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary in the shape that scripts rely on."""
@@ -340,6 +341,7 @@ class Summary:
             "region": self.region,
             "definitions": self.definitions,
             "outcomes": {word.value: self.outcomes.get(word, 0) for word in self.words},
+            "settled_before": self.settled_before,
             "attempts": self.attempts,
             "throttled": self.throttled,
             "retried": self.retried,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -12,6 +13,7 @@ import click
 import bulkseed
 from bulkseed.cli.process import prepare
 from bulkseed.errors import BulkseedError, ReaderGoneError
+from bulkseed.humanize import visible
 
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
@@ -28,7 +30,39 @@ COMMANDS = {
 """Command → the module that has it (under its own name) and what it does."""
 
 
+ELSEWHERE = {
+    "audit": "ledger audit",
+    "create": "apply",
+    "delete": "rollback",
+    "destroy": "rollback",
+    "diff": "plan (against the ledger) or bulkseed verify (against the service)",
+    "get": "verify, which compares and never shows a value",
+    "import": "apply",
+    "init": "plan: nothing has to be set up",
+    "list": "ledger rows",
+    "rejects": "ledger rejects",
+    "rows": "ledger rows",
+    "seed": "apply",
+    "show": "ledger rows",
+    "status": "ledger status",
+    "sync": "apply",
+    "undo": "rollback",
+    "validate": "plan",
+}
+"""What other tools call a command → what does it here."""
+
+
 class _Group(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = ELSEWHERE.get(name) or next(iter(get_close_matches(name, COMMANDS)), None)
+            meant = f": did you mean bulkseed {near}?" if near else ""
+            ctx.fail(f"there is no command {name!r}{meant}")
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return sorted(COMMANDS)
 
@@ -80,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
     except ReaderGoneError as gone:
         return gone.exit_code
     except BulkseedError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {visible(str(error))}", err=True)
         return error.exit_code
     except Exception as error:  # noqa: BLE001  # a defect of ours: said without what the exception carries
         click.echo(describe_defect(error), err=True)

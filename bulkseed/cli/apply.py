@@ -156,10 +156,18 @@ def apply(given: ApplyArguments) -> int:
 
     summary = run_async(_apply, given)
     output = given.watch.output
-    conclude(summary, summary.outcomes, output, summary.as_dict, lambda: print_summary(summary))
+    conclude(summary, summary.outcomes, output, summary.as_dict, lambda: _print(summary))
+    again = this_call(summary.ledger)
     see = f"bulkseed ledger rejects {summary.ledger}"
-    say_what_next(summary, this_call(), f"not finished; what and why: {see}; to retry: {this_call()}")
+    say_what_next(summary, again, f"not finished; all of them: {see}; to retry: {again}")
     return summary.exit_code
+
+
+def _print(summary: Summary) -> None:
+    from bulkseed.ledger import read_ledger
+
+    with read_ledger(summary.ledger) as ledger:
+        print_summary(summary, ledger)
 
 
 def _dry_run(given: ApplyArguments) -> int:

@@ -13,7 +13,7 @@ import click
 from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.options import LogArguments, ManifestArguments, OutputOption, open_manifests
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json
+from bulkseed.cli.render import print_json, say
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import UsageError
@@ -163,7 +163,7 @@ def bench(given: BenchArguments) -> int:
     else:
         _print_end(found)
     if found["stopped_by"] is not None:
-        click.echo(f"stopped early: {found['stopped_by']}", err=True)
+        say(f"stopped early: {found['stopped_by']}", err=True)
     return int(found["exit_code"])
 
 
@@ -239,18 +239,18 @@ def _print_rung(rung: RateStep) -> None:
     if rung.created:
         line += f"   p50 {latency['p50']:g}  p99 {latency['p99']:g}  p99.9 {latency['p99.9']:g}"
         line += f"  max {latency['max']:g} ms"
-    click.echo(line)
+    say(line)
     for problem, count in rung.problems.most_common(3):
-        click.echo(f"{'':12}{count:,} {problem}")
+        say(f"{'':12}{count:,} {problem}")
 
 
 def _print_end(found: dict[str, Any]) -> None:
     if found["knee"] is None:
-        click.echo("knee: none, the first rate is too much already")
+        say("knee: none, the first rate is too much already")
     elif found["knee"] == found["ladder"][-1]["rate"]:
-        click.echo(f"knee: not reached, {found['knee']:g}/s is kept up with")
+        say(f"knee: not reached, {found['knee']:g}/s is kept up with")
     else:
-        click.echo(f"knee: {found['knee']:g}/s is kept up with, {found['ladder'][-1]['rate']:g}/s is not")
-    click.echo(f"cleaned up: {found['deleted']:,} deleted, {found['left']:,} left")
+        say(f"knee: {found['knee']:g}/s is kept up with, {found['ladder'][-1]['rate']:g}/s is not")
+    say(f"cleaned up: {found['deleted']:,} deleted, {found['left']:,} left")
     for name in found["left_names"][:10]:
-        click.echo(f"  {name}")
+        say(f"  {name}")

@@ -14,7 +14,7 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_counts, print_json
+from bulkseed.cli.render import print_counts, print_json, say
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
@@ -117,7 +117,7 @@ def _status(given: StatusArguments) -> int:
         )
         return 0
     account = f", account {found.target.account}" if found.target.account else ""
-    click.echo(f"target: {found.target.binding} in {found.target.region}{account}")
+    say(f"target: {found.target.binding} in {found.target.region}{account}")
     if last is not None:
         if last.ended_at is None:
             known = "is at work" if found.at_work else "was killed"
@@ -127,12 +127,12 @@ def _status(given: StatusArguments) -> int:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC, {last.stopped_by}"
         else:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
-        click.echo(f"runs: {found.runs:,}, the last ({last.command}) {end}")
+        say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
     print_counts(found.counts, total)
     if undone:
-        click.echo(f"rolled back: {undone:,} of the pending; another apply would create them again")
+        say(f"rolled back: {undone:,} of the pending; another apply would create them again")
     if found.in_doubt:
-        click.echo(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
+        say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0
 
 
@@ -145,7 +145,7 @@ def rows(given: RowsArguments) -> int:
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
             for row in opened.rows([Outcome(o) for o in given.outcomes] or None):
-                click.echo(orjson.dumps(with_target(row_as_dict(row), target)).decode())
+                say(orjson.dumps(with_target(row_as_dict(row), target)).decode())
     return 0
 
 
@@ -171,7 +171,7 @@ def rejects(given: RejectsArguments) -> int:
                     "manifest": row.manifest,
                     "line": row.line,
                 }
-                click.echo(orjson.dumps(with_target(document, target)).decode())
+                say(orjson.dumps(with_target(document, target)).decode())
     return 0
 
 
@@ -206,8 +206,8 @@ def _audit(given: AuditArguments) -> int:
         print_json({"ledger": path, "holds": holds, "checks": checks, "absent": absent.listed})
     else:
         for finding in findings:
-            click.echo(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
-        click.echo("everything adds up" if holds else "this ledger does not add up")
+            say(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
+        say("everything adds up" if holds else "this ledger does not add up")
     return 0 if holds else 1
 
 
@@ -222,7 +222,7 @@ class _Absent:
     def __call__(self, row: Row, why: str) -> None:
         self._reasons[why] += 1
         if self._echo:
-            click.echo(f"{row.manifest}:{row.line}: {row.name}: {why}")
+            say(f"{row.manifest}:{row.line}: {row.name}: {why}")
         elif len(self.listed) < LISTED:
             place = {"manifest": row.manifest, "line": row.line}
             self.listed.append({"secret_name": row.name, **place, "reason": why})

@@ -14,6 +14,7 @@ import click
 from bulkseed.cli.arguments import Number, argument, option
 from bulkseed.cli.sources import SourceArguments, list_sources
 from bulkseed.errors import UsageError
+from bulkseed.humanize import visible
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.options import Rules
@@ -256,7 +257,7 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
         return Path(re.sub(r"[^\w.]+", "-", address).strip("-.") + f".{kind}.db")
     while path.suffix in _SUFFIXES:
         path = path.with_suffix("")
-    return Path(f"{path.name}.{kind}.db")
+    return Path(f"{visible(path.name)}.{kind}.db")
 
 
 def require_applies(ledger: LedgerReader) -> None:

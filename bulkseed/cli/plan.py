@@ -16,7 +16,7 @@ from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_json, print_table
+from bulkseed.cli.render import heading, print_json, print_table, say
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
@@ -182,7 +182,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             require_same_target(ledger, target)
             o.require_applies(ledger)
         if given.output == "text":
-            click.echo(heading(target, path))
+            say(heading(target, path))
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
@@ -198,7 +198,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
                 made.listed += foreseen.invalid[: LISTED - len(made.listed)]
             else:
                 for line in foreseen.invalid:
-                    click.echo(f"{line.origin}: {'; '.join(line.reasons)}")
+                    say(f"{line.origin}: {'; '.join(line.reasons)}")
             made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
             made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
         if online:
@@ -221,11 +221,11 @@ def print_plan(made: Plan, output: str) -> None:
         return
     pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {number(made.qps)}/s"
     values = "values were not read" if made.unread else f"{made.size:,} bytes of values"
-    click.echo(f"{made.to_send:,} to create, {pace}, {values}")
+    say(f"{made.to_send:,} to create, {pace}, {values}")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.online is not None:
         _print_online(made, made.online)
-    click.echo(
+    say(
         f"definitions: {made.definitions:,} = {made.to_send:,} to create"
         f" + {made.settled.total():,} settled + {made.invalid:,} invalid"
     )
@@ -236,19 +236,19 @@ def _print_online(made: Plan, online: Preflight) -> None:
         deleted = (
             f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
         )
-        click.echo(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
+        say(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
     if online.left is not None:
         used = f"{online.used:,} of {online.quota:,} used"
         if made.lacks_room:
-            click.echo(f"not enough room: {made.new:,} to create, {online.left:,} left ({used})")
+            say(f"not enough room: {made.new:,} to create, {online.left:,} left ({used})")
         else:
-            click.echo(f"room for {online.left:,} more secrets ({used})")
+            say(f"room for {online.left:,} more secrets ({used})")
     for key in online.keys:
         if key.usable is False:
-            click.echo(f"encryption key {key.id} cannot be used: it {key.reason}")
+            say(f"encryption key {key.id} cannot be used: it {key.reason}")
     if usable := sum(key.usable is True for key in online.keys):
-        click.echo(f"encryption keys that can be used: {usable:,}")
+        say(f"encryption keys that can be used: {usable:,}")
     if online.clock_ahead_s is not None and abs(online.clock_ahead_s) >= CLOCK_WORTH_SAYING:
-        click.echo(f"the service's clock is {online.clock_ahead_s:+g} s from this machine's")
+        say(f"the service's clock is {online.clock_ahead_s:+g} s from this machine's")
     for question in online.unknown:
-        click.echo(f"not told: {question}")
+        say(f"not told: {question}")

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
 
 from bulkseed.cli.target import TargetOptions
-from bulkseed.humanize import duration, number
-from bulkseed.model import Outcome, Summary
+from bulkseed.humanize import duration, number, visible
+from bulkseed.model import Outcome, Summary, Verified
+from bulkseed.policy.advice import advise
 from bulkseed.policy.jobs import APPLY
 
+if TYPE_CHECKING:
+    from bulkseed.ledger import LedgerReader
+
 R = TypeVar("R", bound=StrEnum)
+
+MOST_REASONS = 3
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
-    click.echo(orjson.dumps(document).decode())
+    click.echo(to_json(document))
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """Return JSON on one line that is safe to look at: what would steer a terminal is escaped."""
+    try:
+        text = orjson.dumps(document).decode()
+    except TypeError:  # half of a surrogate pair, as in a file name that is no UTF-8
+        text = json.dumps(document, separators=(",", ":"))
+    return visible(text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines for people; nothing in them steers the terminal."""
+    click.echo(visible(text), err=err)
 
 
 def heading(target: TargetOptions, ledger: Path) -> str:
@@ -34,29 +56,51 @@ def print_table(counts: Mapping[Any, int]) -> None:
     for outcome in Outcome:
         if counts.get(outcome):
             label = f"{outcome.value}: {counts[outcome]:,}"
-            click.echo(f"{label:<22} {APPLY.meanings[outcome]}")
+            say(f"{label:<22} {APPLY.meanings[outcome]}")
 
 
 def print_counts(counts: Mapping[Any, int], total: int) -> None:
     """Print the outcomes that occurred and the identity that they add up to."""
     print_table(counts)
     terms = " + ".join(f"{counts[o]:,} {o.value}" for o in Outcome if counts.get(o)) or "0"
-    click.echo(f"definitions: {total:,} = {terms}")
+    say(f"definitions: {total:,} = {terms}")
 
 
 def print_results(counts: Mapping[Any, int], meanings: Mapping[StrEnum, str], what: str) -> None:
     """Print how many of `what` had which result, in the order of `meanings`, and that they add up."""
     found = {result: count for result in meanings if (count := counts.get(result, 0))}
     for result, count in found.items():
-        click.echo(f"{f'{result.value}: {count:,}':<22} {meanings[result]}")
+        say(f"{f'{result.value}: {count:,}':<22} {meanings[result]}")
     terms = " + ".join(f"{count:,} {result.value}" for result, count in found.items()) or "0"
-    click.echo(f"{what}: {sum(found.values()):,} = {terms}")
+    say(f"{what}: {sum(found.values()):,} = {terms}")
 
 
-def print_summary(summary: Summary) -> None:
-    """Print a run's summary for people."""
+def print_summary(summary: Summary, ledger: LedgerReader) -> None:
+    """Print the summary of a run that `ledger` has, for people."""
     print_counts(summary.outcomes, summary.definitions)
+    _print_reasons(ledger, summary.run_id)
+    if summary.settled_before:
+        new = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
+        say(
+            f"{new - summary.settled_before:,} new, {summary.settled_before:,} settled before"
+            " (not compared: to change a value, raise its VersionId)"
+        )
+    if existing := summary.outcomes.get(Outcome.EXISTING):
+        say(f"not compared: {existing:,} that were there before (--on-exists verify compares)")
     print_effort(summary)
+
+
+def _print_reasons(ledger: LedgerReader, run_id: str) -> None:
+    """Print the commonest reasons why definitions of a run are not settled, and what to do."""
+    reasons: Counter[tuple[Outcome | Verified, str | None, str | None]] = Counter()
+    for row in ledger.rows([outcome for outcome in Outcome if not outcome.settled]):
+        if row.run_id == run_id and (row.code or row.message):
+            reasons[row.outcome, row.code, None if row.code else row.message] += 1
+    for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
+        told = advise(outcome, code)
+        say(f"  {count:,} {outcome}: {f'{code}: {told.meaning}' if code else message}\n    {told.action}")
+    if (more := len(reasons) - MOST_REASONS) > 0:
+        say(f"  and {more:,} more reasons")
 
 
 def print_effort(summary: Summary) -> None:
@@ -64,12 +108,12 @@ def print_effort(summary: Summary) -> None:
     line = f"attempts: {summary.attempts:,}"
     if summary.attempts:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"
-    click.echo(f"{line}   in {duration(summary.elapsed_s)}")
+    say(f"{line}   in {duration(summary.elapsed_s)}")
     if summary.attempts > 1:
         if summary.elapsed_s >= 1:  # less is too short to have a rate
             ceiling = f" of {number(summary.limit_qps)}/s allowed" if summary.limit_qps else ", no ceiling"
             most = f"at most {summary.max_in_one_second:,} in any second"
-            click.echo(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")
+            say(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")
         p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]
         if p50 is not None and p99 is not None:
-            click.echo(f"latency: half within {p50:g} ms, 99 % within {p99:g} ms")
+            say(f"latency: half within {p50:g} ms, 99 % within {p99:g} ms")

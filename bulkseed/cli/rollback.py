@@ -12,7 +12,7 @@ import click
 from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_effort, print_json, print_results
+from bulkseed.cli.render import heading, print_effort, print_json, print_results, say
 from bulkseed.cli.target import TargetArguments, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
@@ -132,25 +132,23 @@ def _preview(given: RollbackArguments) -> None:
             }
         )
         return
-    click.echo(heading(chosen, Path(given.ledger)))
+    say(heading(chosen, Path(given.ledger)))
     pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(qps)}/s"
     after = "for good" if days is None else f"restorable for {days} days"
-    click.echo(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
+    say(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
     for name in seen.names:
-        click.echo(f"  {name}")
+        say(f"  {name}")
     if seen.to_delete > len(seen.names):
-        click.echo(f"  and {seen.to_delete - len(seen.names):,} more")
+        say(f"  and {seen.to_delete - len(seen.names):,} more")
     if seen.unfinished:
-        click.echo(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
+        say(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
     if undone:
-        click.echo(f"{undone:,} were rolled back before")
+        say(f"{undone:,} were rolled back before")
     if others:
-        click.echo(f"{others:,} others are not known to be made by this ledger, and are left alone")
+        say(f"{others:,} others are not known to be made by this ledger, and are left alone")
     if doubtful:
-        click.echo(
-            f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first"
-        )
-    click.echo(f"nothing was sent; to do it: {this_call()} --yes")
+        say(f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first")
+    say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
 async def _rollback(given: RollbackArguments) -> RolledBack:
@@ -167,7 +165,7 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
         events.tell_removal(name, end)
         if given.watch.output == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
             code = f" ({end.code})" if end.code else ""
-            click.echo(f"{name}: {end.outcome}: {end.message}{code}")
+            say(f"{name}: {end.outcome}: {end.message}{code}")
 
     path = Path(given.ledger)
     chosen = given.target.chosen(path)

@@ -16,7 +16,7 @@ import anyio.lowlevel
 import click
 
 from bulkseed.cli.options import WatchArguments, require_applies
-from bulkseed.cli.render import heading, print_json
+from bulkseed.cli.render import heading, print_json, say
 from bulkseed.cli.target import TargetOptions, open_target
 from bulkseed.cli.watching import events
 from bulkseed.cli.watching.progress import Work, watch
@@ -25,6 +25,7 @@ from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, UsageError
+from bulkseed.humanize import visible
 from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger
 from bulkseed.model import Summary, Target
 from bulkseed.policy.jobs import APPLY, JOBS
@@ -86,9 +87,9 @@ async def open_session(
 def _begin(lines: str, output: str) -> None:
     """Say what a command touches: before its results, or to people only if those are for machines."""
     if output == "text":
-        click.echo(lines)
+        say(lines)
     elif sys.stderr.isatty():
-        click.echo(lines, err=True)
+        say(lines, err=True)
 
 
 def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None:
@@ -105,7 +106,9 @@ def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None
         return
     with terminal:
         click.echo(
-            f"{heading(chosen, path)}\nThis is the public service. Write there? [y/N] ", err=True, nl=False
+            visible(f"{heading(chosen, path)}\nThis is the public service. Write there? [y/N] "),
+            err=True,
+            nl=False,
         )
         if terminal.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing was sent: --endpoint names another target, --yes asks no question")
@@ -132,11 +135,11 @@ def say_what_next(run: Summary, again: str, unsettled: str | None = None) -> Non
     `again`: the command that resumes it. `unsettled`: what to do about definitions that are not settled.
     """
     if run.exit_code == 130:
-        click.echo(f"interrupted; to resume: {again}", err=True)
+        say(f"interrupted; to resume: {again}", err=True)
     elif run.stopped_by is not None:
-        click.echo(f"stopped early: {run.stopped_by}\nto resume: {again}", err=True)
+        say(f"stopped early: {run.stopped_by}\nto resume: {again}", err=True)
     elif run.exit_code == 1 and unsettled is not None:
-        click.echo(unsettled, err=True)
+        say(unsettled, err=True)
 
 
 @contextmanager
@@ -166,14 +169,14 @@ def _tell(run: Run, output: str, path: str) -> None:
             f" + {tally.invalid:,} invalid + {rest:,} not settled; more of it"
         )
         what = counts if JOBS[run.command].takes_definitions else "what was deleted"
-        click.echo(f"on record: {what}: bulkseed ledger status {path}", err=True)
+        say(f"on record: {what}: bulkseed ledger status {path}", err=True)
     elif output == "json":
         outcomes = "outcomes" if JOBS[run.command] is APPLY else "results"
         print_json({outcomes if key == "outcomes" else key: told for key, told in run.summary.items()})
     else:
         ends = run.summary.get("outcomes") or run.summary["results"]
         terms = " + ".join(f"{count:,} {end}" for end, count in ends.items() if count) or "0"
-        click.echo(f"definitions: {run.summary['definitions']:,} = {terms}\nledger: {path}")
+        say(f"definitions: {run.summary['definitions']:,} = {terms}\nledger: {path}")
 
 
 @asynccontextmanager
@@ -219,6 +222,9 @@ async def stop_on_signals(stop: Stop, counts: bool = False) -> None:
             stop.request(f"interrupted by {name}", 130)
 
 
-def this_call() -> str:
-    """Return the command line of this process, ready to be pasted."""
-    return shlex.join(["bulkseed", *sys.argv[1:]])
+def this_call(ledger: Path | str | None = None) -> str:
+    """Return the command line of this process, ready to be pasted; with its ledger, from any folder."""
+    call = ["bulkseed", *sys.argv[1:]]
+    if ledger is not None and not any(word.split("=")[0] == "--ledger" for word in call):
+        call += ["--ledger", str(ledger)]
+    return shlex.join(call)

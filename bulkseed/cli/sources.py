@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import click
 
 from bulkseed.cli.arguments import Number, option
+from bulkseed.cli.render import say
 
 if TYPE_CHECKING:
     from bulkseed.sources.reader import SourceManifest
@@ -103,12 +104,12 @@ def list_sources(
         nonlocal told_at
         if time.monotonic() - told_at >= TELL_EVERY:
             told_at = time.monotonic()
-            click.echo(f"listing {label}: {size:,} so far", err=True)
+            say(f"listing {label}: {size:,} so far", err=True)
 
     with _interruptible():
         source = SourceManifest(specs, allow_empty=given.allow_empty, tell=tell)
     for note in source.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     return source
 
 

@@ -29,7 +29,8 @@ def prepare() -> None:
 def _through(stream: TextIO) -> TextIO:
     """Return a stream like `stream` whose bytes go through `_Raw`."""
     writer = io.BufferedWriter(_Raw(stream.fileno(), "wb", closefd=False))
-    return io.TextIOWrapper(writer, stream.encoding, stream.errors, line_buffering=True)
+    # What an encoding cannot show, a name of a file above all, is escaped.
+    return io.TextIOWrapper(writer, stream.encoding, "backslashreplace", line_buffering=True)
 
 
 class _Raw(io.FileIO):

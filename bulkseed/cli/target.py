@@ -19,6 +19,7 @@ from bulkseed.model import SignatureName, Target
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
+    from bulkseed.ledger.binding import KnownTarget
 
 EMBEDDED = "embedded"
 DATA_DIR = ".bulkseed"
@@ -60,7 +61,7 @@ class RequestArguments:
 
     def chosen(self) -> TargetOptions:
         """Return the target that is meant."""
-        return _chosen(self.endpoint, self.region, None, self.signature, None, None, {})
+        return _chosen(self.endpoint, self.region, None, self.signature, None, None, None)
 
 
 @dataclass(slots=True, frozen=True)
@@ -104,7 +105,7 @@ class TargetArguments:
             LedgerError: that ledger cannot be read.
             UsageError: the endpoint makes no sense.
         """
-        known = next(filter(None, map(_recall, ledgers)), {})
+        known = next(filter(None, map(_recall, ledgers)), None)
         return _chosen(
             self.endpoint, self.region, self.profile, self.signature, self.ca_file, self.data_dir, known
         )
@@ -157,39 +158,38 @@ def _chosen(
     signature: str | None,
     ca_file: str | None,
     data_dir: str | None,
-    known: Mapping[str, str],
+    known: KnownTarget | None,
 ) -> TargetOptions:
     """Fill in what is not given: from what a ledger knows, the environment, and the profile."""
-    endpoint = endpoint or known.get("endpoint") or os.environ.get("BULKSEED_ENDPOINT") or None
-    region = region or known.get("region") or os.environ.get("ALIBABA_CLOUD_REGION_ID")
+    if known is not None:
+        endpoint, region = endpoint or known.endpoint, region or known.region
+        signature, data_dir = signature or known.signature, data_dir or known.data_dir
+    endpoint = endpoint or os.environ.get("BULKSEED_ENDPOINT") or None
     if endpoint is not None and "@" in endpoint:
         raise UsageError(f"the endpoint {re.sub('.*@', '…@', endpoint)!r} must not hold a user or a password")
+    region = region or os.environ.get("ALIBABA_CLOUD_REGION_ID") or profile_region(os.environ, profile)
     return TargetOptions(
         endpoint,
-        region or profile_region(os.environ, profile) or REGION,
-        "rpc1" if (signature or known.get("signature")) == "rpc1" else "acs3",
+        region or REGION,
+        "rpc1" if signature == "rpc1" else "acs3",
         profile,
         ca_file,
-        data_dir or known.get("data_dir") or DATA_DIR,
-        known.get("account"),
+        data_dir or DATA_DIR,
+        None if known is None else known.account,
     )
 
 
-def _recall(path: Path) -> dict[str, str]:
-    """Return what a ledger knows of its target; nothing if there is none."""
+def _recall(path: Path) -> KnownTarget | None:
+    """Return what a ledger knows of its target; None if there is no ledger."""
     from bulkseed.ledger import read_ledger
 
     try:
         if not path.is_file() or not path.stat().st_size:
-            return {}
+            return None
     except OSError:  # whatever is wrong with it, opening the ledger tells
-        return {}
+        return None
     with read_ledger(path) as ledger:
-        known = dict(ledger.select("SELECT key, value FROM meta"))
-    kind, _, folder = known["binding"].partition(" ")
-    if kind == EMBEDDED:
-        known.update(endpoint=EMBEDDED, data_dir=folder)
-    return known
+        return ledger.known_target()
 
 
 def profile_region(environ: Mapping[str, str], profile: str | None) -> str | None:
@@ -204,15 +204,8 @@ def profile_region(environ: Mapping[str, str], profile: str | None) -> str | Non
         told = json.loads((Path.home() / ".aliyun" / "config.json").read_bytes())
         name = profile or environ.get("ALIBABA_CLOUD_PROFILE") or told.get("current")
         return next((p.get("region_id") for p in told["profiles"] if p.get("name") == name), None) or None
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ):  # finding credentials tells
-        return None
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError):
+        return None  # what is wrong with it, finding credentials tells
 
 
 def require_same_target(ledger: LedgerReader, options: TargetOptions) -> None:

@@ -21,7 +21,7 @@ from bulkseed.cli.options import (
     open_entries,
 )
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_effort, print_results
+from bulkseed.cli.render import print_effort, print_results, say
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
@@ -88,7 +88,7 @@ def verify(given: VerifyArguments) -> int:
 
     found = run_async(_verify, given)
     conclude(found.run, found.results, given.watch.output, lambda: _document(found), lambda: _print(found))
-    say_what_next(found.run, this_call() + ("" if given.resume else " --resume"))
+    say_what_next(found.run, this_call(found.run.ledger) + ("" if given.resume else " --resume"))
     return found.run.exit_code
 
 
@@ -163,6 +163,6 @@ def _print(found: Verification) -> None:
 
     with read_ledger(found.run.ledger) as ledger:
         for row in found.problems(ledger):
-            click.echo(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}")
+            say(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}")
     print_results(found.results, VERIFY.meanings, "definitions")
     print_effort(found.run)

@@ -49,6 +49,7 @@ def summarise(
         stopped_by=stop.reason,
         exit_code=stop.exit_code if stop.requested else 0 if settled else 1,
         words=words,
+        settled_before=stats.known.total() - stats.known[Outcome.INVALID],
     )
 
 
@@ -87,8 +88,8 @@ def with_results(run: Summary, results: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _mean(pacer: Pacer) -> float:
-    """Sends over the time they took, the last one's share of a second included."""
+    """Sends over the time they took, the last one's share of a second included; over a second at least."""
     span = pacer.last_sent_at - pacer.first_sent_at
     if pacer.limit_qps > 0:
-        return min(pacer.limit_qps, pacer.sent / (span + 1 / pacer.limit_qps))
-    return pacer.sent / span if span > 0 else 0.0
+        return min(pacer.limit_qps, pacer.sent / max(span + 1 / pacer.limit_qps, 1.0))
+    return pacer.sent / max(span, 1.0)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from bulkseed.errors import ManifestError, UsageError
+from bulkseed.humanize import visible
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
 from bulkseed.manifest.formats.lines import Item, Unreadable
@@ -48,7 +49,7 @@ class Manifest:
         self._templates: Templates | None = None
         sizes = [_size(path) for path in (paths if table is None else (*paths, table))]
         if table is None:
-            self.paths = paths
+            self.paths = tuple(map(visible, paths))
             self.bytes_total = None if None in sizes else sum(size for size in sizes if size is not None)
             self._entries = _entries(self._items(stdin, self._progress), defaults, keep)
         else:
@@ -157,15 +158,15 @@ def _standard_input() -> Readable:
 
 def _items(readers: list[tuple[str, Iterator[Item]]]) -> Iterator[Found]:
     for path, reader in readers:
-        folder = Path(path).parent
+        shown, folder = visible(path), Path(path).parent  # a name that is no UTF-8 has to be written, too
         line = 0
         try:
             for line, item in reader:
-                yield Origin(path, line), folder, item
+                yield Origin(shown, line), folder, item
             continue
         except BrokenError as broken:
             reason = str(broken)
-        yield Origin(path, line + 1), folder, Unreadable(f"{reason}; nothing from here on could be read")
+        yield Origin(shown, line + 1), folder, Unreadable(f"{reason}; nothing from here on could be read")
 
 
 def _entries(items: Iterator[Found], defaults: Defaults, keep: Keep) -> Generator[ManifestEntry, None, None]:

@@ -12,8 +12,8 @@ from support.stub_kms import StubKms
 
 QUICKSTART = Path(__file__).parents[2] / "manifests" / "quickstart.jsonl"
 SUMMARY_KEYS = [
-    "run_id", "ledger", "endpoint", "region", "definitions", "outcomes", "attempts", "throttled", "retried",
-    "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code",
+    "run_id", "ledger", "endpoint", "region", "definitions", "outcomes", "settled_before", "attempts",
+    "throttled", "retried", "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code",
 ]  # fmt: skip
 ROW_KEYS = [
     "secret_name", "version_id", "outcome", "code", "message", "status", "request_id", "arn", "attempts",

@@ -126,21 +126,21 @@ REJECT = {
     "line": 40,
 }
 REPAIRED = """\
-target: ENDPOINT (cn-hangzhou)
+target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.ledger.db
 created: 1             the service said so
 definitions: 1 = 1 created
 attempts: 1   throttled: 0   retried: 0   in SOME TIME
 """
 VERIFIED = """\
-target: ENDPOINT (cn-hangzhou)
+target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.verify.db (none here yet: a first run)
 identical: 40          the service has this version with this value
 definitions: 40 = 40 identical
 attempts: 40   throttled: 0   retried: 0   in SOME TIME
 """
 PREVIEW = """\
-target: ENDPOINT (cn-hangzhou)
+target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.ledger.db
 40 to delete unless changed since, restorable for 30 days, 2 s at 20/s
   app/00000
@@ -157,7 +157,7 @@ ledger: m.ledger.db
 nothing was sent; to do it: bulkseed rollback m.ledger.db --endpoint ENDPOINT --qps 20 --yes
 """
 ROLLED_BACK = """\
-target: ENDPOINT (cn-hangzhou)
+target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.ledger.db
 deleted: 40            by this ledger's rollbacks
 secrets of this ledger: 40 = 40 deleted

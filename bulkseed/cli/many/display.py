@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
-import click
 
-from bulkseed.cli.render import print_json
+from bulkseed.cli.render import print_json, say
 from bulkseed.cli.session import this_call
 from bulkseed.humanize import duration
 from bulkseed.model import Outcome
@@ -33,7 +32,7 @@ async def watch_all(kind: str, runs: Sequence[TargetRun]) -> None:
         while True:
             await anyio.sleep(LINE_EVERY)
             if runs:
-                click.echo(_sum_line(runs, time.monotonic() - began), err=True)
+                say(_sum_line(runs, time.monotonic() - began), err=True)
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -87,9 +86,9 @@ def conclude_all(done: AllRuns, output: str) -> int:
     else:
         print_all_runs(done)
     if done.exit_code == 130:
-        click.echo(f"interrupted; to resume: {this_call()}", err=True)
+        say(f"interrupted; to resume: {this_call()}", err=True)
     elif done.exit_code:
-        click.echo(f"not finished; to retry: {this_call()}", err=True)
+        say(f"not finished; to retry: {this_call()}", err=True)
     return done.exit_code
 
 
@@ -97,12 +96,12 @@ def print_all_runs(done: AllRuns) -> None:
     """Print what became of every target, the worst first, and that all adds up."""
     for run in sorted(done.runs, key=lambda run: (-run.exit_code, run.spec.name)):
         if run.summary is None:
-            click.echo(f"{run.spec.name}: not run: {run.error or 'stopped before it began'}")
+            say(f"{run.spec.name}: not run: {run.error or 'stopped before it began'}")
             continue
         terms = _terms(run.end.results if run.end else {})
         stopped = f"; stopped: {run.summary.stopped_by}" if run.summary.stopped_by else ""
-        click.echo(f"{run.spec.name}: {run.summary.definitions:,} = {terms}{stopped}")
-    click.echo(f"definitions: {done.definitions:,} = " + _terms(done.results))
+        say(f"{run.spec.name}: {run.summary.definitions:,} = {terms}{stopped}")
+    say(f"definitions: {done.definitions:,} = " + _terms(done.results))
     expected = sum(run.expected for run in done.runs)
     told = f"lines: {done.lines:,}, for the targets together {expected:,}" if done.lines else ""
     if done.unrouted:
@@ -110,8 +109,8 @@ def print_all_runs(done: AllRuns) -> None:
     if done.missing:
         told += f"; {done.missing:,} not come to"
     if told:
-        click.echo(told)
-    click.echo(f"run: {done.run}")
+        say(told)
+    say(f"run: {done.run}")
 
 
 def _terms(counts: Mapping[str, int]) -> str:

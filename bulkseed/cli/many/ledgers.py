@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import click
-
+from bulkseed.cli.render import say
 from bulkseed.targets.run_folder import is_run_folder, open_run_folder
 
 
@@ -38,6 +37,6 @@ def for_each(path: str, output: str, show: Callable[[str], int]) -> int:
     worst = 0
     for target, ledger in ledgers_in(path):
         if target is not None and output == "text":
-            click.echo(f"target {target}")
+            say(f"target {target}")
         worst = max(worst, show(str(ledger)))
     return worst

@@ -9,12 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import click
-
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.manifests import manifests_of
 from bulkseed.cli.options import ManifestArguments
-from bulkseed.cli.render import print_json
+from bulkseed.cli.render import print_json, say
 from bulkseed.errors import UsageError
 from bulkseed.humanize import duration, number
 from bulkseed.ledger import read_ledger
@@ -87,13 +85,11 @@ def plan_targets(many: ManyArguments, manifest: ManifestArguments, output: str) 
     for plan in plans:
         _print(plan)
     for origin, why in nowhere:
-        click.echo(f"{origin}: goes nowhere: {why}")
+        say(f"{origin}: goes nowhere: {why}")
     if survey.unrouted > len(nowhere):
-        click.echo(f"and {survey.unrouted - len(nowhere):,} more that go nowhere")
+        say(f"and {survey.unrouted - len(nowhere):,} more that go nowhere")
     to_send = sum(plan.to_send for plan in plans)
-    click.echo(
-        f"together: {to_send:,} to send to {len(plans):,} targets, {duration(max(times, default=0.0))}"
-    )
+    say(f"together: {to_send:,} to send to {len(plans):,} targets, {duration(max(times, default=0.0))}")
     return code
 
 
@@ -128,8 +124,8 @@ def _print(plan: TargetPlan) -> None:
     parts = [f"{plan.to_send:,} to send, {pace}"]
     parts += [f"{plan.settled:,} settled"] if plan.settled else []
     parts += [f"{plan.invalid:,} invalid"] if plan.invalid else []
-    click.echo(f"{spec.name} ({spec.region}): {'; '.join(parts)}")
+    say(f"{spec.name} ({spec.region}): {'; '.join(parts)}")
     for line in plan.listed:
-        click.echo(f"  {line.origin}: {'; '.join(line.reasons)}")
+        say(f"  {line.origin}: {'; '.join(line.reasons)}")
     if plan.invalid > len(plan.listed):
-        click.echo(f"  and {plan.invalid - len(plan.listed):,} more that are invalid")
+        say(f"  and {plan.invalid - len(plan.listed):,} more that are invalid")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from bulkseed.cli.many.display import conclude_all, watch_all
 from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json
+from bulkseed.cli.render import print_json, say
 from bulkseed.cli.session import beside, stop_on_signals, this_call
 from bulkseed.engine.stop import Stop
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
@@ -38,9 +36,9 @@ def _preview(folder: RunFolder, output: str) -> None:
         print_json({"run": str(folder.path), "to_delete": total, "targets": counts})
         return
     for run in runs:
-        click.echo(f"{run.spec.name}: {run.expected:,} to delete unless changed since")
-    click.echo(f"together: {total:,}")
-    click.echo(f"nothing was sent; to do it: {this_call()} --yes")
+        say(f"{run.spec.name}: {run.expected:,} to delete unless changed since")
+    say(f"together: {total:,}")
+    say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
 async def _roll_back(
@@ -54,7 +52,7 @@ async def _roll_back(
 
     def ended(target: str, name: str, end: RollbackEnd) -> None:
         if watch.output == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
-            click.echo(f"{target}: {name}: {end.outcome}: {end.message}")
+            say(f"{target}: {name}: {end.outcome}: {end.message}")
 
     with folder.locked():
         async with beside((stop_on_signals, stop), (watch_all, watch.progress, watched)):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
 from bulkseed.cli.many.manifests import manifests_of
 from bulkseed.cli.options import ManifestArguments, WatchArguments
 from bulkseed.cli.process import run_async
+from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
@@ -65,4 +64,4 @@ def _print_problems(run: TargetRun) -> None:
     with read_ledger(run.summary.ledger) as ledger:
         for row in ledger.rows(unsettled):
             place = f"{row.manifest}:{row.line}"
-            click.echo(f"{run.spec.name}: {place}: {row.name or '-'}: {row.message or row.outcome}")
+            say(f"{run.spec.name}: {place}: {row.name or '-'}: {row.message or row.outcome}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import time
 from typing import TextIO
 
-import orjson
-
 from bulkseed.cli.options import LogArguments
+from bulkseed.cli.render import to_json
+from bulkseed.humanize import visible
 
 
 class _JsonFormatter(logging.Formatter):
@@ -22,7 +24,21 @@ class _JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
         }
         entry.update(getattr(record, "facts", {}))
-        return orjson.dumps(entry).decode()
+        return to_json(entry)
+
+
+class _TextFormatter(logging.Formatter):
+    """Adds the facts of an event, as ``name=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, object] = getattr(record, "facts", {})
+        return visible(" ".join([super().format(record), *(f"{k}={_quoted(v)}" for k, v in facts.items())]))
+
+
+def _quoted(value: object) -> str:
+    """Return a value as it is, or as JSON if it is not one word."""
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text, ensure_ascii=False)
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
@@ -44,7 +60,7 @@ def set_up_logging(given: LogArguments) -> None:
     handler.setFormatter(
         _JsonFormatter()
         if given.log_format == "json"
-        else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+        else _TextFormatter("%(levelname)s %(name)s: %(message)s")
     )
     logger = logging.getLogger("bulkseed")
     logger.handlers = [handler]

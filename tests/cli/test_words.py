@@ -1,0 +1,137 @@
+"""What people read: names cannot steer a terminal, reasons are told, and other tools' commands are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
+from support.stub_kms import StubKms
+
+from bulkseed.humanize import visible
+
+HERE = ("--endpoint", "embedded", "--qps", "0")
+
+
+@given(st.text())
+def test_nothing_visible_steers_a_terminal(text: str) -> None:
+    """No control character but line feed and tab is left, and what can be encoded stays as it is."""
+    shown = visible(text)
+    assert not [c for c in shown if c not in "\n\t" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+    assert not set(shown) & set(
+        "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
+    shown.encode()
+    if text.isascii() and text.isprintable():
+        assert shown == text
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_name_in_a_manifest_does_not_reach_the_terminal_as_it_is(tmp_path: Path, output: str) -> None:
+    """Escape sequences and turned text come out as escapes, in text and in JSON."""
+    steer = "a\x1b]0;owned\x07\u202e\x9b31m"
+    line = {"SecretName": "fine", "SecretData": "fake", "VersionId": steer, "Tags": {steer: "x"}}
+    write_manifest(tmp_path / "m.jsonl", [line])
+    for call in (("plan", "m.jsonl", "--output", output), ("apply", "m.jsonl", *HERE, "--output", output)):
+        done = bulkseed(*call, cwd=tmp_path)
+        assert not set(done.stdout + done.stderr) & set("\x1b\x07\x9b\u202e")
+        if output == "json":
+            json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_name_that_is_no_utf8_is_escaped(tmp_path: Path, encoding: str) -> None:
+    """A manifest of any name is provisioned, whatever the terminal can show."""
+    name = os.fsdecode(b"m\xff\xe5\xaf\x86.jsonl")
+    write_manifest(tmp_path / "m.jsonl", [*simple(1), "bad"]).rename(tmp_path / name)
+    for call in (("plan", name), ("apply", name, *HERE), ("apply", name, *HERE, "--output", "json")):
+        done = subprocess.run(
+            [BULKSEED, *call],
+            cwd=tmp_path,
+            env=environment(PYTHONIOENCODING=encoding),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, b"Internal" in done.stderr) == (1, False), done.stderr
+
+
+def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Path) -> None:
+    """Counts of this run and of earlier ones are told apart; the commonest reasons stand below."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    assert "settled before" not in bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path).stdout
+    write_manifest(tmp_path / "m.jsonl", [*simple(5), *['{"SecretName": "a b", "SecretData": "fake"}'] * 3])
+    done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    assert "2 new, 3 settled before (not compared: to change a value, raise its VersionId)" in done.stdout
+    assert "  3 invalid: SecretName " in done.stdout
+    assert "--ledger m.ledger.db" in done.stderr
+    summary = json.loads(bulkseed("apply", "m.jsonl", *HERE, "--output", "json", cwd=tmp_path).stdout)
+    assert (summary["settled_before"], summary["outcomes"]["created"]) == (5, 5)
+
+
+def test_what_was_there_before_was_not_compared(tmp_path: Path) -> None:
+    """A foreign secret counts as settled, and the screen says that nobody looked at its value."""
+    write_manifest(tmp_path / "m.jsonl", simple(2))
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    done = bulkseed("apply", "m.jsonl", *HERE, "--ledger", "other.db", cwd=tmp_path)
+    assert "not compared: 2 that were there before (--on-exists verify compares)" in done.stdout
+
+
+def test_a_short_run_has_no_rate_above_what_was_sent(tmp_path: Path) -> None:
+    """A few requests in a few milliseconds are a few a second, not hundreds."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    call = ("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 100, "--output", "json")
+    rate = json.loads(bulkseed(*call, cwd=tmp_path).stdout)["rate"]
+    assert rate["mean_qps"] <= 3.0
+    assert rate["utilisation"] <= 0.03
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("destroy", "rollback"),
+        ("status", "ledger status"),
+        ("get", "verify"),
+        ("aply", "apply"),
+        ("diff", "plan"),
+    ],
+)
+def test_an_unknown_command_points_to_the_right_one(tmp_path: Path, word: str, meant: str) -> None:
+    """Words of other tools, and slips of the finger."""
+    done = bulkseed(word, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"there is no command '{word}': did you mean bulkseed {meant}" in done.stderr
+
+
+def test_text_logs_carry_the_facts(tmp_path: Path) -> None:
+    """Name, code and problem of an event stand in the line, as they do in JSON."""
+    write_manifest(tmp_path / "m.jsonl", [*simple(1), "bad"])
+    done = bulkseed("apply", "m.jsonl", *HERE, "--log-level", "debug", cwd=tmp_path)
+    assert "definition.settled secret_name=app/00000 outcome=created manifest=m.jsonl line=1" in done.stderr
+    assert 'definition.failed outcome=invalid message="is not valid JSON (character 1)"' in done.stderr
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_hang_up_stops_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
+    """A closed terminal ends a run as SIGTERM does; under nohup the run goes on."""
+    write_manifest(tmp_path / "m.jsonl", simple(40))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        try:
+            call = ("apply", "m.jsonl", "--endpoint", stub.endpoint, "--qps", 10, "--output", "json")
+            process = start(*call, cwd=tmp_path)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        while len(stub.arrivals) < 5:
+            assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        output, _ = process.communicate(timeout=60)
+    summary = json.loads(output)
+    assert (summary["exit_code"], summary["stopped_by"]) == (
+        (0, None) if ignored else (130, "interrupted by SIGHUP")
+    )
