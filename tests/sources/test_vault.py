@@ -1,0 +1,156 @@
+"""OpenBao as a source: ways to log in, both engines, namespaces, tokens that die, little permission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.openbao import ROOT_TOKEN, Bao, openbao
+
+from bulkseed.errors import CredentialsError, ManifestError, UsageError
+from bulkseed.model import Fault, ReadValue, SecretDefinition, UnreadValue
+from bulkseed.sources.reader import SourceManifest
+from bulkseed.sources.spec import from_url
+
+READ = 'path "kv/*" { capabilities = ["read", "list"] }'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bao]:
+    """A server with ways to log in, and an engine with one secret."""
+    with openbao() as running:
+        running.mount("kv")
+        running.put("kv", "app/db", {"k": "fake"})
+        running.ask("PUT", "sys/policies/acl/reads", {"policy": READ})
+        running.ask("POST", "sys/auth/approle", {"type": "approle"})
+        running.ask("POST", "auth/approle/role/mover", {"token_policies": "reads", "token_ttl": "60s"})
+        running.ask("POST", "sys/auth/userpass", {"type": "userpass"})
+        user = {"password": "fake-password", "token_policies": "reads"}
+        running.ask("POST", "auth/userpass/users/mover", user)
+        yield running
+
+
+@pytest.fixture
+def approle(server: Bao, tmp_path: Path) -> str:
+    """The query that logs in by AppRole."""
+    role = server.ask("GET", "auth/approle/role/mover/role-id")["data"]["role_id"]
+    secret = server.ask("POST", "auth/approle/role/mover/secret-id")["data"]["secret_id"]
+    (tmp_path / "secret-id").write_text(f"{secret}\n")
+    return f"auth.method=approle&auth.role_id={role}&auth.secret_id.file={tmp_path / 'secret-id'}"
+
+
+def listing(server: Bao, query: str, path: str = "kv") -> SourceManifest:
+    """List an engine without a ceiling."""
+    return SourceManifest([from_url(f"vault+http://{server.host}/{path}?rate=0&{query}")])
+
+
+async def texts(source: SourceManifest) -> dict[str, str]:
+    """Return names and texts, or the codes of faults."""
+    found = {}
+    for entry in source:
+        assert isinstance(entry, SecretDefinition)
+        assert isinstance(entry.data, UnreadValue)
+        answer = await entry.data.read()
+        assert isinstance(answer, ReadValue | Fault)
+        found[entry.name] = answer.data.reveal() if isinstance(answer, ReadValue) else answer.code
+    return found
+
+
+async def test_an_approle_logs_in_and_logs_in_again_when_its_token_dies(server: Bao, approle: str) -> None:
+    """Its token is revoked after the listing: the read takes a new one, and nothing is lost."""
+    with listing(server, approle) as source:
+        for accessor in server.ask("LIST", "auth/token/accessors")["data"]["keys"]:
+            found = server.ask("POST", "auth/token/lookup-accessor", {"accessor": accessor})
+            if "reads" in found["data"]["policies"]:
+                server.ask("POST", "auth/token/revoke-accessor", {"accessor": accessor})
+        assert await texts(source) == {"app/db": '{"k":"fake"}'}
+
+
+async def test_a_user_logs_in_by_password(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password is where auth says; a wrong one is a matter of credentials and is not repeated."""
+    monkeypatch.setenv("MOVER", "fake-password")
+    query = "auth.method=userpass&auth.username=mover&auth.password.env=MOVER"
+    with listing(server, query) as source:
+        assert await texts(source) == {"app/db": '{"k":"fake"}'}
+    monkeypatch.setenv("MOVER", "canary")
+    with pytest.raises(CredentialsError, match="refuses the login") as caught:
+        listing(server, query)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("auth.method=magic", "must be one of"),
+        ("auth.method=approle", "role_id is missing"),
+        ("auth.method=userpass&auth.username=x", "password is missing"),
+        ("kv=3", "kv must be 1 or 2"),
+        ("colour=red", "no option colour"),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_anything_is_listed(
+    server: Bao, monkeypatch: pytest.MonkeyPatch, query: str, said: str
+) -> None:
+    """The message names what is missing or unknown."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    with pytest.raises(UsageError, match=said):
+        listing(server, query)
+
+
+def test_plain_http_is_for_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values would travel in plaintext."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    with pytest.raises(UsageError, match="plaintext"):
+        SourceManifest([from_url("vault+http://vault.example/kv")])
+
+
+async def test_the_first_version_of_the_engine_has_no_versions(
+    server: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its secrets are read as they are; a path has its parts in folders as in the second."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    server.mount("old", version=1)
+    server.ask("POST", "old/a/b", {"k": "fake", "n": 1.10})
+    with listing(server, "in_flight=4", "old") as source:
+        assert await texts(source) == {"a/b": '{"k":"fake","n":1.1}'}
+
+
+async def test_a_namespace_is_asked_by_its_header(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two namespaces have an engine of the same name."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    server.ask("POST", "sys/namespaces/team", {})
+    header = {"X-Vault-Namespace": "team"}
+    server.ask("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "1"}}, **header)
+    server.ask("POST", "kv/own", {"k": "of-the-team"}, **header)
+    with listing(server, "auth.namespace=team&name={namespace}/{path}") as source:
+        assert await texts(source) == {"team/own": '{"k":"of-the-team"}'}
+
+
+async def test_list_without_metadata_moves_and_says_what_it_cannot_see(server: Bao, tmp_path: Path) -> None:
+    """Many may list and read, and not see versions: that is said, and the values are moved."""
+    policy = 'path "kv/metadata/*" { capabilities = ["list"] }\npath "kv/data/*" { capabilities = ["read"] }'
+    (tmp_path / "token").write_text(server.token(policy))
+    with listing(server, f"auth.token.file={tmp_path / 'token'}") as source:
+        assert "grant read on kv/metadata" in source.notes[0]
+        assert await texts(source) == {"app/db": '{"k":"fake"}'}
+
+
+def test_a_prefix_that_may_not_be_listed_is_an_error(server: Bao, tmp_path: Path) -> None:
+    """It is told apart from an empty one."""
+    (tmp_path / "token").write_text(server.token('path "kv/data/*" { capabilities = ["read"] }'))
+    with pytest.raises(ManifestError, match="does not let us"):
+        listing(server, f"auth.token.file={tmp_path / 'token'}")
+
+
+async def test_a_secret_and_a_folder_of_one_name_are_two(
+    server: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``a`` beside ``a/``: neither hides the other; the prefix of one secret takes that one."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    server.put("kv", "both", {"k": "leaf"})
+    server.put("kv", "both/inner", {"k": "inner"})
+    with listing(server, "include=both&include=both/**") as source:
+        assert await texts(source) == {"both": '{"k":"leaf"}', "both/inner": '{"k":"inner"}'}
+    with listing(server, "in_flight=4", "kv/app/db") as source:
+        assert await texts(source) == {"db": '{"k":"fake"}'}
