@@ -34,6 +34,7 @@ SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
   iif(owned AND outcome NOT IN {_SETTLED},
     (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
     NULL),
+  iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0),
   iif(outcome = 'pending' AND NOT owned,
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
@@ -79,6 +80,7 @@ class _Row(NamedTuple):
     doubt_version: str | None = None
     service_time: int | None = None
     held: str | None = None
+    compared: int = 0
     deleted: str | None = None
 
 
@@ -88,7 +90,8 @@ class Reading:
 
     `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
     it. `all_new`: all names of the next block are expected to be new. `follow`: a secret of ours whose
-    VersionId changed is taken up. `reopen`: the outcomes of other people's secrets that are taken up again.
+    VersionId changed is taken up. `reopen`: the outcomes of other people's secrets that are taken up again,
+    unless the run that took them up last wanted the same.
     `sources`: what this run reads to its end. `stale`: earlier runs found invalid lines.
     """
 
@@ -204,7 +207,7 @@ class Block:
         elif row.version_id == entry.version_id:
             if row.wanted is not None:  # the manifest is back at ours
                 self._behind.append((None, row.id))
-            if not row.owned and row.ending in self._reading.reopen:
+            if row.ending in self._reading.reopen and not row.owned and not row.compared:
                 self._reopen(entry, row)
             else:
                 self._known[row.ending] = self._known.get(row.ending, 0) + 1

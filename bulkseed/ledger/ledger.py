@@ -149,7 +149,8 @@ class Ledger(LedgerReader):
             command: apply, verify or rollback.
             afresh: forget everything that earlier runs have found.
             follow: take a secret of ours up again whose VersionId changed; if not, it is marked as behind.
-            reopen: settled outcomes of other people's secrets that are taken up again.
+            reopen: settled outcomes of other people's secrets that are taken up again, unless the run that
+                took them up last wanted the same.
 
         Raises:
             LedgerError: it cannot be written, or verifies and other runs would share a ledger.
@@ -161,9 +162,12 @@ class Ledger(LedgerReader):
                 for table in _START_OVER:
                     self.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # fixed names
             self._run = self.connection.execute(
-                "INSERT INTO runs (run_id, command, started_at, pid, host, limits) VALUES (?, ?, ?, ?, ?, ?)"
-                " RETURNING id",
-                (run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
+                "INSERT INTO runs (run_id, command, started_at, pid, host, limits, compares)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (
+                    *(run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
+                    bool(reopen),
+                ),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
             stale = self.one("SELECT count(*) FROM (SELECT 1 FROM invalid_lines LIMIT 1)") > 0

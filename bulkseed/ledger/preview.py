@@ -27,8 +27,9 @@ _SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each
 _COUNT_SEEN = "SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names"
 _NEXT = "SELECT name FROM names WHERE to_send AND name > ? ORDER BY name LIMIT ?"
 _KNOWN = """
-SELECT d.name, d.version_id, d.ending, d.owned
-FROM json_each(?) AS wanted CROSS JOIN definitions AS d ON d.name = wanted.value"""
+SELECT d.name, d.version_id, d.ending, d.owned, r.compares
+FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value
+JOIN runs AS r ON r.id = d.run"""
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class _Known(NamedTuple):
     version_id: str
     ending: str
     owned: bool
+    compared: bool
 
 
 class Preview:
@@ -117,7 +119,8 @@ class Preview:
         if known is None or known.ending not in SETTLED:
             return None
         if known.version_id == entry.version_id:
-            return None if not known.owned and known.ending in self._reopen else Outcome(known.ending)
+            again = known.ending in self._reopen and not known.owned and not known.compared
+            return None if again else Outcome(known.ending)
         return Outcome.BEHIND if known.owned and not self._follow else None
 
     def _known(self, names: list[str]) -> dict[str, _Known]:

@@ -34,6 +34,7 @@ CREATE TABLE runs (
   summary    TEXT,              -- JSON, as printed by --output json
   exit_code  INTEGER,
   stopped_by TEXT,
+  compares   INTEGER NOT NULL DEFAULT 0,  -- 1: it asked for more than "existing" of what was there before
   -- Counted in the same transactions as the rows they count, so that they hold after a kill:
   read     INTEGER NOT NULL DEFAULT 0,  -- manifest entries = known + claimed + unsent + invalid
   known    INTEGER NOT NULL DEFAULT 0,  -- were settled already
