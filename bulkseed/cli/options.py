@@ -60,6 +60,14 @@ class ManifestArguments:
             help="Take every definition once for each row of this CSV, with {column} in its texts.",
         ),
     ]
+    unchecked: Annotated[
+        bool,
+        option(
+            "--unchecked",
+            is_flag=True,
+            help="Let the service decide which characters names and tags may have.",
+        ),
+    ]
 
     identity: Annotated[
         str | None,
@@ -298,13 +306,13 @@ def open_entries(given: ManifestArguments, source: SourceArguments) -> OpenEntri
         ServiceError: a source does not answer.
     """
     if not any(map(looks_like_source, given.manifests)):
-        return open_manifests(given)
+        return open_manifests(given, allow_empty=source.allow_empty)
     if given.each or given.format_name:
         raise UsageError("--each and --format are for manifests, not for sources")
     return list_sources(given.manifests, source, parse_defaults(given.defaults))
 
 
-def open_manifests(given: ManifestArguments) -> Manifest:
+def open_manifests(given: ManifestArguments, *, allow_empty: bool = True) -> Manifest:
     """Open the manifests, with their table and defaults.
 
     Raises:
@@ -325,4 +333,6 @@ def open_manifests(given: ManifestArguments) -> Manifest:
         format=given.format_name,
         defaults=parse_defaults(given.defaults),
         each=given.each,
+        unchecked=given.unchecked,
+        allow_empty=allow_empty,
     )

@@ -66,7 +66,8 @@ class SourceArguments:
         ),
     ]
     allow_empty: Annotated[
-        bool, option("--allow-empty", is_flag=True, help="A source without a secret is no error.")
+        bool,
+        option("--allow-empty", is_flag=True, help="A manifest or source may have nothing in it."),
     ]
 
     @property

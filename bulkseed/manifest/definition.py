@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,7 +24,13 @@ from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import Problem, boolean, definition_problems, parameter_problems
 from bulkseed.wire.validation.secret_types import created_name
 
-Defaults = tuple[tuple[str, str], ...]
+
+class Defaults(NamedTuple):
+    """What a run says about all definitions: texts of parameters, and whether characters are checked."""
+
+    texts: tuple[tuple[str, str], ...]
+    unchecked: bool = False
+
 
 _KNOWN = frozenset(limits.PARAMETERS)
 _ALLOWED = frozenset(KEYS)
@@ -45,8 +51,10 @@ _LONG_JSON = 2048  # longer ones are not kept for the next definition
 _JSON_TEXTS = frozenset(("Tags", "ExtendedConfig", "Policy"))
 
 
-def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
+def checked_defaults(defaults: Mapping[str, str] | None, *, unchecked: bool = False) -> Defaults:
     """Return the defaults of a run, `VersionId` "v1" among them.
+
+    With `unchecked`, the service decides which characters names and tags may have.
 
     Raises:
         UsageError: a name is not a parameter that may have a default, or a value is not acceptable.
@@ -60,10 +68,10 @@ def checked_defaults(defaults: Mapping[str, str] | None) -> Defaults:
             raise UsageError("SecretName can have no default: every secret has its own")
         if name == "SecretData" and text != limits.AUTO:
             raise UsageError(f"SecretData can have no default but {limits.AUTO}: values belong in manifests")
-        reasons = list(parameter_problems(name, text)) if text else ["is empty"]
+        reasons = list(parameter_problems(name, text, characters=not unchecked)) if text else ["is empty"]
         if reasons:
             raise UsageError(f"the default for {name} {'; '.join(reasons)}")
-    return tuple({"VersionId": "v1", **(defaults or {})}.items())
+    return Defaults(tuple({"VersionId": "v1", **(defaults or {})}.items()), unchecked)
 
 
 def to_entry(
@@ -82,7 +90,7 @@ def to_entry(
     spec = item.get(VALUE_FROM)
     wanted = spec is not None and spec != ""
     carried = wanted and item.get("SecretData")
-    for parameter, text in defaults:
+    for parameter, text in defaults.texts:
         if not item.get(parameter):
             item[parameter] = text
     generated = False
@@ -92,7 +100,7 @@ def to_entry(
         if carried or value.problem:
             problem = "excludes SecretData, which is there too" if carried else value.problem
             mistyped.append(Problem(VALUE_FROM, str(problem)))
-    problems = definition_problems(item)
+    problems = definition_problems(item, characters=not defaults.unchecked)
     if problems or mistyped or not item.keys() <= _ALLOWED:
         return _invalid(item, origin, mistyped, problems)
     get = item.get

@@ -15,6 +15,7 @@ from bulkseed.errors import ManifestError, UsageError
 from bulkseed.humanize import visible
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
+from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.readable import BrokenError, Readable
@@ -41,10 +42,12 @@ class Manifest:
         stdin: Readable | None,
         table: str | None,
         keep: Keep = keep_all,
+        allow_empty: bool = True,
     ) -> None:
         self._progress = Progress()
         self._format = format
         self._given = paths
+        self._allow_empty = allow_empty
         self._table = table
         self._templates: Templates | None = None
         sizes = [_size(path) for path in (paths if table is None else (*paths, table))]
@@ -57,7 +60,7 @@ class Manifest:
             self.bytes_total = sizes[-1]
             rows = _blocks(table, stdin, self._progress)[1]
             self._templates = Templates(self._items(stdin, Progress()), table, rows)
-            self._entries = self._templates.entries(defaults, keep)
+            self._entries = self._templates.entries(defaults, keep, allow_empty=allow_empty)
 
     @property
     def bytes_read(self) -> int:
@@ -81,8 +84,8 @@ class Manifest:
         for path in self._given:
             name, blocks = _blocks(path, stdin, progress)
             format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
-            readers.append((path, reader_for(name, format_name)(blocks)))
-        return _items(readers)
+            readers.append((path, reader_for(name, format_name)(refuse_dumps(blocks, path))))
+        return _items(readers, allow_empty=self._allow_empty)
 
     def __iter__(self) -> Iterator[ManifestEntry]:
         return self._entries  # saves a call per definition
@@ -111,6 +114,8 @@ def open_manifest(
     stdin: Readable | None = None,
     each: str | Path | None = None,
     keep: Keep = keep_all,
+    unchecked: bool = False,
+    allow_empty: bool = True,
 ) -> Manifest:
     """Open manifests, to be read one after another as ``SecretDefinition | InvalidLine``.
 
@@ -121,6 +126,8 @@ def open_manifest(
         stdin: what "-" reads, instead of the process's own.
         each: a CSV table; every definition is then a template for each of its rows, with ``{column}``.
         keep: is shown every object before it is checked, or why there is none; what it refuses is left out.
+        unchecked: let the service decide which characters names and tags may have.
+        allow_empty: whether there may be no definition at all; else reading raises `ManifestError`.
 
     What is wrong with the content is never raised: it is an `InvalidLine` among the others.
 
@@ -137,7 +144,8 @@ def open_manifest(
         raise UsageError("standard input can be read only once")
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown format: choose one of {', '.join(FORMATS)}")
-    return Manifest(names, format, checked_defaults(defaults), stdin, table, keep)
+    rules = checked_defaults(defaults, unchecked=unchecked)
+    return Manifest(names, format, rules, stdin, table, keep, allow_empty)
 
 
 def _blocks(path: str, stdin: Readable | None, progress: Progress) -> tuple[str, Iterator[bytes]]:
@@ -156,17 +164,28 @@ def _standard_input() -> Readable:
         raise ManifestError(f"standard input: {error.strerror}") from None
 
 
-def _items(readers: list[tuple[str, Iterator[Item]]]) -> Iterator[Found]:
+def _items(readers: list[tuple[str, Iterator[Item]]], *, allow_empty: bool) -> Iterator[Found]:
+    empty = []
     for path, reader in readers:
         shown, folder = visible(path), Path(path).parent  # a name that is no UTF-8 has to be written, too
         line = 0
         try:
             for line, item in reader:
                 yield Origin(shown, line), folder, item
-            continue
+        except DumpError as dump:
+            reason = str(dump)
         except BrokenError as broken:
-            reason = str(broken)
-        yield Origin(shown, line + 1), folder, Unreadable(f"{reason}; nothing from here on could be read")
+            reason = f"{broken}; nothing from here on could be read"
+        else:
+            if not line:
+                empty.append(shown)
+            continue
+        yield Origin(shown, line + 1), folder, Unreadable(reason)
+    if not allow_empty and len(empty) == len(readers):
+        raise ManifestError(f"{', '.join(empty)}: no definition is in it; if that is right: --allow-empty")
+    if not allow_empty:
+        for path in empty:
+            yield Origin(path, 1), Path(path).parent, Unreadable("no definition is in it (--allow-empty)")
 
 
 def _entries(items: Iterator[Found], defaults: Defaults, keep: Keep) -> Generator[ManifestEntry, None, None]:

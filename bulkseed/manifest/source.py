@@ -17,6 +17,10 @@ from bulkseed.manifest.readable import BrokenError, Readable
 
 BLOCK_BYTES = 64 * 1024  # larger ones are not faster, and short lines weigh many times their bytes
 _ZSTD_PIECE_BYTES = 1024
+_WIDE_WINDOW = (
+    "was compressed with zstd --long: its window of more than 128 MiB would have to be kept in memory; "
+    "unpack it first, zstd -d --long=31 -c FILE | bulkseed apply -"
+)
 
 
 class Progress:
@@ -85,10 +89,10 @@ def decompressor(name: str) -> tuple[Decompressor, str]:
         CredentialsError: it is encrypted, and there is no identity.
     """
     for suffix, decompress in COMPRESSIONS.items():
-        if name.endswith(suffix):
+        if name.lower().endswith(suffix):
             if decompress is _zstd:
                 _import_zstandard(name)
-            return decompress, name.removesuffix(suffix)
+            return decompress, name[: -len(suffix)]
     if name.endswith(age.SUFFIX):
         age.identities()  # what is missing is told before anything is read
         inner, name = decompressor(name.removesuffix(age.SUFFIX))
@@ -141,10 +145,11 @@ def _zstd(stream: _Counted | _Pulled) -> Iterator[bytes]:
                 frame = frame or zstandard.ZstdDecompressor().decompressobj()
                 try:
                     text = frame.decompress(piece)
-                except zstandard.ZstdError:
+                except zstandard.ZstdError as error:
                     text = None
+                    wide = "too much memory" in str(error)
                 if text is None:
-                    raise BrokenError("the zstd data is damaged")
+                    raise BrokenError(_WIDE_WINDOW if wide else "the zstd data is damaged")
                 if text:
                     yield text
                 piece = b""

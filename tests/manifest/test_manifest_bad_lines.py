@@ -139,8 +139,15 @@ def test_bad_lines_in_any_places_leave_the_good_ones(places: set[int], size: int
 
 
 BROKEN_ARRAYS = {
-    "": (0, "is not a JSON array: for one object a line use --format jsonl"),
-    GOOD: (0, "is not a JSON array: for one object a line use --format jsonl"),
+    "": (0, "is not a JSON array"),
+    "x": (0, "is not a JSON array"),
+    GOOD: (
+        0,
+        (
+            "is not a JSON array: give --format jsonl for one object a line, put [ and ] around a single "
+            "definition; a map of names and values is a source: bulkseed apply flat:THIS.json"
+        ),
+    ),
     "[": (0, "the array is cut off or has an unclosed string"),
     f"[{GOOD}": (1, "the array is cut off or has an unclosed string"),
     f"[{GOOD},": (1, "the array is cut off or has an unclosed string"),

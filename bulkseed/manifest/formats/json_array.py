@@ -16,6 +16,12 @@ from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadabl
 _INSIDE = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"{}\[\],]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
 
+_NO_ARRAY = Unreadable("is not a JSON array")
+_ONE_OBJECT = Unreadable(
+    "is not a JSON array: give --format jsonl for one object a line, put [ and ] around a single definition; "
+    "a map of names and values is a source: bulkseed apply flat:THIS.json"
+)
+
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
     """Yield the items, numbered from 1."""
@@ -29,7 +35,7 @@ def _cut(blocks: Iterable[bytes]) -> Iterator[bytes | Unreadable]:
     while not text and (block := next(stream, b"")):
         text = block.lstrip()
     if text[:1] != b"[":
-        yield Unreadable("is not a JSON array: for one object a line use --format jsonl")
+        yield _ONE_OBJECT if text[:1] == b"{" else _NO_ARRAY
         return
 
     start = position = depth = 1  # of the item, of the search, of the brackets

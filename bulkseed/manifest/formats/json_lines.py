@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from bulkseed.manifest.formats.exact_json import decode
-from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, split_lines
+from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
+
+_ARRAY = Unreadable("is a JSON array, not one object a line: give --format json, or name it .json")
+_SPREAD = Unreadable("has objects that span lines, not one a line: `jq -c .` puts each on a line")
 
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
-    """Yield every line that holds something."""
-    for number, line in split_lines(blocks):
+    """Yield every line that holds something; one reason for a file that is laid out in another way."""
+    lines = split_lines(blocks)
+    head = list(islice(filter(_holds_something, lines), 1))
+    if head and _opens(head[0][1]):
+        head += islice(filter(_holds_something, lines), 1)
+        if reason := _other_layout(*(line.lstrip()[:1] for _, line in head)):
+            yield head[0][0], reason
+            return
+    for number, line in chain(head, lines):
         if line[:1] == b"{" or ((text := line.strip()) and text[:1] != b"#"):
             yield number, decode(line) if len(line) <= MAX_BYTES else TOO_LONG
+
+
+def _holds_something(numbered: tuple[int, bytes]) -> bool:
+    text = numbered[1].strip()
+    return bool(text) and text[:1] != b"#"
+
+
+def _opens(line: bytes) -> bool:
+    """Tell whether this is not JSON, but the beginning of it."""
+    return line.lstrip()[:1] in b"[{" and len(line) <= MAX_BYTES and isinstance(decode(line), Unreadable)
+
+
+def _other_layout(first: bytes, second: bytes = b"") -> Unreadable | None:
+    """Tell from how a bad first line and the next one begin what they are parts of."""
+    if first == b"[":
+        return _ARRAY if second in (b"{", b"[", b"]") else None
+    return _SPREAD if second in (b'"', b"}") else None

@@ -66,8 +66,11 @@ class Templates:
             if size > MAX_CHARACTERS:
                 raise UsageError(f"the templates have more than {MAX_CHARACTERS:,} characters")
 
-    def entries(self, defaults: Defaults, keep: Keep = keep_all) -> Generator[ManifestEntry, None, None]:
+    def entries(
+        self, defaults: Defaults, keep: Keep = keep_all, *, allow_empty: bool = True
+    ) -> Generator[ManifestEntry, None, None]:
         """Yield what is wrong with templates, then every template filled from the first row, and so on."""
+        line = 0
         for bad in self._bad:
             if keep(bad.origin, Unreadable("; ".join(bad.reasons))):
                 yield bad
@@ -80,6 +83,8 @@ class Templates:
                         yield to_entry(item, origin, defaults, folder)
             elif isinstance(row, Unreadable) and keep(Origin(self._table, line), row):
                 yield InvalidLine(Origin(self._table, line), (row.reason,))
+        if not line and not allow_empty:
+            raise ManifestError(f"{self._table}: no row is in it; if that is right: --allow-empty")
 
     def count(self, blocks: Iterable[bytes]) -> int:
         """Return how many entries there are, from reading the table once more."""

@@ -362,9 +362,9 @@ CHARACTERS: dict[str, Callable[[str], Iterable[str]]] = {
 }
 
 
-def parameter_problems(parameter: str, text: str) -> Iterable[str]:
+def parameter_problems(parameter: str, text: str, *, characters: bool = True) -> Iterable[str]:
     """Return what is wrong with the text of one parameter."""
-    return _ALL_CHECKS[parameter](text)
+    return (_ALL_CHECKS if characters else CHECKS)[parameter](text)
 
 
 def _both(parameter: str) -> Callable[[str], Iterable[str]]:
