@@ -1,0 +1,60 @@
+"""Passwords in a real MariaDB: one account, and two that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import aiomysql
+import pytest
+from support.mariadb import mariadb
+
+from bulkseed.model import SecretValue
+from bulkseed.service.rotation import Job
+from bulkseed.service.shell.databases import Databases
+
+
+@pytest.fixture(scope="module")
+def admin() -> Iterator[str]:
+    """The administrator's URL of a real database."""
+    with mariadb() as url:
+        yield url
+
+
+async def ask(admin: str, account: str, password: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run statements as an account; return the rows of the last one."""
+    parts = urlsplit(admin)
+    connection = await aiomysql.connect(
+        host="127.0.0.1", port=parts.port or 0, user=account, password=password, autocommit=True
+    )
+    try:
+        async with connection.cursor() as cursor:
+            for statement in statements:
+                await cursor.execute(statement)
+            return list(await cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def job(account: str, password: str, like: str | None = None) -> Job:
+    """Return a change of a password."""
+    return Job("s", "rm-1", account, SecretValue(password), like, asked=True)
+
+
+async def test_an_account_and_its_twin(admin: str) -> None:
+    """The password changes; the second account is made with the rights of the first, and changes, too."""
+    root = ("admin", urlsplit(admin).password or "")
+    await ask(
+        admin, *root, "CREATE DATABASE shop", "CREATE TABLE shop.goods (id INT)",
+        "CREATE USER app@localhost IDENTIFIED BY 'first'", "GRANT SELECT ON shop.* TO app@localhost",
+    )  # fmt: skip
+    databases = Databases({"rm-1": admin})
+    assert await databases.change(job("app", "sec'ond%s"))
+    assert await ask(admin, "app", "sec'ond%s", "SELECT * FROM shop.goods") == []
+    with pytest.raises(aiomysql.OperationalError):
+        await ask(admin, "app", "first", "SELECT 1")
+    for password in ("one", "two"):
+        assert await databases.change(job("app_clone", password, "app"))
+        assert await ask(admin, "app_clone", password, "SELECT * FROM shop.goods") == []
+    assert await ask(admin, "app", "sec'ond%s", "SELECT 1") == [(1,)]
+    assert not await databases.change(job("nobody", "x"))
