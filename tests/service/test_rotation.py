@@ -397,3 +397,21 @@ def test_a_mapping_that_makes_no_sense_is_refused(tmp_path: Path, text: str, why
         read_databases(path)
     with pytest.raises(UsageError, match="cannot read"):
         read_databases(tmp_path / "none.json")
+
+
+async def test_the_second_account_of_the_database_is_made(admin: str) -> None:
+    """DoubleUsers with one account: the first rotation makes its twin, with which one can log in."""
+    await role(admin, "lone", "l1")
+    clinic = Clinic(admin)
+    await clinic.ask(rds("lone", accounts(("lone", "l1")), "DoubleUsers"))
+    for number, name in ((2, "lone_clone"), (3, "lone"), (4, "lone_clone")):
+        await clinic.ask(rotate_secret.Request("lone", f"v{number}"))
+        now = await clinic.account("lone")
+        assert now["AccountName"] == name
+        assert await may_log_in(admin, now)
+
+
+async def test_the_administrator_is_no_managed_account(admin: str) -> None:
+    """Rotating the account that rotates the others would lock the service out."""
+    refused = await Clinic(admin).ask(rds("s", accounts(("admin", "x"))))
+    assert refused.code == "InvalidParameter"
