@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bulkseed.ledger import open_ledger as open_ledger
     from bulkseed.ledger import read_ledger as read_ledger
     from bulkseed.manifest import open_manifest as open_manifest
+    from bulkseed.manifest.definition import definition as definition
     from bulkseed.model import Credentials as Credentials
     from bulkseed.model import CredentialSource as CredentialSource
     from bulkseed.model import InvalidLine as InvalidLine
@@ -70,6 +71,7 @@ _HOMES = {
     ),
     "bulkseed.ledger": ("open_ledger", "read_ledger"),
     "bulkseed.manifest": ("open_manifest",),
+    "bulkseed.manifest.definition": ("definition",),
     "bulkseed.model": (
         "Credentials",
         "CredentialSource",

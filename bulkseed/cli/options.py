@@ -26,7 +26,27 @@ if TYPE_CHECKING:
     from bulkseed.manifest.entries import OpenEntries
 
 _SCHEME = re.compile(r"[a-z0-9][a-z0-9+.-]+:")
-_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".yaml", ".yml", ".toml", ".gz", ".zst", ".age"}
+
+
+class _FormatName(click.ParamType[str]):
+    """A row of the table of formats, which is imported when it is asked for."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self._choice().convert(value, param, ctx)
+
+    def get_metavar(self, *_what: Any, **_more: Any) -> str:
+        return f"[{'|'.join(self._choice().choices)}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+    @staticmethod
+    def _choice() -> click.Choice[str]:
+        from bulkseed.manifest.formats.table import FORMATS
+
+        return click.Choice([*FORMATS])
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,7 +58,7 @@ class ManifestArguments:
         str | None,
         option(
             "--format",
-            type=click.Choice(["jsonl", "json", "csv", "yaml"]),
+            type=_FormatName(),
             help="The manifests' format; by default their suffix tells.",
         ),
     ]
@@ -259,11 +279,15 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
         return Path(ledger)
     if manifests[0] == "-":
         return Path(f"stdin.{kind}.db")
+    from bulkseed.manifest.formats.table import FORMATS
+    from bulkseed.manifest.source import COMPRESSIONS
+
     path = Path(manifests[0])
     if ":" in manifests[0] and looks_like_source(manifests[0]):
         address = manifests[0].partition("?")[0]
         return Path(re.sub(r"[^\w.]+", "-", address).strip("-.") + f".{kind}.db")
-    while path.suffix in _SUFFIXES:
+    suffixes = {*(f".{name}" for name in FORMATS), *COMPRESSIONS, ".toml", ".age"}
+    while path.suffix.lower() in suffixes:
         path = path.with_suffix("")
     return Path(f"{visible(path.name)}.{kind}.db")
 

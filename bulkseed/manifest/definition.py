@@ -8,13 +8,14 @@ of `keys.KEYS`; values that are asked for are made in `value_from`. What the API
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from bulkseed.errors import UsageError
+from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest import value_from
 from bulkseed.manifest.formats.exact_json import Repeated, decode
 from bulkseed.manifest.formats.lines import Unreadable
@@ -122,6 +123,26 @@ def to_entry(
         get("Policy") or None,
         generated,
     )
+
+
+def definition(parameters: Mapping[str, Any], *, unchecked: bool = False) -> SecretDefinition:
+    """Return a definition from the API's parameters, in any form that a manifest allows.
+
+    For example ``{"SecretName": "app/db", "SecretData": {"user": "app", "password": "..."}}``. `VersionId` is
+    "v1" unless given. Numbers are written as Python writes them. Files of `SecretDataFrom` are relative to
+    the current folder. With `unchecked`, the service decides which characters names and tags may have.
+
+    Raises:
+        ManifestError: it is none; the text has every reason, and no value.
+    """
+    try:
+        item = decode(json.dumps(dict(parameters), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):  # what these say may quote a value
+        item = Unreadable("has something that JSON cannot carry")
+    entry = to_entry(item, Origin("Python", 1), checked_defaults(None, unchecked=unchecked), Path())
+    if isinstance(entry, InvalidLine):
+        raise ManifestError(f"not a definition: {'; '.join(entry.reasons)}")
+    return entry
 
 
 def _make_texts(item: dict[Any, Any]) -> list[Problem]:

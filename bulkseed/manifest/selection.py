@@ -2,64 +2,89 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import orjson
 
 from bulkseed.errors import ManifestError
 from bulkseed.manifest.templates.expand import places_of
-from bulkseed.model import ManifestEntry
+from bulkseed.model import ManifestEntry, Origin
 
-Place = tuple[str, int]
+_MAX_LINE = 1024 * 1024
+_SHOWN = 3
+
+Wanted = str | Origin
+"""A name, or for a line that had none its place, with the real paths of its files."""
 
 
 class Selection:
-    """Names, and places of lines that had none or were not valid, as ``bulkseed ledger rejects`` writes them.
+    """Names, and places of lines that had none, as ``bulkseed ledger rejects`` writes them.
 
     Kept in memory: what failed is few beside what is in a manifest. `size` is how many were named. The place
     of a template, or of a row of its table, stands for everything that is made with it.
     """
 
-    def __init__(self, names: set[str], places: set[Place], size: int) -> None:
-        self.names = names
-        self.places = places
+    def __init__(self, path: str, wanted: dict[Wanted, int], size: int) -> None:
         self.size = size
+        self._path = path
+        self._wanted = wanted
+        self._missing = dict(wanted)
 
     def __contains__(self, entry: ManifestEntry) -> bool:
-        places = (entry.origin, *places_of(entry.origin))
-        return entry.name in self.names or not self.places.isdisjoint(places)
+        keys: list[Wanted] = [_real(place) for place in (entry.origin, *places_of(entry.origin))]
+        if entry.name is not None:
+            keys.append(entry.name)
+        found = [key for key in keys if key in self._wanted]
+        for key in found:
+            self._missing.pop(key, None)
+        return bool(found)
 
     def of(self, manifest: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
-        """Yield the selected entries of a manifest."""
-        return (entry for entry in manifest if entry in self)
+        """Yield the selected entries of a manifest.
+
+        Raises:
+            ManifestError: at the end, where something was not found.
+        """
+        for entry in manifest:
+            if entry in self:
+                yield entry
+        if self._missing:
+            shown = "; ".join(
+                f"{self._path}:{line}: " + (f"no {key}" if isinstance(key, str) else f"nothing is at {key}")
+                for key, line in islice(self._missing.items(), _SHOWN)
+            )
+            more = f"; and {len(self._missing) - _SHOWN:,} more" if len(self._missing) > _SHOWN else ""
+            raise ManifestError(
+                f"{shown}{more}. A name or a line was changed since these failed: "
+                "run the command without --only, what is settled is not sent again"
+            )
 
 
 def read_selection(path: str | Path) -> Selection:
-    """Read a file of rejects: JSON lines with ``secret_name``, ``manifest`` and ``line``.
+    """Read a file of rejects: JSON lines with ``secret_name``, or else ``manifest`` and ``line``.
 
     Raises:
         ManifestError: it cannot be read, or a line is not such an object.
     """
-    names: set[str] = set()
-    places: set[Place] = set()
-    size = 0
+    wanted: dict[Wanted, int] = {}
+    size = number = 0
     try:
-        with Path(path).open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+        with Path(path).open("rb") as stream:
+            while line := stream.readline(_MAX_LINE):
+                number += 1
                 if line.strip():
                     size += 1
-                    name, place = _reject(line, f"{path}:{number}")
-                    if name is not None:
-                        names.add(name)
-                    if place is not None:
-                        places.add(place)
+                    wanted.setdefault(_reject(line, f"{path}:{number}"), number)
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from None
-    return Selection(names, places, size)
+    return Selection(str(path), wanted, size)
 
 
-def _reject(line: bytes, where: str) -> tuple[str | None, Place | None]:
+def _reject(line: bytes, where: str) -> Wanted:
     try:
         reject = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -67,9 +92,22 @@ def _reject(line: bytes, where: str) -> tuple[str | None, Place | None]:
     if not isinstance(reject, dict):
         raise ManifestError(f"{where}: not a line of `bulkseed ledger rejects`")
     name, manifest, number = (reject.get(key) for key in ("secret_name", "manifest", "line"))
-    place = (manifest, number) if isinstance(manifest, str) and isinstance(number, int) else None
-    if not isinstance(name, str):
-        name = None
-    if name is None and place is None:
-        raise ManifestError(f"{where}: has neither secret_name nor manifest and line")
-    return name, place
+    if isinstance(name, str):
+        return name  # wherever it is now
+    if isinstance(manifest, str) and isinstance(number, int):
+        return _real(Origin(manifest, number))
+    raise ManifestError(f"{where}: has neither secret_name nor manifest and line")
+
+
+def _real(place: Origin) -> Origin:
+    return Origin(_real_name(place.manifest), place.line)
+
+
+@functools.lru_cache(maxsize=1024)
+def _real_name(name: str) -> str:
+    """Return a manifest's name, or that of a template and its table, with real paths."""
+    template, at, table = name.partition("@")
+    path, _, line = template.rpartition(":")
+    if at and line.isdecimal():
+        return f"{os.path.realpath(path)}:{line}@{os.path.realpath(table)}"
+    return name if name == "-" else os.path.realpath(name)

@@ -116,7 +116,7 @@ def places_of(origin: Origin) -> tuple[Origin, ...]:
 
 
 def _filled(template: Template, row: Row) -> object:
-    reasons = tuple(template.empty_cells(row))
+    reasons = tuple(template.bad_cells(row))
     return Unreadable("; ".join(reasons)) if reasons else template.filled(row)
 
 

@@ -46,11 +46,14 @@ class Template:
         self._parameter = ""
         self._item = self._build(item)
 
-    def empty_cells(self, row: Row) -> Iterator[str]:
-        """Say which cells must not be empty and are."""
+    def bad_cells(self, row: Row) -> Iterator[str]:
+        """Say which cells must not be empty and are, and which would choose a folder."""
         for parameter, column in self._needed:
-            if not row[column]:
+            cell = row[column]
+            if not cell:
                 yield f"{parameter} uses {{{column}}}, which is empty here"
+            elif parameter == VALUE_FROM and ("/" in cell or "\\" in cell or not cell.strip(".")):
+                yield f"{parameter} uses {{{column}}}, which is dots or has / or \\: cells choose no folder"
 
     def filled(self, row: Row) -> dict[str, Any]:
         """Return the object for a row."""
