@@ -29,7 +29,7 @@ from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, LedgerPort
 from bulkseed.model import ManifestEntry, Outcome, Summary
 from bulkseed.policy.options import OnExists
-from bulkseed.policy.steps import LedgerStep, MarkHeld
+from bulkseed.policy.steps import DropDoubt, LedgerStep, MarkHeld
 from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 256
@@ -68,6 +68,8 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
 def _write(step: LedgerStep, ledger: LedgerPort, row_id: int) -> None:
     if isinstance(step, MarkHeld):
         ledger.mark_held(row_id, step.version_id, step.asked_at)
+    elif isinstance(step, DropDoubt):
+        ledger.drop_doubt(row_id, step.asked_at)
     else:
         ledger.mark_foreign(row_id)
 

@@ -48,6 +48,8 @@ _COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHE
 _HOLD = """
 UPDATE claims SET owned = 1, claimed_at = ?, doubt_version = NULL, service_time = coalesce(?, service_time)
 WHERE id = ? AND outcome = 'pending'"""
+_DROP_DOUBT = """
+UPDATE claims SET claimed_at = ?, doubt_version = NULL WHERE id = ? AND outcome = 'pending'"""
 _START_OVER = (
     "creations",
     "other_attempts",
@@ -235,6 +237,14 @@ class Ledger(LedgerReader):
         with self.transaction():
             self.connection.execute(KEEP_VERSION, (row_id, self._run, version_id))
             self.connection.execute(_HOLD, (_micro(now), _second(service_time), row_id))
+
+    def drop_doubt(self, row_id: int, now: float) -> None:
+        """Write down that another version, which an earlier run may have sent, is not there.
+
+        From `now` on a doubt is about the version that the row names.
+        """
+        with self.transaction():
+            self.connection.execute(_DROP_DOUBT, (_micro(now), row_id))
 
     def bind_account(self, account: str) -> None:
         """Bind the ledger to an account, or refuse another one than it is bound to.

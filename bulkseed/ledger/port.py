@@ -62,6 +62,10 @@ class LedgerPort(Protocol):
         """Write down that a secret is ours and holds a version."""
         ...
 
+    def drop_doubt(self, row_id: int, now: float) -> None:
+        """Write down that another version, which an earlier run may have sent, is not there."""
+        ...
+
     def bind_account(self, account: str) -> None:
         """Bind the ledger to an account, or refuse another one."""
         ...

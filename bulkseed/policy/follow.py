@@ -10,7 +10,17 @@ from __future__ import annotations
 from bulkseed.model import Fault, Outcome
 from bulkseed.policy import steps
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Ending, Found, GiveUp, MarkHeld, Procedure, Subject, ended
+from bulkseed.policy.steps import (
+    Aborted,
+    DropDoubt,
+    Ending,
+    Found,
+    GiveUp,
+    MarkHeld,
+    Procedure,
+    Subject,
+    ended,
+)
 from bulkseed.policy.verdicts import Verdict, classify
 
 GONE = "was ours, and the service does not have it any more: --recreate creates it again"
@@ -56,7 +66,7 @@ def confirm(
     """Tell whether the version that an earlier run may have written is there and ours.
 
     The item is the definition as it was then. `asked_at` is now, in epoch seconds. `owned`: the secret itself
-    is known to be ours. If the version is ours, that is on disk when this returns.
+    is known to be ours. What is found is on disk when this returns: the next doubt is about another version.
     """
     try:
         found = yield from retry.ask(steps.READ_VERSION)
@@ -64,13 +74,13 @@ def confirm(
         return _given_up(given_up, doubt=retry.in_doubt)
     if isinstance(found, Fault):
         if classify(found) is Verdict.NOT_FOUND:
+            yield DropDoubt(asked_at)
             return False
         return ended(Outcome.REJECTED, found, doubt=True)
     since = retry.doubt_since or 0.0
     young = found.created_at is not None and found.created_at >= since
     ours = found.version_id == subject.version_id and found.same_value and (owned or young)
-    if ours:
-        yield MarkHeld(subject.version_id, asked_at)
+    yield MarkHeld(subject.version_id, asked_at) if ours else DropDoubt(asked_at)
     return ours
 
 

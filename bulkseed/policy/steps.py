@@ -63,6 +63,13 @@ class MarkHeld(LedgerStep):
 
 
 @dataclass(slots=True, frozen=True)
+class DropDoubt(LedgerStep):
+    """Another version, which an earlier run may have sent, is not there. `asked_at` as in `MarkHeld`."""
+
+    asked_at: float
+
+
+@dataclass(slots=True, frozen=True)
 class ClaimDeletion(LedgerStep):
     """The secret may be deleted from now on. `dated` is when the service says that it was created."""
 

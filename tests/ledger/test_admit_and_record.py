@@ -117,6 +117,17 @@ def test_a_claim_in_doubt_keeps_its_version_when_the_manifest_has_another(ledger
     assert (claim.doubt_version, claim.doubt_since, claim.held) == (None, START + 3, "v1")
 
 
+def test_a_version_in_doubt_that_is_not_there_leaves_the_doubt_to_the_newer_one(ledger: Ledger) -> None:
+    """What the next run may have to look for is what this one sends, not what the one before did not."""
+    ledger.admit([definition("a")], START)
+    ledger.begin_run("run-2", [], LIMITS, START + 2)
+    (claim,) = ledger.admit([definition("a", version="v2")], START + 2).to_send
+    ledger.drop_doubt(claim.row_id, START + 3)
+    ledger.begin_run("run-3", [], LIMITS, START + 4)
+    (claim,) = ledger.admit([definition("a", version="v3")], START + 4).to_send
+    assert (claim.doubt_version, claim.doubt_since, claim.held) == ("v2", START + 3, None)
+
+
 def test_names_are_looked_up_one_by_one(ledger: Ledger) -> None:
     """The query of every block uses the index of names: SQLite neither scans nor copies a table for it."""
     steps = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {_FIND}", ("[]",))]

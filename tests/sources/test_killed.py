@@ -53,7 +53,7 @@ def test_kills_and_changes_lose_nothing_and_take_nothing_for_foreign(bao: Bao, t
             "apply", *arguments, "--qps", "0", "--ledger", ledger(tmp_path), cwd=tmp_path, env=env
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert "existing" not in ended.stdout
+        assert "existing:" not in ended.stdout
         verified = bulkseed("verify", *arguments, cwd=tmp_path, env=env)
         assert f"{COUNT} identical" in verified.stdout
         audited = bulkseed("ledger", "audit", ledger(tmp_path), cwd=tmp_path, env=env)
