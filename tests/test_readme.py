@@ -22,7 +22,6 @@ from bulkseed.model import Outcome
 from bulkseed.service.access.policies import read_policies
 from bulkseed.service.shell.databases import read_databases
 from bulkseed.service.shell.faults import KINDS, read_faults
-from bulkseed.wire.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
 RUNNABLE = {name for name, text in TEXTS.items() if any(block.language in COMMANDS for block in blocks(text))}
@@ -150,13 +149,6 @@ def test_the_exit_codes_are_the_code_s() -> None:
 def test_what_the_code_writes_is_up_to_date() -> None:
     """Commands, failures, schema, events, metrics and figures are the code's own words, each on one page."""
     assert reference.stale() == [], "run: python tests/support/reference.py"
-
-
-def test_the_local_kms_answers_the_actions_it_claims() -> None:
-    """The list of actions is the table of actions."""
-    lists = re.search(r"^Secrets: (.*?)\. Keys: (.*?)\.$", TEXTS["local-kms"], re.DOTALL | re.MULTILINE)
-    assert lists is not None
-    assert set(re.findall(r"\w+", f"{lists[1]} {lists[2]}")) == set(ACTIONS)
 
 
 def test_the_example_files_of_the_local_kms_are_read(tmp_path: Path) -> None:

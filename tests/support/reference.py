@@ -20,6 +20,8 @@ from bulkseed.cli.watching.events import EVENTS
 from bulkseed.cli.watching.telemetry import LATENCY, METRICS
 from bulkseed.ledger.sqlite.schema import TABLES
 from bulkseed.policy.advice import ADVICE
+from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.message import QuotaGroup
 
 ROOT = Path(__file__).parents[2]
 RESULTS = "benchmarks/results"
@@ -56,6 +58,15 @@ def failures() -> str:
     """Return the table of codes."""
     rows = [f"| `{code}` | {told.meaning} | {told.action} |" for code, told in ADVICE.items()]
     return "\n".join(["| code | what it means | what to do |", "|---|---|---|", *rows]) + "\n"
+
+
+def actions() -> str:
+    """Return the actions that the local KMS answers, by the quota that they share."""
+    groups: dict[QuotaGroup, list[str]] = {group: [] for group in QuotaGroup}
+    for name, action in sorted(ACTIONS.items()):
+        groups[action.group].append(name)
+    rows = [f"| {group.value} | {', '.join(names)} |" for group, names in groups.items()]
+    return "\n".join(["| quota | actions |", "|---|---|", *rows]) + "\n"
 
 
 def schema() -> str:
@@ -159,6 +170,7 @@ OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 SECTIONS = {
+    "actions": actions,
     "benchmarks": benchmarks,
     "commands": commands,
     "failures": failures,
