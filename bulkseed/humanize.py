@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 _UNITS = ((86400, "day", "d"), (3600, "hour", "h"), (60, "minute", "min"), (1, "second", "s"))
 
+_DETAIL = re.compile(r' \((?:".+"|[^()"])*\)$')
+_NUMBER = re.compile(r"\d+")
+
 
 def moment(micro: int) -> str:
     """Return epoch microseconds as ``2026-11-24 06:15:19``, UTC."""
@@ -59,6 +62,11 @@ def sentence(text: str) -> str:
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+
+def same_mistake(reason: str) -> str:
+    """Return a reason without what differs between equal mistakes: numbers, and an end in parentheses."""
+    return _NUMBER.sub("…", _DETAIL.sub("", reason))
 
 
 def visible(text: str) -> str:

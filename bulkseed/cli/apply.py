@@ -14,6 +14,7 @@ from bulkseed.cli.options import (
     CreateRate,
     LedgerOption,
     ManifestArguments,
+    OnlyOption,
     RetryArguments,
     WatchArguments,
     ledger_path_for,
@@ -81,15 +82,7 @@ class ApplyArguments:
             "--limit", type=click.IntRange(min=1), metavar="N", help="Send at most this many definitions."
         ),
     ]
-    only: Annotated[
-        str | None,
-        option(
-            "--only",
-            type=click.Path(exists=True, dir_okay=False),
-            metavar="REJECTS",
-            help="Take only what this file names, as `bulkseed ledger rejects` writes it.",
-        ),
-    ]
+    only: OnlyOption
     dry_run: Annotated[
         bool, option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
     ]

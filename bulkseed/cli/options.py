@@ -119,6 +119,15 @@ def _ledger(kind: str) -> Any:
 
 
 LedgerOption = Annotated[str | None, _ledger("ledger")]
+OnlyOption = Annotated[
+    str | None,
+    option(
+        "--only",
+        type=click.Path(dir_okay=False),  # whatever else is wrong with it, its reader says so
+        metavar="REJECTS",
+        help="Take only what this file names, as `bulkseed ledger rejects` writes it.",
+    ),
+]
 VerifyLedgerOption = Annotated[str | None, _ledger("verify")]
 LedgerArgument = Annotated[str, argument(metavar="LEDGER", type=click.Path())]
 

@@ -15,6 +15,7 @@ import click
 from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
+from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_json, print_table, say
 from bulkseed.cli.sources import SourceArguments
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # what only asking a service needs is imported when it is ask
 
 BLOCK = 2048
 LISTED = 1000
-"""The most invalid lines in the JSON; the text has all of them."""
+"""The most invalid lines in the JSON; the text has the first of each reason."""
 CLOCK_WORTH_SAYING = 2.0
 """Seconds; a Date header is no finer than one."""
 
@@ -59,6 +60,11 @@ class _Arguments:
         bool,
         option("--schema", is_flag=True, help="Print the JSON Schema of a definition and do nothing else."),
     ]
+    fields: Annotated[
+        bool,
+        option("--fields", is_flag=True, help="Print what a definition can have and do nothing else."),
+    ]
+    only: o.OnlyOption
     online: Annotated[
         bool,
         option("--online", is_flag=True, help="Also ask the service what exists and what room there is."),
@@ -82,7 +88,12 @@ def plan(given: _Arguments) -> int:
     if given.schema:
         from bulkseed.manifest.schema import definition_schema
 
-        print_json(definition_schema())
+        print_json(definition_schema(), indented=sys.stdout.isatty())
+        return 0
+    if given.fields:
+        from bulkseed.cli.planning.fields import print_fields
+
+        print_fields()
         return 0
     given.manifest.require()
     if given.many.chosen:
@@ -93,7 +104,13 @@ def plan(given: _Arguments) -> int:
         )
         return plan_targets(given.many, given.manifest, given.output)
     what = PlanArguments(
-        given.manifest, given.source, given.ledger_path, given.qps, given.target, given.output
+        given.manifest,
+        given.source,
+        given.ledger_path,
+        given.qps,
+        given.target,
+        given.output,
+        only=given.only,
     )
     made = make_plan(what, online=given.online)
     print_plan(made, given.output)
@@ -113,6 +130,7 @@ class Plan:
     settled: Counter[Outcome] = field(default_factory=Counter)
     invalid: int = 0
     listed: list[InvalidLine] = field(default_factory=list)
+    reasons: InvalidLines = field(default_factory=InvalidLines)
     keys: set[str] = field(default_factory=set)
     instances: set[str | None] = field(default_factory=set)
     online: Preflight | None = None
@@ -154,6 +172,7 @@ class Plan:
                 for line in self.listed
             ],
             "invalid_count": self.invalid,
+            "reasons": self.reasons.as_list(),
             "limit_qps": self.qps,
             "seconds": self.seconds,
             **online,
@@ -164,7 +183,7 @@ class Plan:
 def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     """Read the manifests, look each definition up in the ledger, and ask the service if that is wanted.
 
-    Memory stays flat: what is invalid is printed as it is found, or `LISTED` of it are kept for the JSON.
+    Memory stays flat: of what is invalid, `LISTED` lines are kept, and a few for each reason.
     """
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
@@ -194,11 +213,9 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
             made.settled += foreseen.settled
             made.invalid += len(foreseen.invalid)
-            if given.output == "json":
-                made.listed += foreseen.invalid[: LISTED - len(made.listed)]
-            else:
-                for line in foreseen.invalid:
-                    say(f"{line.origin}: {'; '.join(line.reasons)}")
+            made.listed += foreseen.invalid[: LISTED - len(made.listed)]
+            for line in foreseen.invalid:
+                made.reasons.add(line)
             made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
             made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
         if online:
@@ -215,10 +232,11 @@ async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight
 
 
 def print_plan(made: Plan, output: str) -> None:
-    """Print a plan as text or JSON; what is invalid has been printed by `make_plan`."""
+    """Print a plan as text or JSON."""
     if output == "json":
         print_json(made.as_dict())
         return
+    made.reasons.print()
     pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {number(made.qps)}/s"
     values = "values were not read" if made.unread else f"{made.size:,} bytes of values"
     say(f"{made.to_send:,} to create, {pace}, {values}")

@@ -26,9 +26,9 @@ R = TypeVar("R", bound=StrEnum)
 MOST_REASONS = 3
 
 
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON object on one line."""
-    click.echo(to_json(document))
+def print_json(document: Mapping[str, Any], *, indented: bool = False) -> None:
+    """Print one JSON object on one line, or indented for people."""
+    click.echo(json.dumps(document, indent=2) if indented else to_json(document))
 
 
 def to_json(document: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ _PROPERTIES: dict[str, Schema] = {
         "pattern": f"^({_one_of_characters(limits.NAME_CHARACTERS)}*|{re.escape(limits.AUTO)})$",
     },
     "SecretData": {
-        "description": "The value: a text as it is, or an object or array, which is sent as compact JSON.",
+        "description": "The value; an object or array is sent as compact JSON.",
         "type": ["string", "object", "array", "number", "boolean", "null"],
         "maxLength": limits.DATA_MAX_BYTES,
     },

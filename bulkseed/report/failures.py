@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bulkseed.humanize import same_mistake
 from bulkseed.ledger.reader import word
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.advice import advise
@@ -68,7 +68,7 @@ def _invalid_lines(connection: sqlite3.Connection) -> Iterator[Failure]:
         "SELECT name, source, place, reasons FROM invalid_lines ORDER BY rowid"
     ):
         for reason in json.loads(reasons):
-            kind = re.sub(r"\d+", "…", reason)  # "first seen on line 12" and "on line 13" are one reason
+            kind = same_mistake(reason)
             if (failure := found.get(kind)) is None:
                 failure = found[kind] = Failure(Outcome.INVALID, None, reason, action, 0, [])
             elif reason != failure.meaning:

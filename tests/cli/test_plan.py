@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.command import BULKSEED, bulkseed, environment, simple, write_manifest
+from support.command import bulkseed, environment, simple, write_manifest
+
+from bulkseed.manifest.keys import KEYS
 
 HERE = ["--endpoint", "embedded"]
 
@@ -58,7 +59,7 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
     done = bulkseed("plan", manifest, *HERE, "--qps", 2000, cwd=tmp_path)
     assert done.stdout == (
         f"target: the local KMS in {tmp_path / '.bulkseed'} (cn-hangzhou)\nledger: m.ledger.db\n"
-        f"{manifest}:5: is not valid JSON (character 1)\n"
+        f"invalid: is not valid JSON (character 1): 1 line\n  {manifest}:5\n"
         "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
         "existing: 2            was there before, not compared\n"
         "invalid: 1             bad manifest line, never sent\n"
@@ -66,28 +67,51 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
     )
 
 
-def test_bad_lines_are_printed_as_they_are_found(tmp_path: Path) -> None:
-    """However many there are, they are not kept: the first is told while the manifest is still coming."""
-    with subprocess.Popen(
-        [BULKSEED, "plan", "-"],
-        cwd=tmp_path,
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write("bad\n" * 5000)
-        process.stdin.flush()
-        assert process.stdout.readline().startswith("target: ")
-        assert process.stdout.readline().startswith("ledger: ")
-        assert process.stdout.readline().startswith("-:1: ")
-        process.stdin.close()
-        *lines, told, total = process.stdout.read().splitlines()
-    assert lines[:-1] == [f"-:{i}: is not valid JSON (character 1)" for i in range(2, 5001)]
-    assert told == "invalid: 5,000         bad manifest line, never sent"
-    assert total == "definitions: 5,000 = 0 to create + 0 settled + 5,000 invalid"
+def test_bad_lines_are_grouped_by_reason(tmp_path: Path) -> None:
+    """However many there are: the commonest reason first, each with five lines and what is wrong there."""
+    lines = [{"SecretName": "a" * at + " ", "SecretData": "fake"} for at in range(20)]
+    write_manifest(tmp_path / "m.jsonl", ["bad", *lines, "bad", {"SecretName": "b", "Tags": {"a b": "c"}}])
+    told = bulkseed("plan", "m.jsonl", cwd=tmp_path).stdout.splitlines()[2:]
+    rule = "may have only letters, digits and"
+    assert told[:7] == [
+        f"invalid: SecretName {rule} _ / + = . @ -: 20 lines",
+        *(f'  m.jsonl:{at + 2}: SecretName {rule} _ / + = . @ - (" " at {at + 1})' for at in range(5)),
+        "  and 15 more",
+    ]
+    assert told[7:10] == [
+        "invalid: is not valid JSON (character 1): 2 lines",
+        "  m.jsonl:1",
+        "  m.jsonl:22",
+    ]
+    assert f'invalid: Tags tag 1: TagKey {rule} / \\ _ - . + = : @ (" " at 2): 1 line' in told
+    assert told[-1] == "definitions: 23 = 0 to create + 0 settled + 23 invalid"
+
+
+def test_a_repair_can_be_previewed(tmp_path: Path) -> None:
+    """With --only the plan is about what the rejects name; what they name in vain is an error."""
+    write_manifest(tmp_path / "m.jsonl", simple(5))
+    write_manifest(tmp_path / "rejects.jsonl", [{"secret_name": "app/00002"}])
+    done = bulkseed("plan", "m.jsonl", "--only", "rejects.jsonl", "--output", "json", cwd=tmp_path)
+    assert json.loads(done.stdout)["definitions"] == 1
+    write_manifest(tmp_path / "rejects.jsonl", [{"secret_name": "app/gone"}])
+    done = bulkseed("plan", "m.jsonl", "--only", "rejects.jsonl", cwd=tmp_path)
+    assert (done.returncode, "rejects.jsonl:1: no app/gone" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_nothing_at_all_is_no_success(tmp_path: Path, command: str) -> None:
+    """`generate | bulkseed apply -` is not green when the generator dies, unless that is said to be right."""
+    call = [command, "-", *HERE] if command == "apply" else [command, "-"]
+    done = bulkseed(*call, cwd=tmp_path)
+    assert (done.returncode, "--allow-empty" in done.stderr) == (2, True)
+    assert bulkseed(*call, "--allow-empty", cwd=tmp_path).returncode == 0
+
+
+def test_the_fields_of_a_definition_fit_a_terminal(tmp_path: Path) -> None:
+    """Every key has a line, and none is wider than 80 columns."""
+    told = bulkseed("plan", "--fields", cwd=tmp_path).stdout.splitlines()
+    assert set(KEYS) <= {line.partition(" ")[0] for line in told}
+    assert max(map(len, told)) <= 80
 
 
 def test_the_json_has_the_first_thousand_bad_lines_and_counts_all(tmp_path: Path) -> None:
