@@ -112,6 +112,13 @@ def test_ctrl_c_while_a_source_is_listed_ends_at_once_and_leaves_nothing(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_many_targets_take_no_source(tmp_path: Path) -> None:
+    """Each target would list it anew: that is refused until it can be shared."""
+    done = bulkseed("apply", "flat:x.json", "--targets", "targets.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not sources" in done.stderr
+
+
 def test_commands_that_show_values_take_no_source(tmp_path: Path) -> None:
     """Explain works on a definition in a file."""
     done = bulkseed("explain", "flat:x.json", "--line", "1", cwd=tmp_path)
