@@ -18,6 +18,7 @@ from bulkseed.cli.options import (
     RetryArguments,
     WatchArguments,
     ledger_path_for,
+    looks_like_source,
     open_entries,
 )
 from bulkseed.cli.process import freeze, run_async
@@ -25,6 +26,7 @@ from bulkseed.cli.render import print_summary
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
+from bulkseed.errors import UsageError
 from bulkseed.model import Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
@@ -138,6 +140,8 @@ def apply(given: ApplyArguments) -> int:
         dry_run=given.dry_run,
     )
     if given.many.chosen:
+        if any(map(looks_like_source, given.manifest.manifests)):
+            raise UsageError("many targets take manifests, not sources")
         from bulkseed.cli.many.apply import apply_to_targets
         from bulkseed.targets.apply import ApplyOptions
 

@@ -114,6 +114,7 @@ def test_ctrl_c_while_a_source_is_listed_ends_at_once_and_leaves_nothing(tmp_pat
 
 def test_many_targets_take_no_source(tmp_path: Path) -> None:
     """Each target would list it anew: that is refused until it can be shared."""
+    (tmp_path / "targets.toml").touch()
     done = bulkseed("apply", "flat:x.json", "--targets", "targets.toml", cwd=tmp_path)
     assert done.returncode == 2
     assert "not sources" in done.stderr
