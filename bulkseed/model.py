@@ -9,11 +9,12 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from bulkseed.errors import CredentialsError, UnfinishedError
 
-SignatureName = Literal["acs3", "rpc1"]
+SignatureName = str
+"""A row of `bulkseed.wire.signing.verify.SIGNATURES`."""
 
 
 class SecretValue:

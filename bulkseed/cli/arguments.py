@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from importlib import import_module
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import click
@@ -46,6 +47,30 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number.", param, ctx)
         return number
+
+
+class RowName(click.ParamType[str]):
+    """The name of a row of a table, which is imported when it is asked for."""
+
+    name = "row"
+
+    def __init__(self, module: str, table: str) -> None:
+        self._module, self._table = module, table
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name if there is such a row."""
+        return self._choice().convert(value, param, ctx)
+
+    def get_metavar(self, *_what: Any, **_more: Any) -> str:
+        """Show all names."""
+        return f"[{'|'.join(self._choice().choices)}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        """Offer all names."""
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+    def _choice(self) -> click.Choice[str]:
+        return click.Choice([*getattr(import_module(self._module), self._table)])
 
 
 def takes(arguments: type[A]) -> Callable[[Callable[[A], int]], Callable[..., int]]:

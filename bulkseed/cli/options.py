@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import click
 
-from bulkseed.cli.arguments import Number, argument, option
+from bulkseed.cli.arguments import Number, RowName, argument, option
 from bulkseed.cli.sources import SourceArguments, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.humanize import visible
@@ -28,27 +28,6 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"[a-z0-9][a-z0-9+.-]+:")
 
 
-class _FormatName(click.ParamType[str]):
-    """A row of the table of formats, which is imported when it is asked for."""
-
-    name = "format"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return self._choice().convert(value, param, ctx)
-
-    def get_metavar(self, *_what: Any, **_more: Any) -> str:
-        return f"[{'|'.join(self._choice().choices)}]"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
-        return self._choice().shell_complete(ctx, param, incomplete)
-
-    @staticmethod
-    def _choice() -> click.Choice[str]:
-        from bulkseed.manifest.formats.table import FORMATS
-
-        return click.Choice([*FORMATS])
-
-
 @dataclass(slots=True, frozen=True)
 class ManifestArguments:
     """Which definitions a command is about."""
@@ -58,7 +37,7 @@ class ManifestArguments:
         str | None,
         option(
             "--format",
-            type=_FormatName(),
+            type=RowName("bulkseed.manifest.formats.table", "FORMATS"),
             help="The manifests' format; by default their suffix tells.",
         ),
     ]

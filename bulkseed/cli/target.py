@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import click
 
-from bulkseed.cli.arguments import option
+from bulkseed.cli.arguments import RowName, option
 from bulkseed.errors import UsageError
 from bulkseed.model import SignatureName, Target
 
@@ -38,7 +38,7 @@ _Signature = Annotated[
     str | None,
     option(
         "--signature",
-        type=click.Choice(["acs3", "rpc1"]),
+        type=RowName("bulkseed.wire.signing.verify", "SIGNATURES"),
         help="How requests are signed.  [default: the ledger's, else acs3]",
     ),
 ]
@@ -171,7 +171,7 @@ def _chosen(
     return TargetOptions(
         endpoint,
         region or REGION,
-        "rpc1" if signature == "rpc1" else "acs3",
+        signature or "acs3",
         profile,
         ca_file,
         data_dir or DATA_DIR,

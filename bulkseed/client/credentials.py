@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from bulkseed.errors import CredentialsError
 from bulkseed.model import Credentials, CredentialSource, SecretValue, Target
 from bulkseed.pacing.clock import Clock
-from bulkseed.wire.signing.verify import SIGNATURES, Signer
+from bulkseed.wire.signing.signature import Signer
+from bulkseed.wire.signing.verify import SIGNATURES
 
 REFRESH_AHEAD = 300.0
 """Seconds before expiry at which temporary credentials are fetched anew."""

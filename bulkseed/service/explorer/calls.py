@@ -16,9 +16,9 @@ from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request, Response
 from bulkseed.wire.samples import SAMPLES
 from bulkseed.wire.samples.sketch import secret_parameters, sketch
-from bulkseed.wire.signing import acs3, rpc1
-from bulkseed.wire.signing.layers import Layers, as_text, layers
+from bulkseed.wire.signing.layers import as_text, layers, presented
 from bulkseed.wire.signing.mistakes import find_mistake, missing
+from bulkseed.wire.signing.signature import Layers
 from bulkseed.wire.signing.verify import SIGNATURES
 
 _SENTENCES = {
@@ -132,14 +132,12 @@ def _rows(shown: Layers, cover: Callable[[str], str]) -> list[dict[str, str]]:
 
 
 def _key(request: Request) -> str:
-    claim = acs3.read_claim(request) if "authorization" in request.headers else None
+    claim = presented(request)
     return claim.access_key_id if claim else _parameters(request).get("AccessKeyId", "")
 
 
 def _sent(request: Request) -> str:
-    claim = acs3.read_claim(request) if "authorization" in request.headers else None
-    if claim is None:
-        claim = rpc1.read_claim(_parameters(request))
+    claim = presented(request)
     return claim.signature if claim else ""
 
 

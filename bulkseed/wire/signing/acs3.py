@@ -22,6 +22,7 @@ from bulkseed.model import Credentials
 from bulkseed.wire.encoding import Item, canonical_items, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
 from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.signature import Layers, Received, Signature
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 _BLOCK_BYTES = 64  # of SHA-256
@@ -174,3 +175,27 @@ def _covers(signed: tuple[str, ...], names: tuple[str, ...], *, has_body: bool) 
         name.startswith("x-acs-") or name == "host" or (name == "content-type" and has_body)
         for name in unsigned
     )
+
+
+def _read(received: Received) -> Claim | None:
+    return read_claim(received.request)
+
+
+def _expected(received: Received, claim: Claim, secret: bytes) -> str | None:
+    return expected_signature(received.request, received.query, claim, secret)
+
+
+def _layers(received: Received, claim: Claim, secret: bytes) -> Layers:
+    request, query = received.request, canonical_items(received.query)
+    payload_hash = sha256(request.body).hexdigest()
+    canonical = canonical_request(
+        request.method, request.path, query, request.headers, claim.signed_headers, payload_hash
+    )
+    text = string_to_sign(canonical)
+    lines = "\n".join(f"{name}:{request.headers[name].strip()}" for name in claim.signed_headers)
+    return Layers(query, lines, canonical, text, signature(secret, text))
+
+
+ACS3 = Signature(
+    Acs3Signer, lambda received: "authorization" in received.request.headers, _read, _expected, _layers
+)

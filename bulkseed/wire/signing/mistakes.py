@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 from bulkseed.wire.encoding import canonical_query, parse_form, percent
 from bulkseed.wire.message import Request
 from bulkseed.wire.signing import acs3, rpc1
-from bulkseed.wire.signing.layers import Layers
+from bulkseed.wire.signing.signature import Layers
 
 
 class Mistake(NamedTuple):

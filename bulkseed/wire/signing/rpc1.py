@@ -19,6 +19,7 @@ from bulkseed.model import Credentials
 from bulkseed.wire.encoding import Item, canonical_items, canonical_query, percent, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
 from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.signature import Layers, Received, Signature
 
 
 def canonical_parameters(parameters: Mapping[str, str]) -> str:
@@ -100,3 +101,24 @@ def expected_signature(method: str, items: list[Item], secret: bytes) -> str:
     """Compute the signature of a request from all its parameters."""
     canonical = canonical_items([item for item in items if item.name != "Signature"])
     return signature(secret, string_to_sign(method, canonical))
+
+
+def _parameters(received: Received) -> dict[str, str]:
+    return {item.name: item.value for item in (*received.query, *received.form)}
+
+
+def _read(received: Received) -> Claim | None:
+    return read_claim(_parameters(received))
+
+
+def _expected(received: Received, _claim: Claim, secret: bytes) -> str:
+    return expected_signature(received.request.method, received.query + received.form, secret)
+
+
+def _layers(received: Received, _claim: Claim, secret: bytes) -> Layers:
+    canonical = canonical_parameters(_parameters(received))
+    text = string_to_sign(received.request.method, canonical)
+    return Layers(canonical, "", canonical, text, signature(secret, text))
+
+
+RPC1 = Signature(Rpc1Signer, lambda received: "Signature" in _parameters(received), _read, _expected, _layers)

@@ -1,7 +1,7 @@
-"""Both signatures behind one table and one function.
+"""All signatures behind one table and one function.
 
-`SIGNATURES` maps a signature's name to its signer; `verify` tells which one a request carries, checks it, and
-says who called. The rules for refusing live here (KMS common errors page, API gateway errors page):
+`SIGNATURES` has a row for each version of the signature; `verify` tells which one a request carries, checks
+it, and says who called. The rules for refusing live here (KMS common errors page, API gateway errors page):
 
 - a timestamp further than 15 minutes from the service's clock is refused;
 - a temporary key needs its security token, and a permanent one must come without; only who signs well learns
@@ -19,28 +19,23 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from bulkseed.model import Credentials, Fault, SecretValue
+from bulkseed.model import Fault, SecretValue
 from bulkseed.wire.encoding import Item, parse_timestamp
-from bulkseed.wire.message import Call, Request
+from bulkseed.wire.message import Request
 from bulkseed.wire.signing import acs3, rpc1
+from bulkseed.wire.signing.signature import Received, Signature
 
 CLOCK_WINDOW = 15 * 60
 """Seconds that a request's clock may differ from the service's, either way."""
 
 
-class Signer(Protocol):
-    """Turns calls into signed requests for one host with one access key."""
-
-    def __init__(self, host: str, credentials: Credentials, user_agent: str = "bulkseed") -> None: ...
-
-    def sign(self, call: Call, now: float, nonce: str) -> Request:
-        """Return the request for one attempt. `now` is in epoch seconds, `nonce` new for every attempt."""
-        ...
+SIGNATURES: dict[str, Signature] = {"acs3": acs3.ACS3, "rpc1": rpc1.RPC1}
 
 
-SIGNATURES: dict[str, type[Signer]] = {"acs3": acs3.Acs3Signer, "rpc1": rpc1.Rpc1Signer}
+def recognise(received: Received) -> Signature | None:
+    """Return the signature that a request carries, None if it carries none."""
+    return next((each for each in SIGNATURES.values() if each.recognises(received)), None)
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,17 +71,14 @@ def verify(
     secret_of: Callable[[str], AccessKey | None],
     now: float,
 ) -> Caller | Fault:
-    """Check the signature of `request`, whichever of the two it carries; never raises for what was sent.
+    """Check the signature of `request`, whichever it carries; never raises for what was sent.
 
     `query` and `form` are what the URL and the body were read as. `secret_of` finds a key by its id.
     """
-    is_acs3 = "authorization" in request.headers
-    if is_acs3:
-        claim = acs3.read_claim(request)
-    else:
-        parameters = {item.name: item.value for item in (*query, *form)}
-        claim = rpc1.read_claim(parameters) if "Signature" in parameters else None
-    if claim is None:
+    received = Received(request, query, form)
+    signature = recognise(received)
+    claim = signature.read(received) if signature else None
+    if signature is None or claim is None:
         return _fault("IncompleteSignature")
     key = secret_of(claim.access_key_id)
     if key is None:
@@ -97,10 +89,7 @@ def verify(
     if abs(now - sent_at) > CLOCK_WINDOW:
         return _fault("InvalidTimeStamp.Expired")
     secret = key.secret.reveal().encode()
-    if is_acs3:
-        expected = acs3.expected_signature(request, query, claim, secret)
-    else:
-        expected = rpc1.expected_signature(request.method, query + form, secret)
+    expected = signature.expected(received, claim, secret)
     if expected is None or not _same(expected, claim.signature):
         return _fault("SignatureDoesNotMatch")
     token = key.security_token.reveal() if key.security_token else None

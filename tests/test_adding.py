@@ -1,0 +1,107 @@
+"""To add a kind is one file and one row: toys of each are added and used through the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from support.command import environment
+
+FORMAT = '''
+from bulkseed.manifest.formats import table
+
+
+def read(blocks):
+    """Yield a definition for each line such as ``name is value``."""
+    for line, text in enumerate(b"".join(blocks).decode().splitlines(), 1):
+        name, _, value = text.partition(" is ")
+        yield line, {"SecretName": name, "SecretData": value}
+
+
+table.FORMATS["toy"] = read
+'''
+
+SIGNATURE = '''
+import hmac
+
+from bulkseed.wire.message import Request
+from bulkseed.wire.signing import verify
+from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.signature import Layers, Signature
+
+
+def made(secret, request):
+    return hmac.new(secret, request.body + request.query.encode(), "sha256").hexdigest()
+
+
+class Signer:
+    """Says everything in one header, and signs query and body."""
+
+    def __init__(self, host, credentials, user_agent="bulkseed"):
+        self.host, self.id = host, credentials.access_key_id
+        self.secret = credentials.access_key_secret.reveal().encode()
+
+    def sign(self, call, now, nonce):
+        from bulkseed.wire.encoding import timestamp
+
+        headers = {"host": self.host, "content-type": "application/x-www-form-urlencoded"}
+        request = Request("POST", call.query, headers, call.form.encode())
+        said = [self.id, call.action, "2016-01-20", timestamp(int(now)), nonce, made(self.secret, request)]
+        headers["x-toy"] = " ".join(said)
+        return request
+
+
+def claim(received):
+    key, action, version, at, nonce, signature = received.request.headers["x-toy"].split(" ")
+    return Claim(key, signature, at, nonce, None, action, version)
+
+
+verify.SIGNATURES["toy"] = Signature(
+    Signer,
+    lambda received: "x-toy" in received.request.headers,
+    claim,
+    lambda received, claim, secret: made(secret, received.request),
+    lambda received, claim, secret: Layers("", "", "toy canonical", "toy text", claim.signature),
+)
+'''
+
+
+def _run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process that has imported a toy."""
+    (folder / "toy.py").write_text(source)
+    start = "import sys; sys.path.insert(0, '.'); import toy; from bulkseed.__main__ import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", start, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_manifest_format_is_its_file_and_one_row(tmp_path: Path) -> None:
+    """Its suffix, compressed or not, the option's choices and the ledger's name follow from the row."""
+    (tmp_path / "some.toy").write_text("app/a is fake-1\napp/b is fake-2\n")
+    (tmp_path / "other").write_text("app/c is fake-3\n")
+    done = _run(tmp_path, FORMAT, "plan", "some.toy", "--output", "json")
+    assert (json.loads(done.stdout)["to_send"], done.returncode) == (2, 0)
+    assert json.loads(done.stdout)["ledger"] == "some.ledger.db"
+    done = _run(tmp_path, FORMAT, "plan", "other", "--format", "toy", "--output", "json")
+    assert json.loads(done.stdout)["to_send"] == 1
+    assert "|toy]" in _run(tmp_path, FORMAT, "plan", "--help").stdout
+
+
+def test_a_signature_is_its_file_and_one_row(tmp_path: Path) -> None:
+    """The client signs with it, the local KMS checks it, and its layers are shown."""
+    (tmp_path / "m.jsonl").write_text('{"SecretName": "app/a", "SecretData": "fake"}\n')
+    call = ["m.jsonl", "--signature", "toy", "--endpoint", "embedded"]
+    done = _run(tmp_path, SIGNATURE, "apply", *call, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcomes"]["created"] == 1
+    assert (
+        "toy canonical" in _run(tmp_path, SIGNATURE, "explain", "m.jsonl", "--line", "1", *call[1:3]).stdout
+    )
+    assert "|toy]" in _run(tmp_path, SIGNATURE, "apply", "--help").stdout
