@@ -53,10 +53,10 @@ class Encodes(Protocol):
 
 
 def question(
-    group: QuotaGroup, request: type[R], read: Callable[[Response], A | Fault | NoReply]
+    group: QuotaGroup, request: type[R], read: Callable[[Response, R], A | Fault | NoReply]
 ) -> Operation[R, A]:
     """Return the operation whose item is an action's request and whose answer is its reply."""
-    return Operation(group, request.encode, lambda response, _request, _time: read(response))
+    return Operation(group, request.encode, lambda response, asked, _time: read(response, asked))
 
 
 def deletion(recovery_days: int | None) -> Operation[Named, Done]:
@@ -73,27 +73,37 @@ def deletion(recovery_days: int | None) -> Operation[Named, Done]:
     return Operation(delete_secret.GROUP, encode, _deleted)
 
 
-def _deleted(response: Response, _item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
-    reply = delete_secret.Reply.read(response)
+def _deleted(response: Response, item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
+    reply = delete_secret.Reply.read(response, delete_secret.Request(item.name))
     return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
 
 
 def _created(
-    response: Response, _definition: SecretDefinition, _time: ServiceTime
+    response: Response, definition: SecretDefinition, _time: ServiceTime
 ) -> Created | Fault | NoReply:
-    return create_secret.decode(response)
+    return create_secret.decode(response, definition)
 
 
-def _read_version(definition: SecretDefinition) -> Call:
-    return get_secret_value.Request(definition.name, version_id=definition.version_id).encode()
+def _version(definition: SecretDefinition) -> get_secret_value.Request:
+    return get_secret_value.Request(definition.name, version_id=definition.version_id)
 
 
-def _read_current(definition: SecretDefinition) -> Call:
-    return get_secret_value.Request(definition.name).encode()
+def _current(definition: SecretDefinition) -> get_secret_value.Request:
+    return get_secret_value.Request(definition.name)
 
 
-def _found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Found | Fault | NoReply:
-    reply = get_secret_value.Reply.read(response)
+def _reading(
+    request: Callable[[SecretDefinition], get_secret_value.Request],
+) -> Operation[SecretDefinition, Found]:
+    def found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Found | Fault | NoReply:
+        return _found(get_secret_value.Reply.read(response, request(definition)), definition, time)
+
+    return Operation(get_secret_value.GROUP, lambda definition: request(definition).encode(), found)
+
+
+def _found(
+    reply: get_secret_value.Reply | Fault | NoReply, definition: SecretDefinition, time: ServiceTime
+) -> Found | Fault | NoReply:
     if isinstance(reply, Fault | NoReply):
         return reply
     return Found(
@@ -109,8 +119,8 @@ def _describe(item: Named) -> Call:
     return describe_secret.Request(item.name).encode()
 
 
-def _described(response: Response, _item: Named, time: ServiceTime) -> Described | Fault | NoReply:
-    reply = describe_secret.Reply.read(response)
+def _described(response: Response, item: Named, time: ServiceTime) -> Described | Fault | NoReply:
+    reply = describe_secret.Reply.read(response, describe_secret.Request(item.name))
     if isinstance(reply, Fault | NoReply):
         return reply
     created = parse_timestamp(reply.create_time) if reply.create_time else None
@@ -132,23 +142,25 @@ def _count(item: Named) -> Call:
     return list_secret_version_ids.Request(item.name, include_deprecated=True).encode()
 
 
-def _counted(response: Response, _item: Named, _time: ServiceTime) -> Counted | Fault | NoReply:
-    reply = list_secret_version_ids.Reply.read(response)
+def _counted(response: Response, item: Named, _time: ServiceTime) -> Counted | Fault | NoReply:
+    reply = list_secret_version_ids.Reply.read(response, list_secret_version_ids.Request(item.name))
     if isinstance(reply, Fault | NoReply):
         return reply
     return Counted(reply.total_count, tuple(entry.version_id for entry in reply.version_ids))
 
 
-def _put(definition: SecretDefinition) -> Call:
+def _putting(definition: SecretDefinition) -> put_secret_value.Request:
     return put_secret_value.Request(
         definition.name, definition.version_id, definition.data, definition.data_type
-    ).encode()
+    )
 
 
-def _put_done(
-    response: Response, _definition: SecretDefinition, _time: ServiceTime
-) -> Done | Fault | NoReply:
-    reply = put_secret_value.Reply.read(response)
+def _put(definition: SecretDefinition) -> Call:
+    return _putting(definition).encode()
+
+
+def _put_done(response: Response, definition: SecretDefinition, _time: ServiceTime) -> Done | Fault | NoReply:
+    reply = put_secret_value.Reply.read(response, _putting(definition))
     if isinstance(reply, Fault | NoReply):
         return reply
     # The same version and value again is a success that moves no stage.
@@ -159,8 +171,8 @@ def _restore(item: Named) -> Call:
     return restore_secret.Request(item.name).encode()
 
 
-def _restored(response: Response, _item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
-    reply = restore_secret.Reply.read(response)
+def _restored(response: Response, item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
+    reply = restore_secret.Reply.read(response, restore_secret.Request(item.name))
     return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
 
 
@@ -168,8 +180,8 @@ CREATE: Operation[SecretDefinition, Created] = Operation(create_secret.GROUP, cr
 
 OPERATIONS: Mapping[Step[Any], Operation[Any, Any]] = {
     steps.CREATE: CREATE,
-    steps.READ_VERSION: Operation(get_secret_value.GROUP, _read_version, _found),
-    steps.READ_CURRENT: Operation(get_secret_value.GROUP, _read_current, _found),
+    steps.READ_VERSION: _reading(_version),
+    steps.READ_CURRENT: _reading(_current),
     steps.DESCRIBE: Operation(describe_secret.GROUP, _describe, _described),
     steps.COUNT_VERSIONS: Operation(list_secret_version_ids.GROUP, _count, _counted),
     steps.PUT: Operation(put_secret_value.GROUP, _put, _put_done),

@@ -22,6 +22,7 @@ from bulkseed.model import Fault, NoReply, SecretValue
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault, invalid_parameter, missing_parameter
 from bulkseed.wire.message import Call, Response
+from bulkseed.wire.validation.limits import AUTO
 from bulkseed.wire.validation.parameters import boolean
 
 
@@ -186,18 +187,50 @@ class Document:
         return cls(**values)
 
     @classmethod
-    def read(cls, response: Response) -> Self | Fault | NoReply:
-        """Read a response: the reply, the service's fault, or NoReply when a success cannot be read."""
+    def read(cls, response: Response, asked: Parameters | None = None) -> Self | Fault | NoReply:
+        """Read a response to `asked`: the reply, or the service's fault.
+
+        A success that cannot be read, or that is about something else than was asked for, is NoReply.
+        """
         if not 200 <= response.status < 300:
             return decode_fault(response)
         try:
             document = orjson.loads(response.body)
-            return cls.decode(document) if isinstance(document, dict) else UNREADABLE
+            if not isinstance(document, dict):
+                return UNREADABLE
+            if is_fault(document):
+                return decode_fault(response)
+            reply = cls.decode(document)
         except ValueError:  # orjson.JSONDecodeError is one
             return UNREADABLE
+        return reply if asked is None or _matches(document, asked) else MISMATCHED
 
 
 UNREADABLE = NoReply("unreadable reply", maybe_applied=True)
+MISMATCHED = NoReply("a reply about something else than was asked for", maybe_applied=True)
+
+_IDENTITIES = ("SecretName", "VersionId", "KeyVersionId", "PageNumber")
+"""What a reply repeats as it was asked for. A key is not among them: it may be asked for by an alias."""
+
+
+def is_fault(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document that came as a success is a fault; the vendor's SDK reads both spellings."""
+    return bool(document.get("Code") or document.get("code"))
+
+
+def same_identity(given: object, wanted: object) -> bool:
+    """Tell whether a reply that names `given` may be about `wanted`; what it leaves out says nothing.
+
+    A secret may be asked for by its ARN, and ``$Auto`` lets the service choose the name (CreateSecret page).
+    """
+    if given is None or given == wanted or wanted == AUTO:
+        return True
+    return isinstance(wanted, str) and wanted.startswith("acs:") and wanted.endswith(f":secret/{given}")
+
+
+def _matches(document: Mapping[str, Any], asked: Parameters) -> bool:
+    wanted = {f.wire: getattr(asked, f.attribute) for f in shape(type(asked)) if f.wire in _IDENTITIES}
+    return all(value is None or same_identity(document.get(wire), value) for wire, value in wanted.items())
 
 
 def _typed(f: Field, value: Any) -> Any:
@@ -207,6 +240,8 @@ def _typed(f: Field, value: Any) -> Any:
         return f.kind.decode(value)
     if type(value) is not f.kind:
         raise ValueError(f"{f.wire}: not of the documented type")
+    if f.kind is int and value < 0:
+        raise ValueError(f"{f.wire}: a count below 0")
     return value
 
 

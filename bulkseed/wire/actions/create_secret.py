@@ -11,7 +11,16 @@ from functools import lru_cache
 import orjson
 
 from bulkseed.model import Created, Fault, NoReply, SecretDefinition, SecretValue
-from bulkseed.wire.actions.codec import UNREADABLE, Document, Parameters, call, named
+from bulkseed.wire.actions.codec import (
+    MISMATCHED,
+    UNREADABLE,
+    Document,
+    Parameters,
+    call,
+    is_fault,
+    named,
+    same_identity,
+)
 from bulkseed.wire.encoding import percent
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, QuotaGroup, Response
@@ -57,8 +66,11 @@ def encode(definition: SecretDefinition) -> Call:
     return Call(ACTION, "&".join(query), form)
 
 
-def decode(response: Response) -> Created | Fault | NoReply:
-    """Read the reply. A success that is truncated or names no request is NoReply, never Created."""
+def decode(response: Response, definition: SecretDefinition | None = None) -> Created | Fault | NoReply:
+    """Read the reply. A success that is truncated or names no request is NoReply, never Created.
+
+    Neither is one about another secret or version than `definition`.
+    """
     if not 200 <= response.status < 300:
         return decode_fault(response)
     try:
@@ -67,11 +79,16 @@ def decode(response: Response) -> Created | Fault | NoReply:
         return UNREADABLE
     if response.status != 200 or not isinstance(document, dict):
         return UNREADABLE
-    if "Code" in document:
+    if is_fault(document):
         return decode_fault(response)
     request_id, arn = document.get("RequestId"), document.get("Arn")
     if not isinstance(request_id, str) or not (arn is None or isinstance(arn, str)):
         return UNREADABLE
+    if definition is not None and not (
+        same_identity(document.get("SecretName"), requested_name(definition.name, definition.secret_type))
+        and same_identity(document.get("VersionId"), definition.version_id)
+    ):
+        return MISMATCHED
     return Created(request_id, arn)
 
 
