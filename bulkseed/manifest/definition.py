@@ -102,7 +102,7 @@ def to_entry(
             problem = "excludes SecretData, which is there too" if carried else value.problem
             mistyped.append(Problem(VALUE_FROM, str(problem)))
     problems = definition_problems(item, characters=not defaults.unchecked)
-    if problems or mistyped or not item.keys() <= _ALLOWED:
+    if problems or mistyped or not _ALLOWED.issuperset(item):
         return _invalid(item, origin, mistyped, problems)
     get = item.get
     rotation = get("EnableAutomaticRotation")
@@ -136,7 +136,7 @@ def definition(parameters: Mapping[str, Any], *, unchecked: bool = False) -> Sec
         ManifestError: it is none; the text has every reason, and no value.
     """
     try:
-        item = decode(json.dumps(dict(parameters), allow_nan=False))
+        item = decode(json.dumps(dict(parameters), allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError):  # what these say may quote a value
         item = Unreadable("has something that JSON cannot carry")
     entry = to_entry(item, Origin("Python", 1), checked_defaults(None, unchecked=unchecked), Path())
@@ -184,7 +184,7 @@ def _to_text(parameter: str, value: Any) -> tuple[str, str | None]:
 @functools.lru_cache(maxsize=256)  # many definitions have the same tags
 def _checked_json(parameter: str, text: str) -> tuple[str, str | None]:
     """Return a JSON text as it is, but a mapping of tags as the API's list, or "" and what is wrong."""
-    value = decode(text) if text else text
+    value = decode(text.encode("utf-8", "surrogatepass")) if text else text
     if isinstance(value, Repeated):
         return "", value.reason
     if parameter == "Tags" and isinstance(value, dict):

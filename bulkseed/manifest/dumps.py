@@ -57,7 +57,7 @@ DUMPS = (
     ),
     Dump(
         "a dotenv file",
-        _all(rb"\A(?:\s*(?:#[^\n]*)?\n)*(?:export )?[A-Za-z_][A-Za-z0-9_]*=[^\n]*(?:\n|\Z)"),
+        _all(rb"\A(?:\s*(?:#[^\n]*)?\n)*(?!sep=)(?:export )?[A-Za-z_][A-Za-z0-9_]*=[^\n]*(?:\n|\Z)"),
         "bulkseed apply dotenv:{0}",
     ),
     Dump(

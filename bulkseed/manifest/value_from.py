@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
 def resolve(spec: object, data_type: str | None, folder: Path) -> Wanted:
     """Return the value that `spec`, an object or its JSON text, asks for; paths are relative to `folder`."""
     if isinstance(spec, str):
-        spec = decode(spec)
+        spec = decode(spec.encode("utf-8", "surrogatepass"))
     if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= SOURCES.keys():
         return Wanted(problem="must be an object with one of generate, env or file")
     [(source, wish)] = spec.items()

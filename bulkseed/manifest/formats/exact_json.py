@@ -28,7 +28,7 @@ class _RepeatedKeyError(Exception):
     """An object has this key twice."""
 
 
-def decode(raw: bytes | str) -> object:
+def decode(raw: bytes) -> object:
     """Return the JSON value in `raw`, or why there is none; a fragile number becomes an `orjson.Fragment`."""
     try:
         value = orjson.loads(raw)
@@ -36,7 +36,14 @@ def decode(raw: bytes | str) -> object:
         if "infinity" not in error.msg:  # 1e400 is valid, though no double holds it
             return _why(raw, error)
         value = None
-    if _is_as_written(raw.encode() if isinstance(raw, str) else raw, value):
+    # Where all is text, four quotation marks make a pair, and a dropped pair would have left its own.
+    if type(value) is dict and raw.count(b'"') == 4 * len(value):
+        for text in value.values():
+            if type(text) is not str:
+                break
+        else:
+            return value
+    if _is_as_written(raw, value):
         return value
     try:
         return json.loads(raw, object_pairs_hook=_pairs, parse_float=orjson.Fragment, parse_int=integer)
@@ -53,18 +60,7 @@ def integer(text: str) -> int | orjson.Fragment:
 
 
 def _is_as_written(raw: bytes, value: object) -> bool:
-    """Tell for sure that orjson changed nothing; what it cannot tell in a moment, it denies."""
-    if isinstance(value, dict):
-        for text in value.values():
-            if type(text) is not str:
-                break
-        else:
-            # A dropped pair leaves its quotation marks: four make a pair, those in texts are escaped.
-            marks = raw.count(b'"')
-            if marks > 4 * len(value) and b"\\\\" not in raw:
-                marks -= raw.count(b'\\"')
-            if marks == 4 * len(value):
-                return True
+    """Tell for sure that orjson changed nothing; what is written in another way than orjson's, it denies."""
     try:
         return raw.translate(None, _SPACES) == orjson.dumps(value).translate(None, _SPACES)
     except TypeError:  # too deep for it
@@ -80,10 +76,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _why(raw: bytes | str, error: orjson.JSONDecodeError) -> Unreadable:
+def _why(raw: bytes, error: orjson.JSONDecodeError) -> Unreadable:
     try:
-        if isinstance(raw, bytes):
-            raw.decode()
+        raw.decode()
     except UnicodeDecodeError as damage:
         return Unreadable(f"is not valid UTF-8 (byte {damage.start + 1})")
     if "surrogate" in error.msg:

@@ -55,7 +55,7 @@ def definition_problems(parameters: Mapping[str, str], *, characters: bool = Tru
     if tags := parameters.get("Tags"):
         problems += [Problem("Tags", reason) for reason in _tags_problems(tags).repeats]
     version_id = parameters.get("VersionId") or ""
-    if characters and not version_id.isprintable() and is_unicode(version_id):
+    if not version_id.isprintable() and characters and is_unicode(version_id):
         found = next(character for character in version_id if not character.isprintable())
         at = version_id.index(found) + 1
         problems.append(
@@ -171,7 +171,8 @@ def _check_name(text: str) -> Iterable[str]:
 
 
 def _check_version_id(text: str) -> Iterable[str]:
-    return _check_length(text, limits.VERSION_ID_MAX_CHARACTERS)
+    most = limits.VERSION_ID_MAX_CHARACTERS
+    return () if len(text) <= most else _check_length(text, most)  # saves a call for nearly all
 
 
 def _check_length(text: str, most: int) -> Iterable[str]:
@@ -367,9 +368,14 @@ def parameter_problems(parameter: str, text: str, *, characters: bool = True) ->
     return (_ALL_CHECKS if characters else CHECKS)[parameter](text)
 
 
-def _both(parameter: str) -> Callable[[str], Iterable[str]]:
-    check, characters = CHECKS[parameter], CHARACTERS[parameter]
-    return lambda text: (*check(text), *characters(text))
+def _check_whole_name(text: str) -> Iterable[str]:
+    if len(text) <= limits.NAME_MAX_CHARACTERS and not text.encode().translate(None, _NAME_BYTES):
+        return ()  # saves calls for nearly all
+    return (*_check_name(text), *_name_characters(text))
 
 
-_ALL_CHECKS = CHECKS | {parameter: _both(parameter) for parameter in CHARACTERS}
+def _check_whole_tags(text: str) -> Iterable[str]:
+    return (*_check_tags(text), *_tags_characters(text))
+
+
+_ALL_CHECKS = CHECKS | {"SecretName": _check_whole_name, "Tags": _check_whole_tags}
