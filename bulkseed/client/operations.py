@@ -130,6 +130,7 @@ def _described(response: Response, item: Named, time: ServiceTime) -> Described 
         not_before=None if created is None else time.ours_not_before(created),
         unchanged=created is not None and reply.update_time == reply.create_time,
         to_be_deleted=reply.planned_delete_time is not None,
+        service_time=created,
     )
 
 

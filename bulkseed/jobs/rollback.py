@@ -206,8 +206,15 @@ class _Remover:
     async def remove(self, row: OwnedRow) -> None:
         """Delete the secret of a row, if it is as we made it."""
         made_at = row.made_at / 1e6
-        first_sent_at = None if row.first_sent_at is None else row.first_sent_at / 1e6
-        owned = OwnedSecret(row.version_id, first_sent_at, made_at, row.dated)
+        sent = [at for at in (row.claimed_at, row.first_sent_at) if at is not None]
+        doubtful = () if row.doubtful is None else (row.doubtful,)
+        owned = OwnedSecret(
+            (row.versions or (row.version_id,)) + doubtful,
+            min(sent) / 1e6 if sent else None,
+            made_at,
+            row.dated,
+            row.service_time,
+        )
         retry = self._machinery.retry_state(self._policy, made_at if row.claimed else None)
         end, cut_off = RollbackEnd(RollbackOutcome.PENDING), True
         try:

@@ -1,8 +1,9 @@
 """How a secret that a ledger created is deleted again. See `bulkseed.policy.steps` for the protocol.
 
 Rules that live here: what may be deleted, and what an answer says about an earlier deletion of ours. A
-secret is deleted only if the service dates it no later than our own record of its creation, it was never
-updated since, and our version is its only one. The service has no conditional delete, so this is looked at
+secret is deleted only if the service dates it as it did when we made it, nobody else updated it since, and it
+has no version but ours. What exists is never called gone because of a time: where only that disagrees it is
+`changed`, and stays on record as ours. The service has no conditional delete, so this is looked at
 again before every single attempt, and the deletion is claimed on disk before the first. What cannot be told
 apart: a secret that somebody deleted and made again within about 3 seconds of our making it, with the same
 version id (times are whole seconds, and clocks differ).
@@ -22,7 +23,9 @@ from bulkseed.policy.steps import Aborted, ClaimDeletion, Counted, Described, Do
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
 CLOCKS = 2.0
-"""Seconds by which the service may date a secret before we sent its creation, clocks being what they are."""
+"""Seconds by which two times of one creation may differ, clocks being what they are."""
+SLOWEST = 60.0
+"""Seconds before the Date of an answer that its secret may have been created."""
 
 
 class RollbackOutcome(StrEnum):
@@ -37,15 +40,17 @@ class RollbackOutcome(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class OwnedSecret:
-    """A secret of ours: its version, and by our clock when we first sent it and when we knew of it.
+    """A secret of ours: its versions, and by our clock when we first sent it and when we knew of it.
 
-    `dated` is when the service says that it was created, if an earlier rollback has looked.
+    `dated` is when the service says that it was created, if an earlier rollback has looked. `service_time` is
+    when it was created, by the service's clock, in epoch seconds, if that is on record.
     """
 
-    version_id: str
+    versions: tuple[str, ...]
     first_sent_at: float | None
     made_at: float
     dated: str | None = None
+    service_time: float | None = None
 
 
 class RollbackEnd(NamedTuple):
@@ -83,7 +88,7 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
             return _refused(found, retry)
         if found.to_be_deleted:
             return _absent(retry)
-        if _is_another(owned, dated, found):
+        if dated is not None and found.dated != dated:  # both are the service's own words
             return _absent(retry, "another secret has its name now")
         if reason := difference(owned, found):
             return _changed(reason, underway)
@@ -91,8 +96,8 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
         versions = yield from retry.ask(steps.COUNT_VERSIONS)
         if isinstance(versions, Fault):
             return _refused(versions, retry)
-        if versions != Counted(1, (owned.version_id,)):
-            return _changed("it has other versions than the one that was created", underway)
+        if not _only_ours(versions, owned):
+            return _changed("it has other versions than ours", underway)
         if not claimed:
             yield ClaimDeletion(dated)
             claimed = True
@@ -104,20 +109,25 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
         underway = underway or maybe_applied(answer)
 
 
-def _is_another(owned: OwnedSecret, dated: str | None, found: Described) -> bool:
-    """Tell whether it was created after the one that is to be deleted, so that one is not there any more."""
-    if dated is not None:
-        return found.dated != dated
-    return found.not_before is not None and found.not_before > owned.made_at
+def _only_ours(found: Counted, owned: OwnedSecret) -> bool:
+    """Tell whether the secret has versions of ours and no others."""
+    return 0 < found.versions == len(found.ids) and set(found.ids) <= set(owned.versions)
 
 
 def difference(owned: OwnedSecret, found: Described) -> str | None:
     """Return what speaks against its being as we made it, from its metadata."""
     if found.created_at is None:
         return "the service does not say when it was created"
-    if owned.first_sent_at is not None and found.created_at < owned.first_sent_at - CLOCKS:
-        return "the service dates it before this ledger made it"
-    if not found.unchanged:
+    if found.service_time is not None and owned.service_time is not None:
+        took = min(SLOWEST, max(0.0, owned.made_at - (owned.first_sent_at or owned.made_at)))
+        older = found.service_time < owned.service_time - took - CLOCKS
+        younger = found.service_time > owned.service_time + CLOCKS
+    else:
+        older = owned.first_sent_at is not None and found.created_at < owned.first_sent_at - CLOCKS
+        younger = found.not_before is not None and found.not_before > owned.made_at
+    if older or younger:
+        return f"the service dates it {'before' if older else 'after'} this ledger made it"
+    if not found.unchanged and len(owned.versions) == 1:  # a version that we put is an update, too
         return "it was updated since it was created"
     return None
 

@@ -102,6 +102,7 @@ class Described:
     not_before: float | None = None
     unchanged: bool = False
     to_be_deleted: bool = False
+    service_time: float | None = None
 
 
 @dataclass(slots=True, frozen=True)

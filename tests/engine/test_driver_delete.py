@@ -197,7 +197,9 @@ def test_before_every_deletion_there_is_a_look(lost: int) -> None:
             lambda: 0.5,
         )
         now = EPOCH + virtual_clock.now()
-        end = await scene.driver.drive(scene.work, rollback(OwnedSecret("v1", now - 60, now), retry), retry)
+        end = await scene.driver.drive(
+            scene.work, rollback(OwnedSecret(("v1",), now - 60, now), retry), retry
+        )
         assert isinstance(end, RollbackEnd)
         assert end.outcome is RollbackOutcome.DELETED
         assert scene.claims == 1
@@ -213,7 +215,7 @@ def test_a_deletion_that_was_carried_out_unheard_is_not_sent_again() -> None:
         await scene.fail(9)
         scene.transport.lose = lambda action, _number: "reply" if action == "DeleteSecret" else "nothing"
         now = EPOCH + virtual_clock.now()
-        procedure = rollback(OwnedSecret("v1", now - 60, now), scene.retry)
+        procedure = rollback(OwnedSecret(("v1",), now - 60, now), scene.retry)
         end = await scene.driver.drive(scene.work, procedure, scene.retry)
         assert isinstance(end, RollbackEnd)
         assert end.outcome is RollbackOutcome.DELETED

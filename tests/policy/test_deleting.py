@@ -42,13 +42,19 @@ PLANNED = replace(AS_MADE, to_be_deleted=True)
 
 
 def drive(
-    answers: list[Answer], *, claimed: bool = False, dated: str | None = None, attempts: int = 8
-) -> tuple[RollbackEnd | Aborted, list[Step[Any] | ClaimDeletion]]:
-    """Send scripted answers; return the end and what was asked."""
+    answers: list[Answer],
+    *,
+    claimed: bool = False,
+    dated: str | None = None,
+    attempts: int = 8,
+    versions: tuple[str, ...] = ("v1",),
+    made: float | None = None,
+) -> tuple[RollbackEnd | Aborted | None, list[Step[Any] | ClaimDeletion]]:
+    """Send scripted answers; return the end, None if the script was too short, and what was asked."""
     retry = RetryState(
         RetryPolicy(attempts), 500.0 if claimed else None, lambda: 2_000.0, lambda: 0.0, lambda: 0.5
     )
-    procedure = rollback(OwnedSecret("v1", 1_000.0, 1_000.5, dated), retry)
+    procedure = rollback(OwnedSecret(versions, 1_000.0, 1_000.5, dated, made), retry)
     asked: list[Step[Any] | ClaimDeletion] = []
     script = iter(answers)
     answer: Answer | None = None
@@ -64,7 +70,7 @@ def drive(
                 asked.append(step)
     except StopIteration as ended:
         assert next(script, None) is None, "answers were left over"
-        end: RollbackEnd | Aborted = ended.value
+        end: RollbackEnd | Aborted | None = ended.value
         return end, asked
 
 
@@ -75,7 +81,7 @@ ENDS: dict[str, tuple[list[Answer], RollbackOutcome]] = {
     "gone between the looks": ([AS_MADE, NOT_FOUND], RollbackOutcome.GONE),
     "gone just before us": ([*LOOK, NOT_FOUND], RollbackOutcome.GONE),
     "planned just before us": ([*LOOK, IN_WINDOW], RollbackOutcome.GONE),
-    "another one of that name": ([replace(AS_MADE, not_before=1_000.6)], RollbackOutcome.GONE),
+    "younger than ours": ([replace(AS_MADE, not_before=1_000.6)], RollbackOutcome.CHANGED),
     "updated": ([replace(AS_MADE, unchanged=False)], RollbackOutcome.CHANGED),
     "older than ours": ([replace(AS_MADE, created_at=997.9)], RollbackOutcome.CHANGED),
     "of unknown age": ([replace(AS_MADE, created_at=None)], RollbackOutcome.CHANGED),
@@ -144,3 +150,60 @@ def test_a_deletion_that_is_refused_for_the_time_is_preceded_by_a_look_too() -> 
     assert [step for step in asked if isinstance(step, Step)] == [DESCRIBE, COUNT_VERSIONS, DELETE] * 2
     end, _ = drive([*LOOK, bad_time, *LOOK, bad_time])
     assert end == Aborted(bad_time)
+
+
+@pytest.mark.parametrize(
+    ("dated", "outcome"),
+    [
+        (5_000.0, RollbackOutcome.DELETED),
+        (4_998.0, RollbackOutcome.DELETED),
+        (5_002.0, RollbackOutcome.DELETED),
+        (4_997.0, RollbackOutcome.CHANGED),
+        (5_003.0, RollbackOutcome.CHANGED),
+    ],
+)
+def test_a_creation_is_told_by_the_clock_of_the_service(dated: float, outcome: RollbackOutcome) -> None:
+    """Where the service's time is on record, ours is not asked; what disagrees is changed, never gone."""
+    # By our own clock it would be an hour older, and an hour younger.
+    for created_at, not_before in ((1_001.0 - 3600, 998.0 - 3600), (1_001.0 + 3600, 998.0 + 3600)):
+        found = replace(AS_MADE, created_at=created_at, not_before=not_before, service_time=dated)
+        answers: list[Answer] = [found]
+        if outcome is RollbackOutcome.DELETED:
+            answers += [ONLY_OURS, Done()]
+        end, _ = drive(answers, made=5_000.0)
+        assert isinstance(end, RollbackEnd)
+        assert end.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("counted", "outcome"),
+    [
+        (Counted(2, ("v1", "v2")), RollbackOutcome.DELETED),
+        (Counted(1, ("v2",)), RollbackOutcome.DELETED),
+        (Counted(3, ("v1", "v2", "w")), RollbackOutcome.CHANGED),
+        (Counted(11, ("v1", "v2")), RollbackOutcome.CHANGED),
+        (Counted(0), RollbackOutcome.CHANGED),
+    ],
+)
+def test_what_we_updated_ourselves_is_deleted(counted: Counted, outcome: RollbackOutcome) -> None:
+    """A version that this ledger put is no change by others; any other version is."""
+    answers: list[Answer] = [replace(AS_MADE, unchanged=False), counted]
+    if outcome is RollbackOutcome.DELETED:
+        answers.append(Done())
+    end, _ = drive(answers, versions=("v1", "v2"))
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is outcome
+
+
+@given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.none() | st.floats(-1e9, 1e9))
+def test_nothing_that_exists_is_gone_by_arithmetic(
+    created: float, service_time: float, made: float | None
+) -> None:
+    """Whatever its times are, a secret that is there is deleted or left as changed."""
+    found = replace(AS_MADE, created_at=created, not_before=created - 3, service_time=service_time)
+    look: list[Answer] = [found]
+    end, _ = drive(look, made=made)
+    if end is None:  # it wants more than one look
+        end, _ = drive([*look, ONLY_OURS, Done()], made=made)
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.CHANGED}
