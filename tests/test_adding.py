@@ -28,7 +28,7 @@ import hmac
 
 from bulkseed.wire.message import Request
 from bulkseed.wire.signing import verify
-from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.presented import PresentedSignature
 from bulkseed.wire.signing.signature import Layers, Signature
 
 
@@ -55,7 +55,7 @@ class Signer:
 
 def claim(received):
     key, action, version, at, nonce, signature = received.request.headers["x-toy"].split(" ")
-    return Claim(key, signature, at, nonce, None, action, version)
+    return PresentedSignature(key, signature, at, nonce, None, action, version)
 
 
 verify.SIGNATURES["toy"] = Signature(

@@ -36,7 +36,6 @@ MODULES = {
 }
 TWICE = {
     *("Request", "Reply"),  # each action of the API has both
-    *("Claim", "Latencies", "Run", "Secret", "Statement", "Vault"),  # yet to be renamed
 }
 """Type names that are there more than once."""
 

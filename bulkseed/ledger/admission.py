@@ -24,7 +24,7 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.reader import word
 from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
-from bulkseed.ledger.sqlite.bulk_insert import Statement
+from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
 from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
@@ -40,7 +40,7 @@ SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
      ORDER BY r.run DESC LIMIT 1),
     NULL)
 FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value"""  # noqa: S608  # fixed text
-_ADD = Statement(
+_ADD = BulkStatement(
     "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, source, place)"
     " SELECT ?, ?, ?, column1, column2, column3, column4, column5 FROM (VALUES ",
     "(?, ?, ?, ?, ?)",

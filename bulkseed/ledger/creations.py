@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from bulkseed.ledger.records import Creation
-from bulkseed.ledger.sqlite.bulk_insert import Statement
+from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
 
-_ADD = Statement(
+_ADD = BulkStatement(
     "INSERT OR IGNORE INTO creations (run, id, sent_at, latency, request_id, arn, service_time)"
     " SELECT ?, id, round(column2 * 1e6), round(column3 * 1e6), column4, column5, column6 FROM (VALUES ",
     "(?, ?, ?, ?, ?, ?)",

@@ -107,7 +107,7 @@ class Bin(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class Latencies:
+class LatencyFigures:
     """How long a quota group's answers took: percentiles by nearest rank, and bins of a tenth of a decade."""
 
     group: str
@@ -133,7 +133,7 @@ def read_paces(connection: sqlite3.Connection, limits: Mapping[int, Mapping[str,
     ]
 
 
-def read_latencies(connection: sqlite3.Connection) -> list[Latencies]:
+def read_latencies(connection: sqlite3.Connection) -> list[LatencyFigures]:
     """Return the latencies of every quota group that had an answer."""
     return [
         _latencies(group, [(latency, count) for _, latency, count in found])
@@ -141,7 +141,7 @@ def read_latencies(connection: sqlite3.Connection) -> list[Latencies]:
     ]
 
 
-def _latencies(group: str, counts: list[tuple[int, int]]) -> Latencies:
+def _latencies(group: str, counts: list[tuple[int, int]]) -> LatencyFigures:
     """`counts`: latency and how often, in ascending order."""
     answers = sum(count for _, count in counts)
     ranks = {share: math.ceil(answers * share / 100) for share in (50, 90, 99, 100)}
@@ -150,7 +150,7 @@ def _latencies(group: str, counts: list[tuple[int, int]]) -> Latencies:
     for latency, count in counts:
         seen += count
         percentiles |= {s: latency for s, rank in ranks.items() if s not in percentiles and rank <= seen}
-    return Latencies(group, answers, percentiles, list(_bins(counts)))
+    return LatencyFigures(group, answers, percentiles, list(_bins(counts)))
 
 
 def _bins(counts: list[tuple[int, int]]) -> Iterator[Bin]:

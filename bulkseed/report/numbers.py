@@ -18,7 +18,7 @@ from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS
 from bulkseed.report.attempts import (
     Answer,
-    Latencies,
+    LatencyFigures,
     Pace,
     read_answers,
     read_latencies,
@@ -46,7 +46,7 @@ class Check(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class Run:
+class ReportedRun:
     """One run, numbered from 1. Without `ended_at` it was killed, or is at work if it is the last."""
 
     limits: dict[str, float]  # quota group -> attempts a second, 0: no ceiling
@@ -84,10 +84,10 @@ class Numbers:
     in_doubt: int
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
-    runs: list[Run]
+    runs: list[ReportedRun]
     paces: list[Pace]
     answers: list[Answer]
-    latencies: list[Latencies]
+    latencies: list[LatencyFigures]
     timeline: Timeline | None
     failures: list[Failure]
 
@@ -174,8 +174,8 @@ def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
     )
 
 
-def _run(limits: str, summary: str | None, *columns: Any) -> Run:
-    return Run(json.loads(limits), json.loads(summary).get("endpoint") if summary else None, *columns)
+def _run(limits: str, summary: str | None, *columns: Any) -> ReportedRun:
+    return ReportedRun(json.loads(limits), json.loads(summary).get("endpoint") if summary else None, *columns)
 
 
 def _main_group(paces: list[Pace]) -> str:

@@ -15,8 +15,8 @@ from bulkseed import humanize as words
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS
 from bulkseed.report import plots
-from bulkseed.report.attempts import Kind, Latencies, Pace
-from bulkseed.report.numbers import Numbers, Run
+from bulkseed.report.attempts import Kind, LatencyFigures, Pace
+from bulkseed.report.numbers import Numbers, ReportedRun
 
 MOST_FAILURES = 50
 MOST_ROWS = 100
@@ -101,7 +101,7 @@ def _fullest(paces: list[Pace]) -> Pace | None:
     return max(limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit), default=None)
 
 
-def _ending(run: Run, *, last: bool) -> str:
+def _ending(run: ReportedRun, *, last: bool) -> str:
     if run.ended_at is None:
         sign = f"last on record: {words.moment(run.last_sign)}"
         if last:
@@ -110,7 +110,7 @@ def _ending(run: Run, *, last: bool) -> str:
     return f"{run.stopped_by or ENDINGS.get(run.exit_code, 'failed')} (exit code {run.exit_code})"
 
 
-def _plots(numbers: Numbers, latencies: Latencies | None) -> dict[str, Markup]:
+def _plots(numbers: Numbers, latencies: LatencyFigures | None) -> dict[str, Markup]:
     drawn = {}
     if timeline := numbers.timeline:
         slots = [slot for stretch in timeline.stretches for slot in stretch.slots]

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from bulkseed.humanize import axis_unit, duration, milliseconds
-from bulkseed.report.attempts import Kind, Latencies
+from bulkseed.report.attempts import Kind, LatencyFigures
 from bulkseed.report.timeline import WIDTHS, Slot, Timeline
 
 COLOURS = {
@@ -115,7 +115,7 @@ def troubles(timeline: Timeline, alternative: str) -> str:
     return _draw("troubles", alternative, draw)
 
 
-def histogram(latencies: Latencies, alternative: str) -> str:
+def histogram(latencies: LatencyFigures, alternative: str) -> str:
     """Draw how many answers took how long, on a logarithmic scale, with the percentiles."""
 
     def draw(axes: Axes, size: Size) -> None:

@@ -18,7 +18,7 @@ from bulkseed.service.context import Service
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.rotation import Rotation
-from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.envelope import Envelope
 from bulkseed.service.storage.key_file import prepare_folder, private_file
 from bulkseed.service.storage.keys import Keys
 from bulkseed.service.storage.marks import Marks
@@ -45,7 +45,7 @@ def build_kms(
         account = Account(options.account_id, options.region)
         master = _master_key(store, options.data_dir)
         store.marks = Marks(master, account)
-        vault = Vault(store, master, account)
+        vault = Envelope(store, master, account)
         keys = Keys(store, vault, account)
         credentials = _root_credentials(options)
         root = AccessKey(credentials.access_key_id, credentials.access_key_secret, account.id)

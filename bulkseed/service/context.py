@@ -13,9 +13,9 @@ from bulkseed.service.access.policies import Policies
 from bulkseed.service.access.quota import Quota
 from bulkseed.service.access.signatures import Authority
 from bulkseed.service.rotation import Rotation
-from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.envelope import Envelope
 from bulkseed.service.storage.keys import SERVICE_CREATOR, Key, Keys
-from bulkseed.service.storage.store import Secret, Store
+from bulkseed.service.storage.store import Store, StoredSecret
 from bulkseed.wire.fault import fault
 from bulkseed.wire.signing.verify import Caller
 
@@ -28,7 +28,7 @@ class Service:
     authority: Authority
     quota: Quota
     store: Store
-    vault: Vault
+    vault: Envelope
     keys: Keys
     rotation: Rotation
     policies: Policies
@@ -77,7 +77,7 @@ class Context:
     def _policy_of(self, resource: str) -> str | None:
         """Return the policy that a secret or key has itself."""
         account = self.service.account
-        holder: Secret | Key | None = None
+        holder: StoredSecret | Key | None = None
         if resource.startswith(account.secret_arn("")):
             holder = self.service.store.secret(account.secret_name(resource))
         elif resource.startswith(account.key_arn("")):
@@ -88,14 +88,14 @@ class Context:
         """Return the tags of a JSON array that was checked."""
         return {tag["TagKey"]: tag["TagValue"] for tag in orjson.loads(text)} if text else {}
 
-    def find(self, name_or_arn: str) -> Secret | Fault:
+    def find(self, name_or_arn: str) -> StoredSecret | Fault:
         """Return a secret, also one in its delete window."""
         secret = self.service.store.secret(self.service.account.secret_name(name_or_arn))
         return fault("Forbidden.ResourceNotFound") if secret is None else secret
 
-    def find_live(self, name_or_arn: str) -> Secret | Fault:
+    def find_live(self, name_or_arn: str) -> StoredSecret | Fault:
         """Return a secret that is not planned to be deleted."""
         secret = self.find(name_or_arn)
-        if isinstance(secret, Secret) and secret.delete_at is not None:
+        if isinstance(secret, StoredSecret) and secret.delete_at is not None:
             return fault("Rejected.ResourceInDeleteWindow")
         return secret

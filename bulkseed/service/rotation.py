@@ -21,11 +21,11 @@ from typing import Any
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.access.quota import Window
 from bulkseed.service.managed import next_value
-from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.envelope import Envelope
 from bulkseed.service.storage.keys import Keys
 from bulkseed.service.storage.marks import TamperedError
 from bulkseed.service.storage.stages import VERSIONS_KEPT, make_room, move_stage
-from bulkseed.service.storage.store import CURRENT, PREVIOUS, Secret, Store, Version
+from bulkseed.service.storage.store import CURRENT, PREVIOUS, Store, StoredSecret, Version
 from bulkseed.wire.fault import fault
 from bulkseed.wire.validation.secret_types import json_object
 
@@ -58,14 +58,14 @@ class Rotation:
     """
 
     store: Store
-    vault: Vault
+    vault: Envelope
     keys: Keys
     administrators: Mapping[str, str] = field(default_factory=dict)
     calls: Window | None = None
     jobs: list[Job] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
 
-    def begin(self, secret: Secret, version_id: str, now: float, *, asked: bool) -> Fault | None:
+    def begin(self, secret: StoredSecret, version_id: str, now: float, *, asked: bool) -> Fault | None:
         """Rotate `secret` to a new version, or say why that is impossible.
 
         A rotation that was left unfinished goes on with its password under the new version id.
@@ -141,24 +141,24 @@ class Rotation:
         self.running.clear()
         self.jobs.clear()
 
-    def _invalidate(self, secret: Secret, now: float) -> None:
+    def _invalidate(self, secret: StoredSecret, now: float) -> None:
         secret.rotation_state = "Invalid"
         secret.next_rotation = now + RETRY_SECONDS
         self.store.save_secret(secret)
 
-    def _unfinished(self, secret: Secret) -> str | None:
+    def _unfinished(self, secret: StoredSecret) -> str | None:
         if secret.rotating_to is None:
             return None
         value = self._open(secret, secret.rotating_to)
         self.store.remove_version(secret, secret.rotating_to)
         return value
 
-    def _next_value(self, secret: Secret, config: Mapping[str, Any], now: float) -> str:
+    def _next_value(self, secret: StoredSecret, config: Mapping[str, Any], now: float) -> str:
         current = self._open(secret, secret.stages[CURRENT])
         previous = self._open(secret, secret.stages[PREVIOUS]) if PREVIOUS in secret.stages else None
         return next_value(secret.type, config, current, previous, now)
 
-    def _open(self, secret: Secret, version_id: str) -> str:
+    def _open(self, secret: StoredSecret, version_id: str) -> str:
         version = self.store.version(secret, version_id)
         if version is None:
             raise TamperedError

@@ -13,7 +13,7 @@ from typing import NamedTuple
 ROWS = 64  # more gain nothing (measured)
 
 
-class Statement(NamedTuple):
+class BulkStatement(NamedTuple):
     """SQL around the rows of a VALUES clause, and the row. `head` takes the values that all rows share."""
 
     head: str
@@ -31,5 +31,5 @@ class Statement(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _text(statement: Statement, rows: int) -> str:
+def _text(statement: BulkStatement, rows: int) -> str:
     return statement.head + ", ".join([statement.row] * rows) + statement.tail

@@ -7,7 +7,7 @@ from bulkseed.service.context import Context
 from bulkseed.service.handlers.filters import where
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import rotation_fields
-from bulkseed.service.storage.store import Secret
+from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import describe_secret as describing
 from bulkseed.wire.actions import get_kms_instance_quota_infos as quotas
 from bulkseed.wire.actions import list_secrets as listing
@@ -100,12 +100,12 @@ def get_kms_instance_quota_infos(context: Context, asked: quotas.Request, /) -> 
     )
 
 
-def tags_of(secret: Secret) -> tuple[Tag, ...]:
+def tags_of(secret: StoredSecret) -> tuple[Tag, ...]:
     """Return the tags of a secret as they travel."""
     return tuple(Tag(key, value) for key, value in secret.tags.items())
 
 
-def _entry(secret: Secret, with_tags: bool) -> listing.Secret:
+def _entry(secret: StoredSecret, with_tags: bool) -> listing.Secret:
     return listing.Secret(
         secret_name=secret.name,
         secret_type=secret.type,

@@ -10,7 +10,7 @@ from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.service.handlers.tags import retag
 from bulkseed.service.storage.keys import Key
-from bulkseed.service.storage.store import Secret
+from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import list_tag_resources as listing
 from bulkseed.wire.actions import tag_resources, untag_resources
 from bulkseed.wire.fault import invalid_parameter
@@ -21,7 +21,7 @@ TYPES = ("key", "secret")
 RESOURCES_MAX = 50  # SDK 3.3.1
 RESOURCES_PER_PAGE = 100
 
-Resources = list[Secret | Key]
+Resources = list[StoredSecret | Key]
 
 
 def tag(context: Context, asked: tag_resources.Request, /) -> tag_resources.Reply | Fault:
@@ -98,11 +98,11 @@ def _page(context: Context, kind: str, after: str) -> tuple[Resources, str | Non
     column = "name" if kind == "secret" else "id"
     clause = f"WHERE tags <> '{{}}' AND {column} > ? ORDER BY {column} LIMIT ?"
     select = context.service.store.secrets if kind == "secret" else context.service.keys.select
-    rows: Iterator[Secret | Key] = select(clause, after, RESOURCES_PER_PAGE + 1)
+    rows: Iterator[StoredSecret | Key] = select(clause, after, RESOURCES_PER_PAGE + 1)
     found = list(rows)
     page = found[:RESOURCES_PER_PAGE]
     return page, _id(page[-1]) if len(found) > len(page) else None
 
 
-def _id(resource: Secret | Key) -> str:
-    return resource.name if isinstance(resource, Secret) else resource.id
+def _id(resource: StoredSecret | Key) -> str:
+    return resource.name if isinstance(resource, StoredSecret) else resource.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
-from bulkseed.service.storage.store import Secret
+from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import rotate_secret, update_secret_rotation_policy
 from bulkseed.wire.fault import fault, invalid_parameter, missing_parameter
 from bulkseed.wire.validation.parameters import parameter_problems, rotation_seconds
@@ -57,8 +57,8 @@ def update_policy(
     return update_secret_rotation_policy.Reply(context.request_id, secret.name)
 
 
-def _managed(context: Context, name: str) -> Secret | Fault:
+def _managed(context: Context, name: str) -> StoredSecret | Fault:
     secret = context.find_live(name)
-    if isinstance(secret, Secret) and secret.type == "Generic":
+    if isinstance(secret, StoredSecret) and secret.type == "Generic":
         return invalid_parameter("SecretName", "A Generic secret cannot rotate.")
     return secret

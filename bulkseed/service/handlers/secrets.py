@@ -12,7 +12,7 @@ from bulkseed.service.context import Context
 from bulkseed.service.managed import accounts_of, first_values
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
-from bulkseed.service.storage.store import CURRENT, PREVIOUS, Secret, Version
+from bulkseed.service.storage.store import CURRENT, PREVIOUS, StoredSecret, Version
 from bulkseed.wire.actions import create_secret as creating
 from bulkseed.wire.actions import get_secret_value as reading
 from bulkseed.wire.actions import put_secret_value as putting
@@ -56,7 +56,7 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         )
     rotates = managed and bool(asked.enable_automatic_rotation)
     seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
-    secret = Secret(
+    secret = StoredSecret(
         id=None,
         name=name,
         generation="",
@@ -170,7 +170,7 @@ def put_secret_value(context: Context, asked: putting.Request, /) -> putting.Rep
 
 
 def add_version(
-    context: Context, secret: Secret, key: Key, version_id: str, data: str, data_type: str
+    context: Context, secret: StoredSecret, key: Key, version_id: str, data: str, data_type: str
 ) -> None:
     """Seal a value under `key` as a new version of `secret`."""
     service = context.service
@@ -179,7 +179,7 @@ def add_version(
     service.store.add_version(Version(secret.id, version_id, data_type, number, sealed, context.now))
 
 
-def open_version(context: Context, secret: Secret, version: Version) -> str | Fault:
+def open_version(context: Context, secret: StoredSecret, version: Version) -> str | Fault:
     """Return a value, if its key may be used and the row is what was stored."""
     if refusal := context.service.keys.refusal(secret.key_id):
         return refusal
@@ -187,7 +187,7 @@ def open_version(context: Context, secret: Secret, version: Version) -> str | Fa
     return context.service.vault.open(version.data_key, identity, version.sealed)
 
 
-def rotation_fields(secret: Secret) -> dict[str, str | None]:
+def rotation_fields(secret: StoredSecret) -> dict[str, str | None]:
     """Return the rotation dates and the interval in seconds, as long as rotation is not switched off."""
     on = secret.rotation_state != "Disabled"
     return {
@@ -197,7 +197,7 @@ def rotation_fields(secret: Secret) -> dict[str, str | None]:
     }
 
 
-def _put_reply(context: Context, secret: Secret, version_id: str) -> putting.Reply:
+def _put_reply(context: Context, secret: StoredSecret, version_id: str) -> putting.Reply:
     return putting.Reply(
         request_id=context.request_id,
         secret_name=secret.name,
@@ -219,7 +219,7 @@ def _read_stages(text: str | None) -> list[str]:
     return stages if all(isinstance(stage, str) and STAGE.fullmatch(stage) for stage in stages) else []
 
 
-def _put_problem(asked: putting.Request, secret: Secret, stages: list[str]) -> Fault | None:
+def _put_problem(asked: putting.Request, secret: StoredSecret, stages: list[str]) -> Fault | None:
     texts = {
         "VersionId": asked.version_id,
         "SecretData": asked.secret_data.reveal(),

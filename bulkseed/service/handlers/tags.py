@@ -7,7 +7,7 @@ import orjson
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.service.storage.keys import Key
-from bulkseed.service.storage.store import Secret
+from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation import limits
@@ -62,7 +62,7 @@ def untag(context: Context, asked: untag_resource.Request, /) -> untag_resource.
 
 def _resource(
     context: Context, secret_name: str | None, key_id: str | None, certificate_id: str | None
-) -> Secret | Key | Fault:
+) -> StoredSecret | Key | Fault:
     given = [name for name in (secret_name, key_id, certificate_id) if name is not None]
     if len(given) != 1:
         return fault("InvalidParameter", "Exactly one of SecretName, KeyId and CertificateId is needed.")
@@ -73,7 +73,7 @@ def _resource(
     return fault("Forbidden.ResourceNotFound")  # there are no certificates here
 
 
-def retag(context: Context, resource: Secret | Key, tags: dict[str, str]) -> None:
+def retag(context: Context, resource: StoredSecret | Key, tags: dict[str, str]) -> None:
     """Replace the tags of a resource."""
     resource.tags = tags
     if isinstance(resource, Key):
@@ -94,7 +94,7 @@ def _read_keys(text: str) -> set[str] | None:
     return set(keys) if all(isinstance(key, str) for key in keys) else None
 
 
-def _with_custom_data(secret: Secret, text: str) -> str | None:
+def _with_custom_data(secret: StoredSecret, text: str) -> str | None:
     """Return the configuration with other custom data; None if that is not allowed."""
     custom, config = json_object(text), json_object(secret.extended_config or "")
     if custom is None or config is None or len(custom) > limits.CUSTOM_DATA_MAX_PAIRS:

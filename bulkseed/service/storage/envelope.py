@@ -30,7 +30,7 @@ _KEY = 32
 _BLOB_FORMAT = b"\1"
 
 
-class Vault:
+class Envelope:
     """Seals and opens, with the keys that `store` holds wrapped."""
 
     def __init__(self, store: Store, master: bytes, account: Account) -> None:

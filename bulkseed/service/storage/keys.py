@@ -15,7 +15,7 @@ import orjson
 
 from bulkseed.model import Fault
 from bulkseed.service.access.account import Account
-from bulkseed.service.storage.envelope import Vault
+from bulkseed.service.storage.envelope import Envelope
 from bulkseed.service.storage.specs import ENCRYPT, SPECS, SYMMETRIC
 from bulkseed.service.storage.store import Store
 from bulkseed.wire.fault import fault, invalid_parameter
@@ -60,7 +60,7 @@ class Key:
 class Keys:
     """The account's keys; records that were read are kept in memory."""
 
-    def __init__(self, store: Store, vault: Vault, account: Account) -> None:
+    def __init__(self, store: Store, vault: Envelope, account: Account) -> None:
         self._store = store
         self._vault = vault
         self._account = account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bulkseed.service.storage.store import CURRENT, PREVIOUS, Secret, Store
+from bulkseed.service.storage.store import CURRENT, PREVIOUS, Store, StoredSecret
 
 VERSIONS_KEPT = 10  # API metadata: a Generic secret keeps at most 10 versions
 STAGES_KEPT = 8  # API metadata
@@ -19,7 +19,7 @@ def move_stage(stages: dict[str, str], stage: str, version_id: str) -> None:
         stages[PREVIOUS] = replaced
 
 
-def make_room(store: Store, secret: Secret, stages: dict[str, str], keep: int) -> bool:
+def make_room(store: Store, secret: StoredSecret, stages: dict[str, str], keep: int) -> bool:
     """Drop the oldest version without a stage when more than `keep` are there; False if all have one."""
     versions = [version_id for version_id, _ in store.version_ids(secret)]
     if len(versions) <= keep:

@@ -38,7 +38,7 @@ _BLOCK_BITS = 10  # secrets are counted by blocks of 1,024 ids, so that any page
 
 
 @dataclass(slots=True)
-class Secret:
+class StoredSecret:
     """A secret without its values. Times are epoch seconds; `stages` maps a stage to its version id.
 
     `generation` tells a secret from an earlier one of the same name.
@@ -197,21 +197,21 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
         return self._db.execute(sql, parameters)
 
-    def secret(self, name: str) -> Secret | None:
+    def secret(self, name: str) -> StoredSecret | None:
         """Return the secret called `name`."""
         return next(self.secrets("WHERE name = ?", name), None)
 
-    def secrets(self, where: str, *parameters: Any) -> Iterator[Secret]:
+    def secrets(self, where: str, *parameters: Any) -> Iterator[StoredSecret]:
         """Return secrets; `where` is a clause of our own, never text of a caller."""
         rows = self._db.execute(f"SELECT {SECRET_COLUMNS} FROM secrets {where}", parameters)  # noqa: S608  # see above
         for row in rows:
-            secret = Secret(*row[:-1])
+            secret = StoredSecret(*row[:-1])
             self.marks.check(row[-1], *_marked(secret, row[5]))
             secret.stages = orjson.loads(row[5])
             secret.tags = orjson.loads(row[11])
             yield secret
 
-    def page(self, first: int, size: int) -> Iterator[Secret]:
+    def page(self, first: int, size: int) -> Iterator[StoredSecret]:
         """Return `size` secrets, oldest first, after the `first` oldest ones."""
         for block, count in enumerate(self._blocks):
             if first < count:
@@ -220,7 +220,7 @@ class Store:
             first -= count
         return iter(())
 
-    def add_secret(self, secret: Secret) -> int:
+    def add_secret(self, secret: StoredSecret) -> int:
         """Store a new secret and return its row id."""
         secret.generation = os.urandom(8).hex()
         row = self.write(ADD_SECRET, *self._columns(secret)).lastrowid
@@ -228,18 +228,18 @@ class Store:
         self._count(row, 1)
         return row
 
-    def save_secret(self, secret: Secret) -> None:
+    def save_secret(self, secret: StoredSecret) -> None:
         """Store the changes of a secret."""
         self.write(SAVE_SECRET, *self._columns(secret), secret.id)
 
-    def remove_secret(self, secret: Secret) -> None:
+    def remove_secret(self, secret: StoredSecret) -> None:
         """Delete a secret and all its versions."""
         assert secret.id is not None  # noqa: S101 - it is stored
         self.write("DELETE FROM secrets WHERE id = ?", secret.id)
         self._count(secret.id, -1)
         self.scrub()
 
-    def _columns(self, s: Secret) -> tuple[Any, ...]:
+    def _columns(self, s: StoredSecret) -> tuple[Any, ...]:
         stages = _json(s.stages)
         return (
             *(s.name, s.generation, s.type, s.key_id, stages, s.created, s.updated, s.creator, s.instance_id),
@@ -248,7 +248,7 @@ class Store:
             self.marks.of(*_marked(s, stages)),
         )
 
-    def version(self, secret: Secret, version_id: str) -> Version | None:
+    def version(self, secret: StoredSecret, version_id: str) -> Version | None:
         """Return one version of a secret."""
         sql = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608 - our constant
         row = self._db.execute(sql, (secret.id, version_id)).fetchone()
@@ -259,17 +259,17 @@ class Store:
         v = version
         self.write(ADD_VERSION, v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created)
 
-    def remove_version(self, secret: Secret, version_id: str) -> None:
+    def remove_version(self, secret: StoredSecret, version_id: str) -> None:
         """Delete one version."""
         self.write("DELETE FROM versions WHERE secret = ? AND id = ?", secret.id, version_id)
 
-    def version_ids(self, secret: Secret) -> list[tuple[str, float]]:
+    def version_ids(self, secret: StoredSecret) -> list[tuple[str, float]]:
         """Return ids and creation times of a secret's versions, oldest first."""
         sql = "SELECT id, created FROM versions WHERE secret = ? ORDER BY rowid"
         return self._db.execute(sql, (secret.id,)).fetchall()
 
 
-def _marked(s: Secret, stages: str) -> tuple[str | float | None, ...]:
+def _marked(s: StoredSecret, stages: str) -> tuple[str | float | None, ...]:
     return (
         *(s.name, s.generation, s.type, s.key_id, stages, s.instance_id, s.extended_config, s.policy),
         *(s.rotating_to, None if s.delete_at is None else float(s.delete_at)),  # as SQLite gives it back

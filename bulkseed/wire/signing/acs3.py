@@ -21,7 +21,7 @@ from bulkseed.errors import CredentialsError
 from bulkseed.model import Credentials
 from bulkseed.wire.encoding import Item, canonical_items, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
-from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.presented import PresentedSignature
 from bulkseed.wire.signing.signature import Layers, Received, Signature
 
 ALGORITHM = "ACS3-HMAC-SHA256"
@@ -111,7 +111,7 @@ class Acs3Signer:
         return Request("POST", call.query, headers, body)
 
 
-def read_claim(request: Request) -> Claim | None:
+def read_claim(request: Request) -> PresentedSignature | None:
     """Read what an ACS3 request says about itself; None if it does not conform to the V3 page."""
     headers = request.headers
     match = _AUTHORIZATION.fullmatch(headers["authorization"])
@@ -121,7 +121,7 @@ def read_claim(request: Request) -> Claim | None:
     signed = _signed_headers(names)
     if not _covers(signed, tuple(headers), has_body=bool(request.body)):
         return None
-    return Claim(
+    return PresentedSignature(
         access_key_id=key_id,
         signature=given,
         timestamp=headers.get("x-acs-date", ""),
@@ -133,7 +133,9 @@ def read_claim(request: Request) -> Claim | None:
     )
 
 
-def expected_signature(request: Request, query: list[Item], claim: Claim, secret: bytes) -> str | None:
+def expected_signature(
+    request: Request, query: list[Item], claim: PresentedSignature, secret: bytes
+) -> str | None:
     """Compute the signature that fits `request`, whose query was read; None if its body has another hash."""
     headers = request.headers
     payload_hash = sha256(request.body).hexdigest()
@@ -177,15 +179,15 @@ def _covers(signed: tuple[str, ...], names: tuple[str, ...], *, has_body: bool) 
     )
 
 
-def _read(received: Received) -> Claim | None:
+def _read(received: Received) -> PresentedSignature | None:
     return read_claim(received.request)
 
 
-def _expected(received: Received, claim: Claim, secret: bytes) -> str | None:
+def _expected(received: Received, claim: PresentedSignature, secret: bytes) -> str | None:
     return expected_signature(received.request, received.query, claim, secret)
 
 
-def _layers(received: Received, claim: Claim, secret: bytes) -> Layers:
+def _layers(received: Received, claim: PresentedSignature, secret: bytes) -> Layers:
     request, query = received.request, canonical_items(received.query)
     payload_hash = sha256(request.body).hexdigest()
     canonical = canonical_request(

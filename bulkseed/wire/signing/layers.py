@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bulkseed.wire.encoding import Item, read_items
 from bulkseed.wire.message import Request
-from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.presented import PresentedSignature
 from bulkseed.wire.signing.signature import Layers, Received
 from bulkseed.wire.signing.verify import recognise
 
@@ -23,7 +23,7 @@ def layers(request: Request, secret: bytes) -> Layers:
     return signature.layers(received, claim, secret)
 
 
-def presented(request: Request) -> Claim | None:
+def presented(request: Request) -> PresentedSignature | None:
     """Return what a request says about itself, None if it is not signed."""
     received = _received(request)
     signature = recognise(received)

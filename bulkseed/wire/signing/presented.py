@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Claim:
+class PresentedSignature:
     """Read from a request and not verified yet. `timestamp` is text as sent, `nonce` None when absent.
 
     `signed_headers` are the names in the order sent; RPC 1.0 signs no header.

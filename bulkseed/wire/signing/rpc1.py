@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from bulkseed.model import Credentials
 from bulkseed.wire.encoding import Item, canonical_items, canonical_query, percent, timestamp
 from bulkseed.wire.message import API_VERSION, Call, Request
-from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.presented import PresentedSignature
 from bulkseed.wire.signing.signature import Layers, Received, Signature
 
 
@@ -78,7 +78,7 @@ def _name(pair: str) -> str:
     return pair.partition("=")[0]  # not the whole pair: "=" comes after the digits and the dot
 
 
-def read_claim(parameters: Mapping[str, str]) -> Claim | None:
+def read_claim(parameters: Mapping[str, str]) -> PresentedSignature | None:
     """Read what an RPC 1.0 request says about itself; None if it lacks what every request needs."""
     if (
         not parameters.get("AccessKeyId")
@@ -86,7 +86,7 @@ def read_claim(parameters: Mapping[str, str]) -> Claim | None:
         or parameters.get("SignatureVersion") != "1.0"
     ):
         return None
-    return Claim(
+    return PresentedSignature(
         access_key_id=parameters["AccessKeyId"],
         signature=parameters["Signature"],
         timestamp=parameters.get("Timestamp", ""),
@@ -107,15 +107,15 @@ def _parameters(received: Received) -> dict[str, str]:
     return {item.name: item.value for item in (*received.query, *received.form)}
 
 
-def _read(received: Received) -> Claim | None:
+def _read(received: Received) -> PresentedSignature | None:
     return read_claim(_parameters(received))
 
 
-def _expected(received: Received, _claim: Claim, secret: bytes) -> str:
+def _expected(received: Received, _claim: PresentedSignature, secret: bytes) -> str:
     return expected_signature(received.request.method, received.query + received.form, secret)
 
 
-def _layers(received: Received, _claim: Claim, secret: bytes) -> Layers:
+def _layers(received: Received, _claim: PresentedSignature, secret: bytes) -> Layers:
     canonical = canonical_parameters(_parameters(received))
     text = string_to_sign(received.request.method, canonical)
     return Layers(canonical, "", canonical, text, signature(secret, text))

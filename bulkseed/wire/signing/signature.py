@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from bulkseed.model import Credentials
 from bulkseed.wire.encoding import Item
 from bulkseed.wire.message import Call, Request
-from bulkseed.wire.signing.presented import Claim
+from bulkseed.wire.signing.presented import PresentedSignature
 
 
 class Signer(Protocol):
@@ -58,9 +58,9 @@ class Signature:
 
     signer: type[Signer]
     recognises: Callable[[Received], bool]
-    read: Callable[[Received], Claim | None]
-    expected: Callable[[Received, Claim, bytes], str | None]
-    layers: Callable[[Received, Claim, bytes], Layers]
+    read: Callable[[Received], PresentedSignature | None]
+    expected: Callable[[Received, PresentedSignature, bytes], str | None]
+    layers: Callable[[Received, PresentedSignature, bytes], Layers]
 
     def __call__(self, host: str, credentials: Credentials, user_agent: str = "bulkseed") -> Signer:
         """Return a signer."""
