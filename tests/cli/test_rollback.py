@@ -17,8 +17,8 @@ from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 ROOT = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 CANARY = "not-a-secret"
 KEYS = [
-    "run_id", "ledger", "endpoint", "region", "definitions", "results", "attempts", "throttled", "retried",
-    "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code",
+    "run_id", "ledger", "endpoint", "region", "definitions", "results", "settled_before", "attempts",
+    "throttled", "retried", "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code",
 ]  # fmt: skip
 
 
