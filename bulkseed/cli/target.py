@@ -161,6 +161,8 @@ def _chosen(
     known: KnownTarget | None,
 ) -> TargetOptions:
     """Fill in what is not given: from what a ledger knows, the environment, and the profile."""
+    if endpoint == "":  # an unset variable of a script, say: it must not mean the public service
+        raise UsageError("the endpoint '' is not like https://host or https://host:port")
     if known is not None:
         endpoint, region = endpoint or known.endpoint, region or known.region
         signature, data_dir = signature or known.signature, data_dir or known.data_dir

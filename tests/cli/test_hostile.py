@@ -122,7 +122,7 @@ async def test_any_reply_has_a_verdict(script: Script, tmp_path: Path) -> None:
         assert "Traceback" not in text
 
 
-BODY = b'{"RequestId": "0a1b2c3d4e5f", "SecretName": "app/0", "VersionId": "v1"}'
+BODY = b'{"RequestId": "0a1b2c3d4e5f", "VersionId": "v1"}'
 ODD: dict[str, tuple[bytes, ...]] = {
     "until the connection closes": (OK + b"Connection: close\r\n\r\n", BODY),
     "in chunks": (

@@ -17,8 +17,8 @@ QUICKSTART = Path(__file__).parents[2] / "manifests" / "quickstart.jsonl"
 CANARY = "canary-hunter2"
 ENCODED = "Y2FuYXJ5LWh1bnRlcjI="
 KEYS = [
-    "run_id", "ledger", "endpoint", "region", "definitions", "results", "attempts", "throttled", "retried",
-    "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code", "problems",
+    "run_id", "ledger", "endpoint", "region", "definitions", "results", "settled_before", "attempts",
+    "throttled", "retried", "elapsed_s", "rate", "latency_ms", "stopped_by", "exit_code", "problems",
 ]  # fmt: skip
 PROBLEM_KEYS = ["secret_name", "version_id", "result", "code", "message", "manifest", "line"]
 
