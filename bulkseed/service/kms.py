@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bulkseed.model import Fault, SecretValue
@@ -45,10 +45,16 @@ class Kms:
     @property
     def dirty(self) -> bool:
         """True while an answer that was given is not on disk."""
-        return self._service.store.dirty
+        return self._service.store.dirty or self._service.authority.dirty
 
     def commit(self) -> None:
-        """Put on disk what the requests since the last commit changed."""
+        """Put on disk what the requests since the last commit changed, and which nonces they used.
+
+        Raises:
+            OSError: a nonce cannot be written.
+            sqlite3.Error: the rest cannot.
+        """
+        self._service.authority.commit()
         self._service.store.commit()
 
     def rollback(self) -> None:
@@ -177,9 +183,19 @@ def body_too_large() -> Fault:
     return fault("ParseRequestParameterException", f"The body has more than {BODY_LIMIT} bytes.")
 
 
+def _random_digits() -> Iterator[str]:
+    while True:  # one call of the kernel for 256 ids
+        digits = os.urandom(4096).hex()
+        for start in range(0, len(digits), 32):
+            yield digits[start : start + 32]
+
+
+_random = _random_digits()
+
+
 def new_request_id() -> str:
     """Return a request id in the form of a UUID."""
-    text = os.urandom(16).hex()
+    text = next(_random)
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -2,7 +2,7 @@
 
 A nonce is kept as 8 bytes of a keyed hash, so that its length does not matter: in memory in a set of integers
 (at most 100 bytes each), on disk in a file for each quarter of an hour of timestamps. They are written before
-the reply leaves, so that a killed process forgets none; a power cut may lose the last seconds.
+the replies of a group leave, so that a killed process forgets none; a power cut may lose the last seconds.
 
 Two nonces may share a hash: one in 10^11 requests is then refused by mistake, none is accepted twice.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from array import array
 from hashlib import blake2b
 from pathlib import Path
@@ -34,6 +33,7 @@ class Nonces:
         self._key = blake2b(key, digest_size=32, person=b"nonces").digest()
         self._slots: dict[int, set[int]] = {}
         self._files: dict[int, int] = {}
+        self._unwritten: dict[int, array[int]] = {}
         if folder is not None:
             try:
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -59,11 +59,27 @@ class Nonces:
             self._slots[slot] = set()
         self._slots[slot].add(number)
         if self._folder is not None:
-            _append(self._file(slot, self._folder), number)
+            self._unwritten.setdefault(slot, array("Q")).append(number)
         return True
 
+    @property
+    def dirty(self) -> bool:
+        """True while a nonce is in memory only."""
+        return bool(self._unwritten)
+
+    def write(self) -> None:
+        """Put on disk what was remembered since the last time.
+
+        Raises:
+            OSError: there is no room.
+        """
+        while self._unwritten and self._folder is not None:
+            slot, numbers = self._unwritten.popitem()
+            _append(self._file(slot, self._folder), numbers.tobytes())
+
     def close(self) -> None:
-        """Close the files."""
+        """Write what is left, and close the files."""
+        self.write()
         while self._files:
             os.close(self._files.popitem()[1])
 
@@ -85,9 +101,9 @@ class Nonces:
                 (self._folder / str(slot)).unlink(missing_ok=True)
 
 
-def _append(file: int, number: int) -> None:
-    written = os.write(file, number.to_bytes(_SIZE, sys.byteorder))
-    if written != _SIZE:
+def _append(file: int, numbers: bytes) -> None:
+    written = os.write(file, numbers)
+    if written != len(numbers):
         os.ftruncate(file, os.fstat(file).st_size - written)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

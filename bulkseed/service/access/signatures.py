@@ -36,6 +36,15 @@ class Authority:
             return fault("SignatureNonceUsed")
         return caller
 
+    @property
+    def dirty(self) -> bool:
+        """True while the nonce of a request is not on disk."""
+        return self._nonces.dirty
+
+    def commit(self) -> None:
+        """Put the nonces on disk; one write serves a group of requests."""
+        self._nonces.write()
+
     def close(self) -> None:
         """Close the nonces' files."""
         self._nonces.close()

@@ -106,7 +106,7 @@ class Parameters:
                 if required:
                     return missing_parameter(wire)
                 continue
-            value = _PARSERS[kind](text)
+            value = text if kind is str else _PARSERS[kind](text)
             if value is None:
                 return invalid_parameter(wire)
             values[attribute] = value
@@ -156,13 +156,13 @@ class Document:
     def encode(self) -> dict[str, object]:
         """Return the document, without the fields that are None."""
         document: dict[str, object] = {}
-        for f in shape(type(self)):
-            value = getattr(self, f.attribute)
+        for attribute, wire, _, _, wrap, _, _ in shape(type(self)):
+            value = getattr(self, attribute)
             if isinstance(value, tuple):
                 items = [_plain(item) for item in value]
-                value = {f.wrap: items} if f.wrap else items
-            if value is not None:
-                document[f.wire] = _plain(value)
+                document[wire] = {wrap: items} if wrap else items
+            elif value is not None:
+                document[wire] = value if type(value) is str else _plain(value)
         return document
 
     @classmethod

@@ -92,7 +92,7 @@ def decode(response: Response, definition: SecretDefinition | None = None) -> Cr
     return Created(request_id, arn)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every request, and that would take twice as long
 class Request(Parameters):
     """The parameters as they were sent; JSON parameters are still text."""
 
@@ -115,7 +115,7 @@ class Request(Parameters):
         return call(ACTION, self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # likewise
 class Reply(Document):
     """What was created, never the value."""
 

@@ -12,7 +12,7 @@ ACTION = "GetSecretValue"
 GROUP = QuotaGroup.READ
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every request, and that would take twice as long
 class Request(Parameters):
     """`secret_name` may be an ARN. `dry_run` never succeeds: it answers DryRunOperationError at best."""
 
@@ -28,7 +28,7 @@ class Request(Parameters):
         return call(ACTION, self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # likewise
 class Reply(Document):
     """The value and its version. Times are ``yyyy-MM-ddTHH:mm:ssZ``."""
 
