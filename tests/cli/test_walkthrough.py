@@ -105,7 +105,8 @@ def interrupted(here: Terminal) -> None:
 PLAN = """\
 target: ENDPOINT (cn-hangzhou)
 ledger: m.ledger.db (none here yet: a first run)
-m.jsonl:40: SecretDataType must be text or binary
+invalid: SecretDataType must be text or binary: 1 line
+  m.jsonl:40
 39 to create, 3.9 s at 10/s, 341 bytes of values
 invalid: 1             bad manifest line, never sent
 definitions: 40 = 39 to create + 0 settled + 1 invalid
