@@ -37,7 +37,7 @@ class Router:
 
         `target`: what stands under ``Target``; None or empty if nothing does.
         """
-        if target is not None and target != "" and target != []:
+        if _is_given(target):
             return self._named(target)
         if not isinstance(secret_name, str) or not secret_name:
             return self._open or Unrouted("has no SecretName, by which a target could be found")
@@ -63,8 +63,30 @@ class Router:
         return Unrouted(item.reason if isinstance(item, Unreadable) else "is not an object of parameters")
 
     def keeps(self, name: str) -> Callable[[Origin, object], bool]:
-        """Return the filter of a manifest for one target."""
-        return lambda _origin, item: name in _names(self.of_item(item))
+        """Return the filter of a manifest for one target.
+
+        It looks at this target's globs alone: each target reads every line, and a hundred of them looking at
+        all globs take a core and more.
+        """
+        mine = tuple(glob for owner, glob in self._globs if owner == name)
+        takes_all = name in self._open
+
+        def keep(_origin: Origin, item: object) -> bool:
+            if not isinstance(item, dict):
+                return False
+            target = item.pop(TARGET, None)
+            if _is_given(target):
+                return name in _names(self._named(target))
+            if takes_all:
+                return True
+            secret_name = item.get("SecretName")
+            return isinstance(secret_name, str) and any(fnmatchcase(secret_name, glob) for glob in mine)
+
+        return keep
+
+
+def _is_given(target: object) -> bool:
+    return target is not None and target != "" and target != []
 
 
 def _names(routed: tuple[str, ...] | Unrouted) -> tuple[str, ...]:
