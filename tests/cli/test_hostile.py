@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from support.command import BULKSEED, environment, write_manifest
+from support.command import bulkseed, environment, write_manifest
 from support.hostile_server import HostileServer, Peer, Script, hostile_server, with_length
 from support.proxy import forward_proxy
 
@@ -81,18 +81,8 @@ HOSTILE: dict[str, Script] = {
 
 async def run(*arguments: object, cwd: Path, **env: str) -> tuple[int, str, str]:
     """Run the command beside a server in this loop."""
-    process = await asyncio.create_subprocess_exec(
-        BULKSEED,
-        *map(str, arguments),
-        cwd=cwd,
-        env=environment(**env),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode is not None
-    return process.returncode, stdout.decode(), stderr.decode()
+    done = await asyncio.to_thread(bulkseed, *arguments, cwd=cwd, env=environment(**env))
+    return done.returncode, done.stdout, done.stderr
 
 
 def manifest_of(folder: Path, count: int = 3) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from support import virtual_clock
+from support import virtual_clock, zygote
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
@@ -54,10 +54,11 @@ def on_terminal(
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    run = subprocess.Popen(
-        [BULKSEED, *map(str, arguments)],
+    run = zygote.popen(
+        BULKSEED,
+        [str(a) for a in arguments],
+        {**(env or environment()), "TERM": term},
         cwd=cwd,
-        env={**(env or environment()), "TERM": term},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,

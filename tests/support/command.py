@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from support import zygote
+
 BULKSEED = Path(sys.executable).with_name("bulkseed")
 KEY_ID, KEY_SECRET = "fake-access-key-id", "fake-access-key-secret"
 TIMEOUT = 120.0  # against a hang; no test depends on how fast a machine is
@@ -31,30 +33,26 @@ def bulkseed(
     *arguments: object, cwd: Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end and return what it printed."""
-    done = subprocess.run(
-        [BULKSEED, *map(str, arguments)],
-        cwd=cwd,
-        env=environment() if env is None else dict(env),
-        input=stdin,
-        stdin=None if stdin is not None else subprocess.DEVNULL,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    process = _popen(arguments, cwd, env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+    try:
+        stdout, stderr = process.communicate(stdin, TIMEOUT)
+    finally:
+        process.kill()
+        process.wait()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout.decode(), stderr.decode())
 
 
 def start(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start the command and return the running process, its output piped."""
-    return subprocess.Popen(
-        [BULKSEED, *map(str, arguments)],
-        cwd=cwd,
-        env=environment() if env is None else dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return _popen(arguments, cwd, env, stdin=subprocess.DEVNULL, text=True)
+
+
+def _popen(
+    arguments: tuple[object, ...], cwd: Path, env: Mapping[str, str] | None, **options: Any
+) -> subprocess.Popen[Any]:
+    given = environment() if env is None else dict(env)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return zygote.popen(BULKSEED, [str(a) for a in arguments], given, cwd=cwd, **pipes, **options)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

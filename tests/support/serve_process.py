@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import Any
 import orjson
 
 from bulkseed.model import Credentials, SecretValue, Target
+from support import zygote
+from support.command import BULKSEED, environment
 
 SECRET = SecretValue("process-secret")
 UNLIMITED_FLAGS = ("--create-qps=0", "--read-qps=0", "--manage-qps=0")
-ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -29,9 +28,10 @@ def served(data_dir: Path, *flags: str) -> Iterator[tuple[Target, subprocess.Pop
 @contextmanager
 def started(data_dir: Path, *flags: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
     """Run the command likewise, and give the line that it prints when it is ready."""
-    command = [sys.executable, "-m", "bulkseed", "serve", "--port=0", f"--data-dir={data_dir}", *flags]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "BULKSEED_SERVE_ACCESS_KEY_SECRET": SECRET.reveal()}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    call = ["serve", "--port=0", f"--data-dir={data_dir}", *flags]
+    env = environment(BULKSEED_SERVE_ACCESS_KEY_SECRET=SECRET.reveal())
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = zygote.popen(BULKSEED, call, env, cwd=Path.cwd(), **pipes)
     try:
         assert process.stdout is not None
         yield orjson.loads(process.stdout.readline()), process
