@@ -103,7 +103,6 @@ async def test_any_reply_has_a_verdict(script: Script, tmp_path: Path) -> None:
     outcomes = {outcome: count for outcome, count in summary["outcomes"].items() if count}
     assert summary["definitions"] == sum(outcomes.values()) == 3
     assert set(outcomes) <= {"rejected", "exhausted"}
-    assert summary["elapsed_s"] < 5
     audit, rows, _ = await run("ledger", "audit", "m.ledger.db", cwd=tmp_path)
     assert audit == 0, rows
     _, rows, _ = await run("ledger", "rows", "m.ledger.db", cwd=tmp_path)

@@ -24,7 +24,7 @@ from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject
 from bulkseed.wire.message import Request, Response
 
-EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "700"))
+EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "300"))
 """More for a soak: `benchmarks/soak_histories.py`."""
 
 

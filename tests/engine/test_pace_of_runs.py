@@ -47,7 +47,7 @@ shifts = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(shifts)
 def test_no_second_holds_more_attempts_than_the_rate(shift: Shift) -> None:
     """For any secrets, workers, rates, latencies and faults: neither on record nor as the service sees it.

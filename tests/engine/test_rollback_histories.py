@@ -102,7 +102,7 @@ class _Manifest(list[Any]):
     paths = ("m.jsonl",)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(histories)
 def test_foreign_and_changed_secrets_survive_every_rollback(history: History) -> None:
     """Run until done: exactly what we made and nobody changed is gone; every row and the audit say so."""

@@ -130,6 +130,6 @@ def test_no_value_reaches_the_ledger(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
-    """200,000 definitions, first run, resume and reading, need no more than 20,000 but a byte for each."""
+    """Of 100,000 definitions nothing is kept for each: not a name in first run, resume and reading."""
     small, large = map(int, told_by("grow", tmp_path / "prod.ledger.db").split())
     assert large - small < 2_000_000

@@ -279,7 +279,7 @@ def test_memory_stays_flat_however_long_the_table(tmp_path: Path) -> None:
             tracemalloc.stop()
             return most
 
-    assert peak(40_000) < peak(4_000) * 1.2 + 64 * sys.getsizeof("x" * 200)
+    assert peak(12_000) < peak(2_000) * 1.2 + 64 * sys.getsizeof("x" * 200)
 
 
 def test_a_selection_finds_what_a_template_and_a_row_have_made(tmp_path: Path) -> None:

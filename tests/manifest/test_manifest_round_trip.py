@@ -24,7 +24,7 @@ from bulkseed.manifest import open_manifest
 
 @pytest.mark.parametrize("way", WRITERS)
 @given(definitions=st.lists(parameters, min_size=1, max_size=6), size=st.integers(3, 400))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_every_format_round_trips(way: str, definitions: list[Parameters], size: int) -> None:
     """Whatever the format, and wherever its blocks are cut, the definitions come back in order."""
     format_name, write = WRITERS[way]

@@ -57,9 +57,9 @@ def work(ledger: Ledger) -> None:
 
 
 def grow(path: Path) -> None:
-    """Work through 20,000 definitions and then 200,000, and say the most memory that each took, in bytes."""
+    """Work through 20,000 definitions and then 100,000, and say the most memory that each took, in bytes."""
     with open_ledger(path, target()) as ledger:
-        for count in (20_000, 200_000):
+        for count in (20_000, 100_000):
             for run in ("first", "again"):
                 ledger.begin_run(f"{run} {count}", [], {}, 0.0)
                 for first in range(1, count, 2000):
