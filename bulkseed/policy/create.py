@@ -27,6 +27,11 @@ VERSION_LOST = (
     "exists; whether it is ours is unknown: an earlier run may have created it with another version, whose "
     "value can be read no more; ActionTrail tells who created it"
 )
+NOT_COMPARED = "exists and was not compared: grant kms:GetSecretValue to compare"
+DATED_BEFORE = (
+    "exists with this version and value, and the service dates it before this ledger's claim: whether it is "
+    "ours is unknown, as clocks may have been wrong"
+)
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
@@ -78,7 +83,11 @@ class _Creation:
             return self._unknown(existed, found)
         if found.created_at is None:
             return self._unknown(existed)
-        if found.version_id != self._subject.version_id or found.created_at < since:
+        if found.version_id != self._subject.version_id:
+            return (yield from self._exists(existed))
+        if found.created_at < since:
+            if found.same_value:  # only a time speaks against it
+                return self._unknown(existed, message=DATED_BEFORE)
             return (yield from self._exists(existed))
         if found.same_value:
             return Ending(
@@ -88,13 +97,15 @@ class _Creation:
                 service_time=found.service_time,
             )
         if self._value_lost:
-            return self._unknown(existed, message=VALUE_LOST)
+            return ended(Outcome.VALUE_LOST, existed, VALUE_LOST, doubt=True)
         return (yield from self._exists(existed))
 
     def _unknown(self, existed: Fault, why: Fault | None = None, message: str = NOT_READABLE) -> Ending:
         """It exists, and whether it is ours cannot be found out; the doubt stays on record."""
-        refused = why is not None and classify(why) is not Verdict.NO_PERMISSION
-        if refused or self._rules.on_exists is OnExists.FAIL:
+        unreadable = why is not None and classify(why) is Verdict.NO_PERMISSION
+        if unreadable and self._rules.on_exists in {OnExists.VERIFY, OnExists.UPDATE}:
+            return ended(Outcome.REJECTED, why, NOT_COMPARED, doubt=True)
+        if (why is not None and not unreadable) or self._rules.on_exists is OnExists.FAIL:
             return ended(Outcome.REJECTED, why or existed, doubt=True)
         return ended(Outcome.EXISTING, existed, message, doubt=True)
 
@@ -106,16 +117,22 @@ class _Creation:
             return ended(Outcome.REJECTED, existed)
         if self._subject.generated:  # another value says nothing about it, and is no reason to replace it
             return ended(Outcome.EXISTING, existed, LEFT_ALONE)
-        step = steps.READ_VERSION if on_exists is OnExists.VERIFY else steps.READ_CURRENT
-        found = yield from self._retry.ask(step)
-        if isinstance(found, Fault):
-            verdict = classify(found)
-            if verdict is Verdict.NO_PERMISSION:
-                message = "exists and was not compared: grant kms:GetSecretValue to compare"
-                return ended(Outcome.EXISTING, existed, message)
-            if verdict is Verdict.NOT_FOUND and step is steps.READ_VERSION:
+        if on_exists is OnExists.VERIFY:
+            found = yield from self._retry.ask(steps.READ_VERSION)
+            if isinstance(found, Fault) and classify(found) is Verdict.NOT_FOUND:
                 return ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
-            return ended(Outcome.REJECTED, found)
+            return self._compare(found) or Ending(
+                Outcome.CONFLICT, message=f"the service answered without version {version_id}", status=200
+            )
+        found = yield from self._retry.ask(steps.READ_CURRENT)
+        return self._compare(found) or (yield from self._update())
+
+    def _compare(self, found: Found | Fault) -> Ending | None:
+        """Return the end that a comparison brings; None if another version with another value is there."""
+        on_exists, version_id = self._rules.on_exists, self._subject.version_id
+        if isinstance(found, Fault):
+            refused = classify(found) is Verdict.NO_PERMISSION
+            return ended(Outcome.REJECTED, found, NOT_COMPARED if refused else None)
         if found.same_value:
             if self._subject.foreign and found.version_id == version_id:
                 return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
@@ -126,7 +143,7 @@ class _Creation:
             if on_exists is OnExists.UPDATE:
                 message += ", and a version's value cannot be changed: choose another VersionId"
             return Ending(Outcome.CONFLICT, message=message, status=200)
-        return (yield from self._update())
+        return None
 
     def _update(self) -> Creating:
         version_id, retry = self._subject.version_id, self._retry

@@ -192,9 +192,9 @@ def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> N
     given = rules(on_exists=on_exists)
     drive = Drive([EXISTS, found(same=False)], given, doubt_since=CLAIMED_AT, generated=True)
     assert isinstance(drive.end, Ending)
-    assert drive.end.outcome is (Outcome.REJECTED if on_exists is OnExists.FAIL else Outcome.EXISTING)
+    assert drive.end.outcome is Outcome.VALUE_LOST
     assert drive.end.doubt
-    assert on_exists is OnExists.FAIL or "ActionTrail" in (drive.end.message or "")
+    assert "ActionTrail" in (drive.end.message or "")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,8 @@ ON_EXISTS = [
     (OnExists.VERIFY, [EXISTS, found()], Outcome.IDENTICAL),
     (OnExists.VERIFY, [EXISTS, found(same=False)], Outcome.CONFLICT),
     (OnExists.VERIFY, [EXISTS, NOT_FOUND], Outcome.CONFLICT),
-    (OnExists.VERIFY, [EXISTS, NO_PERMISSION], Outcome.EXISTING),
+    (OnExists.VERIFY, [EXISTS, NO_PERMISSION], Outcome.REJECTED),
+    (OnExists.VERIFY, [EXISTS, found(same=False, version="v0")], Outcome.CONFLICT),
     (OnExists.UPDATE, [EXISTS, found()], Outcome.IDENTICAL),
     (OnExists.UPDATE, [EXISTS, found(version="v0")], Outcome.IDENTICAL),
     (OnExists.UPDATE, [EXISTS, found(same=False)], Outcome.CONFLICT),
@@ -277,7 +278,7 @@ ON_EXISTS = [
         [EXISTS, found(same=False, version="v0"), Counted(9), Fault("Rejected.LimitExceeded", 400)],
         Outcome.REJECTED,
     ),
-    (OnExists.UPDATE, [EXISTS, NO_PERMISSION], Outcome.EXISTING),
+    (OnExists.UPDATE, [EXISTS, NO_PERMISSION], Outcome.REJECTED),
 ]
 
 
@@ -366,3 +367,69 @@ def test_a_procedure_always_ends_within_its_attempts(
     assert len(drive.steps) <= RetryPolicy().max_attempts + 5  # the steps that a success leads on to
     if isinstance(drive.end, Ending) and drive.end.outcome is Outcome.CREATED:
         assert script[len(drive.steps) - 1] is CREATED
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *SUCCESS.values(),
+                found(version="v0", same=False),
+                EXISTS,
+                RESET,
+                NOT_FOUND,
+                NO_PERMISSION,
+                THROTTLED,
+                found(same=False),
+                Done(current=False),
+            ]
+        ),
+        min_size=30,
+        max_size=30,
+    ),
+    st.sampled_from([OnExists.SKIP, OnExists.VERIFY, OnExists.FAIL]),
+    st.booleans(),
+)
+def test_only_update_writes_to_what_exists(answers: list[Answer], on_exists: OnExists, doubt: bool) -> None:
+    """Whatever the service answers, even a version that was not asked for: no version is put."""
+    readable = {READ_VERSION, READ_CURRENT}
+    procedure = create(
+        rules(on_exists=on_exists),
+        Subject("v1"),
+        RetryState(
+            RetryPolicy(), CLAIMED_AT if doubt else None, lambda: CLAIMED_AT, lambda: 0.0, lambda: 0.5
+        ),
+    )
+    answer: Answer | None = None
+    script = iter(answers)
+    try:
+        while True:
+            step = procedure.send(answer)
+            answer = None
+            if isinstance(step, Step):
+                assert step in {CREATE, RESTORE, *readable}
+                fitting = Found if step in readable else Created
+                answer = next((a for a in script if isinstance(a, fitting | Fault | NoReply)), SUCCESS[step])
+            else:
+                assert isinstance(step, Wait)
+    except StopIteration:
+        pass
+
+
+def test_a_time_alone_takes_no_doubt_off_the_record() -> None:
+    """Version and value are ours and only the clocks disagree: it is said, and stays in doubt."""
+    for on_exists in OnExists:
+        drive = Drive([RESET, EXISTS, found(created_at=CLAIMED_AT - 1)], rules(on_exists=on_exists))
+        assert isinstance(drive.end, Ending)
+        assert drive.end.doubt
+        assert on_exists is OnExists.FAIL or "clocks" in (drive.end.message or "")
+
+
+def test_what_was_to_be_compared_and_cannot_be_read_is_not_settled() -> None:
+    """Asked to compare without the permission: the row says which one is missing."""
+    for on_exists in (OnExists.VERIFY, OnExists.UPDATE):
+        for answers in ([EXISTS, NO_PERMISSION], [RESET, EXISTS, NO_PERMISSION]):
+            drive = Drive(answers, rules(on_exists=on_exists))
+            assert outcome(drive) is Outcome.REJECTED
+            assert isinstance(drive.end, Ending)
+            assert "kms:GetSecretValue" in (drive.end.message or "")
