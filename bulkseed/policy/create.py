@@ -86,9 +86,10 @@ class _Creation:
         if found.version_id != self._subject.version_id:
             return (yield from self._exists(existed))
         if found.created_at < since:
-            if found.same_value:  # only a time speaks against it
-                return self._unknown(existed, message=DATED_BEFORE)
-            return (yield from self._exists(existed))
+            end = yield from self._exists(existed)
+            if found.same_value and isinstance(end, Ending) and end.outcome is not Outcome.UPDATED:
+                end.doubt, end.message = True, DATED_BEFORE  # only a time speaks against it
+            return end
         if found.same_value:
             return Ending(
                 Outcome.ADOPTED,

@@ -266,7 +266,8 @@ def _is_done(history: History, world: World, rows: dict[str, Outcome]) -> bool:
     theirs = {n for n, who in world.kms.creators.items() if who == "foreign"}
     theirs |= {name(i) for i in history.generated}  # or perhaps theirs: that cannot be told
     return len(rows) == history.count and all(
-        outcome.settled or (outcome in finished and n in theirs) for n, outcome in rows.items()
+        outcome.settled or (outcome in finished | {Outcome.VALUE_LOST} and n in theirs)
+        for n, outcome in rows.items()
     )
 
 
@@ -274,7 +275,7 @@ def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
     """What must hold in the end: the service is as the manifest says, and every row tells the truth."""
     kms = world.kms
     assert set(rows) == {name(i) for i in range(history.count)}
-    lost = {Outcome.REJECTED if history.on_exists is OnExists.FAIL else Outcome.EXISTING}
+    lost = {Outcome.VALUE_LOST}
     for number in range(history.count):
         who, ours = name(number), (name(number), "v1")
         outcome = rows[who]
@@ -301,7 +302,7 @@ def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
             expected |= {Outcome.CONFLICT}
         if generated:
             assert not updated, "a generated value has replaced another"
-            expected = lost
+            expected = lost | {Outcome.REJECTED if history.on_exists is OnExists.FAIL else Outcome.EXISTING}
         if history.there.get(number) == "to be deleted" and history.on_delete_window is OnDeleteWindow.FAIL:
             expected = {Outcome.REJECTED}
         assert outcome in expected, f"{who}: {outcome}, should be one of {expected}"
