@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -22,13 +22,16 @@ from bulkseed.cli.options import (
     open_entries,
 )
 from bulkseed.cli.process import freeze, run_async
-from bulkseed.cli.render import print_summary
+from bulkseed.cli.render import print_summary, say
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
-from bulkseed.errors import UsageError
+from bulkseed.errors import ServiceError, UsageError
 from bulkseed.model import Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
+
+if TYPE_CHECKING:
+    from bulkseed.cli.session import Session
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,6 +80,22 @@ class ApplyArguments:
             help="Leave secrets of ours whose VersionId changed, instead of putting the new version.",
         ),
     ]
+    recreate: Annotated[
+        bool,
+        option(
+            "--recreate",
+            is_flag=True,
+            help="First ask which settled secrets are gone at the service, and create those again.",
+        ),
+    ]
+    regenerate: Annotated[
+        bool,
+        option(
+            "--regenerate",
+            is_flag=True,
+            help="Where a generated value was lost and VersionId was raised: put a new one, if it is ours.",
+        ),
+    ]
     retry: RetryArguments
     limit: Annotated[
         int | None,
@@ -107,6 +126,7 @@ class ApplyArguments:
             OnExists(self.on_exists),
             OnDeleteWindow(self.on_delete_window),
             follow=not self.no_follow,
+            regenerate=self.regenerate,
         )
 
 
@@ -138,6 +158,7 @@ def apply(given: ApplyArguments) -> int:
         only=given.only,
         limit=given.limit,
         dry_run=given.dry_run,
+        recreate=given.recreate,
     )
     if given.many.chosen:
         if any(map(looks_like_source, given.manifest.manifests)):
@@ -201,6 +222,7 @@ async def _apply(given: ApplyArguments) -> Summary:
         confirm_first_write(chosen, path, yes=given.yes)
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
             hooks = session.hooks
+            gone = await _look_for_gone(session) if given.recreate else ()
             size = None if selection is None else selection.size
             work = Work(hooks.stats, given.qps, hooks.stop, entries, size, given.limit)
             counts = entries.bytes_total is not None  # a pipe may never end
@@ -217,8 +239,22 @@ async def _apply(given: ApplyArguments) -> Summary:
                     stop_after=given.retry.stop_after,
                     limit=given.limit,
                     account_for_rest=counts,
+                    gone=gone,
                     on_row=events.row_teller(),
                     observers=hooks.observers,
                     stats=hooks.stats,
                     stop=hooks.stop,
                 )
+
+
+async def _look_for_gone(session: Session) -> list[str]:
+    from bulkseed.engine.ask import open_questioner
+    from bulkseed.jobs.existing_names import look_up_gone
+    from bulkseed.jobs.preflight import not_told
+
+    async with open_questioner(session.target) as service:
+        gone = await look_up_gone(service, session.ledger)
+    if isinstance(gone, list):
+        say(f"gone at the service: {len(gone):,} settled secrets", err=True)
+        return gone
+    raise ServiceError("not told: " + not_told("which settled secrets are gone", gone, "ListSecrets"))

@@ -227,8 +227,9 @@ async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.preflight import check
 
+    names = made.to_send + made.settled.total()
     async with open_target(chosen, made.qps) as target, open_questioner(target) as service:
-        return await check(service, sorted(made.keys), made.instances, preview, made.to_send)
+        return await check(service, sorted(made.keys), made.instances, preview, names)
 
 
 def print_plan(made: Plan, output: str) -> None:
@@ -255,6 +256,10 @@ def _print_online(made: Plan, online: Preflight) -> None:
             f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
         )
         say(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
+    if online.gone:
+        some = ", ".join(online.gone_names) + (", …" if online.gone > len(online.gone_names) else "")
+        say(f"gone: {online.gone:,} settled ones are not at the service any more ({some})")
+        say("  bulkseed apply --recreate creates them again")
     if online.left is not None:
         used = f"{online.used:,} of {online.quota:,} used"
         if made.lacks_room:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from bulkseed.engine.stats import Stats
@@ -25,6 +25,7 @@ class RunOptions:
         account_for_rest: after a stop, read what is left of the manifest and count it as pending; if not, not
             even a read that is under way is waited for.
         afresh: forget what earlier runs have found, when the run begins.
+        gone: settled names that the service does not have any more; they are taken up again.
     """
 
     qps: float = 10.0
@@ -34,6 +35,7 @@ class RunOptions:
     limit: int | None = None
     account_for_rest: bool = True
     afresh: bool = False
+    gone: Collection[str] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -107,6 +107,7 @@ async def run_job(
                 afresh=options.afresh,
                 follow=options.rules.follow,
                 reopen=() if options.rules.on_exists is OnExists.SKIP else (Outcome.EXISTING,),
+                gone=options.gone,
             )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:

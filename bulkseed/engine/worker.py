@@ -38,7 +38,7 @@ class Worker:
         self._stats = hooks.stats
         self._stop = hooks.stop
         self._on_row = hooks.on_row
-        self._follower = Follower(machinery, rules.retry)
+        self._follower = Follower(machinery, rules)
 
     async def process(self, claim: Claim) -> None:
         """Take `claim` to its end, or leave it pending when the run stops.

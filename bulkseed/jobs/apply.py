@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence
 
 from bulkseed.engine.job import APPLY, RunJob
 from bulkseed.engine.lane import Ports, open_lane
@@ -28,6 +28,7 @@ async def seed(
     stop_after: int = 50,
     limit: int | None = None,
     account_for_rest: bool = True,
+    gone: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     observers: Sequence[Callable[[AttemptRecord], None]] = (),
     stats: Stats | None = None,
@@ -49,6 +50,7 @@ async def seed(
         limit: send at most this many definitions.
         account_for_rest: after a stop, read what is left of the manifest and count it as pending; if not, not
             even a read that is under way is waited for.
+        gone: settled names that the service does not have any more; they are created again.
         on_row: called with every row as it is decided; keep it short, it runs on the event loop.
         observers: each is called with every attempt when it has ended.
         stats: counters to watch while the run goes on.
@@ -65,7 +67,7 @@ async def seed(
         LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
         UsageError: the target's endpoint makes no sense.
     """
-    options = RunOptions(qps, workers, rules or Rules(), stop_after, limit, account_for_rest)
+    options = RunOptions(qps, workers, rules or Rules(), stop_after, limit, account_for_rest, gone=gone)
     hooks = RunHooks(on_row, observers, stats or Stats(), stop or Stop())
     opening = open_lane(
         target, limits(job.group, qps), connections=connections(options), timeout=timeout, ports=ports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
 
 import orjson
 
@@ -10,7 +11,8 @@ from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner
 from bulkseed.engine.pool import process_all
 from bulkseed.errors import ServiceError
-from bulkseed.ledger.preview import Preview
+from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.settled_names import settled_names
 from bulkseed.model import Fault
 from bulkseed.wire.actions import list_secrets
 
@@ -24,8 +26,31 @@ AT_A_TIME = 8
 _LIST = question(list_secrets.GROUP, list_secrets.Request, list_secrets.Reply.read)
 
 
-async def look_up_names(service: Questioner, preview: Preview, to_send: int) -> Fault | None:
-    """Note in `preview` which of its `to_send` names to be sent the service has, or return its refusal.
+class Names(Protocol):
+    """Names that are looked up, and what was found."""
+
+    def names(self, size: int) -> Iterator[list[str]]:
+        """Yield them, `size` at a time."""
+        ...
+
+    def saw(self, names: Sequence[str], *, deleted: bool) -> None:
+        """Note that the service has these, perhaps among others, or has them in their delete window."""
+        ...
+
+
+async def look_up_gone(service: Questioner, ledger: LedgerReader) -> list[str] | Fault:
+    """Return the settled names of a ledger that the service does not have any more, or its refusal.
+
+    Raises:
+        ServiceError: the service does not answer, or refuses every call.
+    """
+    with settled_names(ledger) as left:
+        refused = await look_up_names(service, left, left.count())
+        return left.all() if refused is None else refused
+
+
+async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | None:
+    """Note which of `count` names the service has, or return its refusal.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
@@ -33,17 +58,17 @@ async def look_up_names(service: Questioner, preview: Preview, to_send: int) -> 
     asked = await _page(service, 1)
     if isinstance(asked, Fault):
         return asked
-    pages, lookups = -(-asked.total_count // PAGE), -(-to_send // FILTER_VALUES)
+    pages, lookups = -(-asked.total_count // PAGE), -(-count // FILTER_VALUES)
     questions: Iterator[tuple[int, list[str] | None]]
     if pages - 1 <= lookups:
-        _note(preview, asked)
+        _note(asked_for, asked)
         questions = ((number, None) for number in range(2, pages + 1))
     else:
-        questions = ((1, names) for names in preview.names_to_send(FILTER_VALUES))
+        questions = ((1, names) for names in asked_for.names(FILTER_VALUES))
 
     async def note(question: tuple[int, list[str] | None]) -> None:
         async for page in _pages(service, *question):
-            _note(preview, page)
+            _note(asked_for, page)
 
     await process_all(questions, note, AT_A_TIME)
     return None
@@ -71,7 +96,7 @@ async def _page(
     return await service.ask(_LIST, request)
 
 
-def _note(preview: Preview, page: list_secrets.Reply) -> None:
+def _note(asked_for: Names, page: list_secrets.Reply) -> None:
     for deleted in (False, True):
         names = [s.secret_name for s in page.secret_list if (s.planned_delete_time is not None) is deleted]
-        preview.saw(names, deleted=deleted)
+        asked_for.saw(names, deleted=deleted)

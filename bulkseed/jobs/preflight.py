@@ -33,6 +33,10 @@ _STATES = {
 }
 
 
+EXAMPLES = 5
+"""How many names are given of those that are gone."""
+
+
 @dataclass(slots=True, frozen=True)
 class KeyCheck:
     """An encryption key that definitions name; `usable` is None when it was not told."""
@@ -44,10 +48,15 @@ class KeyCheck:
 
 @dataclass(slots=True)
 class Preflight:
-    """What was found out. None: it was not told, and `unknown` says why."""
+    """What was found out. None: it was not told, and `unknown` says why.
+
+    `gone`: settled ones that the service does not have any more; `gone_names` are the first of them.
+    """
 
     existing: int | None = None
     in_delete_window: int | None = None
+    gone: int = 0
+    gone_names: list[str] = field(default_factory=list)
     quota: int | None = None
     used: int | None = None
     keys: list[KeyCheck] = field(default_factory=list)
@@ -64,6 +73,8 @@ class Preflight:
         return {
             "existing": self.existing,
             "in_delete_window": self.in_delete_window,
+            "gone": self.gone,
+            "gone_names": self.gone_names,
             "quota": None
             if self.quota is None
             else {"total": self.quota, "used": self.used, "left": self.left},
@@ -78,7 +89,7 @@ async def check(
     keys: Iterable[str],
     instances: Collection[str | None],
     preview: Preview,
-    to_send: int,
+    count: int,
 ) -> Preflight:
     """Ask everything.
 
@@ -86,18 +97,22 @@ async def check(
         service: whom to ask.
         keys: the EncryptionKeyIds that the definitions name.
         instances: the KMS instances they go to; None: the account's own.
-        preview: the names that are to be created.
-        to_send: how many they are.
+        preview: the names that the ledger has as settled, and those to be created.
+        count: how many they are.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
     """
     found = Preflight()
-    refusal = await look_up_names(service, preview, to_send)
+    refusal = await look_up_names(service, preview, count)
     if refusal is None:
         found.existing, found.in_delete_window = preview.seen()
+        for name in preview.gone():
+            found.gone += 1
+            if len(found.gone_names) < EXAMPLES:
+                found.gone_names.append(name)
     else:
-        found.unknown.append(_not_told("which names exist", refusal, list_secrets.ACTION))
+        found.unknown.append(not_told("which names exist", refusal, list_secrets.ACTION))
     if len(instances) > 1:
         found.unknown.append(f"how much room is left: the definitions go to {len(instances)} KMS instances")
     else:
@@ -113,7 +128,7 @@ async def _room(service: Questioner, found: Preflight, instance: str | None) -> 
     reply = await service.ask(_ROOM, get_kms_instance_quota_infos.Request(instance, "secret"))
     if isinstance(reply, Fault):
         action = get_kms_instance_quota_infos.ACTION
-        found.unknown.append(_not_told("how much room is left", reply, action))
+        found.unknown.append(not_told("how much room is left", reply, action))
         return
     for info in reply.kms_instance_quota_infos:
         if info.resource_type == "secret":
@@ -125,7 +140,7 @@ async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
     if isinstance(reply, Fault):
         reason = _REFUSED_KEYS.get(classify(reply))
         if reason is None:
-            found.unknown.append(_not_told(f"whether key {key} can be used", reply, describe_key.ACTION))
+            found.unknown.append(not_told(f"whether key {key} can be used", reply, describe_key.ACTION))
         return KeyCheck(key, None if reason is None else False, reason or reply.code)
     about = reply.key_metadata
     if about.key_state != "Enabled":
@@ -135,6 +150,7 @@ async def _key(service: Questioner, found: Preflight, key: str) -> KeyCheck:
     return KeyCheck(key, True)
 
 
-def _not_told(question: str, fault: Fault, action: str) -> str:
+def not_told(question: str, fault: Fault, action: str) -> str:
+    """Say what the service refused to tell, and what helps."""
     told = f"grant kms:{action}" if classify(fault) is Verdict.NO_PERMISSION else advice(fault.code).meaning
     return f"{question} ({fault.code}): {told}"

@@ -50,6 +50,9 @@ _TAKE_UP = """
 UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
   doubt = ?, doubt_version = ?, wanted = NULL WHERE id = ?"""
 KEEP_VERSION = "INSERT OR REPLACE INTO earlier_versions VALUES (?, ?, ?)"
+_DISOWN = """
+UPDATE claims SET owned = 0, is_foreign = 0, service_time = NULL, arn = NULL, request_id = NULL,
+  code = NULL, message = NULL, status = NULL WHERE id = ?"""
 _MOVE = "UPDATE claims SET source = ?, place = ? WHERE id = ?"
 _MARK_BEHIND = "UPDATE claims SET wanted = ? WHERE id = ?"
 _ADD_INVALID = """
@@ -91,7 +94,8 @@ class Reading:
     `seen` holds a byte for each row id, 1 if this run has read the definition; rows that are added continue
     it. `all_new`: all names of the next block are expected to be new. `follow`: a secret of ours whose
     VersionId changed is taken up. `reopen`: the outcomes of other people's secrets that are taken up again,
-    unless the run that took them up last wanted the same.
+    unless the run that took them up last wanted the same. `gone`: names that the service does not have any
+    more, whatever their rows say.
     `sources`: what this run reads to its end. `stale`: earlier runs found invalid lines.
     """
 
@@ -102,6 +106,7 @@ class Reading:
     reopen: frozenset[Outcome]
     sources: tuple[str, ...]
     stale: bool
+    gone: frozenset[str] = frozenset()
     _resolved: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, source: str) -> str:
@@ -135,6 +140,7 @@ class Block:
         self._moved: list[tuple[object, ...]] = []
         self._behind: list[tuple[object, ...]] = []
         self._reopened: list[int] = []
+        self._gone: list[tuple[int]] = []
 
     def admit(self, entries: Sequence[ManifestEntry], *, last: bool) -> Admission:
         """Do it, inside the caller's transaction. `last`: the sources have been read to their end."""
@@ -204,6 +210,10 @@ class Block:
         """Leave a settled row alone, or take it up."""
         if row.outcome not in SETTLED:
             self._take_up(entry, row)
+        elif entry.name in self._reading.gone:
+            self._reopened.append(row.id)
+            self._gone.append((row.id,))
+            self._take_up(entry, row._replace(doubt=0, is_foreign=0, service_time=None))
         elif row.version_id == entry.version_id:
             if row.wanted is not None:  # the manifest is back at ours
                 self._behind.append((None, row.id))
@@ -262,6 +272,7 @@ class Block:
     def _write(self, read: int) -> None:
         write = self._connection.executemany
         expand_created(self._connection, self._reopened)
+        write(_DISOWN, self._gone)
         write(KEEP_VERSION, self._kept_versions)
         write(_TAKE_UP, self._taken_up)
         write(_MOVE, self._moved)

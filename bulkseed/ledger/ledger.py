@@ -138,6 +138,7 @@ class Ledger(LedgerReader):
         afresh: bool = False,
         follow: bool = True,
         reopen: Collection[Outcome] = (),
+        gone: Collection[str] = (),
     ) -> float | None:
         """Begin a run; return until when the one before may have sent.
 
@@ -153,6 +154,7 @@ class Ledger(LedgerReader):
             follow: take a secret of ours up again whose VersionId changed; if not, it is marked as behind.
             reopen: settled outcomes of other people's secrets that are taken up again, unless the run that
                 took them up last wanted the same.
+            gone: settled names that the service does not have any more: they are taken up again, as new.
 
         Raises:
             LedgerError: it cannot be written, or verifies and other runs would share a ledger.
@@ -183,6 +185,7 @@ class Ledger(LedgerReader):
             reopen=frozenset(reopen),
             sources=tuple(sources),
             stale=stale,
+            gone=frozenset(gone),
         )
         return None if not before else now if before[0] is None else before[0] / 1e6
 

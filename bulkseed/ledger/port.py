@@ -35,6 +35,7 @@ class LedgerPort(Protocol):
         afresh: bool = False,
         follow: bool = True,
         reopen: Collection[Outcome] = (),
+        gone: Collection[str] = (),
     ) -> float | None:
         """Begin a run; return until when the one before may have sent."""
         ...

@@ -23,9 +23,11 @@ CREATE TABLE names (
     name TEXT PRIMARY KEY, source TEXT, place, to_send INTEGER, deleted INTEGER
 ) WITHOUT ROWID"""
 _REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
-_SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each(?)) AND to_send"
-_COUNT_SEEN = "SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names"
-_NEXT = "SELECT name FROM names WHERE to_send AND name > ? ORDER BY name LIMIT ?"
+_SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each(?))"
+_COUNT_SEEN = """
+SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names WHERE to_send"""
+_NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
+_GONE = "SELECT name FROM names WHERE NOT to_send AND deleted IS NULL ORDER BY name"
 _KNOWN = """
 SELECT d.name, d.version_id, d.ending, d.owned, r.compares
 FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value
@@ -107,8 +109,12 @@ class Preview:
         existing, deleted = self._names.execute(_COUNT_SEEN).fetchone()
         return existing, deleted
 
-    def names_to_send(self, size: int) -> Iterator[list[str]]:
-        """Yield the names that are to be sent, `size` at a time."""
+    def gone(self) -> Iterator[str]:
+        """Yield the names that are settled and that the service does not have, once it was asked for all."""
+        return (name for (name,) in self._names.execute(_GONE))
+
+    def names(self, size: int) -> Iterator[list[str]]:
+        """Yield all names, `size` at a time."""
         last = ""
         while block := [name for (name,) in self._names.execute(_NEXT, (last, size))]:
             yield block

@@ -148,7 +148,7 @@ BY_OUTCOME: dict[Outcome | Verified, Advice] = {
     ),
     Outcome.VALUE_LOST: Advice(
         "an earlier run may have created it, and the value that it generated ended with that run",
-        "put a new value (--regenerate) or delete the secret, then run again",
+        "raise its VersionId and apply with --regenerate, or delete the secret and run again",
     ),
     Verified.DIFFERS: Advice(
         "the service has another value of this version",

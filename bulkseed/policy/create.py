@@ -10,7 +10,17 @@ from bulkseed.model import Created, Fault, Outcome
 from bulkseed.policy import steps
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, Ending, Found, GiveUp, MarkForeign, Procedure, Subject, ended
+from bulkseed.policy.steps import (
+    Aborted,
+    Ending,
+    Found,
+    GiveUp,
+    MarkForeign,
+    Procedure,
+    Subject,
+    ended,
+    gave_up,
+)
 from bulkseed.policy.verdicts import Verdict, as_existing, classify
 
 Creating = Procedure[Ending | Aborted]
@@ -21,7 +31,8 @@ MAX_VERSIONS = 10
 NOT_READABLE = "exists; whether it is ours is unknown: grant kms:GetSecretValue to find out"
 VALUE_LOST = (
     "exists; whether it is ours is unknown: an earlier run may have created it, and the value that it "
-    "generated ended with it; ActionTrail tells who created it"
+    "generated ended with it (ActionTrail tells who created it): raise its VersionId and apply with "
+    "--regenerate, or delete it"
 )
 VERSION_LOST = (
     "exists; whether it is ours is unknown: an earlier run may have created it with another version, whose "
@@ -41,9 +52,7 @@ def create(rules: Rules, subject: Subject, retry: RetryState) -> Creating:
     try:
         return (yield from _Creation(rules, subject, retry, value_lost).run())
     except GiveUp as given_up:
-        if given_up.abort:
-            return Aborted(given_up.answer, retry.in_doubt)
-        return ended(Outcome.EXHAUSTED, given_up.answer, doubt=retry.in_doubt)
+        return gave_up(given_up, doubt=retry.in_doubt)
 
 
 class _Creation:
@@ -157,7 +166,10 @@ class _Creation:
             )
             return Ending(Outcome.CONFLICT, message=message, status=200)
         yield MarkForeign()
-        put = yield from retry.ask(steps.PUT)
+        try:
+            put = yield from retry.ask(steps.PUT)
+        except GiveUp as given_up:
+            return gave_up(given_up, doubt=True)  # a put that was not answered may have taken effect
         if isinstance(put, Fault):
             if classify(put, steps.PUT) is Verdict.EXISTED:
                 message = (

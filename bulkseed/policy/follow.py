@@ -20,6 +20,7 @@ from bulkseed.policy.steps import (
     Procedure,
     Subject,
     ended,
+    gave_up,
 )
 from bulkseed.policy.verdicts import Verdict, classify
 
@@ -31,7 +32,7 @@ def follow(held: str, subject: Subject, retry: RetryState) -> Procedure[Ending |
     try:
         return (yield from _follow(held, subject.version_id, retry))
     except GiveUp as given_up:
-        return _given_up(given_up, doubt=retry.in_doubt)
+        return gave_up(given_up, doubt=retry.in_doubt)
 
 
 def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Aborted]:
@@ -47,7 +48,7 @@ def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Abo
     try:
         put = yield from retry.ask(steps.PUT)
     except GiveUp as given_up:
-        return _given_up(given_up, doubt=True)
+        return gave_up(given_up, doubt=True)
     if isinstance(put, Fault):
         if classify(put, steps.PUT) is Verdict.EXISTED:
             return ended(Outcome.CONFLICT, put, _other_value(wanted))
@@ -65,13 +66,14 @@ def confirm(
 ) -> Procedure[bool | Ending | Aborted]:
     """Tell whether the version that an earlier run may have written is there and ours.
 
-    The item is the definition as it was then. `asked_at` is now, in epoch seconds. `owned`: the secret itself
-    is known to be ours. What is found is on disk when this returns: the next doubt is about another version.
+    The item is the definition as it was then; a generated value is known no more, and proves nothing.
+    `asked_at` is now, in epoch seconds. `owned`: the secret itself is known to be ours. What is found is on
+    disk when this returns: the next doubt is about another version.
     """
     try:
         found = yield from retry.ask(steps.READ_VERSION)
     except GiveUp as given_up:
-        return _given_up(given_up, doubt=retry.in_doubt)
+        return gave_up(given_up, doubt=retry.in_doubt)
     if isinstance(found, Fault):
         if classify(found) is Verdict.NOT_FOUND:
             yield DropDoubt(asked_at)
@@ -79,7 +81,8 @@ def confirm(
         return ended(Outcome.REJECTED, found, doubt=True)
     since = retry.doubt_since or 0.0
     young = found.created_at is not None and found.created_at >= since
-    ours = found.version_id == subject.version_id and found.same_value and (owned or young)
+    same = found.version_id == subject.version_id and (found.same_value or subject.generated)
+    ours = same and (owned or young)
     yield MarkHeld(subject.version_id, asked_at) if ours else DropDoubt(asked_at)
     return ours
 
@@ -95,9 +98,3 @@ def _other_value(wanted: str) -> str:
         f"version {wanted} exists with another value, and a version's value cannot be changed: "
         "choose another VersionId"
     )
-
-
-def _given_up(given_up: GiveUp, *, doubt: bool) -> Ending | Aborted:
-    if given_up.abort:
-        return Aborted(given_up.answer, doubt)
-    return ended(Outcome.EXHAUSTED, given_up.answer, doubt=doubt)

@@ -29,9 +29,11 @@ class Rules:
     """The user's choices for a run.
 
     `follow`: a secret of ours whose VersionId changed gets the new version; if not, it is left behind.
+    `regenerate`: so does one whose generated value was lost, if version and time prove that it is ours.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     on_exists: OnExists = OnExists.SKIP
     on_delete_window: OnDeleteWindow = OnDeleteWindow.FAIL
     follow: bool = True
+    regenerate: bool = False

@@ -182,6 +182,13 @@ class GiveUp(Exception):  # noqa: N818  # not an error: it ends a procedure from
         self.abort = abort
 
 
+def gave_up(given_up: GiveUp, *, doubt: bool) -> Ending | Aborted:
+    """Return the end of a definition whose attempts ran out, or that no later call could finish."""
+    if given_up.abort:
+        return Aborted(given_up.answer, doubt)
+    return ended(Outcome.EXHAUSTED, given_up.answer, doubt=doubt)
+
+
 def ended(
     outcome: Outcome | Verified,
     answer: Fault | NoReply | None = None,

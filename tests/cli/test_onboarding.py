@@ -100,12 +100,31 @@ def test_a_generated_value_that_is_lost_is_not_called_ours(tmp_path: Path) -> No
         assert first.returncode == 1
         assert [row["outcome"] for row in rows(tmp_path)] == ["created", "exhausted", "created", "created"]
         second = bulkseed(*call, "--output", "json", cwd=tmp_path, env=SERVED)
-        assert second.returncode == 0, second.stderr
+        assert second.returncode == 1, second.stderr
         assert json.loads(second.stdout)["attempts"] == 2, "one create, one read"
         row = rows(tmp_path)[1]
-        assert (row["outcome"], row["code"]) == ("existing", "Rejected.ResourceExist")
-        assert "ActionTrail" in row["message"]
+        assert (row["outcome"], row["code"]) == ("value_lost", "Rejected.ResourceExist")
+        assert "--regenerate" in row["message"]
         assert bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path).returncode == 0
+
+
+def test_a_generated_value_that_is_lost_is_generated_again(tmp_path: Path) -> None:
+    """With another VersionId, asked for, and only what version and time prove to be ours."""
+    manifest = write_manifest(tmp_path / "m.jsonl", GENERATED)
+    lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
+        call = ["apply", manifest, "--endpoint", target.endpoint, "--workers", 1]
+        bulkseed(*call, "--max-attempts", 1, cwd=tmp_path, env=SERVED)
+        assert bulkseed(*call, cwd=tmp_path, env=SERVED).returncode == 1
+        write_manifest(manifest, [{**d, "VersionId": "v2"} if i == 1 else d for i, d in enumerate(GENERATED)])
+        done = bulkseed(*call, "--regenerate", cwd=tmp_path, env=SERVED)
+        assert done.returncode == 0, done.stdout
+        assert rows(tmp_path)[1]["outcome"] == "updated"
+        assert bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path).returncode == 0
+        verified = bulkseed("verify", *call[1:4], cwd=tmp_path, env=SERVED)
+        assert "4 present" in verified.stdout
+        undone = bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path, env=SERVED)
+        assert undone.returncode == 0, undone.stdout
 
 
 def test_values_come_from_the_environment_and_from_files(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_name_that_is_seen_twice_counts_once() -> None:
         preview.saw(["n1", "n2"], deleted=False)
         preview.saw(["n2"], deleted=True)
         assert preview.seen() == (2, 1)
-        assert list(preview.names_to_send(2)) == [["n0", "n1"], ["n2", "n3"], ["n4"]]
+        assert list(preview.names(2)) == [["n0", "n1"], ["n2", "n3"], ["n4"]]
 
 
 async def test_a_service_that_goes_away_while_it_lists_is_one_clear_error() -> None:

@@ -434,3 +434,12 @@ def test_what_was_to_be_compared_and_cannot_be_read_is_not_settled() -> None:
             assert outcome(drive) is Outcome.REJECTED
             assert isinstance(drive.end, Ending)
             assert "kms:GetSecretValue" in (drive.end.message or "")
+
+
+def test_a_put_without_an_answer_stays_in_doubt() -> None:
+    """The version may be in force by now, whatever was heard of it."""
+    there = found(same=False, version="v0")
+    drive = Drive([EXISTS, there, Counted(1), *[RESET] * 20], rules(on_exists=OnExists.UPDATE))
+    assert outcome(drive) is Outcome.EXHAUSTED
+    assert isinstance(drive.end, Ending)
+    assert drive.end.doubt

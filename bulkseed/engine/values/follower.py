@@ -8,17 +8,18 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.machinery import Machinery
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
-from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.follow import confirm, follow
+from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
 
 
 class Follower:
     """Puts new versions of secrets of ours."""
 
-    def __init__(self, machinery: Machinery, policy: RetryPolicy) -> None:
+    def __init__(self, machinery: Machinery, rules: Rules) -> None:
         self._machinery = machinery
-        self._policy = policy
+        self._policy = rules.retry
+        self._regenerate = rules.regenerate
 
     async def look(self, claim: Claim) -> tuple[Claim, Ending | Aborted | None]:
         """Find out what became of another version that an earlier run may have written.
@@ -27,12 +28,16 @@ class Follower:
         is over is gone. It stays where the value of that version can be read no more. Call it before the
         definition's own value is read. Or return how the claim ended.
         """
-        earlier = _earlier(claim)
-        if earlier is None or await self._machinery.values.read(earlier, None) is not None:
+        earlier = self._earlier(claim)
+        if earlier is None:
+            return claim, None
+        unread = isinstance(earlier.data, UnreadValue)
+        if unread and await self._machinery.values.read(earlier, None) is not None:
             return claim, None
         retry = self._machinery.retry_state(self._policy, claim.doubt_since)
         now = self._machinery.lane.clock.time()
-        procedure = confirm(Subject(earlier.version_id), retry, now, owned=claim.held is not None)
+        subject = Subject(earlier.version_id, generated=earlier.generated)
+        procedure = confirm(subject, retry, now, owned=claim.held is not None)
         found = await self._machinery.driver.drive(WorkItem(earlier, claim.row_id), procedure, retry)
         if not isinstance(found, bool):
             return claim, found or Ending(Outcome.PENDING, doubt=True)
@@ -46,13 +51,17 @@ class Follower:
         end = await self._machinery.driver.drive(work, procedure, retry)
         return end or Ending(Outcome.PENDING, doubt=retry.in_doubt)
 
+    def _earlier(self, claim: Claim) -> SecretDefinition | None:
+        """Return the definition as an earlier run had it, if a source can give its value, yet unread.
 
-def _earlier(claim: Claim) -> SecretDefinition | None:
-    """Return the definition as an earlier run had it, its value still to be read, if a source can give it."""
-    value = claim.definition.data
-    if claim.doubt_version is None or not isinstance(value, UnreadValue):
-        return None
-    earlier = value.at(claim.doubt_version)
-    return (
-        None if earlier is None else replace(claim.definition, version_id=claim.doubt_version, data=earlier)
-    )
+        Of a value that was generated then nothing is known but its version.
+        """
+        definition, version = claim.definition, claim.doubt_version
+        if version is None:
+            return None
+        if definition.generated:
+            return replace(definition, version_id=version) if self._regenerate else None
+        if not isinstance(definition.data, UnreadValue):
+            return None
+        earlier = definition.data.at(version)
+        return None if earlier is None else replace(definition, version_id=version, data=earlier)

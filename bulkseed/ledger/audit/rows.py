@@ -29,8 +29,9 @@ def states(ledger: LedgerReader) -> Verdict:
         "rows with an outcome without its time": "(outcome = 'pending') != (settled_at IS NULL)",
         "rows created or adopted but not owned": "ending IN ('created', 'adopted') AND NOT owned",
         "rows in doubt without a claim": "doubt AND claimed_at IS NULL",
-        # An existing one may stay in doubt: whether it is ours could not be found out.
-        "rows in doubt although settled": f"doubt AND outcome IN {_SETTLED} AND outcome != 'existing'",
+        # One that was there may stay in doubt: whether it is ours could not be found out.
+        "rows in doubt although settled": f"doubt AND outcome IN {_SETTLED}"
+        " AND outcome NOT IN ('existing', 'identical')",
         "rows with attempts but no first one": "(attempts = 0) != (first_sent_at IS NULL)",
     }
     rows, wrong = broken(ledger, rules, "definitions")

@@ -1,0 +1,56 @@
+"""The settled names of a ledger, of which those are taken away that are found at the service.
+
+They stand in a temporary SQLite file, so that memory stays flat however many they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from bulkseed.ledger.reader import LedgerReader
+from bulkseed.model import SETTLED
+
+_SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
+_NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
+
+
+class SettledNames:
+    """The names that were not seen yet."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def count(self) -> int:
+        """Return how many they are."""
+        (count,) = self._connection.execute("SELECT count(*) FROM names").fetchone()
+        return int(count)
+
+    def names(self, size: int) -> Iterator[list[str]]:
+        """Yield them, `size` at a time."""
+        last = ""
+        while block := [name for (name,) in self._connection.execute(_NEXT, (last, size))]:
+            yield block
+            last = block[-1]
+
+    def saw(self, names: Sequence[str], *, deleted: bool) -> None:  # noqa: ARG002  # there is there
+        """Take these away: the service has them, if only in their delete window."""
+        self._connection.execute(
+            "DELETE FROM names WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(names),)
+        )
+
+    def all(self) -> list[str]:
+        """Return what is left."""
+        return [name for (name,) in self._connection.execute("SELECT name FROM names ORDER BY name")]
+
+
+@contextmanager
+def settled_names(ledger: LedgerReader) -> Iterator[SettledNames]:
+    """Give the names that a ledger has as settled."""
+    query = f"SELECT name FROM definitions WHERE outcome IN {_SETTLED}"  # noqa: S608  # fixed text
+    with closing(sqlite3.connect("", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.executemany("INSERT INTO names VALUES (?)", ledger.select(query))
+        yield SettledNames(connection)
