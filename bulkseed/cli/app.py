@@ -18,6 +18,7 @@ from bulkseed.humanize import visible
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
     "bench": ("bulkseed.cli.bench", "measure a service under an open-loop load"),
+    "doctor": ("bulkseed.cli.doctor", "check credentials, network, clock, permissions and room"),
     "explain": ("bulkseed.cli.explain", "show the request for one line, and how it is signed"),
     "ledger": ("bulkseed.cli.ledger", "look into a ledger: status, rows, rejects, audit"),
     "manual": ("bulkseed.cli.manual", "show a page of the manual"),
@@ -32,6 +33,7 @@ COMMANDS = {
 
 ELSEWHERE = {
     "audit": "ledger audit",
+    "check": "doctor",
     "create": "apply",
     "delete": "rollback",
     "destroy": "rollback",

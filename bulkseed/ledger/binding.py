@@ -16,7 +16,6 @@ from bulkseed.model import Target
 
 EMBEDDED = "embedded"
 _SHARED = re.compile(r"kms-vpc\.([a-z0-9-]+)\.aliyuncs\.com")
-_ARN = re.compile(r"acs:[a-z]+:[a-z0-9-]*:(\d+):.*")
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,9 +47,3 @@ def host_of(endpoint: str) -> str:
     host = parts.netloc.rpartition("@")[2].lower().removesuffix(implied)
     inside = _SHARED.fullmatch(host)
     return f"kms.{inside[1]}.aliyuncs.com" if inside else host
-
-
-def account_of(arn: str) -> str | None:
-    """Return the account that an ARN names; None if it is none of the known shape."""
-    found = _ARN.fullmatch(arn)
-    return found[1] if found else None

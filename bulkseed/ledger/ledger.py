@@ -15,7 +15,6 @@ from typing import Any
 
 from bulkseed.errors import LedgerError, LedgerTargetError
 from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading
-from bulkseed.ledger.binding import account_of
 from bulkseed.ledger.creations import add_creations
 from bulkseed.ledger.reader import LedgerReader, Tally
 from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement
@@ -25,6 +24,7 @@ from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import SETTLED, ManifestEntry, Outcome
 from bulkseed.policy.jobs import APPLY, VERIFY
 from bulkseed.wire.message import QuotaGroup
+from bulkseed.wire.shapes import account_of
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """

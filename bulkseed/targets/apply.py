@@ -29,10 +29,11 @@ from bulkseed.model import Row, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.routing import Router, Survey
-from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, account_of, run_all
+from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, is_public
+from bulkseed.wire.shapes import account_of
 
 FILES_PER_TARGET = 24
 """A ledger, its log, a manifest, and a connection for each request that is under way at 10 a second."""

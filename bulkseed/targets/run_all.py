@@ -167,12 +167,6 @@ class Accounts:
         return None if holder == name else holder
 
 
-def account_of(arn: str) -> str | None:
-    """Return the account of ``acs:kms:REGION:ACCOUNT:secret/NAME`` (CreateSecret page)."""
-    parts = arn.split(":", 4)
-    return parts[3] if len(parts) == 5 and parts[3].isdigit() else None
-
-
 def in_all(runs: Iterable[TargetRun]) -> Mapping[str, int]:
     """Return how many definitions each outcome has by now, over all targets."""
     total: dict[str, int] = {}

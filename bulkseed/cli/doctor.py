@@ -1,0 +1,179 @@
+"""``bulkseed doctor``: look at everything that a command needs, before one is run. Nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+
+from bulkseed.cli.arguments import argument, option, takes
+from bulkseed.cli.options import OutputOption, looks_like_source
+from bulkseed.cli.process import run_async
+from bulkseed.cli.render import print_json, say
+from bulkseed.cli.sources import SourceArguments
+from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
+from bulkseed.errors import BulkseedError, UsageError
+
+if TYPE_CHECKING:
+    from bulkseed.jobs.checkup import CheckResult
+    from bulkseed.targets.spec import TargetSpec
+
+
+_STATE = 9
+"""Columns of the states, the widest of which is seven."""
+
+
+@dataclass(slots=True, frozen=True)
+class DoctorArguments:
+    """What ``bulkseed doctor`` is told."""
+
+    sources: Annotated[tuple[str, ...], argument(nargs=-1, metavar="[SOURCE]…")]
+    source: SourceArguments
+    target: TargetArguments
+    targets: Annotated[
+        str | None,
+        option(
+            "--targets",
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE",
+            help="Look at all targets of this file (TOML).",
+        ),
+    ]
+    prefix: Annotated[
+        str,
+        option(
+            "--prefix",
+            default="",
+            metavar="TEXT",
+            help="What names begin with: permissions are asked for such a name, as policies have it.",
+        ),
+    ]
+    output: OutputOption
+
+
+@click.command()
+@takes(DoctorArguments)
+def doctor(given: DoctorArguments) -> int:
+    """Check credentials, network, clock, permissions and room of the target; nothing is written.
+
+    With a SOURCE also whether it can be listed and one of its values read (which is not shown).
+
+    \b
+    Exit codes: 0 nothing stands in the way, 1 something does, 2 usage.
+
+    \b
+    Examples:
+      bulkseed doctor --region cn-hangzhou --prefix prod/
+      bulkseed doctor --targets targets.toml
+      bulkseed doctor vault://vault.example.com/kv/prod
+    """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
+    for name in given.sources:
+        if not looks_like_source(name):
+            raise UsageError(f"{name} is not the address of a source: bulkseed plan looks at manifests")
+    checkups = run_async(_look, given)
+    worst = any(f.state in {"warning", "problem"} for results in checkups.values() for f in results)
+    if given.output == "json":
+        print_json(
+            {"checked": {name: _as_list(found) for name, found in checkups.items()}, "exit_code": int(worst)}
+        )
+    return int(worst)
+
+
+async def _look(given: DoctorArguments) -> dict[str, list[CheckResult]]:
+    checkups: dict[str, list[CheckResult]] = {}
+    for name in given.sources:
+        checkups[name] = await _tell(given, f"source: {name}", _source(name, given.source))
+    if given.targets is None:
+        chosen = given.target.chosen()
+        checkups["target"] = await _tell(given, f"target: {chosen}", _target(chosen, given.prefix))
+        return checkups
+    from bulkseed.targets.spec import read_targets
+
+    for spec in read_targets(given.targets):
+        head = f"target: {spec.name}: {spec.endpoint or spec.region}"
+        checkups[spec.name] = await _tell(given, head, _one_of_many(spec, given.prefix))
+    return checkups
+
+
+async def _tell(given: DoctorArguments, head: str, results: AsyncIterator[CheckResult]) -> list[CheckResult]:
+    """Print each result as it is made, so that a slow one is seen to be slow."""
+    if given.output == "text":
+        say(head)
+    made = []
+    async for result in results:
+        made.append(result)
+        if given.output == "text":
+            say(_filled(f"{result.state:>{_STATE}}  {result.about}: {result.text}"))
+            if result.action:
+                say(_filled(f"{'':>{_STATE}}  → {result.action}"))
+    return made
+
+
+def _filled(line: str) -> str:
+    width = min(shutil.get_terminal_size().columns, 120)
+    return textwrap.fill(line, width, subsequent_indent=" " * (_STATE + 4), break_long_words=False)
+
+
+async def _target(chosen: TargetOptions, prefix: str) -> AsyncIterator[CheckResult]:
+    from bulkseed.jobs.checkup import CheckResult, State, check_target
+
+    try:
+        async with open_target(chosen, 0) as target:
+            async for result in check_target(target, prefix):
+                own = chosen.embedded and result.about == "credentials"
+                yield result._replace(text="the local KMS's own") if own else result
+    except UsageError:
+        raise
+    except BulkseedError as error:
+        yield CheckResult("credentials", State.PROBLEM, str(error))
+
+
+async def _one_of_many(spec: TargetSpec, prefix: str) -> AsyncIterator[CheckResult]:
+    from bulkseed.jobs.checkup import CheckResult, State, check_target
+    from bulkseed.targets.apply import resolve
+
+    try:
+        async for result in check_target(resolve(spec), prefix):
+            yield result
+    except BulkseedError as error:
+        yield CheckResult("target", State.PROBLEM, str(error))
+
+
+async def _source(name: str, given: SourceArguments) -> AsyncIterator[CheckResult]:
+    from bulkseed.cli.sources import list_sources
+    from bulkseed.jobs.checkup import CheckResult, State
+    from bulkseed.model import Fault, NoReply, SecretDefinition, UnreadValue
+    from bulkseed.policy.advice import advice
+
+    try:
+        listed = list_sources((name,), given, {})
+    except UsageError:
+        raise
+    except BulkseedError as error:
+        yield CheckResult("listing", State.PROBLEM, str(error))
+        return
+    with listed:
+        yield CheckResult("listing", State.OK, f"{listed.count():,} entries")
+        values = (e.data for e in listed if isinstance(e, SecretDefinition))
+        value = next((v for v in values if isinstance(v, UnreadValue)), None)
+        if value is None:
+            yield CheckResult(
+                "reading", State.WARNING, "none of them can be moved", f"bulkseed plan {name} says why"
+            )
+            return
+        read = await value.read()
+    if isinstance(read, NoReply):
+        yield CheckResult("reading", State.WARNING, f"no answer: {read.reason}")
+    elif isinstance(read, Fault):
+        told = advice(read.code)
+        yield CheckResult("reading", State.WARNING, f"{read.code}: {told.meaning}", told.action)
+    else:
+        yield CheckResult("reading", State.OK, "a value was read, and forgotten")
+
+
+def _as_list(results: list[CheckResult]) -> list[dict[str, Any]]:
+    return [{"about": f.about, "state": f.state.value, "text": f.text, "action": f.action} for f in results]
