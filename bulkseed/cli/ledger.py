@@ -16,6 +16,7 @@ from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_counts, print_json, say
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
+from bulkseed.errors import ServiceError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 
@@ -181,10 +182,10 @@ def audit(given: AuditArguments) -> int:
     """Prove that the ledger adds up.
 
     With --online every settled row is looked for at the service; what is missing or in its delete window
-    is listed.
+    is listed. What may not be looked at is not known to be missing.
 
-    Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses, 4 the
-    ledger cannot be read or belongs to another target.
+    Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses to
+    tell, 4 the ledger cannot be read or belongs to another target.
     """
     return for_each(given.ledger, given.output, lambda path: _audit(replace(given, ledger=path)))
 
@@ -200,15 +201,25 @@ def _audit(given: AuditArguments) -> int:
         if given.online:
             looked = run_async(_look, opened, given.target.chosen(Path(path)), absent)
             findings.append(absent.finding(looked))
-    holds = all(finding.holds for finding in findings)
+    holds, unseen = all(finding.holds for finding in findings), absent.unseen
     if in_json:
         checks = [{"check": f.name, "holds": f.holds, "detail": f.detail} for f in findings]
-        print_json({"ledger": path, "holds": holds, "checks": checks, "absent": absent.listed})
+        print_json(
+            {
+                "ledger": path,
+                "holds": holds,
+                "checks": checks,
+                "absent": absent.listed,
+                "unseen": unseen.total(),
+            }
+        )
     else:
         for finding in findings:
             say(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")
+        for why, count in sorted(unseen.items()):
+            say(f"not known of {count:,} settled rows: {why}")
         say("everything adds up" if holds else "this ledger does not add up")
-    return 0 if holds else 1
+    return 1 if not holds else ServiceError.exit_code if unseen else 0
 
 
 class _Absent:
@@ -218,9 +229,10 @@ class _Absent:
         self.listed: list[dict[str, Any]] = []
         self._echo = echo
         self._reasons = Counter[str]()
+        self.unseen = Counter[str]()
 
-    def __call__(self, row: Row, why: str) -> None:
-        self._reasons[why] += 1
+    def __call__(self, row: Row, why: str, known: bool) -> None:
+        (self._reasons if known else self.unseen)[why] += 1
         if self._echo:
             say(f"{row.manifest}:{row.line}: {row.name}: {why}")
         elif len(self.listed) < LISTED:
@@ -232,7 +244,7 @@ class _Absent:
         from bulkseed.ledger.audit.run import Finding
 
         reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(self._reasons.items()))
-        detail = f"of {looked:,}, {reasons}" if reasons else f"{looked:,} do"
+        detail = f"of {looked:,}, {reasons}" if reasons else f"{looked - self.unseen.total():,} do"
         return Finding("every settled row exists at the service", not reasons, detail)
 
 

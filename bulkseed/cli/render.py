@@ -78,7 +78,7 @@ def print_results(counts: Mapping[Any, int], meanings: Mapping[StrEnum, str], wh
 def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     """Print the summary of a run that `ledger` has, for people."""
     print_counts(summary.outcomes, summary.definitions)
-    _print_reasons(ledger, summary.run_id)
+    print_reasons(ledger, summary.run_id)
     if summary.settled_before:
         new = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
@@ -90,10 +90,10 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     print_effort(summary)
 
 
-def _print_reasons(ledger: LedgerReader, run_id: str) -> None:
+def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verified] = Outcome) -> None:
     """Print the commonest reasons why definitions of a run are not settled, and what to do."""
     reasons: Counter[tuple[Outcome | Verified, str | None, str | None]] = Counter()
-    for row in ledger.rows([outcome for outcome in Outcome if not outcome.settled]):
+    for row in ledger.rows([word for word in words if not word.settled]):
         if row.run_id == run_id and (row.code or row.message):
             reasons[row.outcome, row.code, None if row.code else row.message] += 1
     for (outcome, code, message), count in reasons.most_common(MOST_REASONS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
-from bulkseed.policy.advice import advice
+from bulkseed.policy.advice import advise
 
 
 class StopLoss:
@@ -25,7 +25,7 @@ class StopLoss:
         self._length = self._length + 1 if mark == self._mark else 1
         self._mark = mark
         if self._length >= self._stop_after:
-            told = advice(code)
+            told = advise(outcome, code)
             code = f" ({code})" if code else ""
             what = f"{self._length} definitions in a row were {outcome}{code}"
             self._stop.request(f"{what}: {told.meaning}; {told.action}", STOPPED_EARLY)

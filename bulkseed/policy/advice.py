@@ -42,7 +42,8 @@ ADVICE: dict[str, Advice] = {
     ),
     "Forbidden.NoPermission": Advice(
         "these credentials may not do this",
-        "grant kms:CreateSecret (and kms:GenerateDataKey on the encryption key), then run again",
+        "grant kms:CreateSecret, to compare kms:GetSecretValue, and on an own encryption key "
+        "kms:GenerateDataKey; then run again",
     ),
     "Forbidden.ResourceNotFound": Advice(
         "something the definition refers to does not exist",
@@ -141,7 +142,7 @@ def abort_message(answer: Fault | NoReply) -> str:
     return f"{answer.code}: {told.meaning}; {told.action}"
 
 
-BY_OUTCOME: dict[Outcome | Verified, Advice] = {
+BY_OUTCOME: dict[str, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",
         "choose another VersionId and --on-exists update, or another name, then run again",
@@ -164,6 +165,13 @@ BY_OUTCOME: dict[Outcome | Verified, Advice] = {
 """What an outcome means where no code of the service decides it."""
 
 
-def advise(outcome: Outcome | Verified, code: str | None) -> Advice:
-    """Return what a definition that is not settled needs."""
-    return BY_OUTCOME.get(outcome) or advice(code)
+_MAY_NOT = ADVICE["Forbidden.NoPermission"]
+_MAY_NOT_READ = _MAY_NOT._replace(
+    action="grant kms:GetSecretValue, and on an own encryption key kms:Decrypt; then run again"
+)
+
+
+def advise(outcome: str, code: str | None) -> Advice:
+    """Return what a definition that is not settled needs; `outcome` is one of an apply or a verify."""
+    told = BY_OUTCOME.get(outcome) or advice(code)
+    return _MAY_NOT_READ if told is _MAY_NOT and isinstance(outcome, Verified) else told

@@ -117,7 +117,7 @@ async def test_a_ledger_that_cannot_be_read_on_is_one_clear_error() -> None:
 
     async with local_service(ServiceOptions()) as target, open_questioner(target) as service:
         with pytest.raises(LedgerDamagedError):
-            await find_absent(service, rows(), lambda _row, _why: None)
+            await find_absent(service, rows(), lambda _row, _why, _known: None)
 
 
 def test_another_target_is_refused(tmp_path: Path, endpoint: str) -> None:
@@ -141,3 +141,27 @@ def test_a_service_that_refuses_is_one_clear_error(tmp_path: Path, endpoint: str
     done = bulkseed(*audit, cwd=tmp_path, env=env)
     assert done.returncode == 3
     assert done.stderr.count("SignatureDoesNotMatch") == 1
+
+
+def test_what_may_not_be_looked_at_is_not_called_broken(tmp_path: Path) -> None:
+    """The ledger adds up; that nothing is known of the service is said, with the permission, and exits 3."""
+    allow = [{"action": ["kms:CreateSecret"], "resource": ["*"]}]
+    keys = {"access_key_id": "user", "access_key_secret": "fake-user-secret"}
+    (tmp_path / "users.json").write_text(json.dumps({"users": [{"name": "user", **keys, "allow": allow}]}))
+    user = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="user", ALIBABA_CLOUD_ACCESS_KEY_SECRET="fake-user-secret")
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--policies={tmp_path / 'users.json'}") as (target, _):
+        where = ["--endpoint", target.endpoint]
+        assert bulkseed("apply", manifest, *where, "--qps", 0, cwd=tmp_path, env=user).returncode == 0
+        done = bulkseed("ledger", "audit", "m.ledger.db", "--online", *where, cwd=tmp_path, env=user)
+        verified = bulkseed("verify", manifest, *where, cwd=tmp_path, env=user)
+    assert done.returncode == 3, done.stdout
+    assert (
+        "not known of 3 settled rows: cannot be read (Forbidden.NoPermission): grant kms:DescribeSecret"
+        in done.stdout
+    )
+    assert "BROKEN" not in done.stdout
+    assert "everything adds up" in done.stdout
+    assert verified.returncode == 1
+    assert "grant kms:GetSecretValue" in verified.stdout
+    assert "CreateSecret" not in verified.stdout + verified.stderr
