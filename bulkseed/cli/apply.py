@@ -18,7 +18,6 @@ from bulkseed.cli.options import (
     RetryArguments,
     WatchArguments,
     ledger_path_for,
-    looks_like_source,
     open_entries,
 )
 from bulkseed.cli.process import freeze, run_async
@@ -26,7 +25,7 @@ from bulkseed.cli.render import print_summary, say
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
-from bulkseed.errors import ServiceError, UsageError
+from bulkseed.errors import ServiceError
 from bulkseed.model import Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
@@ -161,13 +160,13 @@ def apply(given: ApplyArguments) -> int:
         recreate=given.recreate,
     )
     if given.many.chosen:
-        if any(map(looks_like_source, given.manifest.manifests)):
-            raise UsageError("many targets take manifests, not sources")
         from bulkseed.cli.many.apply import apply_to_targets
+        from bulkseed.cli.many.manifests import manifests_of
         from bulkseed.targets.apply import ApplyOptions
 
         options = ApplyOptions(given.rules, given.retry.stop_after, given.workers, given.retry.timeout)
-        return apply_to_targets(given.many, given.manifest, options, given.watch)
+        manifests = manifests_of(given.manifest, allow_empty=given.source.allow_empty)
+        return apply_to_targets(given.many, manifests, options, given.watch)
     if given.dry_run:
         return _dry_run(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call

@@ -102,7 +102,7 @@ def plan(given: _Arguments) -> int:
         given.many.require_alone(
             endpoint=given.target.endpoint, ledger=given.ledger_path, online=given.online
         )
-        return plan_targets(given.many, given.manifest, given.output)
+        return plan_targets(given.many, given.manifest, given.output, allow_empty=given.source.allow_empty)
     what = PlanArguments(
         given.manifest,
         given.source,

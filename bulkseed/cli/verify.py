@@ -93,6 +93,7 @@ def verify(given: VerifyArguments) -> int:
 
 
 def _verify_targets(given: VerifyArguments) -> int:
+    from bulkseed.cli.many.manifests import manifests_of
     from bulkseed.cli.many.verify import verify_targets
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
@@ -100,7 +101,8 @@ def _verify_targets(given: VerifyArguments) -> int:
     given.many.require_alone(endpoint=given.target.endpoint, ledger=given.ledger_path)
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
-    return verify_targets(given.many, given.manifest, given.qps, options, given.watch, resume=given.resume)
+    manifests = manifests_of(given.manifest, allow_empty=given.source.allow_empty)
+    return verify_targets(given.many, manifests, given.qps, options, given.watch, resume=given.resume)
 
 
 async def _verify(given: VerifyArguments) -> Verification:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from bulkseed.humanize import visible
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
 from bulkseed.manifest.dumps import DumpError, refuse_dumps
+from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.readable import BrokenError, Readable
@@ -24,6 +25,9 @@ from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_nam
 from bulkseed.model import ManifestEntry, Origin
 
 STANDARD_INPUT = "-"
+
+LinesReader = Callable[[str, Iterable[bytes]], Iterator[Item]]
+"""Reads JSON lines of a file that is neither compressed nor encrypted, from its path and its content."""
 
 
 class Manifest:
@@ -43,8 +47,10 @@ class Manifest:
         table: str | None,
         keep: Keep = keep_all,
         allow_empty: bool = True,
+        read_lines: LinesReader | None = None,
     ) -> None:
         self._progress = Progress()
+        self._read_lines = read_lines
         self._format = format
         self._given = paths
         self._allow_empty = allow_empty
@@ -84,7 +90,10 @@ class Manifest:
         for path in self._given:
             name, blocks = _blocks(path, stdin, progress)
             format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
-            readers.append((path, reader_for(name, format_name)(refuse_dumps(blocks, path))))
+            reader, text = reader_for(name, format_name), refuse_dumps(blocks, path)
+            plain = reader is json_lines.read and name == path != STANDARD_INPUT
+            own = self._read_lines if plain else None
+            readers.append((path, reader(text) if own is None else own(path, text)))
         return _items(readers, allow_empty=self._allow_empty)
 
     def __iter__(self) -> Iterator[ManifestEntry]:
@@ -116,6 +125,7 @@ def open_manifest(
     keep: Keep = keep_all,
     unchecked: bool = False,
     allow_empty: bool = True,
+    read_lines: LinesReader | None = None,
 ) -> Manifest:
     """Open manifests, to be read one after another as ``SecretDefinition | InvalidLine``.
 
@@ -128,6 +138,7 @@ def open_manifest(
         keep: is shown every object before it is checked, or why there is none; what it refuses is left out.
         unchecked: let the service decide which characters names and tags may have.
         allow_empty: whether there may be no definition at all; else reading raises `ManifestError`.
+        read_lines: reads files of plain JSON lines, in place of the format's own reader.
 
     What is wrong with the content is never raised: it is an `InvalidLine` among the others.
 
@@ -145,7 +156,7 @@ def open_manifest(
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown format: choose one of {', '.join(FORMATS)}")
     rules = checked_defaults(defaults, unchecked=unchecked)
-    return Manifest(names, format, rules, stdin, table, keep, allow_empty)
+    return Manifest(names, format, rules, stdin, table, keep, allow_empty, read_lines)
 
 
 def _blocks(path: str, stdin: Readable | None, progress: Progress) -> tuple[str, Iterator[bytes]]:

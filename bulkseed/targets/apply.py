@@ -9,7 +9,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,13 +21,10 @@ from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
 from bulkseed.ledger import open_ledger
-from bulkseed.manifest import Manifest, open_manifest
-from bulkseed.manifest.reader import STANDARD_INPUT
-from bulkseed.manifest.templates.expand import Keep
 from bulkseed.model import Row, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
-from bulkseed.targets.routing import Router, Survey
+from bulkseed.targets.manifests import Manifests, route_manifests
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
@@ -37,53 +33,6 @@ from bulkseed.wire.shapes import account_of
 
 FILES_PER_TARGET = 24
 """A ledger, its log, a manifest, and a connection for each request that is under way at 10 a second."""
-
-
-@dataclass(slots=True, frozen=True)
-class Manifests:
-    """The manifests of a run, to be opened once for each target, as for `open_manifest`."""
-
-    paths: tuple[str, ...]
-    format: str | None = None
-    defaults: tuple[tuple[str, str], ...] = ()
-    each: str | None = None
-
-    def open(self, keep: Keep, more: Sequence[tuple[str, str]] = ()) -> Manifest:
-        """Open them for one reader; `more` are defaults of its target, which win."""
-        return open_manifest(
-            *self.paths,
-            format=self.format,
-            defaults=dict((*self.defaults, *more)),
-            each=self.each,
-            keep=keep,
-        )
-
-    def require_files(self) -> None:
-        """Refuse what can be read only once.
-
-        Raises:
-            UsageError: a manifest is standard input, a pipe or a device.
-        """
-        for path in (*self.paths, *((self.each,) if self.each else ())):
-            if path == STANDARD_INPUT or (Path(path).exists() and not Path(path).is_file()):
-                shown = "standard input" if path == STANDARD_INPUT else path
-                raise UsageError(f"{shown} can be read only once, and each target reads it: name a file")
-
-
-def survey_manifests(manifests: Manifests, router: Router, folder: RunFolder) -> Survey:
-    """Count what each target gets, and write down what goes nowhere. Nothing is sent.
-
-    Raises:
-        ManifestError: a manifest cannot be read at all.
-        UsageError: the manifests make no sense.
-    """
-    unrouted: list[tuple[str, int | str, str]] = []
-    survey = Survey(router, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why))))
-    with manifests.open(survey) as entries:
-        for _ in entries:
-            pass
-    folder.write_unrouted(unrouted)
-    return survey
 
 
 def resolve(spec: TargetSpec) -> Target:
@@ -144,11 +93,10 @@ async def apply_to_all(
         ManifestError: a manifest cannot be read at all.
         UsageError: the manifests make no sense, or so many targets need too many files.
     """
-    manifests.require_files()
     raise_file_limit(len(specs))
-    router, accounts = Router(specs), Accounts()
-    survey = await anyio.to_thread.run_sync(survey_manifests, manifests, router, folder)
-    runs = [TargetRun(spec, survey.definitions[spec.name]) for spec in specs]
+    accounts = Accounts()
+    routed = await anyio.to_thread.run_sync(route_manifests, manifests, specs, folder)
+    runs = [TargetRun(spec, routed.definitions[spec.name]) for spec in specs]
     on_surveyed(runs)
 
     async def apply(run: TargetRun, threads: Executor) -> TargetEnd:
@@ -169,7 +117,7 @@ async def apply_to_all(
         with ExitStack() as stack:
             open_it = partial(open_ledger, folder.ledger(spec.name), target)
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            entries = stack.enter_context(manifests.open(router.keeps(spec.name), tuple(spec.set.items())))
+            entries = stack.enter_context(routed.open(spec))
             run_options = RunOptions(spec.qps, options.workers, options.rules, options.stop_after)
             opening = open_lane(
                 target,
@@ -183,4 +131,4 @@ async def apply_to_all(
                 return TargetEnd.of_apply(done)
 
     await run_all(runs, apply, stop)
-    return AllRuns(str(folder.path), runs, survey.lines, survey.unrouted)
+    return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted)

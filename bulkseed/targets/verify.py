@@ -15,8 +15,8 @@ from bulkseed.engine.stop import Stop
 from bulkseed.jobs.verify import verify
 from bulkseed.ledger import open_ledger
 from bulkseed.model import Row
-from bulkseed.targets.apply import ApplyOptions, Manifests, raise_file_limit, resolve, survey_manifests
-from bulkseed.targets.routing import Router
+from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
+from bulkseed.targets.manifests import Manifests, route_manifests
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 
@@ -45,11 +45,9 @@ async def verify_all(
         ManifestError: a manifest cannot be read at all.
         UsageError: the manifests make no sense, or so many targets need too many files.
     """
-    manifests.require_files()
     raise_file_limit(len(folder.specs))
-    router = Router(folder.specs)
-    survey = await anyio.to_thread.run_sync(survey_manifests, manifests, router, folder)
-    runs = [TargetRun(spec, survey.definitions[spec.name]) for spec in folder.specs]
+    routed = await anyio.to_thread.run_sync(route_manifests, manifests, folder.specs, folder)
+    runs = [TargetRun(spec, routed.definitions[spec.name]) for spec in folder.specs]
     hooks.on_surveyed(runs)
 
     async def read_back(run: TargetRun, _threads: Executor) -> TargetEnd:
@@ -59,7 +57,7 @@ async def verify_all(
         with ExitStack() as stack:
             open_it = partial(open_ledger, folder.verifications(spec.name), target)
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            entries = stack.enter_context(manifests.open(router.keeps(spec.name), tuple(spec.set.items())))
+            entries = stack.enter_context(routed.open(spec))
             done = await verify(
                 entries,
                 target,
@@ -73,4 +71,4 @@ async def verify_all(
         return TargetEnd(done.run, results, done.as_dict())
 
     await run_all(runs, read_back, stop)
-    return AllRuns(str(folder.path), runs, survey.lines, survey.unrouted, "results")
+    return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted, "results")

@@ -16,7 +16,8 @@ from bulkseed.model import Outcome, Row, SecretValue
 from bulkseed.policy.options import Rules
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.local import local_service
-from bulkseed.targets.apply import ApplyOptions, Manifests, apply_to_all
+from bulkseed.targets.apply import ApplyOptions, apply_to_all
+from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_all import AllRuns
 from bulkseed.targets.run_folder import make_run_folder
 from bulkseed.targets.spec import TargetSpec

@@ -6,26 +6,24 @@ from collections.abc import Sequence
 
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
-from bulkseed.cli.many.manifests import manifests_of
-from bulkseed.cli.options import ManifestArguments, WatchArguments
+from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.targets.apply import ApplyOptions, apply_to_all
+from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_all import AllRuns, TargetRun
 
 
 def apply_to_targets(
-    many: ManyArguments, manifest: ManifestArguments, options: ApplyOptions, watch: WatchArguments
+    many: ManyArguments, manifests: Manifests, options: ApplyOptions, watch: WatchArguments
 ) -> int:
     """Apply to all targets of the file; return the worst exit code."""
-    return conclude_all(run_async(_apply, many, manifest, options, watch.progress), watch.output)
+    return conclude_all(run_async(_apply, many, manifests, options, watch.progress), watch.output)
 
 
-async def _apply(
-    many: ManyArguments, manifest: ManifestArguments, options: ApplyOptions, progress: str
-) -> AllRuns:
-    folder, manifests = many.open(manifest.manifests), manifests_of(manifest)
+async def _apply(many: ManyArguments, manifests: Manifests, options: ApplyOptions, progress: str) -> AllRuns:
+    folder = many.open(manifests.paths)
     stop = Stop()
     watched: list[TargetRun] = []
 

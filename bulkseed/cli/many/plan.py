@@ -12,32 +12,32 @@ from typing import Any
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.manifests import manifests_of
 from bulkseed.cli.options import ManifestArguments
+from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.render import print_json, say
 from bulkseed.errors import UsageError
 from bulkseed.humanize import duration, number
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.preview import Preview
-from bulkseed.model import InvalidLine, Origin
-from bulkseed.targets.apply import Manifests
-from bulkseed.targets.routing import Router, Survey
+from bulkseed.model import Origin
+from bulkseed.targets.manifests import RoutedManifests
 from bulkseed.targets.run_folder import SUFFIX, is_run_folder, open_run_folder, run_folder_for
 from bulkseed.targets.spec import TargetSpec, read_targets
 
 BLOCK = 2048
 SHOWN = 5
-"""Lines that are shown of what goes nowhere, and of what is invalid for each target."""
+"""Lines that are shown of what goes nowhere."""
 
 
 @dataclass(slots=True)
 class TargetPlan:
-    """What a run would do with one target. `listed` has the first of what is invalid."""
+    """What a run would do with one target."""
 
     spec: TargetSpec
     definitions: int = 0
     to_send: int = 0
     invalid: int = 0
     settled: int = 0
-    listed: list[InvalidLine] = field(default_factory=list)
+    reasons: InvalidLines = field(default_factory=InvalidLines)
 
     @property
     def seconds(self) -> float | None:
@@ -50,32 +50,31 @@ class TargetPlan:
             "definitions": self.definitions,
             "to_send": self.to_send,
             "settled": self.settled,
-            "invalid": self.invalid,
+            "invalid_count": self.invalid,
+            "invalid_reasons": self.reasons.as_list(),
             "limit_qps": self.spec.qps,
             "seconds": self.seconds,
         }
 
 
-def plan_targets(many: ManyArguments, manifest: ManifestArguments, output: str) -> int:
+def plan_targets(many: ManyArguments, manifest: ManifestArguments, output: str, *, allow_empty: bool) -> int:
     """Print the plan; write and send nothing. Return 1 if a line is bad or goes nowhere, else 0."""
     specs, folder = _targets(many, manifest.manifests)
-    manifests = manifests_of(manifest)
-    manifests.require_files()
-    router = Router(specs)
     nowhere: list[tuple[Origin, str]] = []
-    survey = Survey(router, lambda *line: nowhere.append(line) if len(nowhere) < SHOWN else None)
-    with manifests.open(survey) as entries:
-        for _ in entries:
-            pass
-    plans = [_plan(spec, router, manifests, folder / f"{spec.name}{SUFFIX}") for spec in specs]
-    code = 1 if survey.unrouted or any(plan.invalid for plan in plans) else 0
+    routed = RoutedManifests(
+        manifests_of(manifest, allow_empty=allow_empty),
+        specs,
+        lambda *line: nowhere.append(line) if len(nowhere) < SHOWN else None,
+    )
+    plans = [_plan(spec, routed, folder / f"{spec.name}{SUFFIX}") for spec in specs]
+    code = 1 if routed.unrouted or any(plan.invalid for plan in plans) else 0
     times = [plan.seconds for plan in plans if plan.seconds is not None]
     if output == "json":
         print_json(
             {
                 "run": str(folder),
-                "lines": survey.lines,
-                "unrouted": survey.unrouted,
+                "lines": routed.lines,
+                "unrouted": routed.unrouted,
                 "targets": {plan.spec.name: plan.as_dict() for plan in plans},
                 "seconds": max(times, default=0.0),
                 "exit_code": code,
@@ -86,8 +85,8 @@ def plan_targets(many: ManyArguments, manifest: ManifestArguments, output: str) 
         _print(plan)
     for origin, why in nowhere:
         say(f"{origin}: goes nowhere: {why}")
-    if survey.unrouted > len(nowhere):
-        say(f"and {survey.unrouted - len(nowhere):,} more that go nowhere")
+    if routed.unrouted > len(nowhere):
+        say(f"and {routed.unrouted - len(nowhere):,} more that go nowhere")
     to_send = sum(plan.to_send for plan in plans)
     say(f"together: {to_send:,} to send to {len(plans):,} targets, {duration(max(times, default=0.0))}")
     return code
@@ -102,10 +101,10 @@ def _targets(many: ManyArguments, manifests: tuple[str, ...]) -> tuple[tuple[Tar
     return open_run_folder(folder).specs, folder
 
 
-def _plan(spec: TargetSpec, router: Router, manifests: Manifests, path: Path) -> TargetPlan:
+def _plan(spec: TargetSpec, routed: RoutedManifests, path: Path) -> TargetPlan:
     made = TargetPlan(spec)
     with ExitStack() as stack:
-        entries = stack.enter_context(manifests.open(router.keeps(spec.name), tuple(spec.set.items())))
+        entries = stack.enter_context(routed.open(spec))
         ledger = stack.enter_context(read_ledger(path)) if path.exists() else None
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, BLOCK)):
@@ -114,7 +113,8 @@ def _plan(spec: TargetSpec, router: Router, manifests: Manifests, path: Path) ->
             made.to_send += len(seen.to_send)
             made.settled += Counter(seen.settled).total()
             made.invalid += len(seen.invalid)
-            made.listed += seen.invalid[: SHOWN - len(made.listed)]
+            for line in seen.invalid:
+                made.reasons.add(line)
     return made
 
 
@@ -125,7 +125,4 @@ def _print(plan: TargetPlan) -> None:
     parts += [f"{plan.settled:,} settled"] if plan.settled else []
     parts += [f"{plan.invalid:,} invalid"] if plan.invalid else []
     say(f"{spec.name} ({spec.region}): {'; '.join(parts)}")
-    for line in plan.listed:
-        say(f"  {line.origin}: {'; '.join(line.reasons)}")
-    if plan.invalid > len(plan.listed):
-        say(f"  and {plan.invalid - len(plan.listed):,} more that are invalid")
+    plan.reasons.print()

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
-from bulkseed.cli.many.manifests import manifests_of
-from bulkseed.cli.options import ManifestArguments, WatchArguments
+from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, Verified
 from bulkseed.targets.apply import ApplyOptions
+from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_all import AllRuns, TargetRun
 from bulkseed.targets.verify import VerifyHooks, verify_all
 
 
 def verify_targets(
     many: ManyArguments,
-    manifest: ManifestArguments,
+    manifests: Manifests,
     qps: float,
     options: ApplyOptions,
     watch: WatchArguments,
@@ -29,7 +29,7 @@ def verify_targets(
     resume: bool,
 ) -> int:
     """Verify all targets of a run; return the worst exit code."""
-    done = run_async(_verify, many, manifest, qps, options, watch.progress, resume)
+    done = run_async(_verify, many, manifests, qps, options, watch.progress, resume)
     if watch.output == "text":
         for run in done.runs:
             _print_problems(run)
@@ -38,13 +38,13 @@ def verify_targets(
 
 async def _verify(
     many: ManyArguments,
-    manifest: ManifestArguments,
+    manifests: Manifests,
     qps: float,
     options: ApplyOptions,
     progress: str,
     resume: bool,
 ) -> AllRuns:
-    folder, manifests = many.open(manifest.manifests), manifests_of(manifest)
+    folder = many.open(manifests.paths)
     stop = Stop()
     watched: list[TargetRun] = []
 
@@ -60,7 +60,7 @@ async def _verify(
 def _print_problems(run: TargetRun) -> None:
     if run.summary is None:
         return
-    unsettled = [outcome for outcome in Outcome if not outcome.settled and outcome is not Outcome.PENDING]
+    unsettled = [word for word in (*Outcome, *Verified) if not word.settled and word is not Outcome.PENDING]
     with read_ledger(run.summary.ledger) as ledger:
         for row in ledger.rows(unsettled):
             place = f"{row.manifest}:{row.line}"

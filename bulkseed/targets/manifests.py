@@ -1,0 +1,118 @@
+"""The manifests of a run over many targets: surveyed once, then read by each target for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkseed.errors import UsageError
+from bulkseed.manifest import Manifest, open_manifest
+from bulkseed.manifest.reader import STANDARD_INPUT, LinesReader
+from bulkseed.manifest.templates.expand import Keep
+from bulkseed.model import Origin
+from bulkseed.targets.line_index import LineIndex
+from bulkseed.targets.routing import Router, Survey
+from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.spec import TargetSpec
+
+
+@dataclass(slots=True, frozen=True)
+class Manifests:
+    """The manifests of a run, with the options of `open_manifest`."""
+
+    paths: tuple[str, ...]
+    format: str | None = None
+    defaults: tuple[tuple[str, str], ...] = ()
+    each: str | None = None
+    unchecked: bool = False
+    allow_empty: bool = True
+
+    def open(
+        self,
+        keep: Keep,
+        more: Sequence[tuple[str, str]] = (),
+        read_lines: LinesReader | None = None,
+        *,
+        allow_empty: bool = True,
+    ) -> Manifest:
+        """Open them for one reader; `more` are defaults of its target, which win."""
+        return open_manifest(
+            *self.paths,
+            format=self.format,
+            defaults=dict((*self.defaults, *more)),
+            each=self.each,
+            keep=keep,
+            unchecked=self.unchecked,
+            allow_empty=allow_empty,
+            read_lines=read_lines,
+        )
+
+    def require_files(self) -> None:
+        """Refuse what can be read only once.
+
+        Raises:
+            UsageError: a manifest is standard input, a pipe or a device.
+        """
+        for path in (*self.paths, *((self.each,) if self.each else ())):
+            if path == STANDARD_INPUT or (Path(path).exists() and not Path(path).is_file()):
+                shown = "standard input" if path == STANDARD_INPUT else path
+                raise UsageError(f"{shown} can be read only once, and each target reads it: name a file")
+
+
+class RoutedManifests:
+    """Manifests that were read once, so that it is known what each target gets. Nothing of them is kept.
+
+    Attributes:
+        lines: how many were read.
+        unrouted: how many of them went nowhere.
+        definitions: how many each target gets, by its name.
+    """
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        specs: Sequence[TargetSpec],
+        on_unrouted: Callable[[Origin, str], None],
+    ) -> None:
+        """Read the manifests; `on_unrouted` is told of what goes nowhere, and why.
+
+        Raises:
+            ManifestError: a manifest cannot be read at all.
+            UsageError: the manifests make no sense, or can be read only once.
+        """
+        manifests.require_files()
+        self._manifests = manifests
+        self._router = Router(specs)
+        single = manifests.each is None and len(set(manifests.paths)) == len(manifests.paths)
+        self._index = index = LineIndex() if single else None
+        survey = Survey(self._router, on_unrouted, *([index.note] if index is not None else []))
+        learn = None if index is None else index.learn
+        with manifests.open(survey, read_lines=learn, allow_empty=manifests.allow_empty) as entries:
+            for _ in entries:
+                pass
+        self.lines, self.unrouted, self.definitions = survey.lines, survey.unrouted, survey.definitions
+
+    def open(self, spec: TargetSpec) -> Manifest:
+        """Open what is for one target.
+
+        Raises:
+            ManifestError: a manifest is gone.
+        """
+        read_lines = None if self._index is None else self._index.of(spec.name)
+        return self._manifests.open(self._router.keeps(spec.name), tuple(spec.set.items()), read_lines)
+
+
+def route_manifests(manifests: Manifests, specs: Sequence[TargetSpec], folder: RunFolder) -> RoutedManifests:
+    """Find out what each target gets, and write down what goes nowhere. Nothing is sent.
+
+    Raises:
+        ManifestError: a manifest cannot be read at all.
+        UsageError: the manifests make no sense, or can be read only once.
+    """
+    unrouted: list[tuple[str, int | str, str]] = []
+    routed = RoutedManifests(
+        manifests, specs, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why)))
+    )
+    folder.write_unrouted(unrouted)
+    return routed
