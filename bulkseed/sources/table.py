@@ -18,6 +18,8 @@ SOURCES: dict[str, tuple[str, str]] = {
     "vault": ("bulkseed.sources.kinds.vault:Vault", "vault"),
     "aws-sm": ("bulkseed.sources.kinds.aws_secrets_manager:AwsSecretsManager", "aws"),
     "aws-ssm": ("bulkseed.sources.kinds.aws_parameters:AwsParameters", "aws"),
+    "azure-kv": ("bulkseed.sources.kinds.azure_key_vault:AzureKeyVault", "azure"),
+    "gcp-sm": ("bulkseed.sources.kinds.google_secret_manager:GoogleSecretManager", "google"),
     "kms": ("bulkseed.sources.kinds.kms:KmsSource", ""),
     "k8s": ("bulkseed.sources.kinds.kubernetes:Kubernetes", "kubernetes"),
     "k8s+file": ("bulkseed.sources.kinds.kubernetes_objects:KubernetesDump", "yaml"),

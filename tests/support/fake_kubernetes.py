@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from support.json_server import Answer, Asked, json_server
 
 TOKEN = "fake-token-of-a-service-account"
 
@@ -87,31 +87,12 @@ class FakeKubernetes:
 
 @contextmanager
 def fake_kubernetes() -> Iterator[FakeKubernetes]:
-    """Run a server in threads of this process."""
+    """Run a cluster with nothing in it."""
     cluster = FakeKubernetes()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(asked: Asked) -> Answer:
+        status, body = cluster.answer(asked.target, asked.headers)
+        return status, {}, body
 
-        def do_GET(self) -> None:
-            status, body = cluster.answer(self.path, self.headers)
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        cluster.url = f"http://127.0.0.1:{server.server_port}"
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield cluster
-        finally:
-            server.shutdown()
-            serving.join()
+    with json_server(answer) as cluster.url:
+        yield cluster

@@ -16,6 +16,7 @@ import requests
 from alibabacloud_kms20160120 import models
 
 from bulkseed.model import Credentials, Target
+from support.cloud_stores import azure_store, google_store
 from support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from support.file_stores import (
     BitwardenStore,
@@ -220,6 +221,8 @@ STORES: Mapping[str, Opener] = {
     "vault": _vault,
     "aws-sm": partial(_aws, "secretsmanager", SecretsManagerStore),
     "aws-ssm": partial(_aws, "ssm", ParameterStore),
+    "azure-kv": azure_store,
+    "gcp-sm": google_store,
     "kms": _kms,
     "k8s": _kubernetes,
     "k8s+file": partial(_file, DumpStore),
