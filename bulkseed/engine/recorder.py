@@ -14,8 +14,8 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.ledger import AttemptRecord, Creation, LedgerPort, Settlement
 from bulkseed.model import Created, Fault
 
-FLUSH_EVERY = 0.25
-"""Seconds. An answer waits for twice as long and a write at most; it must be on disk within a second."""
+FLUSH_EVERY = 0.75
+"""Seconds. An answer waits for so long and a write at most; it must be on disk within a second."""
 
 T = TypeVar("T")
 
@@ -43,7 +43,6 @@ class Recorder:
         self._attempts: list[AttemptRecord] = []
         self.created = self._creations.append
         self.settled = self._settlements.append
-        self._writes = 0
 
     def attempted(
         self, work: WorkItem[Any], operation: Operation[Any, Any], status: int | None, answer: object
@@ -81,7 +80,6 @@ class Recorder:
 
     def commit_here(self, work: Callable[[], T]) -> T:
         """Do as `commit` does. Call it in the ledger's thread."""
-        self._writes += 1
         creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
         with self._ledger.transaction():
             if creations or settlements or attempts:
@@ -97,9 +95,8 @@ class Recorder:
         await self.commit(lambda: None)
 
     async def flush_regularly(self) -> None:
-        """Write whenever nothing else has written for a quarter of a second, until cancelled."""
+        """Write what nothing else has written, every `FLUSH_EVERY` seconds, until cancelled."""
         while True:
-            writes = self._writes
             await asyncio.sleep(FLUSH_EVERY)
-            if self._writes == writes and (self._creations or self._settlements or self._attempts):
+            if self._creations or self._settlements or self._attempts:
                 await self.flush()

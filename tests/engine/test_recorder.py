@@ -87,7 +87,7 @@ async def test_what_is_heard_during_a_write_is_kept_for_the_next(ledger: Ledger)
 
 
 @pytest.mark.parametrize("kind", ["creation", "end", "attempt"])
-@pytest.mark.parametrize("since", [0.0, 0.1, 0.2, 0.3], ids="others wrote after {}".format)
+@pytest.mark.parametrize("since", [0.0, 0.3, 0.6, 0.8], ids="others wrote after {}".format)
 def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: float) -> None:
     """It is written though nothing else comes, and though others had written just before it came."""
     (claim,) = ledger.admit(definitions(1), START).to_send
@@ -104,7 +104,7 @@ def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: 
                 recorder.settled(Settlement(claim.row_id, Outcome.REJECTED, START + 2, code="Odd"))
             else:
                 recorder.attempted(*refusal(claim, 500))
-            await asyncio.sleep(2 * FLUSH_EVERY + 0.01)
+            await asyncio.sleep(FLUSH_EVERY + 0.01)
             flushing.cancel()
 
     virtual_clock.run(run)
@@ -115,7 +115,7 @@ def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: 
             "end": (0, 0),
             "attempt": (1, 1),
         }[kind]
-    assert 2 * FLUSH_EVERY < 1, "the promise"
+    assert FLUSH_EVERY < 1, "the promise"
 
 
 async def test_what_must_be_done_is_done_despite_a_cancellation(ledger: Ledger) -> None:
