@@ -25,7 +25,7 @@ from bulkseed.model import InvalidLine, Outcome, UnreadValue
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
     from bulkseed.jobs.preflight import Preflight
-    from bulkseed.ledger.preview import Preview
+    from bulkseed.ledger.preview import Foreseen, Preview
 
 BLOCK = 2048
 LISTED = 1000
@@ -46,6 +46,7 @@ class PlanArguments:
     output: o.OutputOption
     limit: int | None = None
     only: str | None = None
+    values: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,6 +69,12 @@ class _Arguments:
     online: Annotated[
         bool,
         option("--online", is_flag=True, help="Also ask the service what exists and what room there is."),
+    ]
+    values: Annotated[
+        bool,
+        option(
+            "--values", is_flag=True, help="Also read the values of a source, at its pace, and check them."
+        ),
     ]
     target: TargetArguments
     many: ManyArguments
@@ -111,6 +118,7 @@ def plan(given: _Arguments) -> int:
         given.target,
         given.output,
         only=given.only,
+        values=given.values,
     )
     made = make_plan(what, online=given.online)
     print_plan(made, given.output)
@@ -119,12 +127,17 @@ def plan(given: _Arguments) -> int:
 
 @dataclass(slots=True)
 class Plan:
-    """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones."""
+    """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones.
+
+    `changed` is how many of those to send are secrets of ours with another VersionId: no creation is spent.
+    """
 
     ledger: Path
     qps: float
+    of_source: bool = False
     definitions: int = 0
     to_send: int = 0
+    changed: int = 0
     size: int = 0
     unread: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
@@ -134,6 +147,11 @@ class Plan:
     keys: set[str] = field(default_factory=set)
     instances: set[str | None] = field(default_factory=set)
     online: Preflight | None = None
+
+    @property
+    def to_create(self) -> int:
+        """How many secrets are new."""
+        return self.to_send - self.changed
 
     @property
     def new(self) -> int:
@@ -150,7 +168,7 @@ class Plan:
     @property
     def seconds(self) -> float | None:
         """The time that sending takes at the quota; None without a ceiling."""
-        return self.to_send / self.qps if self.qps else None
+        return self.to_create / self.qps if self.qps else None
 
     @property
     def exit_code(self) -> int:
@@ -165,6 +183,7 @@ class Plan:
             "ledger": str(self.ledger),
             "definitions": self.definitions,
             "to_send": self.to_send,
+            "changed": self.changed,
             "bytes": None if self.unread else self.size,
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
             "invalid": [
@@ -191,7 +210,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
 
     path = o.ledger_path_for(given.manifest.manifests, given.ledger_path)
     target = given.target.chosen(path)
-    made = Plan(path, given.qps)
+    made = Plan(path, given.qps, o.looks_like_source(given.manifest.manifests[0]))
     limit = given.limit or sys.maxsize
     with ExitStack() as stack:
         manifest = stack.enter_context(o.open_entries(given.manifest, given.source))
@@ -205,12 +224,16 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
+            if given.values:
+                made.size += _check_values(foreseen)
             made.definitions += len(block)
+            made.changed += sum(d.name in foreseen.changed for d in foreseen.to_send)
             made.to_send += len(foreseen.to_send)
             made.size += sum(
                 len(d.data.reveal().encode()) for d in foreseen.to_send if not isinstance(d.data, UnreadValue)
             )
-            made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
+            if not given.values:
+                made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
             made.settled += foreseen.settled
             made.invalid += len(foreseen.invalid)
             made.listed += foreseen.invalid[: LISTED - len(made.listed)]
@@ -221,6 +244,16 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         if online:
             made.online = run_async(_ask, target, made, preview)
     return made
+
+
+def _check_values(foreseen: Foreseen) -> int:
+    """Move those whose value cannot be moved to the invalid ones, and return the bytes of the others."""
+    from bulkseed.sources.check_values import check_values
+
+    checked = run_async(check_values, foreseen.to_send)
+    foreseen.invalid += checked.refused
+    foreseen.to_send = checked.accepted
+    return checked.size
 
 
 async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight:
@@ -240,12 +273,15 @@ def print_plan(made: Plan, output: str) -> None:
     made.reasons.print()
     pace = "no ceiling" if made.seconds is None else f"{duration(made.seconds)} at {number(made.qps)}/s"
     values = "values were not read" if made.unread else f"{made.size:,} bytes of values"
-    say(f"{made.to_send:,} to create, {pace}, {values}")
+    where = " at the source" if made.of_source else ""
+    changed = f"{made.changed:,} changed{where}, " if made.changed else ""
+    say(f"{made.to_create:,} to create, {changed}{pace}, {values}")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.online is not None:
         _print_online(made, made.online)
     say(
-        f"definitions: {made.definitions:,} = {made.to_send:,} to create"
+        f"definitions: {made.definitions:,} = {made.to_create:,} to create"
+        f"{f' + {made.changed:,} changed' if made.changed else ''}"
         f" + {made.settled.total():,} settled + {made.invalid:,} invalid"
     )
 

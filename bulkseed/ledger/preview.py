@@ -38,11 +38,11 @@ JOIN runs AS r ON r.id = d.run"""
 class Foreseen:
     """What a block of entries would come to; each entry is counted in exactly one field, but for `changed`.
 
-    `changed` is how many of those to send are secrets of ours with another VersionId.
+    `changed` names those to send that are secrets of ours with another VersionId.
     """
 
     to_send: list[SecretDefinition] = field(default_factory=list)
-    changed: int = 0
+    changed: set[str] = field(default_factory=set)
     settled: Counter[Outcome] = field(default_factory=Counter)
     invalid: list[InvalidLine] = field(default_factory=list)
 
@@ -93,7 +93,8 @@ class Preview:
                 foreseen.settled[outcome] += 1
             else:
                 foreseen.to_send.append(entry)
-                foreseen.changed += entry.name in known and known[entry.name].owned
+                if entry.name in known and known[entry.name].owned:
+                    foreseen.changed.add(entry.name)
         self._names.execute("COMMIT")
         return foreseen
 

@@ -81,11 +81,10 @@ class Catalogue:
 
         `labels` and `defaults` are of the sources; `unread` gives the value that can be read later.
         """
-        counts = [0] * len(labels)
         for row in self._file.execute(_ALL):
             listed = Listed(*row)
-            counts[listed.source] += 1
-            origin = Origin(labels[listed.source], counts[listed.source])
+            where = listed.path if listed.key is None else f"{listed.path} key {listed.key}"
+            origin = Origin(labels[listed.source], where)
             if listed.problem is not None:
                 yield InvalidLine(origin, (self._reason(listed),), listed.name, listed.version)
                 continue

@@ -125,3 +125,25 @@ def test_commands_that_show_values_take_no_source(tmp_path: Path) -> None:
     done = bulkseed("explain", "flat:x.json", "--line", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert "not sources" in done.stderr
+
+
+def test_a_plan_tells_what_changed_and_which_values_cannot_be_moved(bao: Bao, tmp_path: Path) -> None:
+    """What changed since the last run is told apart from what is new; --values finds what KMS refuses."""
+    bao.mount("planned")
+    for name in ("same", "changed"):
+        bao.put("planned", name, {"k": "canary-first"})
+    env = environment(VAULT_TOKEN=ROOT_TOKEN)
+    address = f"vault+http://{bao.host}/planned"
+    bulkseed("apply", address, *EMBEDDED, cwd=tmp_path, env=env)
+    bao.put("planned", "changed", {"k": "canary-second"})
+    bao.put("planned", "new", {"k": "canary"})
+    bao.put("planned", "large", {"k": "canary" * 6_000})
+    planned = bulkseed("plan", address, *EMBEDDED[:2], cwd=tmp_path, env=env)
+    assert "2 to create, 1 changed at the source, 0.2 s at 10/s, values were not read" in planned.stdout
+    assert "definitions: 4 = 2 to create + 1 changed + 1 settled + 0 invalid" in planned.stdout
+    checked = bulkseed("plan", address, "--values", *EMBEDDED[:2], cwd=tmp_path, env=env)
+    assert checked.returncode == 1
+    assert "1 to create, 1 changed at the source, 0.1 s at 10/s, 35 bytes of values" in checked.stdout
+    assert f"{address}:large" in checked.stdout
+    assert "30,720 bytes" in checked.stdout
+    assert "canary" not in checked.stdout + checked.stderr
