@@ -40,7 +40,7 @@ class Questioner:
         self._client = lane.client()
         self._stop = stop or Stop()
         self._outage = OutageMonitor(
-            lane.clock.monotonic, self._stop, Stats(), patience=5 * self._retry.budget, give_up_after=50
+            lane.clock.monotonic, self._stop, Stats(), patience=5 * self._retry.budget
         )
 
     @property

@@ -62,7 +62,6 @@ def assemble(
             hooks.stop,
             hooks.stats,
             patience=5 * options.rules.retry.budget,
-            give_up_after=options.stop_after,
         )
 
     outage = monitor()

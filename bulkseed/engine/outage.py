@@ -1,8 +1,8 @@
 """When to hold back: outages of the service.
 
-An outage is: the service had answered in this run, and now nothing gets through. Definitions do not burn
-their attempts in it; one attempt at a time looks whether it is over. A service that never answered, or not
-for too long, stops the run.
+An outage is: for some seconds nothing got through. Definitions do not burn their attempts in it; one attempt
+at a time looks whether it is over. An outage that lasts too long stops the run: how long counts, not how many
+attempts failed meanwhile. A service that has not answered at all is waited for as one that is starting.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bulkseed.policy.verdicts import Verdict, classify
 OUTAGE_AFTER = 5.0
 """Seconds without anything getting through that make an outage, if `OUTAGE_FAILURES` attempts failed."""
 OUTAGE_FAILURES = 10
+FIRST_ANSWER_WITHIN = 60.0
+"""Seconds that a service may take until its first answer, where `patience` is not shorter."""
 TRIAL_EVERY = 5.0
 """Seconds between looks whether the outage is over."""
 
@@ -29,19 +31,17 @@ _PROBLEMS = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK, Verdict.ABORT)
 class OutageMonitor:
     """Follows the answers of a run.
 
-    `patience`: seconds after which an outage ends the run. `give_up_after`: so many attempts without any
-    answer at all end it. `outage` is true while nothing gets through; `stats` shows that, too.
+    `patience`: seconds after which an outage ends the run. `outage` is true while nothing gets through;
+    `stats` shows that, too.
     """
 
-    def __init__(
-        self, now: Callable[[], float], stop: Stop, stats: Stats, *, patience: float, give_up_after: int
-    ) -> None:
+    def __init__(self, now: Callable[[], float], stop: Stop, stats: Stats, *, patience: float) -> None:
         self._now = now
         self._stop = stop
         self._stats = stats
         self._patience = patience
-        self._give_up_after = give_up_after
         self._last_success: float | None = None
+        self._first_failure: float | None = None
         self._failures = 0
         self.outage = False
         self._began = 0.0  # the outage, if there is one
@@ -64,17 +64,21 @@ class OutageMonitor:
             self.got_through()
             return
         self._failures += 1
-        if self._last_success is None:
-            if isinstance(answer, NoReply) and self._failures >= self._give_up_after:
-                why = f"the service never answered ({answer.reason}): check --endpoint and the network"
-                self._stop.request(why, STOPPED_EARLY)
-            return
-        silent = self._now() - self._last_success
-        if not self.outage and silent > OUTAGE_AFTER and self._failures >= OUTAGE_FAILURES:
+        if self._first_failure is None:
+            self._first_failure = self._now()
+        never = self._last_success is None
+        if never and isinstance(answer, Fault) and not answer.code.startswith("HTTP"):
+            return  # it is there, and refuses; a gateway that has no service behind it does not say why
+        since = self._first_failure if self._last_success is None else self._last_success
+        silent = self._now() - since
+        if not self.outage and silent > OUTAGE_AFTER and (never or self._failures >= OUTAGE_FAILURES):
             self.outage = self._stats.waiting_for_service = True
-            self._began = self._last_success
-        if self.outage and silent > self._patience:
+            self._began = since
+        if self.outage and silent > (min(self._patience, FIRST_ANSWER_WITHIN) if never else self._patience):
             why = f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
+            if never:
+                said = answer.code if isinstance(answer, Fault) else answer.reason
+                why = f"the service never answered ({said}): check --endpoint and the network"
             self._stop.request(why, STOPPED_EARLY)
 
     def got_through(self) -> None:

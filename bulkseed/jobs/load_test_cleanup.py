@@ -34,7 +34,7 @@ async def remove(names: Iterable[str], lane: Lane) -> list[str]:
         CredentialsError: the credentials have expired and no new ones can be had.
     """
     stop, policy, clock = Stop(), RetryPolicy(), lane.clock
-    outage = OutageMonitor(clock.monotonic, stop, Stats(), patience=60.0, give_up_after=50)
+    outage = OutageMonitor(clock.monotonic, stop, Stats(), patience=60.0)
     driver = Driver(requests(lane.client(), {DELETE: deletion(None)}), outage, stop)
     left: list[str] = []
 

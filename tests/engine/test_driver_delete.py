@@ -74,7 +74,7 @@ class Scene:
         self.stop = Stop()
         self.claims = 0
         clock = world.clock
-        self.outage = OutageMonitor(clock.monotonic, self.stop, Stats(), patience=600.0, give_up_after=50)
+        self.outage = OutageMonitor(clock.monotonic, self.stop, Stats(), patience=600.0)
         self.driver = Driver(requests(lane.client()), self.outage, self.stop, on_disk=self.claim)
         self.work: WorkItem[Named] = WorkItem(Name(NAME), 1)
         retry = RetryPolicy(max_attempts=8, budget=300.0)

@@ -24,7 +24,7 @@ class Time:
 def test_a_creation_ends_an_outage_which_used_up_no_working_time() -> None:
     """An attempt from before the outage that is answered in it shows that the service is back."""
     time, stats, stop = Time(), Stats(), Stop()
-    outage = OutageMonitor(time, stop, stats, patience=100.0, give_up_after=50)
+    outage = OutageMonitor(time, stop, stats, patience=100.0)
     outage.got_through()
     time.now = OUTAGE_AFTER + 1
     for _ in range(OUTAGE_FAILURES):
