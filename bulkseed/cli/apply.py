@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import click
+from click.core import ParameterSource
 
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
@@ -99,7 +100,10 @@ class ApplyArguments:
     limit: Annotated[
         int | None,
         option(
-            "--limit", type=click.IntRange(min=1), metavar="N", help="Send at most this many definitions."
+            "--limit",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Send at most this many definitions, to each target.",
         ),
     ]
     only: OnlyOption
@@ -151,20 +155,29 @@ def apply(given: ApplyArguments) -> int:
     target = given.target
     given.many.require_alone(
         endpoint=target.endpoint,
+        region=target.region,
+        signature=target.signature,
+        qps=click.get_current_context().get_parameter_source("qps") is ParameterSource.COMMANDLINE,
         profile=target.profile,
         ca_file=target.ca_file,
         ledger=given.ledger_path,
-        only=given.only,
-        limit=given.limit,
-        dry_run=given.dry_run,
         recreate=given.recreate,
     )
     if given.many.chosen:
+        if given.dry_run:
+            return _dry_run_of_many(given)
         from bulkseed.cli.many.apply import apply_to_targets
         from bulkseed.cli.many.manifests import manifests_of
         from bulkseed.targets.apply import ApplyOptions
 
-        options = ApplyOptions(given.rules, given.retry.stop_after, given.workers, given.retry.timeout)
+        options = ApplyOptions(
+            given.rules,
+            given.retry.stop_after,
+            given.workers,
+            given.retry.timeout,
+            given.limit,
+            given.only,
+        )
         manifests = manifests_of(given.manifest, allow_empty=given.source.allow_empty)
         return apply_to_targets(given.many, manifests, options, given.watch)
     if given.dry_run:
@@ -185,6 +198,14 @@ def _print(summary: Summary) -> None:
 
     with read_ledger(summary.ledger) as ledger:
         print_summary(summary, ledger)
+
+
+def _dry_run_of_many(given: ApplyArguments) -> int:
+    from bulkseed.cli.many.plan import plan_targets
+
+    given.many.require_alone(limit=given.limit, only=given.only)
+    allow_empty = given.source.allow_empty
+    return plan_targets(given.many, given.manifest, given.watch.output, allow_empty=allow_empty)
 
 
 def _dry_run(given: ApplyArguments) -> int:

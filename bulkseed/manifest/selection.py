@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -70,27 +71,59 @@ def read_selection(path: str | Path) -> Selection:
     Raises:
         ManifestError: it cannot be read, or a line is not such an object.
     """
+    return _selection(path, _rejects(path))
+
+
+def read_selections(path: str | Path, targets: Collection[str]) -> dict[str, Selection]:
+    """Read a file of rejects of many targets, whose lines have a ``target``: what it says of each.
+
+    Raises:
+        ManifestError: it cannot be read, or a line is not such an object, or names none of the targets.
+    """
+    parts: dict[str, list[tuple[int, dict[str, Any]]]] = {target: [] for target in targets}
+    for number, reject in _rejects(path):
+        if reject.get("target") not in parts:
+            raise ManifestError(
+                f"{path}:{number}: names no target of this run; "
+                "take what `bulkseed ledger rejects` prints of its folder"
+            )
+        parts[reject["target"]].append((number, reject))
+    return {target: _selection(path, part) for target, part in parts.items()}
+
+
+def _selection(path: str | Path, rejects: Iterable[tuple[int, dict[str, Any]]]) -> Selection:
     wanted: dict[Wanted, int] = {}
-    size = number = 0
+    size = 0
+    for number, reject in rejects:
+        size += 1
+        wanted.setdefault(_wanted(reject, f"{path}:{number}"), number)
+    return Selection(str(path), wanted, size)
+
+
+def _rejects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the object of each line that holds something."""
+    number = 0
     try:
         with Path(path).open("rb") as stream:
             while line := stream.readline(_MAX_LINE):
                 number += 1
                 if line.strip():
-                    size += 1
-                    wanted.setdefault(_reject(line, f"{path}:{number}"), number)
+                    yield number, _object(line, f"{path}:{number}")
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from None
-    return Selection(str(path), wanted, size)
 
 
-def _reject(line: bytes, where: str) -> Wanted:
+def _object(line: bytes, where: str) -> dict[str, Any]:
     try:
         reject = orjson.loads(line)
     except orjson.JSONDecodeError:
         reject = None
     if not isinstance(reject, dict):
         raise ManifestError(f"{where}: not a line of `bulkseed ledger rejects`")
+    return reject
+
+
+def _wanted(reject: dict[str, Any], where: str) -> Wanted:
     name, manifest, number = (reject.get(key) for key in ("secret_name", "manifest", "line"))
     if isinstance(name, str):
         return name  # wherever it is now

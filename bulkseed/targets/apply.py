@@ -21,6 +21,7 @@ from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
 from bulkseed.ledger import open_ledger
+from bulkseed.manifest.selection import read_selections
 from bulkseed.model import Row, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
@@ -68,12 +69,17 @@ def raise_file_limit(targets: int) -> None:
 
 @dataclass(slots=True, frozen=True)
 class ApplyOptions:
-    """The choices for the runs of all targets; `rules`, `stop_after`, `workers` as in `RunOptions`."""
+    """The choices for the runs of all targets, as in `RunOptions`; `limit` is for each of them.
+
+    `only` is a file of rejects of the run folder: each target takes just what it says of it.
+    """
 
     rules: Rules
     stop_after: int = 50
     workers: int | None = None
     timeout: float = ATTEMPT_TIMEOUT
+    limit: int | None = None
+    only: str | None = None
 
 
 async def apply_to_all(
@@ -90,13 +96,15 @@ async def apply_to_all(
     `on_surveyed` is called once, with the runs that begin. `on_row` is called with a target's name and a row.
 
     Raises:
-        ManifestError: a manifest cannot be read at all.
+        ManifestError: a manifest, or the file of rejects, cannot be read at all.
         UsageError: the manifests make no sense, or so many targets need too many files.
     """
     raise_file_limit(len(specs))
     accounts = Accounts()
     routed = await anyio.to_thread.run_sync(route_manifests, manifests, specs, folder)
-    runs = [TargetRun(spec, routed.definitions[spec.name]) for spec in specs]
+    selections = {} if options.only is None else read_selections(options.only, [spec.name for spec in specs])
+    sizes = {name: selection.size for name, selection in selections.items()} or routed.definitions
+    runs = [TargetRun(spec, sizes[spec.name]) for spec in specs]
     on_surveyed(runs)
 
     async def apply(run: TargetRun, threads: Executor) -> TargetEnd:
@@ -118,7 +126,10 @@ async def apply_to_all(
             open_it = partial(open_ledger, folder.ledger(spec.name), target)
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
             entries = stack.enter_context(routed.open(spec))
-            run_options = RunOptions(spec.qps, options.workers, options.rules, options.stop_after)
+            selection = selections.get(spec.name)
+            run_options = RunOptions(
+                spec.qps, options.workers, options.rules, options.stop_after, options.limit
+            )
             opening = open_lane(
                 target,
                 limits(APPLY.group, spec.qps),
@@ -127,7 +138,10 @@ async def apply_to_all(
             )
             async with opening as lane:
                 hooks = RunHooks(told, (), run.stats, run.stop)
-                done = await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
+                wanted = entries if selection is None else selection.of(entries)
+                done = await run_job(APPLY, wanted, lane, ledger, run_options, hooks, threads)
+                if options.limit is not None:
+                    run.expected = done.definitions  # no more was asked for
                 return TargetEnd.of_apply(done)
 
     await run_all(runs, apply, stop)

@@ -108,8 +108,8 @@ class AllRuns:
 
     @property
     def exit_code(self) -> int:
-        """The worst of all targets; what is unrouted makes it at least 1."""
-        codes = {run.exit_code for run in self.runs} | ({1} if self.unrouted else set())
+        """The worst of all targets; what is unrouted, or was not come to, makes it at least 1."""
+        codes = {run.exit_code for run in self.runs} | ({1} if self.unrouted or self.missing else set())
         return next((code for code in _WORST_FIRST if code in codes), 1)
 
     def as_dict(self) -> dict[str, Any]:

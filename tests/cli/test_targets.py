@@ -112,22 +112,48 @@ def test_a_killed_run_over_many_targets_goes_on(tmp_path: Path) -> None:
         assert audit.returncode == 0, audit.stdout
 
 
+ONE = '[[target]]\nname = "a"\nregion = "cn-hangzhou"\n'
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--endpoint", "https://kms.example"], "--endpoint means one target"),
-        (["--ledger", "x.db"], "--ledger means one target"),
-        (["--limit", "1"], "--limit means one target"),
+        (["--endpoint", "https://kms.example"], "--endpoint does not go with many targets: say it in the"),
+        (["--qps", "5"], "--qps does not go with many targets: say it in the targets file"),
+        (["--ledger", "x.db"], "--ledger does not go with many targets: it is for one target"),
     ],
 )
 def test_options_for_one_target_are_refused(options: list[str], said: str, tmp_path: Path) -> None:
     """They would be ignored in silence."""
     manifest(tmp_path, ["x"])
-    (tmp_path / "t.toml").write_text('[[target]]\nname = "a"\nregion = "cn-hangzhou"\n')
+    (tmp_path / "t.toml").write_text(ONE)
     done = bulkseed("apply", "m.jsonl", "--targets", "t.toml", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert not (tmp_path / "m.run").exists()
+
+
+def test_a_dry_run_is_a_plan_that_groups_bad_lines_and_writes_nothing(tmp_path: Path) -> None:
+    """Whatever a plan is told goes for every target: what is unchecked, and that a manifest is empty."""
+    manifest(tmp_path, ["good", *(f"bad name {n}" for n in range(7))])
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "t.toml").write_text(ONE)
+    call = ["apply", "m.jsonl", "--targets", "t.toml", "--dry-run"]
+    checked = bulkseed(*call, cwd=tmp_path)
+    shape = json.loads(bulkseed(*call, "--output", "json", cwd=tmp_path).stdout)["targets"]["a"]
+    unchecked = bulkseed(*call, "--unchecked", cwd=tmp_path)
+    empty = ["plan", "empty.jsonl", "--targets", "t.toml"]
+    refused, allowed = bulkseed(*empty, cwd=tmp_path), bulkseed(*empty, "--allow-empty", cwd=tmp_path)
+    assert (checked.returncode, checked.stdout.count("invalid: "), ": 7 lines" in checked.stdout) == (
+        1,
+        1,
+        True,
+    )
+    assert (shape["invalid_count"], [reason["count"] for reason in shape["invalid_reasons"]]) == (7, [7])
+    assert (unchecked.returncode, "8 to send" in unchecked.stdout) == (0, True)
+    assert (refused.returncode, allowed.returncode) == (2, 0)
+    assert "--allow-empty" in refused.stderr
+    assert not list(tmp_path.glob("*.run"))
 
 
 def test_a_run_folder_needs_targets(tmp_path: Path) -> None:

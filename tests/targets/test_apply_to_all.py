@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import UsageError
+from bulkseed.errors import ManifestError, UsageError
 from bulkseed.ledger import read_ledger
 from bulkseed.model import Outcome, Row, SecretValue
 from bulkseed.policy.options import Rules
@@ -59,12 +59,13 @@ async def applied(
     folder: Path,
     stop: Stop | None = None,
     on_row: Callable[[str, Row], None] | None = None,
+    options: ApplyOptions = OPTIONS,
 ) -> AllRuns:
     """Apply a manifest to targets."""
     made = make_run_folder(folder, specs)
     with made.locked():
         return await apply_to_all(
-            specs, Manifests((str(path),)), made, OPTIONS, stop or Stop(), on_row=on_row
+            specs, Manifests((str(path),)), made, options, stop or Stop(), on_row=on_row
         )
 
 
@@ -154,6 +155,35 @@ async def test_a_stop_reaches_every_target_and_the_next_run_goes_on(tmp_path: Pa
         rest = await applied(quick, path, tmp_path / "x.run")
     assert (rest.exit_code, rest.results["created"]) == (0, 4000)
     assert rest.results["existing"] == 0
+
+
+async def test_a_limit_is_for_each_target_and_is_no_failure(tmp_path: Path) -> None:
+    """What was not asked for is not missed; the next run sends the rest."""
+    path = manifest(tmp_path / "m.jsonl", *({"SecretName": f"{t}/{n}"} for n in range(5) for t in "ab"))
+    async with AsyncExitStack() as stack:
+        specs = await services(stack, a="1000000000000001", b="1000000000000002")
+        first = await applied(specs, path, tmp_path / "x.run", options=ApplyOptions(Rules(), limit=2))
+        rest = await applied(specs, path, tmp_path / "x.run")
+    assert (first.exit_code, first.missing, first.results["created"]) == (0, 0, 4)
+    assert (rest.exit_code, rest.results["created"]) == (0, 10)
+
+
+async def test_rejects_of_a_folder_go_to_the_targets_that_they_name(tmp_path: Path) -> None:
+    """A name that failed at one target is sent there again, and nowhere else; other rejects are refused."""
+    path = manifest(
+        tmp_path / "m.jsonl", *({"SecretName": f"{t}/{n}"} for n in range(5) for t in ("a", "everywhere"))
+    )
+    rejects = tmp_path / "rejects.jsonl"
+    rejects.write_text('{"secret_name": "everywhere/3", "target": "b"}\n')
+    only = ApplyOptions(Rules(), only=str(rejects))
+    async with AsyncExitStack() as stack:
+        specs = await services(stack, a="1000000000000001", b="1000000000000002")
+        done = await applied(specs, path, tmp_path / "x.run", options=only)
+        rejects.write_text('{"secret_name": "everywhere/3"}\n')
+        with pytest.raises(ManifestError, match=r"rejects\.jsonl:1: names no target of this run"):
+            await applied(specs, path, tmp_path / "x.run", options=only)
+    assert (done.exit_code, done.missing) == (0, 0)
+    assert [run.summary.definitions for run in done.runs if run.summary] == [0, 1]
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/null"])

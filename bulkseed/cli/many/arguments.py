@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bulkseed.targets.run_folder import RunFolder
 
 
+_OF_A_TARGET = ("endpoint", "region", "profile", "ca_file", "signature", "qps")
+
+
 @dataclass(slots=True, frozen=True)
 class ManyArguments:
     """Which targets there are, and where their ledgers lie."""
@@ -68,8 +71,6 @@ class ManyArguments:
         """
         if not self.chosen:
             return
-        given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
-        if given:
-            raise UsageError(
-                f"{given[0]} means one target, and here are many: it belongs in the targets file"
-            )
+        for name in (name for name, value in others.items() if value):
+            instead = "say it in the targets file" if name in _OF_A_TARGET else "it is for one target"
+            raise UsageError(f"--{name.replace('_', '-')} does not go with many targets: {instead}")
