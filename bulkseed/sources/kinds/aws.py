@@ -60,7 +60,11 @@ class AwsSource(Source):
                 fault = fault_of(error)
                 turn.answered(throttled=fault.code == "Source.Throttled")
                 raise fault from None
-            return found
+        if found.keys() <= {
+            "ResponseMetadata"
+        }:  # botocore takes a page of HTML for an answer with nothing in it
+            raise SourceFault("Unavailable", "its answer is no answer of AWS")
+        return found
 
     def close(self) -> None:
         """Close the connections."""
@@ -86,7 +90,9 @@ def fault_of(error: Exception) -> SourceFault:
 def fault_of_code(code: str, status: int = 400) -> SourceFault:
     """Say in our words what an error code of AWS means."""
     code = code.rpartition("#")[2].removesuffix("Exception")
-    kind = _CODES.get(code) or ("Unavailable" if status >= 500 else "Unreadable")
+    kind = _CODES.get(code)
+    if kind is None:  # as of what stands before the service
+        kind = "Throttled" if status == 429 else "Unavailable" if status >= 500 else "Unreadable"
     return SourceFault(kind, status=status)
 
 

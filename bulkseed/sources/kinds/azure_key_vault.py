@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from json import JSONDecodeError
 from typing import Any, TypeVar
 
 import requests.exceptions
@@ -100,6 +101,8 @@ def _called(call: Callable[[], T]) -> T:
         return call()
     except errors.AzureError as error:
         raise fault_of(error) from None
+    except (JSONDecodeError, AttributeError, KeyError, TypeError):  # of the client, about a page of HTML
+        raise SourceFault("Unavailable", "its answer is no answer of a vault") from None
     except ValueError:  # of the client: the address or the store's demand for a token is not to be trusted
         raise SourceFault("Unreadable", "it does not answer as a vault of this address does") from None
 
