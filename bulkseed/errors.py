@@ -23,6 +23,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+def how_to_install(extra: str) -> str:
+    """Say how to add an extra; no package index has bulkseed, so that it is installed from its own folder."""
+    return f"in the folder of bulkseed: pip install '.[{extra}]'"
+
+
 class BulkseedError(Exception):
     """Base of all errors; `exit_code` is what the command returns."""
 

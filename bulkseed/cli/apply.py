@@ -27,7 +27,7 @@ from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import ServiceError
-from bulkseed.model import Summary
+from bulkseed.model import Outcome, Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
 if TYPE_CHECKING:
@@ -189,7 +189,11 @@ def apply(given: ApplyArguments) -> int:
     conclude(summary, summary.outcomes, output, summary.as_dict, lambda: _print(summary))
     again = this_call(summary.ledger)
     see = f"bulkseed ledger rejects {summary.ledger}"
-    say_what_next(summary, again, f"not finished; all of them: {see}; to retry: {again}")
+    passing = all(
+        o in {Outcome.EXHAUSTED, Outcome.PENDING} for o, n in summary.outcomes.items() if n and not o.settled
+    )
+    then = "to retry" if passing else "when that is mended"
+    say_what_next(summary, again, f"not finished; all of them: {see}; {then}: {again}")
     return summary.exit_code
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +16,12 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_counts, print_json, say
+from bulkseed.cli.render import print_json, print_results, say
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import ServiceError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
+from bulkseed.policy.jobs import APPLY, JOBS, JobKind
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
 
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
+
+
+class RowState(StrEnum):
+    """What a row is called for people where its outcome says less."""
+
+    ROLLED_BACK = "rolled back"
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,8 +55,8 @@ class RowsArguments:
         option(
             "--outcome",
             multiple=True,
-            type=click.Choice([outcome.value for outcome in Outcome]),
-            help="Only these.",
+            type=click.Choice(list(dict.fromkeys(word.value for word in (*Outcome, *Verified)))),
+            help="Only these; a verify's ledger has words of its own.",
         ),
     ]
 
@@ -92,6 +101,7 @@ def _status(given: StatusArguments) -> int:
         found, undone = opened.status(), rolled_back(opened)
     last = found.last_run
     total = sum(found.counts.values())
+    job = APPLY if last is None else JOBS[last.command]
     if given.output == "json":
         print_json(
             {
@@ -111,7 +121,7 @@ def _status(given: StatusArguments) -> int:
                     "stopped_by": last.stopped_by,
                 },
                 "definitions": total,
-                "outcomes": {outcome.value: found.counts.get(outcome, 0) for outcome in Outcome},
+                "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
                 "in_doubt": found.in_doubt,
                 "rolled_back": undone,
             }
@@ -129,12 +139,21 @@ def _status(given: StatusArguments) -> int:
         else:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
         say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
-    print_counts(found.counts, total)
-    if undone:
-        say(f"rolled back: {undone:,} of the pending; another apply would create them again")
+    _print_counts(job, found.counts, undone)
     if found.in_doubt:
         say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0
+
+
+def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int) -> None:
+    """Print how many rows have which word; `undone` of the pending were rolled back, and have another."""
+    meanings = job.meanings if job.takes_definitions else APPLY.meanings
+    shown: dict[StrEnum, int] = {**counts, Outcome.PENDING: counts.get(Outcome.PENDING, 0) - undone}
+    print_results(
+        {**shown, RowState.ROLLED_BACK: undone},
+        {**meanings, RowState.ROLLED_BACK: "another apply would create it again"},
+        "definitions",
+    )
 
 
 @ledger.command()
@@ -142,10 +161,11 @@ def _status(given: StatusArguments) -> int:
 def rows(given: RowsArguments) -> int:
     """Print the rows as JSON lines."""
     from bulkseed.ledger import read_ledger, row_as_dict
+    from bulkseed.ledger.reader import word
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
-            for row in opened.rows([Outcome(o) for o in given.outcomes] or None):
+            for row in opened.rows([word(text) for text in given.outcomes] or None):
                 say(orjson.dumps(with_target(row_as_dict(row), target)).decode())
     return 0
 

@@ -88,6 +88,18 @@ class ManifestArguments:
             raise click.UsageError("name at least one manifest; '-' reads standard input")
 
 
+def offer_ledgers(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the ledgers, run folders and other folders whose paths begin with `incomplete`, for a shell."""
+    folder, _, begun = incomplete.rpartition("/")
+    prefix = f"{folder}/" if "/" in incomplete else ""
+    try:
+        found = sorted(os.scandir(prefix or "."), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    names = [f"{e.name}/" if e.is_dir() else e.name for e in found if e.is_dir() or e.name.endswith(".db")]
+    return [prefix + n for n in names if n.startswith(begun) and (begun or not n.startswith("."))]
+
+
 def _ledger(kind: str) -> Any:
     return option(
         "--ledger",
@@ -108,7 +120,7 @@ OnlyOption = Annotated[
     ),
 ]
 VerifyLedgerOption = Annotated[str | None, _ledger("verify")]
-LedgerArgument = Annotated[str, argument(metavar="LEDGER", type=click.Path())]
+LedgerArgument = Annotated[str, argument(metavar="LEDGER", type=click.Path(), shell_complete=offer_ledgers)]
 
 CreateRate = Annotated[
     float,

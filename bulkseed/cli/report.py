@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bulkseed.errors import UsageError
+from bulkseed.errors import UsageError, how_to_install
 
 
 @click.command()
@@ -31,7 +31,7 @@ def report(ledger: Path, output: Path | None) -> int:
         from bulkseed.report.page import render
     except ModuleNotFoundError as missing:
         raise UsageError(
-            f"a report needs more packages ({missing.name}): pip install 'bulkseed[report]'"
+            f"a report needs more packages ({missing.name}): {how_to_install('report')}"
         ) from None
     import bulkseed
     from bulkseed.ledger import read_ledger

@@ -24,9 +24,9 @@ from bulkseed.cli.watching.telemetry import prometheus, telemetry
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError, UsageError
+from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.humanize import visible
-from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger
+from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger, read_ledger
 from bulkseed.model import Summary, Target
 from bulkseed.policy.jobs import APPLY, JOBS
 
@@ -98,7 +98,7 @@ def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None
     Raises:
         UsageError: the answer is no.
     """
-    if yes or not chosen.is_public or path.exists() or not sys.stderr.isatty():
+    if yes or not chosen.is_public or not sys.stderr.isatty() or _has_runs(path):
         return
     try:
         terminal = open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123  # closed below; standard input may be a manifest
@@ -112,6 +112,13 @@ def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None
         )
         if terminal.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing was sent: --endpoint names another target, --yes asks no question")
+
+
+def _has_runs(path: Path) -> bool:
+    """Tell whether a run was begun with this ledger; one may have ended before that, and left it empty."""
+    with suppress(LedgerError), read_ledger(path) as ledger:
+        return ledger.last_run() is not None
+    return False
 
 
 def conclude(
@@ -137,7 +144,7 @@ def say_what_next(run: Summary, again: str, unsettled: str | None = None) -> Non
     if run.exit_code == 130:
         say(f"interrupted; to resume: {again}", err=True)
     elif run.stopped_by is not None:
-        say(f"stopped early: {run.stopped_by}\nto resume: {again}", err=True)
+        say(f"stopped early: {run.stopped_by}\nto resume when that is mended: {again}", err=True)
     elif run.exit_code == 1 and unsettled is not None:
         say(unsettled, err=True)
 

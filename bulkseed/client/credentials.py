@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from bulkseed.errors import CredentialsError
+from bulkseed.errors import CredentialsError, how_to_install
 from bulkseed.model import Credentials, CredentialSource, SecretValue, Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.wire.signing.signature import Signer
@@ -35,7 +35,7 @@ class ProviderChain:
             raise CredentialsError(
                 "no credentials in the environment, and the provider chain is not installed: set "
                 "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or "
-                "pip install 'bulkseed[credentials]'"
+                f"{how_to_install('credentials')}"
             ) from None
         # The providers log every failure with a traceback; ours is one message.
         logging.getLogger("credentials").setLevel(logging.CRITICAL + 1)

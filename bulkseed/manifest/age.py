@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bulkseed.errors import CredentialsError, ManifestError
+from bulkseed.errors import CredentialsError, ManifestError, how_to_install
 from bulkseed.manifest.readable import BrokenError, Readable
 
 SUFFIX = ".age"
@@ -37,7 +37,7 @@ def identities(environ: Mapping[str, str] = os.environ) -> list[Any]:
     try:
         import pyrage
     except ImportError:
-        raise ManifestError("reading .age needs one more package: pip install 'bulkseed[age]'") from None
+        raise ManifestError(f"reading .age needs one more package: {how_to_install('age')}") from None
     name = next((name for name in FILES if environ.get(name)), None)
     if name is None and not environ.get(KEY):
         raise CredentialsError(

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bulkseed.errors import ManifestError
+from bulkseed.errors import ManifestError, how_to_install
 from bulkseed.manifest import age
 from bulkseed.manifest.readable import BrokenError, Readable
 
@@ -164,7 +164,7 @@ def _import_zstandard(name: str) -> None:
         import zstandard  # noqa: F401  # only to know that it is there
     except ImportError:
         raise ManifestError(
-            f"{name}: reading .zst needs one more package: pip install 'bulkseed[zstd]'"
+            f"{name}: reading .zst needs one more package: {how_to_install('zstd')}"
         ) from None
 
 

@@ -10,7 +10,7 @@ import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from bulkseed.errors import UsageError
+from bulkseed.errors import UsageError, how_to_install
 from bulkseed.sources.protocol import Source
 from bulkseed.sources.spec import SourceSpec
 
@@ -50,7 +50,7 @@ def source_class(spec: SourceSpec) -> type[Source]:
                 if error.name and error.name.startswith("bulkseed"):
                     raise
                 raise UsageError(
-                    f"{spec.label}: this kind needs one more package: pip install 'bulkseed[{extra}]'"
+                    f"{spec.label}: this kind needs one more package: {how_to_install(extra)}"
                 ) from None
             kind: type[Source] = found
             return kind

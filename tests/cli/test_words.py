@@ -135,3 +135,45 @@ def test_a_hang_up_stops_in_order_unless_it_is_ignored(tmp_path: Path, ignored: 
     assert (summary["exit_code"], summary["stopped_by"]) == (
         (0, None) if ignored else (130, "interrupted by SIGHUP")
     )
+
+
+def test_a_ledger_speaks_in_the_words_of_its_command(tmp_path: Path) -> None:
+    """A verify's is counted and filtered by what a verify finds, an apply's says what was rolled back."""
+    write_manifest(tmp_path / "m.jsonl", simple(2))
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path)
+    status = bulkseed("ledger", "status", "m.ledger.db", cwd=tmp_path).stdout
+    assert "definitions: 2 = 2 rolled back" in status
+    assert "the run ended before" not in status
+    bulkseed("verify", "m.jsonl", *HERE, cwd=tmp_path)
+    status = bulkseed("ledger", "status", "m.verify.db", cwd=tmp_path).stdout
+    assert "definitions: 2 = 2 missing" in status
+    told = json.loads(bulkseed("ledger", "status", "m.verify.db", "--output", "json", cwd=tmp_path).stdout)
+    assert told["outcomes"]["missing"] == 2
+    for outcome, count in (("missing", 2), ("identical", 0)):
+        rows = bulkseed("ledger", "rows", "m.verify.db", "--outcome", outcome, cwd=tmp_path).stdout
+        assert len(rows.splitlines()) == count
+
+
+def test_what_fails_again_is_not_said_to_be_retried(tmp_path: Path) -> None:
+    """Where only another option helps it is named, and the same command is for when that is done."""
+    write_manifest(tmp_path / "m.jsonl", simple(2))
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path)
+    done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    assert "run again with --on-delete-window restore" in done.stdout
+    assert "when that is mended: bulkseed apply" in done.stderr
+    done = bulkseed("apply", "m.jsonl", *HERE, "--stop-after", "1", cwd=tmp_path)
+    assert "--on-delete-window restore" in done.stderr
+    assert "to resume when that is mended: bulkseed apply" in done.stderr
+
+
+def test_a_shell_completes_ledgers_and_run_folders_only(tmp_path: Path) -> None:
+    """Neither manifests nor the files that SQLite puts beside a ledger."""
+    for name in ("m.jsonl", "m.csv", "m.ledger.db", "m.ledger.db-wal", "m.ledger.db-shm"):
+        (tmp_path / name).touch()
+    (tmp_path / "m.run").mkdir()
+    for begun, offered in (("", ["m.ledger.db", "m.run/"]), (f"{tmp_path}/m.l", [f"{tmp_path}/m.ledger.db"])):
+        words = {"COMP_WORDS": f"bulkseed ledger status {begun}", "COMP_CWORD": "3"}
+        done = bulkseed(cwd=tmp_path, env=environment(_BULKSEED_COMPLETE="bash_complete", **words))
+        assert [line.partition(",")[2] for line in done.stdout.splitlines()] == offered

@@ -178,7 +178,7 @@ def test_a_missing_package_is_told_with_what_to_install(
     """An optional package that is not installed is told before anything is read."""
     (tmp_path / f"a.{suffix}").write_bytes(b"")
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ManifestError, match=rf"pip install 'bulkseed\[{extra}\]'"):
+    with pytest.raises(ManifestError, match=rf"pip install '\.\[{extra}\]'"):
         open_manifest(tmp_path / f"a.{suffix}")
 
 

@@ -301,5 +301,5 @@ def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, pack
         check=False,
     )
     assert done.returncode == 2
-    assert "pip install 'bulkseed[report]'" in done.stderr
+    assert "pip install '.[report]'" in done.stderr
     assert done.stderr.count("\n") == 1

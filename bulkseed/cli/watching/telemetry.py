@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bulkseed.engine.stats import Stats
-from bulkseed.errors import UsageError
+from bulkseed.errors import UsageError, how_to_install
 from bulkseed.ledger import AttemptRecord
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
         )
         from prometheus_client.registry import Collector
     except ImportError:
-        raise UsageError("--metrics-port needs one more package: pip install 'bulkseed[metrics]'") from None
+        raise UsageError(f"--metrics-port needs one more package: {how_to_install('metrics')}") from None
 
     class Counters(Collector):
         def collect(self) -> Iterable[Metric]:
@@ -118,7 +118,7 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.trace import Status, StatusCode
     except ImportError:
-        raise UsageError("--otel needs more packages: pip install 'bulkseed[otel]'") from None
+        raise UsageError(f"--otel needs more packages: {how_to_install('otel')}") from None
 
     resource = Resource.create({"service.name": "bulkseed"})
     traces = TracerProvider(resource=resource)

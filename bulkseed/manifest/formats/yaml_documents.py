@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from bulkseed.errors import ManifestError
+from bulkseed.errors import ManifestError, how_to_install
 from bulkseed.manifest.formats.exact_json import integer
 from bulkseed.manifest.formats.lines import MAX_BYTES, MAX_DEPTH, TOO_LONG, Item, Unreadable, split_lines
 
@@ -39,7 +39,7 @@ def read(blocks: Iterable[bytes]) -> Iterator[Item]:
     try:
         import yaml
     except ImportError:
-        raise ManifestError("reading YAML needs one more package: pip install 'bulkseed[yaml]'") from None
+        raise ManifestError(f"reading YAML needs one more package: {how_to_install('yaml')}") from None
     return _read(blocks, yaml)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bulkseed.errors import ManifestError, UsageError
+from bulkseed.errors import ManifestError, UsageError, how_to_install
 from bulkseed.sources.content import ExactNumber, decode_json
 from bulkseed.sources.kinds.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference, Value
@@ -76,7 +76,7 @@ def decode_yaml(content: bytes, label: str) -> Iterator[Any]:
     try:
         import yaml
     except ImportError:
-        raise UsageError(f"{label}: YAML needs one more package: pip install 'bulkseed[yaml]'") from None
+        raise UsageError(f"{label}: YAML needs one more package: {how_to_install('yaml')}") from None
     try:
         yield from yaml.load_all(content, Loader=yaml.BaseLoader)  # makes nothing but texts
     except (yaml.YAMLError, ValueError, RecursionError) as error:

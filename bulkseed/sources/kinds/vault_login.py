@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bulkseed.errors import CredentialsError, UsageError
+from bulkseed.errors import CredentialsError, UsageError, how_to_install
 from bulkseed.sources.protocol import SourceFault
 from bulkseed.sources.spec import SourceSpec
 
@@ -72,7 +72,7 @@ def _aws(client: Any, spec: SourceSpec) -> None:
         from botocore.session import Session
     except ImportError:
         raise UsageError(
-            f"{spec.label}: auth.method aws needs one more package: pip install 'bulkseed[aws]'"
+            f"{spec.label}: auth.method aws needs one more package: {how_to_install('aws')}"
         ) from None
     session = Session(profile=spec.setting("profile") or None)
     found = session.get_credentials()
