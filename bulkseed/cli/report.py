@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bulkseed.errors import UsageError, how_to_install
+
+if TYPE_CHECKING:
+    from bulkseed.report.numbers import Numbers
 
 
 @click.command()
@@ -18,13 +22,14 @@ from bulkseed.errors import UsageError, how_to_install
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
-    help="The page.  [default: <ledger's stem>.report.html]",
+    help="The page.  [default: <ledger's stem>.report.html; in a run folder, report.html]",
 )
 def report(ledger: Path, output: Path | None) -> int:
     """Write a self-contained page that proves what happened, and print its path.
 
     It shows outcomes, what failed and what to do, the pace against the quota, latencies, runs and the audit.
-    It opens from disk, needs no network, and has no secret value, since the ledger has none.
+    It opens from disk, needs no network, and has no secret value, since the ledger has none. Of a run folder
+    it is a table of the targets, and each target has its page beside it.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its cache lies is not the user's concern
     try:
@@ -34,20 +39,47 @@ def report(ledger: Path, output: Path | None) -> int:
             f"a report needs more packages ({missing.name}): {how_to_install('report')}"
         ) from None
     import bulkseed
+    from bulkseed.targets.run_folder import is_run_folder
+
+    if is_run_folder(ledger):
+        path = output or ledger / "report.html"
+        page = _page_of_targets(ledger, path)
+    else:
+        path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
+        if path.exists() and ledger.exists() and path.samefile(ledger):
+            raise UsageError(f"{path} is the ledger itself: choose another -o")
+        page = render(_numbers(ledger), bulkseed.__version__)
+    _write(path, page)
+    click.echo(path)
+    return 0
+
+
+def _numbers(path: Path) -> Numbers:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit
     from bulkseed.ledger.sqlite.file import in_words
     from bulkseed.report.numbers import Check, read_numbers
 
-    path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
-    if path.exists() and ledger.exists() and path.samefile(ledger):
-        raise UsageError(f"{path} is the ledger itself: choose another -o")
-    with read_ledger(ledger) as opened, in_words(ledger):
+    with read_ledger(path) as opened, in_words(path):
         checks = [Check(finding.name, finding.holds, finding.detail) for finding in audit(opened)]
-        numbers = read_numbers(opened.connection, ledger.name, checks)
-    _write(path, render(numbers, bulkseed.__version__))
-    click.echo(path)
-    return 0
+        return read_numbers(opened.connection, path.name, checks)
+
+
+def _page_of_targets(folder: Path, path: Path) -> str:
+    """Write a page for each target of a run beside `path`, and return the page that leads to them."""
+    import bulkseed
+    from bulkseed.cli.many.ledgers import ledgers_in
+    from bulkseed.report.page import render
+    from bulkseed.report.targets_page import TargetRow, render_targets
+    from bulkseed.targets.run_folder import open_run_folder
+
+    rows = []
+    for target, ledger in ledgers_in(str(folder)):
+        page, numbers = path.with_name(f"{path.stem}.{target}.html"), _numbers(ledger)
+        _write(page, render(numbers, bulkseed.__version__))
+        rows.append(TargetRow.of(str(target), page.name, numbers))
+    unrouted = open_run_folder(folder).count_unrouted()
+    return render_targets(folder.name, rows, unrouted, bulkseed.__version__)
 
 
 def _write(path: Path, page: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bulkseed import humanize as words
@@ -41,8 +41,8 @@ REMOVALS = {
 """Result of a deletion → what the page says; other results only lead to one of these."""
 
 
-def render(numbers: Numbers, version: str) -> str:
-    """Return the page. `version` is that of bulkseed."""
+def page_template(name: str) -> Template:
+    """Return a template of this folder, with the filters of pages."""
     environment = Environment(
         loader=PackageLoader("bulkseed", "report"),
         autoescape=True,
@@ -59,13 +59,18 @@ def render(numbers: Numbers, version: str) -> str:
         "sentence": words.sentence,
         "thousands": lambda number: f"{number:,}",
     }
+    return environment.get_template(name)
+
+
+def render(numbers: Numbers, version: str) -> str:
+    """Return the page. `version` is that of bulkseed."""
     attempts_of = Counter[str]()
     for answer in numbers.answers:
         attempts_of[answer.group] += answer.times
     group = numbers.timeline.group if numbers.timeline else None
     latencies = next((found for found in numbers.latencies if found.group == group), None)
     kind = JOBS[numbers.runs[0].command] if numbers.runs else APPLY
-    return environment.get_template("page.html").render(
+    return page_template("page.html").render(
         n=numbers,
         title=kind.title,
         version=version,
@@ -74,13 +79,13 @@ def render(numbers: Numbers, version: str) -> str:
         ending=lambda run: _ending(run, last=run is numbers.runs[-1]),
         most_failures=MOST_FAILURES,
         most_rows=MOST_ROWS,
-        identity=_identity(numbers.counts),
+        identity=identity(numbers.counts),
         rolled_back=", ".join(
             f"{numbers.rollbacks[result]:,} {text}"
             for result, text in REMOVALS.items()
             if result in numbers.rollbacks
         ),
-        fullest=_fullest(numbers.paces),
+        fullest=fullest_pace(numbers.paces),
         attempts=attempts_of[group or ""],
         attempts_of=attempts_of,
         retries=sum(pace.retries for pace in numbers.paces if pace.group == group),
@@ -90,12 +95,13 @@ def render(numbers: Numbers, version: str) -> str:
     )
 
 
-def _identity(counts: Mapping[Outcome | Verified, int]) -> str:
+def identity(counts: Mapping[Outcome | Verified, int]) -> str:
+    """Return the counts as the terms of a sum."""
     terms = [f"{count:,} {outcome.value}" for outcome, count in counts.items() if count]
     return " + ".join(terms) or "0"
 
 
-def _fullest(paces: list[Pace]) -> Pace | None:
+def fullest_pace(paces: list[Pace]) -> Pace | None:
     """Return the pace that came closest to its quota, or exceeded it most; None if there was no quota."""
     limited = [pace for pace in paces if pace.limit]
     return max(limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit), default=None)

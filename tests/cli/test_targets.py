@@ -62,6 +62,7 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         status = bulkseed("ledger", "status", "m.run", cwd=tmp_path)
         rows = bulkseed("ledger", "rows", "m.run", cwd=tmp_path)
         audit = bulkseed("ledger", "audit", "m.run", cwd=tmp_path)
+        reported = bulkseed("report", "m.run", cwd=tmp_path)
         preview = bulkseed("rollback", "m.run", cwd=tmp_path)
         undone = bulkseed("rollback", "m.run", "--yes", "--output", "json", cwd=tmp_path)
         missing = bulkseed("verify", "m.jsonl", "--run", "m.run", cwd=tmp_path)
@@ -79,6 +80,13 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
     ]
     assert {json.loads(line)["target"] for line in rows.stdout.splitlines()} == {"a", "b", "c"}
     assert (audit.returncode, audit.stdout.count("everything adds up")) == (0, 3)
+    assert reported.stdout == "m.run/report.html\n"
+    page = (tmp_path / "m.run" / "report.html").read_text()
+    assert "<strong>All 60 definitions are settled.</strong>" in page
+    assert "1 line went nowhere" in page
+    pages = [f"report.{name}.html" for name in "abc"]
+    assert [name in page and (tmp_path / "m.run" / name).is_file() for name in pages] == [True] * 3
+    assert "fake-value" not in page
     assert "together: 60\n" in preview.stdout
     assert (undone.returncode, json.loads(undone.stdout)["results"]["deleted"]) == (0, 60)
     assert (missing.returncode, "60 missing" in missing.stdout) == (1, True)
