@@ -57,8 +57,11 @@ class Authority:
             )
         )
 
-    def issue(self, host: str) -> tuple[Path, Path]:
+    def issue(self, host: str, *, client: bool = False) -> tuple[Path, Path]:
         """Return the files of a certificate for `host` (a name or an address) and its key."""
+        purpose = (
+            x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH if client else x509.oid.ExtendedKeyUsageOID.SERVER_AUTH
+        )
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test server")])
         try:
@@ -69,7 +72,7 @@ class Authority:
             self._builder(name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         certificate_file, key_file = self._folder / f"{host}.pem", self._folder / f"{host}.key"

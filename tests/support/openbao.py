@@ -20,16 +20,23 @@ COMMAND = Path(sys.executable).with_name("bao")
 class Bao:
     """A running server, and the requests that tests make of it as its root."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ca_file: Path | None = None) -> None:
         self.address = address
-        self.host = address.removeprefix("http://")
+        self.host = address.partition("//")[2]
+        self.ca_file = ca_file
         self._session = requests.Session()
+        self._verify = str(ca_file) if ca_file else True  # of a session, a variable would replace it
         self._session.headers["X-Vault-Token"] = ROOT_TOKEN
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Make a request as root; return the JSON of the answer, or None."""
         answer = self._session.request(
-            method, f"{self.address}/v1/{path}", json=body, headers=headers, timeout=30
+            method,
+            f"{self.address}/v1/{path}",
+            json=body,
+            headers=headers,
+            timeout=30,
+            verify=self._verify,
         )
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
@@ -38,7 +45,7 @@ class Bao:
         """Mount a key-value engine."""
         self.ask("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
         config = f"{self.address}/v1/{path}/config"
-        while version == 2 and self._session.get(config, timeout=30).status_code == 400:
+        while version == 2 and self._session.get(config, timeout=30, verify=self._verify).status_code == 400:
             continue  # it is being upgraded from version 1, in which every engine begins
 
     def put(self, mount: str, path: str, data: dict[str, Any]) -> None:
@@ -54,12 +61,15 @@ class Bao:
 
 
 @contextmanager
-def openbao() -> Iterator[Bao]:
-    """Run a server with nothing in it but an empty engine "secret"."""
+def openbao(tls: Path | None = None) -> Iterator[Bao]:
+    """Run a server with nothing in it but an empty engine "secret"; over TLS with its files in a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ("-dev", "-dev-no-store-token", f"-dev-root-token-id={ROOT_TOKEN}")
+    options = ["-dev", "-dev-no-store-token", f"-dev-root-token-id={ROOT_TOKEN}"]
+    if tls is not None:
+        tls.mkdir()
+        options += ["-dev-tls", f"-dev-tls-cert-dir={tls}"]
     process = subprocess.Popen(
         [COMMAND, "server", *options, f"-dev-listen-address=127.0.0.1:{port}"],
         stdout=subprocess.PIPE,
@@ -73,7 +83,8 @@ def openbao() -> Iterator[Bao]:
             if "Development mode should NOT be used" in line:
                 break
         reading.start()
-        yield Bao(f"http://127.0.0.1:{port}")
+        ca_file = next(tls.glob("*ca.pem")) if tls else None
+        yield Bao(f"{'https' if tls else 'http'}://127.0.0.1:{port}", ca_file)
     finally:
         process.kill()
         process.wait(timeout=20)

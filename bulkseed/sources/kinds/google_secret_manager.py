@@ -65,8 +65,8 @@ class GoogleSecretManager(Source):
                 " set GOOGLE_APPLICATION_CREDENTIALS, or use `gcloud auth application-default login`"
             ) from None
         self._session = _Session(self.pacer, credentials)
-        if ca_file := spec.setting("ca_file"):
-            self._session.verify = str(spec.folder / ca_file)
+        ca_file = spec.setting("ca_file")
+        self._verify = str(spec.folder / ca_file) if ca_file else True  # of a session, a variable replaces it
         location = spec.option("location")
         host = f"secretmanager.{location}.rep.googleapis.com" if location else "secretmanager.googleapis.com"
         self._base = f"{spec.option('endpoint') or f'https://{host}'}/v1/"
@@ -138,7 +138,9 @@ class GoogleSecretManager(Source):
             SourceFault: it failed.
         """
         try:
-            answer = self._session.get(self._base + path, params=dict(query or {}), timeout=TIMEOUT)
+            answer = self._session.get(
+                self._base + path, params=dict(query or {}), timeout=TIMEOUT, verify=self._verify
+            )
         except requests.RequestException as error:
             raise fault_of_http(error) from None
         except errors.TransportError:

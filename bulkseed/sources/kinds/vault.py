@@ -294,15 +294,17 @@ def _client(spec: SourceSpec, pacer: SourcePacer) -> hvac.Client:
     verify: str | bool = spec.setting("ca_file") or os.environ.get("VAULT_CACERT", "") or True
     certificate = spec.setting("cert_file") or os.environ.get("VAULT_CLIENT_CERT", "")
     key = spec.setting("key_file") or os.environ.get("VAULT_CLIENT_KEY", "")
+    session = PacedSession(pacer)
+    session.verify = str(spec.folder / verify) if isinstance(verify, str) else verify  # hvac takes this one
     return hvac.Client(
         url=address,
         token="",
-        verify=str(spec.folder / verify) if isinstance(verify, str) else verify,
+        verify=session.verify,
         cert=(str(spec.folder / certificate), str(spec.folder / (key or certificate)))
         if certificate
         else None,
         namespace=spec.setting("namespace") or os.environ.get("VAULT_NAMESPACE") or None,
-        session=PacedSession(pacer),
+        session=session,
         adapter=hvac.adapters.RawAdapter,
         timeout=TIMEOUT,
     )

@@ -56,15 +56,9 @@ def _ldap(client: Any, spec: SourceSpec) -> None:
 
 
 def _cert(client: Any, spec: SourceSpec) -> None:
-    certificate = client.adapter._kwargs.get("cert")  # noqa: SLF001  # what the client was opened with
-    pem, key = certificate if isinstance(certificate, tuple) else (certificate, certificate)
-    client.auth.cert.login(
-        name=spec.setting("role"),
-        cacert=client.adapter._kwargs.get("verify", True),  # noqa: SLF001  # likewise
-        cert_pem=pem,
-        key_pem=key,
-        mount_point=_mount(spec, "cert"),
-    )
+    """Log in by the certificate that each request of the client carries; hvac's method asks for PEM texts."""
+    role = {"name": spec.setting("role")} if spec.setting("role") else {}
+    client.adapter.login(f"/v1/auth/{_mount(spec, 'cert')}/login", use_token=True, json=role)
 
 
 def _aws(client: Any, spec: SourceSpec) -> None:
@@ -124,6 +118,8 @@ def login(client: Any, spec: SourceSpec) -> None:
         raise fault_of(error) from None
     except (refused.InvalidRequest, refused.Unauthorized, refused.Forbidden, refused.InvalidPath):
         raise SourceFault("Credentials", f"it refuses the login by {method}") from None
+    except refused.ParamValidationError:
+        raise SourceFault("Credentials", f"auth does not make a login by {method}") from None
     except refused.RateLimitExceeded:
         raise SourceFault("Throttled") from None
     except refused.VaultError:

@@ -1,0 +1,149 @@
+"""Logins at the real OpenBao that need somebody else: an issuer of JWTs, a cluster, a certificate."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import crypt, jwt
+from support.certificates import Authority
+from support.json_server import Answer, Asked, json_server
+from support.openbao import Bao, openbao
+
+from bulkseed.errors import CredentialsError
+from bulkseed.model import ReadValue, SecretDefinition, UnreadValue
+from bulkseed.sources.reader import SourceManifest
+from bulkseed.sources.spec import from_url
+
+POLICY = 'path "secret/*" { capabilities = ["read", "list"] }'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bao]:
+    """A server with a secret, and a policy that may read it."""
+    with openbao() as running:
+        running.put("secret", "s", {"k": "fake"})
+        running.ask("PUT", "sys/policies/acl/reader", {"policy": POLICY})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def issuer() -> rsa.RSAPrivateKey:
+    """The key of whoever issues JWTs."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def signed(issuer: rsa.RSAPrivateKey, claims: dict[str, Any]) -> str:
+    """Return a JWT."""
+    pem = issuer.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    now = int(time.time())
+    token: bytes = jwt.encode(crypt.RSASigner.from_string(pem), {"iat": now, "exp": now + 3600, **claims})
+    return token.decode()
+
+
+async def read(address: str, auth: dict[str, Any]) -> str:
+    """Log in, list, and read the one secret."""
+    query = "&".join(f"auth.{key}={text}" for key, text in auth.items())
+    with SourceManifest([from_url(f"{address}/secret?{query}", {"rate": 0})]) as source:
+        [entry] = source
+        assert isinstance(entry, SecretDefinition)
+        assert isinstance(entry.data, UnreadValue)
+        found = await entry.data.read()
+    assert isinstance(found, ReadValue)
+    return found.data.reveal()
+
+
+async def test_a_jwt_logs_in(server: Bao, issuer: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline's token is enough, and one of somebody else is refused without being shown."""
+    public = issuer.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    server.ask("POST", "sys/auth/jwt", {"type": "jwt"})
+    server.ask("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public.decode()]})
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["bao"], "token_policies": ["reader"]}
+    server.ask("POST", "auth/jwt/role/pipeline", role)
+    auth = {"method": "jwt", "role": "pipeline", "jwt.env": "PIPELINE_JWT"}
+    monkeypatch.setenv("PIPELINE_JWT", signed(issuer, {"sub": "job", "aud": "bao"}))
+    assert await read(f"vault+http://{server.host}", auth) == '{"k":"fake"}'
+    wrong = signed(issuer, {"sub": "job", "aud": "somebody-else"})
+    monkeypatch.setenv("PIPELINE_JWT", wrong)
+    with pytest.raises(CredentialsError, match="refuses the login by jwt") as caught:
+        await read(f"vault+http://{server.host}", auth)
+    assert wrong not in str(caught.value)
+
+
+async def test_the_account_of_a_pod_logs_in(server: Bao, issuer: rsa.RSAPrivateKey, tmp_path: Path) -> None:
+    """The store asks the cluster about the token; its own file is where the token is found."""
+    account = {"serviceaccount": {"name": "bulkseed", "uid": "fake-uid"}, "namespace": "jobs"}
+    token = signed(issuer, {"sub": "system:serviceaccount:jobs:bulkseed", "kubernetes.io": account})
+    asked: list[Any] = []
+
+    def review(request: Asked) -> Answer:
+        asked.append(json.loads(request.body)["spec"]["token"])
+        user = {"username": "system:serviceaccount:jobs:bulkseed", "uid": "fake-uid"}
+        return 201, {}, {"kind": "TokenReview", "status": {"authenticated": True, "user": user}}
+
+    (tmp_path / "token").write_text(token)
+    with json_server(review) as cluster:
+        server.ask("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
+        config = {
+            "kubernetes_host": cluster,
+            "kubernetes_ca_cert": Authority(tmp_path).ca_file.read_text(),
+            "token_reviewer_jwt": token,
+            "disable_local_ca_jwt": True,
+        }
+        server.ask("POST", "auth/kubernetes/config", config)
+        role = {
+            "bound_service_account_names": ["bulkseed"],
+            "bound_service_account_namespaces": ["jobs"],
+            "token_policies": ["reader"],
+        }
+        server.ask("POST", "auth/kubernetes/role/jobs", role)
+        auth = {"method": "kubernetes", "role": "jobs", "jwt.file": str(tmp_path / "token")}
+        assert await read(f"vault+http://{server.host}", auth) == '{"k":"fake"}'
+    assert asked == [token]
+
+
+async def test_a_certificate_logs_in(tmp_path: Path) -> None:
+    """Over TLS, with the certificate and key of a client."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("client.example", client=True)
+    with openbao(tls=tmp_path / "tls") as server:
+        server.put("secret", "s", {"k": "fake"})
+        server.ask("PUT", "sys/policies/acl/reader", {"policy": POLICY})
+        server.ask("POST", "sys/auth/cert", {"type": "cert"})
+        pem = authority.ca_file.read_text()
+        server.ask("POST", "auth/cert/certs/machine", {"certificate": pem, "token_policies": ["reader"]})
+        auth = {
+            "method": "cert",
+            "role": "machine",
+            "ca_file": server.ca_file,
+            "cert_file": certificate,
+            "key_file": key,
+        }
+        assert await read(f"vault+https://{server.host}", auth) == '{"k":"fake"}'
+
+
+async def test_a_token_is_renewed_at_half_of_its_time(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is longer than its token lives does not end with it."""
+    token = server.token(POLICY, ttl="1h", renewable=True)
+    monkeypatch.setenv("VAULT_TOKEN", token)
+    with SourceManifest([from_url(f"vault+http://{server.host}/secret?rate=0")]) as source:
+        [entry] = source
+        assert isinstance(entry, SecretDefinition)
+        assert isinstance(entry.data, UnreadValue)
+        store = source._sources[0]._source
+        assert 1000 < store._renew_at - time.monotonic() <= 1800  # type: ignore[attr-defined]  # of this kind
+        monkeypatch.setattr(store, "_renew_at", 0.0)
+        assert isinstance(await entry.data.read(), ReadValue)
+        assert store._renew_at > time.monotonic() + 1000  # type: ignore[attr-defined]  # likewise
+    told = server.ask("POST", "auth/token/lookup", {"token": token})["data"]
+    assert told["last_renewal"] is not None
