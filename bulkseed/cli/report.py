@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bulkseed.errors import UsageError, how_to_install
+from bulkseed.report.page_file import write_page
 
 if TYPE_CHECKING:
     from bulkseed.report.numbers import Numbers
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     metavar="FILE.html",
     help="The page.  [default: <ledger's stem>.report.html; in a run folder, report.html]",
 )
-def report(ledger: Path, output: Path | None) -> int:
+@click.option("--force", is_flag=True, help="Replace a file that is no page of bulkseed, too.")
+def report(ledger: Path, output: Path | None, force: bool) -> int:
     """Write a self-contained page that proves what happened, and print its path.
 
     It shows outcomes, what failed and what to do, the pace against the quota, latencies, runs and the audit.
     It opens from disk, needs no network, and has no secret value, since the ledger has none. Of a run folder
-    it is a table of the targets, and each target has its page beside it.
+    it is a table of the targets, and each target has its page beside it. Its owner alone may read it.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its cache lies is not the user's concern
     try:
@@ -43,13 +44,13 @@ def report(ledger: Path, output: Path | None) -> int:
 
     if is_run_folder(ledger):
         path = output or ledger / "report.html"
-        page = _page_of_targets(ledger, path)
+        page = _page_of_targets(ledger, path, force=force)
     else:
         path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
         if path.exists() and ledger.exists() and path.samefile(ledger):
             raise UsageError(f"{path} is the ledger itself: choose another -o")
         page = render(_numbers(ledger), bulkseed.__version__)
-    _write(path, page)
+    write_page(path, page, force=force)
     click.echo(path)
     return 0
 
@@ -65,7 +66,7 @@ def _numbers(path: Path) -> Numbers:
         return read_numbers(opened.connection, path.name, checks)
 
 
-def _page_of_targets(folder: Path, path: Path) -> str:
+def _page_of_targets(folder: Path, path: Path, *, force: bool) -> str:
     """Write a page for each target of a run beside `path`, and return the page that leads to them."""
     import bulkseed
     from bulkseed.cli.many.ledgers import ledgers_in
@@ -76,25 +77,7 @@ def _page_of_targets(folder: Path, path: Path) -> str:
     rows = []
     for target, ledger in ledgers_in(str(folder)):
         page, numbers = path.with_name(f"{path.stem}.{target}.html"), _numbers(ledger)
-        _write(page, render(numbers, bulkseed.__version__))
+        write_page(page, render(numbers, bulkseed.__version__), force=force)
         rows.append(TargetRow.of(str(target), page.name, numbers))
     unrouted = open_run_folder(folder).count_unrouted()
     return render_targets(folder.name, rows, unrouted, bulkseed.__version__)
-
-
-def _write(path: Path, page: str) -> None:
-    """Put the page in its place all at once, with the mode that the umask leaves.
-
-    Raises:
-        UsageError: it cannot be written there.
-    """
-    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        try:
-            with part.open("x", encoding="utf-8", errors="replace") as file:
-                file.write(page)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.command import BULKSEED, bulkseed, environment, simple, write_manifest
+from support.command import BULKSEED, bulkseed, environment, simple, start, write_manifest
 from support.ledgers import START, definition, new_ledger, whole_run
 from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
@@ -239,18 +240,48 @@ def test_the_command_writes_the_page_and_prints_where(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "prod.report.html\n", "")
     written = tmp_path / "prod.report.html"
     other = tmp_path / "other.html"
-    other.write_text("older")
-    assert bulkseed("report", path, "-o", other, cwd=tmp_path).returncode == 0
+    for _ in range(2):
+        assert bulkseed("report", path, "-o", other, cwd=tmp_path).returncode == 0
     assert other.read_bytes() == written.read_bytes()
     assert {child.name for child in tmp_path.iterdir() if "html" in child.name} == {written.name, other.name}
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_who_may_read_the_page_is_for_the_umask_to_say(tmp_path: Path, umask: int) -> None:
-    """As of any file that is written."""
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_the_owner_alone_may_read_the_page(tmp_path: Path, umask: int) -> None:
+    """Whatever the umask: it has all names."""
     path = eventful(tmp_path)
     subprocess.run([BULKSEED, "report", path], cwd=tmp_path, env=environment(), check=True, umask=umask)
-    assert (tmp_path / "prod.report.html").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "prod.report.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_page_of_ours_is_not_replaced(tmp_path: Path) -> None:
+    """A manifest stays, unless --force is given; a link stays a link, and so does what it points to."""
+    path = eventful(tmp_path)
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(2))
+    before = manifest.read_bytes()
+    done = bulkseed("report", path, "-o", manifest, cwd=tmp_path)
+    assert (done.returncode, manifest.read_bytes()) == (2, before)
+    assert "no page of bulkseed" in done.stderr
+    link = tmp_path / "link.html"
+    link.symlink_to(manifest)
+    done = bulkseed("report", path, "-o", link, "--force", cwd=tmp_path)
+    assert (done.returncode, link.is_symlink(), manifest.read_bytes()) == (2, True, before)
+    assert bulkseed("report", path, "-o", manifest, "--force", cwd=tmp_path).returncode == 0
+    assert manifest.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_page_goes_into_a_pipe_or_a_device(tmp_path: Path) -> None:
+    """They are written into, and stay what they are."""
+    path = eventful(tmp_path)
+    assert bulkseed("report", path, "-o", "/dev/null", cwd=tmp_path).returncode == 0
+    assert Path("/dev/null").is_char_device()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = start("report", path, "-o", pipe, cwd=tmp_path)
+    assert pipe.read_text().startswith("<!DOCTYPE html>")
+    process.communicate()
+    assert process.returncode == 0
+    assert pipe.is_fifo()
 
 
 def test_no_value_reaches_the_page(tmp_path: Path) -> None:
