@@ -157,6 +157,10 @@ async def _source(name: str, given: SourceArguments) -> AsyncIterator[CheckResul
         yield CheckResult("listing", State.PROBLEM, str(error))
         return
     with listed:
+        for who in listed.credentials():
+            yield CheckResult("credentials", State.OK, who)
+        for pace in listed.paces:
+            yield CheckResult("pace", State.OK, pace)
         yield CheckResult("listing", State.OK, f"{listed.count():,} entries")
         values = (e.data for e in listed if isinstance(e, SecretDefinition))
         value = next((v for v in values if isinstance(v, UnreadValue)), None)

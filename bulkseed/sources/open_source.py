@@ -15,6 +15,7 @@ import anyio.to_thread
 import orjson
 
 from bulkseed.errors import BulkseedError
+from bulkseed.humanize import number
 from bulkseed.manifest.catalogue import Listed
 from bulkseed.manifest.definition import checked_defaults
 from bulkseed.sources.content import as_map
@@ -85,6 +86,22 @@ class OpenSource:
                     if not waiting.done():
                         waiting.set_result(result)
         return await future
+
+    async def who(self) -> str:
+        """Tell whose credentials these are, as far as the store tells."""
+        try:
+            return await self._run(self._source.who)
+        except SourceFault as fault:
+            return f"not told: {fault.told}"
+        except Exception as error:  # noqa: BLE001  # its text may echo a credential
+            return f"not told: {_broken(error).told}"
+
+    @property
+    def pace(self) -> str:
+        """The most requests that go out."""
+        rate = self.spec.rate if self.spec.rate is not None else self._source.RATE
+        ceiling = f"at most {number(rate)} requests a second" if rate else "no ceiling of ours"
+        return f"{ceiling}, {self.spec.in_flight} at once"
 
     @property
     def pins(self) -> bool:

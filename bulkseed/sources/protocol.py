@@ -183,5 +183,13 @@ class Source:
         """
         return None
 
+    def who(self) -> str:
+        """Tell whose credentials these are and how long they live, for a check-up; "" where nothing tells.
+
+        Raises:
+            SourceFault: it cannot be told now.
+        """
+        return ""
+
     def close(self) -> None:
         """Let go of connections."""

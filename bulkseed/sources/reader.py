@@ -61,6 +61,15 @@ class SourceManifest:
         """What the user should know about the listings."""
         return [note for source in self._sources for note in source.notes]
 
+    def credentials(self) -> list[str]:
+        """Tell whose credentials are used at each source, where that can be told."""
+        return [told for source in self._sources if (told := self._portal.call(source.who))]
+
+    @property
+    def paces(self) -> list[str]:
+        """The most requests that go to each source."""
+        return [source.pace for source in self._sources]
+
     def count(self, check: Callable[[], object] = lambda: None) -> int:  # noqa: ARG002  # as of a `Manifest`
         """Return how many entries there are: a listing is complete before it is read."""
         return self._catalogue.size

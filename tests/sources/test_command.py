@@ -147,3 +147,18 @@ def test_a_plan_tells_what_changed_and_which_values_cannot_be_moved(bao: Bao, tm
     assert f"{address}:large" in checked.stdout
     assert "30,720 bytes" in checked.stdout
     assert "canary" not in checked.stdout + checked.stderr
+
+
+def test_a_check_up_tells_whose_token_it_is_and_the_pace(bao: Bao, tmp_path: Path) -> None:
+    """Before the night: who asks, until when, how fast, how many; no value is shown."""
+    token = bao.token('path "secret/*" { capabilities = ["read", "list"] }', ttl="90m", display_name="mover")
+    done = bulkseed(
+        *("doctor", f"vault+http://{bao.host}/secret/prod", *EMBEDDED[:2]),
+        cwd=tmp_path,
+        env=environment(VAULT_TOKEN=token),
+    )
+    assert "credentials: token of token-mover with default, p" in done.stdout
+    assert "it lives for 1 h" in done.stdout
+    assert "pace: at most 50 requests a second, 8 at once" in done.stdout
+    assert "a value was read" in done.stdout
+    assert "canary" not in done.stdout + done.stderr

@@ -204,3 +204,18 @@ async def test_the_rate_holds(store: Store) -> None:
             await text_of(entry)
         [opened] = source._sources
         assert opened.pacer.worst_second <= 20
+
+
+def test_whose_credentials_these_are_is_told(store: Store) -> None:
+    """A store that knows who asks is asked; no store fails a check-up over it."""
+    store.put("s", {"k": "fake"})
+    with open_source(store) as source:
+        told = source.credentials()
+        expected = {
+            "vault": "token of token with root; it does not expire",
+            "aws-sm": "arn:aws:",
+            "aws-ssm": "arn:aws:",
+        }
+        kind = store.url.partition("://")[0].partition("+")[0]
+        assert "".join(told).startswith(expected.get(kind, ""))
+        assert len(source.paces) == 1

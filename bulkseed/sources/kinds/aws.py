@@ -37,12 +37,15 @@ class AwsSource(Source):
         ca_file = spec.setting("ca_file")
         try:
             session = botocore.session.Session(profile=profile)
-            self._client = session.create_client(
-                self.SERVICE,
-                region_name=spec.host,
-                endpoint_url=spec.option("endpoint") or None,
-                verify=str(spec.folder / ca_file) if ca_file else None,
-                config=config,
+            self._client, self._accounts = (
+                session.create_client(
+                    service,
+                    region_name=spec.host,
+                    endpoint_url=spec.option("endpoint") or None,
+                    verify=str(spec.folder / ca_file) if ca_file else None,
+                    config=config,
+                )
+                for service in (self.SERVICE, "sts")
             )
         except (errors.BotoCoreError, ValueError) as error:
             raise fault_of(error) from None
@@ -66,10 +69,19 @@ class AwsSource(Source):
             raise SourceFault("Unavailable", "its answer is no answer of AWS")
         return found
 
+    def who(self) -> str:
+        """Tell the ARN of the caller."""
+        with self.pacer.turn():
+            try:
+                return str(self._accounts.get_caller_identity()["Arn"])
+            except (errors.BotoCoreError, errors.ClientError) as error:
+                raise fault_of(error) from None
+
     def close(self) -> None:
         """Close the connections."""
         if hasattr(self, "_client"):
             self._client.close()
+            self._accounts.close()
 
 
 def fault_of(error: Exception) -> SourceFault:

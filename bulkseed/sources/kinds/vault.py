@@ -23,6 +23,7 @@ import hvac
 import requests
 
 from bulkseed.errors import CredentialsError, UsageError
+from bulkseed.humanize import duration
 from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.http import PacedSession, fault_of
 from bulkseed.sources.kinds.vault_login import login
@@ -98,6 +99,15 @@ class Vault(Source):
         if answer.status_code != 200:
             return None  # an older server, or not allowed: reading tells
         return sorted(_data(answer)["subkeys"] or {})
+
+    def who(self) -> str:
+        """Tell the token's name, policies and time."""
+        found = _data(self._send("GET", "auth/token/lookup-self"))
+        left = int(found.get("ttl") or 0)
+        ends = f"lives for {duration(left)}" if left else "does not expire"
+        renewed = ", can be renewed" if found.get("renewable") else ""
+        policies = ", ".join(map(str, found.get("policies") or ()))
+        return f"token of {found.get('display_name')!s} with {policies}; it {ends}{renewed}"
 
     def close(self) -> None:
         """Close the connections."""
