@@ -272,11 +272,16 @@ async def _apply(given: ApplyArguments) -> Summary:
 
 
 async def _look_for_gone(session: Session) -> list[str]:
+    from bulkseed.cli.session import beside
+    from bulkseed.cli.watching.meanwhile import tell_meanwhile
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existing_names import look_up_gone
     from bulkseed.jobs.preflight import not_told
 
-    async with open_questioner(session.target) as service:
+    def so_far() -> str:
+        return f"asking which settled secrets are gone: {service.answered:,} answers so far"
+
+    async with open_questioner(session.target) as service, beside((tell_meanwhile, so_far)):
         gone = await look_up_gone(service, session.ledger)
     if isinstance(gone, list):
         say(f"gone at the service: {len(gone):,} settled secrets", err=True)

@@ -269,12 +269,19 @@ class _Absent:
 
 
 async def _look(opened: LedgerReader, chosen: TargetOptions, absent: _Absent) -> int:
+    from bulkseed.cli.session import beside
+    from bulkseed.cli.watching.meanwhile import tell_meanwhile
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existence_audit import find_absent
     from bulkseed.ledger import require_target
     from bulkseed.model import SETTLED
 
+    total = sum(count for word, count in opened.counts().items() if word.settled)
     async with open_target(chosen, 0) as target:
         require_target(opened, target, data_dir=chosen.local_dir)
-        async with open_questioner(target) as service:
+
+        def so_far() -> str:
+            return f"looked for {service.answered:,} of {total:,} at the service so far"
+
+        async with open_questioner(target) as service, beside((tell_meanwhile, so_far)):
             return await find_absent(service, opened.rows(SETTLED), absent)

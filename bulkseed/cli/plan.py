@@ -257,11 +257,21 @@ def _check_values(foreseen: Foreseen) -> int:
 
 
 async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight:
+    from bulkseed.cli.session import beside
+    from bulkseed.cli.watching.meanwhile import tell_meanwhile
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.preflight import check
 
     names = made.to_send + made.settled.total()
-    async with open_target(chosen, made.qps) as target, open_questioner(target) as service:
+
+    def so_far() -> str:
+        return f"asking which of {names:,} names exist: {service.answered:,} answers so far"
+
+    async with (
+        open_target(chosen, made.qps) as target,
+        open_questioner(target) as service,
+        beside((tell_meanwhile, so_far)),
+    ):
         return await check(service, sorted(made.keys), made.instances, preview, names)
 
 

@@ -18,10 +18,13 @@ from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
+from bulkseed.wire.message import QuotaGroup
+from bulkseed.wire.quotas import QUOTAS
 
 if TYPE_CHECKING:
     from bulkseed.jobs.rollback import RolledBack
 
+_BOUND = "since each secret's versions are listed first (ListSecretVersionIds)"
 LISTED = 10
 """The most names in a preview."""
 
@@ -115,8 +118,8 @@ def _preview(given: RollbackArguments) -> None:
         require_same_target(ledger, chosen)
         seen, undone, doubtful = forecast(ledger, LISTED), rolled_back(ledger), ledger.status().in_doubt
     others, doubtful = seen.others - undone, doubtful - seen.unfinished
-    qps, days = given.qps, given.restorable_for
-    seconds = seen.to_delete / qps if qps else None
+    qps, days, pace = given.qps, given.restorable_for, _pace(given.qps)
+    seconds = seen.to_delete / pace if pace else None
     if given.watch.output == "json":
         print_json(
             {
@@ -133,9 +136,10 @@ def _preview(given: RollbackArguments) -> None:
         )
         return
     say(heading(chosen, Path(given.ledger)))
-    pace = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(qps)}/s"
+    takes = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(pace)}/s"
+    bound = f", {_BOUND}" if pace < qps else ""
     after = "for good" if days is None else f"restorable for {days} days"
-    say(f"{seen.to_delete:,} to delete unless changed since, {after}, {pace}")
+    say(f"{seen.to_delete:,} to delete unless changed since, {after}, {takes}{bound}")
     for name in seen.names:
         say(f"  {name}")
     if seen.to_delete > len(seen.names):
@@ -149,6 +153,11 @@ def _preview(given: RollbackArguments) -> None:
     if doubtful:
         say(f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first")
     say(f"nothing was sent; to do it: {this_call()} --yes")
+
+
+def _pace(qps: float) -> float:
+    """Return the most deletions a second, for each of which the versions are listed once; 0: no ceiling."""
+    return min(qps, QUOTAS[QuotaGroup.MANAGE])
 
 
 async def _rollback(given: RollbackArguments) -> RolledBack:
@@ -172,7 +181,9 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
     async with open_session("rollback", given.watch, chosen, path, qps, create=False) as session:
         total = forecast(session.ledger, 0).to_delete
         hooks = session.hooks
-        work = Work(hooks.stats, qps, hooks.stop, total=total, ends=ends, usual=RollbackOutcome.DELETED.value)
+        work = Work(
+            hooks.stats, _pace(qps), hooks.stop, total=total, ends=ends, usual=RollbackOutcome.DELETED.value
+        )
         async with session.watched(work):
             return await roll_back(
                 session.target,
@@ -188,3 +199,5 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
 def _print(found: RolledBack) -> None:
     print_results(found.results, ROLLBACK.meanings, "secrets of this ledger")
     print_effort(found.run)
+    if _pace(found.run.limit_qps) < found.run.limit_qps:
+        say(f"pace: {number(_pace(found.run.limit_qps))}/s, {_BOUND}")

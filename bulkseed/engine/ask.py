@@ -32,13 +32,17 @@ _ASK: Step[Any] = Step("ask")
 
 
 class Questioner:
-    """Asks questions through a lane, from any number of tasks. A `stop` ends what is being asked."""
+    """Asks questions through a lane, from any number of tasks. A `stop` ends what is being asked.
+
+    `answered`: how many questions had an answer.
+    """
 
     def __init__(self, lane: Lane, retry: RetryPolicy | None = None, stop: Stop | None = None) -> None:
         self._lane = lane
         self._retry = retry or RetryPolicy()
         self._client = lane.client()
         self._stop = stop or Stop()
+        self.answered = 0
         self._outage = OutageMonitor(
             lane.clock.monotonic, self._stop, Stats(), patience=5 * self._retry.budget
         )
@@ -61,6 +65,7 @@ class Questioner:
         answer: A | Fault | None = await driver.drive(WorkItem(item), _ask(retry), retry)
         if answer is None:
             raise ServiceError(self._stop.reason or "stopped")
+        self.answered += 1
         return answer
 
 

@@ -76,8 +76,7 @@ class Manifest:
     def count(self, check: Check = lambda: None) -> int | None:
         """Count the entries ahead, from other readers; None where only reading tells.
 
-        That is in other formats than JSON lines, which are counted without decoding, and in pipes. `check` is
-        called now and then, and may raise to give up.
+        That is in YAML and in pipes. `check` is called now and then, and may raise to give up.
         """
         if self._templates is None or self._table is None:
             return count_entries(self._given, self._format, check)

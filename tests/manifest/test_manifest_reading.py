@@ -70,7 +70,7 @@ def test_entries_are_counted_as_they_are_read(text: str, size: int) -> None:
 
 
 def test_counting_ahead_is_known_where_it_is_cheap(tmp_path: Path) -> None:
-    """JSON lines are counted, compressed and broken ones too; and it can be given up at any block."""
+    """Files are counted, compressed and broken ones too, but no YAML; it can be given up at any block."""
     good = tmp_path / "a.jsonl"
     good.write_text("# comment\n\n" + as_jsonl(list(numbered(2000))) + "nonsense\n")
     broken = tmp_path / "b.ndjson.gz"
@@ -80,9 +80,13 @@ def test_counting_ahead_is_known_where_it_is_cheap(tmp_path: Path) -> None:
             assert entries.count() == len(list(entries))
     with open_manifest(good, good) as entries, pytest.raises(ZeroDivisionError):
         entries.count(lambda: 1 / 0)
-    (tmp_path / "c.csv").write_text("SecretName,SecretData\na,x\n")
+    (tmp_path / "c.csv").write_text('SecretName,SecretData\na,"x\ny"\nb,x\n,\n')
+    (tmp_path / "d.json").write_text('[{"SecretName": "a", "SecretData": "x"}, {"SecretName": "b"}]')
+    with open_manifest(tmp_path / "c.csv", tmp_path / "d.json", good) as entries:
+        assert entries.count() == len(list(entries)) == 2 + 2 + 2001
+    (tmp_path / "e.yaml").write_text("SecretName: a\nSecretData: x\n")
     os.mkfifo(tmp_path / "pipe.jsonl")
-    for path in ("-", tmp_path / "c.csv", tmp_path / "pipe.jsonl"):
+    for path in ("-", tmp_path / "e.yaml", tmp_path / "pipe.jsonl"):
         assert open_manifest(good, path).count() is None
 
 
