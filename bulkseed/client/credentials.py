@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bulkseed.client.daemon_executor import DaemonExecutor
 from bulkseed.errors import CredentialsError, how_to_install
 from bulkseed.model import Credentials, CredentialSource, SecretValue, Target
 from bulkseed.pacing.clock import Clock
@@ -19,6 +20,9 @@ REFRESH_AHEAD = 300.0
 
 ASK_AGAIN = 60.0
 """Seconds between fetches: a source may hand out the same keys until shortly before they expire."""
+
+FETCH_TIMEOUT = 30.0
+"""Seconds that a source may take: the vendor's providers wait for some endpoints without an end."""
 
 
 class ProviderChain:
@@ -105,6 +109,7 @@ class SignerCache:
         self._renew_at: float | None = None
         self._expires_at = -math.inf
         self._failure: CredentialsError | None = None
+        self._renewing = False
 
     async def signer(self) -> Signer:
         """Return a signer whose credentials are good for now.
@@ -112,28 +117,39 @@ class SignerCache:
         Raises:
             CredentialsError: they have expired and no new ones can be had.
         """
-        if self._signer is not None and (self._renew_at is None or self._clock.wall() < self._renew_at):
+        if self._signer is not None and self._is_good():
             return self._signer
         async with self._lock:
             if self._failure is not None:
                 raise self._failure
-            if self._signer is None or (self._renew_at is not None and self._clock.wall() >= self._renew_at):
+            if self._signer is None or not self._is_good():
                 await self._renew()
         assert self._signer is not None  # noqa: S101  # _renew sets it or raises
         return self._signer
+
+    def _is_good(self) -> bool:
+        """Tell whether what we have may be signed with; while it is renewed that is so until it expires."""
+        now = self._clock.wall()
+        if self._renew_at is None or now < self._renew_at:
+            return True
+        return self._renewing and now < self._expires_at
 
     async def _renew(self) -> None:
         if isinstance(self._source, Credentials):
             self.lasting = self._signer = self._make(self._host, self._source)
             return
+        self._renewing = True
         try:
-            fresh = await asyncio.get_running_loop().run_in_executor(None, self._source.fetch)
+            fresh = await _fetch(self._source)
         except CredentialsError as failure:
-            if self._expires_at > self._clock.wall() + ASK_AGAIN:  # what we have is good until we ask again
-                self._renew_at = self._clock.wall() + ASK_AGAIN
+            left = self._expires_at - self._clock.wall()
+            if left > 1:  # what we have is good, and there is time to ask again
+                self._renew_at = self._clock.wall() + min(ASK_AGAIN, left / 2)
                 return
             self._failure = failure  # the other workers need not ask in vain again
             raise
+        finally:
+            self._renewing = False
         self._signer = self._make(self._host, fresh)
         self._renew_at = None
         if fresh.expires_at is not None:
@@ -143,3 +159,18 @@ class SignerCache:
             self._renew_at = self._clock.wall() + ASK_AGAIN
         else:
             self.lasting = self._signer
+
+
+async def _fetch(source: CredentialSource) -> Credentials:
+    """Ask a source in a thread that nobody waits for when it hangs."""
+    thread = DaemonExecutor()
+    try:
+        async with asyncio.timeout(FETCH_TIMEOUT):
+            return await asyncio.get_running_loop().run_in_executor(thread, source.fetch)
+    except TimeoutError:
+        raise CredentialsError(
+            f"the source of credentials does not answer within {FETCH_TIMEOUT:g} s: check --profile, and "
+            "whether what it asks can be reached"
+        ) from None
+    finally:
+        thread.shutdown()

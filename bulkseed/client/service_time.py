@@ -16,15 +16,14 @@ class ServiceTime:
     """What replies' Date headers tell about the service's clock against ours.
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
-    is set once. `ahead` is the least by which the service's clock is ahead of ours. `date` is the Date of the
-    last success, in epoch seconds.
+    is set again when it refuses the corrected one: either clock may have been put right. `ahead` is the least
+    by which the service's clock is ahead of ours. `date` is the Date of the last success, in epoch seconds.
     """
 
     def __init__(self) -> None:
         self.correction = 0.0
         self.ahead: float | None = None
         self.date: float | None = None
-        self._corrected = False
         self._last: str | None = None
 
     def saw(self, response: Response, now: Callable[[], float]) -> None:
@@ -44,14 +43,10 @@ class ServiceTime:
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 
     def correct(self, response: Response, now: float) -> None:
-        """Set the correction from the Date of a reply that refused our time, `now` (`Clock.wall`).
-
-        Only the first call counts.
-        """
+        """Set the correction from the Date of a reply that refused our time, `now` (`Clock.wall`)."""
         date = response.headers.get("date")
         seconds = _epoch(date) if date else None
-        if seconds is not None and not self._corrected:
-            self._corrected = True
+        if seconds is not None:
             self.correction = seconds - now
 
     def ours_not_before(self, created: float) -> float:

@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import anyio
 
+from bulkseed.client.daemon_executor import DaemonExecutor
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.daemon_executor import DaemonExecutor
 from bulkseed.engine.intake import BlockReader, Intake, block_size
 from bulkseed.engine.job import RunJob
 from bulkseed.engine.lane import Lane

@@ -86,9 +86,8 @@ class RetryState:
         verdict = classify(answer, step)
         if verdict is Verdict.ABORT or (verdict is Verdict.CLOCK and self._clock_refused):
             raise GiveUp(answer, abort=True)
-        if verdict is Verdict.CLOCK:
-            self._clock_refused = True
-        elif verdict in _REPEATED:
+        self._clock_refused = verdict is Verdict.CLOCK
+        if verdict is not Verdict.CLOCK and verdict in _REPEATED:
             yield Wait(self._pause(answer))
         return answer
 

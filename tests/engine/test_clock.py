@@ -33,6 +33,15 @@ def test_no_date_hurts(date: str) -> None:
     assert abs(time.correction) < 1e12
 
 
+def test_a_clock_that_is_put_right_is_corrected_for_again() -> None:
+    """The first correction is of the clock as it was; a later refusal tells of the clock as it is."""
+    time = ServiceTime()
+    time.correct(reply("Thu, 01 Jan 2026 00:20:00 GMT", 400), NOW)
+    assert time.correction == 1200.0
+    time.correct(reply("Thu, 01 Jan 2026 00:21:00 GMT", 400), NOW + 1260)
+    assert time.correction == 0.0
+
+
 def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
     """Of many replies the one that was on the way for the shortest time tells most."""
     time = ServiceTime()

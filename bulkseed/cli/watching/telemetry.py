@@ -144,7 +144,10 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
         span.end(started + int(attempt.latency * 1e9))
 
     try:
-        with tracer.start_as_current_span(f"bulkseed.{command}", record_exception=False):
+        # The text of an exception may quote what no span may hold.
+        with tracer.start_as_current_span(
+            f"bulkseed.{command}", record_exception=False, set_status_on_exception=False
+        ):
             yield [on_attempt]
     finally:
         traces.shutdown()

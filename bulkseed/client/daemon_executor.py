@@ -1,4 +1,4 @@
-"""A thread for what may block for ever, such as a read from a pipe: it is left behind, never waited for."""
+"""A thread for what may block for ever, such as a read from a pipe: left behind, never waited for."""
 
 from __future__ import annotations
 
