@@ -23,7 +23,7 @@ from bulkseed.cli.options import (
 )
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.render import print_summary, say
-from bulkseed.cli.sources import SourceArguments
+from bulkseed.cli.sources import SourceArguments, gone_at_source
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import ServiceError
@@ -252,7 +252,7 @@ async def _apply(given: ApplyArguments) -> Summary:
             counts = entries.bytes_total is not None  # a pipe may never end
             freeze()
             async with session.watched(work, counts=counts):
-                return await seed(
+                summary = await seed(
                     selection.of(entries) if selection is not None else entries,
                     session.target,
                     session.ledger,
@@ -269,6 +269,9 @@ async def _apply(given: ApplyArguments) -> Summary:
                     stats=hooks.stats,
                     stop=hooks.stop,
                 )
+            if told := gone_at_source(entries, session.ledger):
+                say(f"note: {told}", err=True)
+            return summary
 
 
 async def _look_for_gone(session: Session) -> list[str]:

@@ -18,7 +18,7 @@ from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_json, print_table, say
-from bulkseed.cli.sources import SourceArguments
+from bulkseed.cli.sources import SourceArguments, gone_at_source
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
 from bulkseed.humanize import duration, number
 from bulkseed.model import InvalidLine, Outcome, UnreadValue
@@ -146,6 +146,7 @@ class Plan:
     reasons: InvalidLines = field(default_factory=InvalidLines)
     keys: set[str] = field(default_factory=set)
     instances: set[str | None] = field(default_factory=set)
+    gone_at_source: str | None = None
     online: Preflight | None = None
 
     @property
@@ -241,6 +242,8 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
                 made.reasons.add(line)
             made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
             made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
+        if ledger is not None:
+            made.gone_at_source = gone_at_source(manifest, ledger)
         if online:
             made.online = run_async(_ask, target, made, preview)
     return made
@@ -287,6 +290,8 @@ def print_plan(made: Plan, output: str) -> None:
     changed = f"{made.changed:,} changed{where}, " if made.changed else ""
     say(f"{made.to_create:,} to create, {changed}{pace}, {values}")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
+    if made.gone_at_source:
+        say(made.gone_at_source)
     if made.online is not None:
         _print_online(made, made.online)
     say(

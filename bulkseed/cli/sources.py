@@ -16,10 +16,15 @@ from bulkseed.cli.arguments import Number, option
 from bulkseed.cli.render import say
 
 if TYPE_CHECKING:
+    from bulkseed.ledger import LedgerReader
+    from bulkseed.manifest.entries import OpenEntries
     from bulkseed.sources.reader import SourceManifest
 
 TELL_EVERY = 5.0
 """Seconds between two lines about a listing that goes on."""
+
+NAMED = 3
+"""How many of the secrets that are gone at a source are named."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -112,6 +117,29 @@ def list_sources(
     for note in source.notes:
         say(f"note: {note}", err=True)
     return source
+
+
+def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
+    """Say which settled secrets are not at their source any more; None if there are none.
+
+    Nothing is said of a source that was listed in part: what was left out would look as if it were gone.
+    """
+    from bulkseed.sources.reader import SourceManifest
+
+    if not isinstance(entries, SourceManifest):
+        return None
+    count = 0
+    first: list[str] = []
+    for label in entries.whole:
+        for name in ledger.settled_of(label):
+            if not entries.lists(name):
+                count += 1
+                if len(first) < NAMED:
+                    first.append(name)
+    if not count:
+        return None
+    names = ", ".join(first) + (", …" if count > len(first) else "")
+    return f"gone at the source: {count:,} settled ones ({names}); nothing is deleted for that"
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from bulkseed.ledger.sqlite.file import (
     warn_of_lost_log,
 )
 from bulkseed.ledger.sqlite.lock import is_at_work
-from bulkseed.model import Outcome, Row, Verified
+from bulkseed.model import SETTLED, Outcome, Row, Verified
 
 BLOCK = 1000
 """Rows that are read at a time."""
@@ -163,6 +163,12 @@ class LedgerReader:
         for columns in self.select(_ROWS + " WHERE d.name = ?", name):
             return _row(columns[:-1])
         return None
+
+    def settled_of(self, source: str) -> Iterator[str]:
+        """Yield the names that are settled and were read last at `source`."""
+        settled = ", ".join(f"'{word.value}'" for word in sorted(SETTLED))
+        query = f"SELECT name FROM definitions WHERE source = ? AND outcome IN ({settled}) ORDER BY name"  # noqa: S608  # fixed text
+        return (name for (name,) in self.select(query, source))
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, oldest first."""

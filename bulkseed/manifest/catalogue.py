@@ -71,6 +71,10 @@ class Catalogue:
         self._file.execute("CREATE INDEX by_name ON listed (name)")
         self._file.execute(_COLLISIONS)
 
+    def has(self, name: str) -> bool:
+        """Tell whether a secret of this name was listed, whatever is wrong with it."""
+        return self._file.execute("SELECT 1 FROM listed WHERE name = ?", (name,)).fetchone() is not None
+
     def entries(
         self,
         labels: tuple[str, ...],

@@ -21,7 +21,7 @@ from bulkseed.manifest.definition import checked_defaults
 from bulkseed.sources.content import as_map
 from bulkseed.sources.mapping import CannotBeNamedError, check_template, fill, name_of, wanted
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import Content, Reference, Source, SourceFault
+from bulkseed.sources.protocol import UNLISTED, Content, Reference, Source, SourceFault
 from bulkseed.sources.spec import SourceSpec, check_names
 from bulkseed.sources.table import source_class
 
@@ -35,7 +35,10 @@ BLOCK = 1000
 
 
 class OpenSource:
-    """A source in use. Belongs to one event loop; what blocks runs in its threads."""
+    """A source in use. Belongs to one event loop; what blocks runs in its threads.
+
+    `lacks_some`: what is not listed may be at the source all the same.
+    """
 
     def __init__(self, spec: SourceSpec) -> None:
         kind = source_class(spec)
@@ -44,6 +47,7 @@ class OpenSource:
         self.spec = spec
         self.defaults = checked_defaults(spec.set)
         self.pacer = SourcePacer(kind.RATE if spec.rate is None else spec.rate)
+        self.lacks_some = bool(spec.include or spec.exclude or spec.changed_since)
         self._source: Source = kind(spec, self.pacer)
         self._threads = anyio.CapacityLimiter(spec.in_flight)
         self._slots = anyio.Semaphore(spec.in_flight)
@@ -130,6 +134,7 @@ class OpenSource:
 
     def _listed(self, number: int) -> Iterator[Listed]:
         for reference in self._guarded(self._source.list_all()):
+            self.lacks_some |= reference.problem == UNLISTED
             if wanted(self.spec, reference):
                 for each in self._split(reference):
                     yield self._named(number, each)

@@ -28,6 +28,9 @@ TIMEOUT = 30.0
 PATIENCE = 120.0
 """Seconds for which a listing repeats a request that fails in passing."""
 
+UNLISTED = "may not be listed"
+"""The problem of a folder whose secrets the listing lacks."""
+
 Value = str | bytes | Mapping[str, object]
 """A text, bytes, or a map of keys. Numbers in a map keep their text: see `content.decode_json`."""
 

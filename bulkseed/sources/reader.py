@@ -61,6 +61,15 @@ class SourceManifest:
         """What the user should know about the listings."""
         return [note for source in self._sources for note in source.notes]
 
+    @property
+    def whole(self) -> list[str]:
+        """The labels of sources that were listed whole: what is not listed there is not there."""
+        return [source.spec.label for source in self._sources if not source.lacks_some]
+
+    def lists(self, name: str) -> bool:
+        """Tell whether a secret that would have this name was listed."""
+        return self._catalogue.has(name)
+
     def credentials(self) -> list[str]:
         """Tell whose credentials are used at each source, where that can be told."""
         return [told for source in self._sources if (told := self._portal.call(source.who))]

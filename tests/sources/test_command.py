@@ -147,6 +147,12 @@ def test_a_plan_tells_what_changed_and_which_values_cannot_be_moved(bao: Bao, tm
     assert f"{address}:large" in checked.stdout
     assert "30,720 bytes" in checked.stdout
     assert "canary" not in checked.stdout + checked.stderr
+    bao.ask("DELETE", "planned/metadata/same")
+    gone = "gone at the source: 1 settled ones (same); nothing is deleted for that"
+    assert gone in bulkseed("plan", address, *EMBEDDED[:2], cwd=tmp_path, env=env).stdout
+    assert f"note: {gone}" in bulkseed("apply", address, *EMBEDDED, cwd=tmp_path, env=env).stderr
+    part = bulkseed("plan", address, "--exclude", "large", *EMBEDDED[:2], cwd=tmp_path, env=env)
+    assert "gone" not in part.stdout
 
 
 def test_a_check_up_tells_whose_token_it_is_and_the_pace(bao: Bao, tmp_path: Path) -> None:

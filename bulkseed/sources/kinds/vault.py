@@ -28,7 +28,15 @@ from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.http import PacedSession, fault_of
 from bulkseed.sources.kinds.vault_login import login
 from bulkseed.sources.pace import SourcePacer
-from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
+from bulkseed.sources.protocol import (
+    TIMEOUT,
+    UNLISTED,
+    Content,
+    Reference,
+    Source,
+    SourceFault,
+    fault_of_status,
+)
 from bulkseed.sources.spec import SourceSpec
 
 NO_VERSIONS = (
@@ -80,7 +88,7 @@ class Vault(Source):
                     return
                 if fault.code != "Source.Denied" or first:
                     raise
-                yield Reference(self._below(folder), problem="may not be listed", handle=folder)
+                yield Reference(self._below(folder), problem=UNLISTED, handle=folder)
                 continue
             first = False
             folders += sorted((folder + name for name in names if name.endswith("/")), reverse=True)
