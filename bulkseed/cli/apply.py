@@ -164,10 +164,9 @@ def apply(given: ApplyArguments) -> int:
         recreate=given.recreate,
     )
     if given.many.chosen:
-        if given.dry_run:
-            return _dry_run_of_many(given)
         from bulkseed.cli.many.apply import apply_to_targets
-        from bulkseed.cli.many.manifests import manifests_of
+        from bulkseed.cli.many.manifests import inputs_of
+        from bulkseed.cli.many.plan import plan_targets
         from bulkseed.targets.apply import ApplyOptions
 
         options = ApplyOptions(
@@ -178,8 +177,11 @@ def apply(given: ApplyArguments) -> int:
             given.limit,
             given.only,
         )
-        manifests = manifests_of(given.manifest, allow_empty=given.source.allow_empty)
-        return apply_to_targets(given.many, manifests, options, given.watch)
+        with inputs_of(given.manifest, given.source) as inputs:
+            if given.dry_run:
+                given.many.require_alone(limit=given.limit, only=given.only)
+                return plan_targets(given.many, inputs, given.watch.output)
+            return apply_to_targets(given.many, inputs, options, given.watch)
     if given.dry_run:
         return _dry_run(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call
@@ -202,14 +204,6 @@ def _print(summary: Summary) -> None:
 
     with read_ledger(summary.ledger) as ledger:
         print_summary(summary, ledger)
-
-
-def _dry_run_of_many(given: ApplyArguments) -> int:
-    from bulkseed.cli.many.plan import plan_targets
-
-    given.many.require_alone(limit=given.limit, only=given.only)
-    allow_empty = given.source.allow_empty
-    return plan_targets(given.many, given.manifest, given.watch.output, allow_empty=allow_empty)
 
 
 def _dry_run(given: ApplyArguments) -> int:

@@ -104,12 +104,14 @@ def plan(given: _Arguments) -> int:
         return 0
     given.manifest.require()
     if given.many.chosen:
+        from bulkseed.cli.many.manifests import inputs_of
         from bulkseed.cli.many.plan import plan_targets
 
         given.many.require_alone(
             endpoint=given.target.endpoint, ledger=given.ledger_path, online=given.online
         )
-        return plan_targets(given.many, given.manifest, given.output, allow_empty=given.source.allow_empty)
+        with inputs_of(given.manifest, given.source) as inputs:
+            return plan_targets(given.many, inputs, given.output)
     what = PlanArguments(
         given.manifest,
         given.source,

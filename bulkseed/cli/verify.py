@@ -93,7 +93,7 @@ def verify(given: VerifyArguments) -> int:
 
 
 def _verify_targets(given: VerifyArguments) -> int:
-    from bulkseed.cli.many.manifests import manifests_of
+    from bulkseed.cli.many.manifests import inputs_of
     from bulkseed.cli.many.verify import verify_targets
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
@@ -101,8 +101,8 @@ def _verify_targets(given: VerifyArguments) -> int:
     given.many.require_alone(endpoint=given.target.endpoint, ledger=given.ledger_path)
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
-    manifests = manifests_of(given.manifest, allow_empty=given.source.allow_empty)
-    return verify_targets(given.many, manifests, given.qps, options, given.watch, resume=given.resume)
+    with inputs_of(given.manifest, given.source) as inputs:
+        return verify_targets(given.many, inputs, given.qps, options, given.watch, resume=given.resume)
 
 
 async def _verify(given: VerifyArguments) -> Verification:

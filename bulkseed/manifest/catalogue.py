@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bulkseed.manifest.definition import Defaults, to_entry
+from bulkseed.manifest.formats.lines import Unreadable
+from bulkseed.manifest.templates.expand import Keep, keep_all
 from bulkseed.model import InvalidLine, ManifestEntry, Origin, UnreadValue
 
 NAMED = 3
@@ -80,25 +82,31 @@ class Catalogue:
         labels: tuple[str, ...],
         defaults: tuple[Defaults, ...],
         unread: Callable[[Listed], UnreadValue],
+        keep: Keep = keep_all,
     ) -> Iterator[ManifestEntry]:
         """Yield a definition without its value for each secret, in the order of the listing.
 
-        `labels` and `defaults` are of the sources; `unread` gives the value that can be read later.
+        `labels` and `defaults` are of the sources; `unread` gives the value that can be read later; `keep`
+        is as for `open_manifest`.
         """
         for row in self._file.execute(_ALL):
             listed = Listed(*row)
             where = listed.path if listed.key is None else f"{listed.path} key {listed.key}"
             origin = Origin(labels[listed.source], where)
-            if listed.problem is not None:
-                yield InvalidLine(origin, (self._reason(listed),), listed.name, listed.version)
-                continue
             item: dict[str, Any] = {"SecretName": listed.name}
+            if listed.problem is not None:
+                reason = self._reason(listed)
+                if keep(origin, item if listed.name else Unreadable(reason)):
+                    yield InvalidLine(origin, (reason,), listed.name, listed.version)
+                continue
             extras: Mapping[str, str | None] = {
                 "VersionId": listed.version,
                 "Tags": listed.tags,
                 "Description": listed.description,
             }
             item |= {key: text for key, text in extras.items() if text}
+            if not keep(origin, item):
+                continue
             entry = to_entry(item, origin, defaults[listed.source], Path(), unread(listed))
             if isinstance(entry, InvalidLine):
                 reasons = (f"{_place(listed.path, listed.key)}: {entry.reasons[0]}", *entry.reasons[1:])

@@ -18,6 +18,7 @@ from bulkseed.errors import BulkseedError
 from bulkseed.humanize import number
 from bulkseed.manifest.catalogue import Listed
 from bulkseed.manifest.definition import checked_defaults
+from bulkseed.manifest.keys import TARGET
 from bulkseed.sources.content import as_map
 from bulkseed.sources.mapping import CannotBeNamedError, check_template, fill, name_of, wanted
 from bulkseed.sources.pace import SourcePacer
@@ -45,7 +46,8 @@ class OpenSource:
         check_names(spec, kind.OPTIONS, kind.AUTH)
         check_template(spec)
         self.spec = spec
-        self.defaults = checked_defaults(spec.set)
+        self.set = {key: text for key, text in spec.set.items() if key != TARGET}
+        self.defaults = checked_defaults(self.set)
         self.pacer = SourcePacer(kind.RATE if spec.rate is None else spec.rate)
         self.lacks_some = bool(spec.include or spec.exclude or spec.changed_since)
         self._source: Source = kind(spec, self.pacer)

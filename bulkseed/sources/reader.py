@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,10 @@ import anyio.from_thread
 
 from bulkseed.errors import CredentialsError, ManifestError, ServiceError
 from bulkseed.manifest.catalogue import Catalogue, Listed
-from bulkseed.model import Fault, ManifestEntry, NoReply, ReadValue, UnreadValue
+from bulkseed.manifest.definition import checked_defaults
+from bulkseed.manifest.keys import TARGET
+from bulkseed.manifest.templates.expand import Keep, keep_all
+from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, UnreadValue
 from bulkseed.policy.advice import advice
 from bulkseed.sources.content import render
 from bulkseed.sources.open_source import OpenSource
@@ -51,8 +54,7 @@ class SourceManifest:
             self._portal.call(self._list_all, specs, allow_empty, tell)
             self._catalogue.complete()
             self._stack = stack.pop_all()
-        defaults = tuple(source.defaults for source in self._sources)
-        self._entries = self._counted(self._catalogue.entries(self.paths, defaults, self._unread))
+        self._entries = self._counted(self.part())
         self.bytes_total: int | None = self._catalogue.size
         self.bytes_read = 0
 
@@ -82,6 +84,23 @@ class SourceManifest:
     def count(self, check: Callable[[], object] = lambda: None) -> int:  # noqa: ARG002  # as of a `Manifest`
         """Return how many entries there are: a listing is complete before it is read."""
         return self._catalogue.size
+
+    def part(self, keep: Keep = keep_all, more: Mapping[str, str] | None = None) -> Iterator[ManifestEntry]:
+        """Yield the entries that `keep` keeps; `more` are defaults that win. Several parts can be open.
+
+        What a source's ``set`` has for ``Target`` stands in every entry of it, as if in a line.
+        """
+        named = {source.spec.label: source.spec.set.get(TARGET) for source in self._sources}
+        defaults = tuple(
+            checked_defaults({**source.set, **more}) if more else source.defaults for source in self._sources
+        )
+
+        def keep_named(origin: Origin, item: object) -> bool:
+            if isinstance(item, dict) and (target := named[origin.manifest]):
+                item[TARGET] = target
+            return keep(origin, item)
+
+        return self._catalogue.entries(self.paths, defaults, self._unread, keep_named)
 
     def _counted(self, entries: Iterator[ManifestEntry]) -> Iterator[ManifestEntry]:
         for entry in entries:

@@ -25,7 +25,7 @@ from bulkseed.manifest.selection import read_selections
 from bulkseed.model import Row, Target
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
-from bulkseed.targets.manifests import Manifests, route_manifests
+from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
@@ -84,7 +84,7 @@ class ApplyOptions:
 
 async def apply_to_all(
     specs: Sequence[TargetSpec],
-    manifests: Manifests,
+    inputs: Inputs,
     folder: RunFolder,
     options: ApplyOptions,
     stop: Stop,
@@ -101,7 +101,7 @@ async def apply_to_all(
     """
     raise_file_limit(len(specs))
     accounts = Accounts()
-    routed = await anyio.to_thread.run_sync(route_manifests, manifests, specs, folder)
+    routed = await anyio.to_thread.run_sync(route, inputs, specs, folder)
     selections = {} if options.only is None else read_selections(options.only, [spec.name for spec in specs])
     sizes = {name: selection.size for name, selection in selections.items()} or routed.definitions
     runs = [TargetRun(spec, sizes[spec.name]) for spec in specs]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 from bulkseed.errors import UsageError
 from bulkseed.manifest import Manifest, open_manifest
 from bulkseed.manifest.reader import STANDARD_INPUT, LinesReader
 from bulkseed.manifest.templates.expand import Keep
-from bulkseed.model import Origin
+from bulkseed.model import ManifestEntry, Origin
 from bulkseed.targets.line_index import LineIndex
 from bulkseed.targets.routing import Router, Survey
 from bulkseed.targets.run_folder import RunFolder
@@ -48,6 +51,15 @@ class Manifests:
             read_lines=read_lines,
         )
 
+    def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted) -> RoutedManifests:
+        """Read them once, to know what each target gets.
+
+        Raises:
+            ManifestError: a manifest cannot be read at all.
+            UsageError: the manifests make no sense, or can be read only once.
+        """
+        return RoutedManifests(self, specs, on_unrouted)
+
     def require_files(self) -> None:
         """Refuse what can be read only once.
 
@@ -58,6 +70,49 @@ class Manifests:
             if path == STANDARD_INPUT or (Path(path).exists() and not Path(path).is_file()):
                 shown = "standard input" if path == STANDARD_INPUT else path
                 raise UsageError(f"{shown} can be read only once, and each target reads it: name a file")
+
+
+OnUnrouted = Callable[[Origin, str], None]
+"""Is told of what goes nowhere, and why."""
+
+
+class Part(Protocol):
+    """What one target gets, to be read once. Use it in a `with`. `paths` as of a `Manifest`."""
+
+    paths: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[ManifestEntry]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class RoutedInputs(Protocol):
+    """Inputs that were looked through once: see `RoutedManifests`."""
+
+    lines: int
+    unrouted: int
+    definitions: Counter[str]
+
+    def open(self, spec: TargetSpec, /) -> Part:
+        """Open what is for one target."""
+        ...
+
+
+class Inputs(Protocol):
+    """What a run over many targets reads: manifests, or sources. `paths` are as the user named them."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted, /) -> RoutedInputs:
+        """Look through them once, to know what each target gets."""
+        ...
 
 
 class RoutedManifests:
@@ -73,7 +128,7 @@ class RoutedManifests:
         self,
         manifests: Manifests,
         specs: Sequence[TargetSpec],
-        on_unrouted: Callable[[Origin, str], None],
+        on_unrouted: OnUnrouted,
     ) -> None:
         """Read the manifests; `on_unrouted` is told of what goes nowhere, and why.
 
@@ -103,7 +158,7 @@ class RoutedManifests:
         return self._manifests.open(self._router.keeps(spec.name), tuple(spec.set.items()), read_lines)
 
 
-def route_manifests(manifests: Manifests, specs: Sequence[TargetSpec], folder: RunFolder) -> RoutedManifests:
+def route(inputs: Inputs, specs: Sequence[TargetSpec], folder: RunFolder) -> RoutedInputs:
     """Find out what each target gets, and write down what goes nowhere. Nothing is sent.
 
     Raises:
@@ -111,8 +166,8 @@ def route_manifests(manifests: Manifests, specs: Sequence[TargetSpec], folder: R
         UsageError: the manifests make no sense, or can be read only once.
     """
     unrouted: list[tuple[str, int | str, str]] = []
-    routed = RoutedManifests(
-        manifests, specs, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why)))
+    routed = inputs.route(
+        specs, lambda origin, why: unrouted.append((origin.manifest, origin.line, str(why)))
     )
     folder.write_unrouted(unrouted)
     return routed

@@ -137,6 +137,8 @@ def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
 
 def run_folder_for(manifest: str) -> Path:
     """Return the default: ``<first manifest's stem>.run`` in the current folder."""
+    if ":" in manifest:
+        manifest = manifest.partition("?")[0].rstrip("/")
     return Path(f"{_SUFFIXES.sub('', Path(manifest).name)}.run")
 
 

@@ -16,7 +16,7 @@ from bulkseed.jobs.verify import verify
 from bulkseed.ledger import open_ledger
 from bulkseed.model import Row
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
-from bulkseed.targets.manifests import Manifests, route_manifests
+from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 
@@ -31,7 +31,7 @@ class VerifyHooks:
 
 async def verify_all(
     folder: RunFolder,
-    manifests: Manifests,
+    inputs: Inputs,
     qps: float,
     options: ApplyOptions,
     stop: Stop,
@@ -46,7 +46,7 @@ async def verify_all(
         UsageError: the manifests make no sense, or so many targets need too many files.
     """
     raise_file_limit(len(folder.specs))
-    routed = await anyio.to_thread.run_sync(route_manifests, manifests, folder.specs, folder)
+    routed = await anyio.to_thread.run_sync(route, inputs, folder.specs, folder)
     runs = [TargetRun(spec, routed.definitions[spec.name]) for spec in folder.specs]
     hooks.on_surveyed(runs)
 

@@ -112,12 +112,17 @@ def test_ctrl_c_while_a_source_is_listed_ends_at_once_and_leaves_nothing(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_many_targets_take_no_source(tmp_path: Path) -> None:
-    """Each target would list it anew: that is refused until it can be shared."""
-    (tmp_path / "targets.toml").touch()
-    done = bulkseed("apply", "flat:x.json", "--targets", "targets.toml", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "not sources" in done.stderr
+def test_many_targets_take_a_source(tmp_path: Path) -> None:
+    """A source stands where a manifest stands: each target gets what fits it, and what fits none is told."""
+    (tmp_path / "x.json").write_text('{"a/1": "fake", "b/1": "fake", "c": "fake"}')
+    (tmp_path / "targets.toml").write_text(
+        "".join(f'[[target]]\nname = "{n}"\nregion = "cn-{n}"\nmatch = ["{n}/*"]\n' for n in ("a", "b"))
+    )
+    done = bulkseed("plan", "flat:x.json", "--targets", "targets.toml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert ": goes nowhere: no target's match fits the name\n" in done.stdout
+    assert "together: 2 to send to 2 targets" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"x.json", "targets.toml"}
 
 
 def test_commands_that_show_values_take_no_source(tmp_path: Path) -> None:

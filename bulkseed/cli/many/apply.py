@@ -11,19 +11,19 @@ from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.targets.apply import ApplyOptions, apply_to_all
-from bulkseed.targets.manifests import Manifests
+from bulkseed.targets.manifests import Inputs
 from bulkseed.targets.run_all import AllRuns, TargetRun
 
 
 def apply_to_targets(
-    many: ManyArguments, manifests: Manifests, options: ApplyOptions, watch: WatchArguments
+    many: ManyArguments, inputs: Inputs, options: ApplyOptions, watch: WatchArguments
 ) -> int:
     """Apply to all targets of the file; return the worst exit code."""
-    return conclude_all(run_async(_apply, many, manifests, options, watch.progress), watch.output)
+    return conclude_all(run_async(_apply, many, inputs, options, watch.progress), watch.output)
 
 
-async def _apply(many: ManyArguments, manifests: Manifests, options: ApplyOptions, progress: str) -> AllRuns:
-    folder = many.open(manifests.paths)
+async def _apply(many: ManyArguments, inputs: Inputs, options: ApplyOptions, progress: str) -> AllRuns:
+    folder = many.open(inputs.paths)
     stop = Stop()
     watched: list[TargetRun] = []
 
@@ -33,4 +33,4 @@ async def _apply(many: ManyArguments, manifests: Manifests, options: ApplyOption
 
     with folder.locked():
         async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            return await apply_to_all(folder.specs, manifests, folder, options, stop, surveyed)
+            return await apply_to_all(folder.specs, inputs, folder, options, stop, surveyed)

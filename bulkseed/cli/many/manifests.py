@@ -1,24 +1,38 @@
-"""The manifests of a run over many targets, as its options name them."""
+"""What a run over many targets reads, as its options name it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bulkseed.cli.options import ManifestArguments, looks_like_source, parse_defaults
+from bulkseed.cli.sources import SourceArguments, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.manifest.age import IDENTITY
-from bulkseed.targets.manifests import Manifests
+from bulkseed.targets.manifests import Inputs, Manifests
 
 
-def manifests_of(given: ManifestArguments, *, allow_empty: bool) -> Manifests:
-    """Return the manifests, to be opened once for each target.
+@contextmanager
+def inputs_of(given: ManifestArguments, source: SourceArguments) -> Iterator[Inputs]:
+    """Give the manifests, to be opened once for each target, or list the sources.
 
     Raises:
-        UsageError: a default makes no sense, or there is a source.
+        UsageError: they make no sense.
+        ManifestError: a source cannot be listed, or is empty.
+        CredentialsError: a source does not let us in.
+        ServiceError: a source does not answer.
     """
-    if any(map(looks_like_source, given.manifests)):
-        raise UsageError("many targets take manifests, not sources")
-    if given.identity is not None:
-        os.environ[IDENTITY] = given.identity
-    defaults = tuple(parse_defaults(given.defaults).items())
-    return Manifests(given.manifests, given.format_name, defaults, given.each, given.unchecked, allow_empty)
+    defaults = parse_defaults(given.defaults)
+    if not any(map(looks_like_source, given.manifests)):
+        if given.identity is not None:
+            os.environ[IDENTITY] = given.identity
+        pairs, unchecked, empty = tuple(defaults.items()), given.unchecked, source.allow_empty
+        yield Manifests(given.manifests, given.format_name, pairs, given.each, unchecked, empty)
+        return
+    from bulkseed.targets.sources import Sources
+
+    if given.each or given.format_name:
+        raise UsageError("--each and --format are for manifests, not for sources")
+    with list_sources(given.manifests, source, defaults) as listed:
+        yield Sources(given.manifests, listed)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.cli.many.arguments import ManyArguments
-from bulkseed.cli.many.manifests import manifests_of
-from bulkseed.cli.options import ManifestArguments
 from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.render import print_json, say
 from bulkseed.errors import UsageError
@@ -19,7 +17,7 @@ from bulkseed.humanize import duration, number
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Origin
-from bulkseed.targets.manifests import RoutedManifests
+from bulkseed.targets.manifests import Inputs, RoutedInputs
 from bulkseed.targets.run_folder import SUFFIX, is_run_folder, open_run_folder, run_folder_for
 from bulkseed.targets.spec import TargetSpec, read_targets
 
@@ -57,15 +55,11 @@ class TargetPlan:
         }
 
 
-def plan_targets(many: ManyArguments, manifest: ManifestArguments, output: str, *, allow_empty: bool) -> int:
+def plan_targets(many: ManyArguments, inputs: Inputs, output: str) -> int:
     """Print the plan; write and send nothing. Return 1 if a line is bad or goes nowhere, else 0."""
-    specs, folder = _targets(many, manifest.manifests)
+    specs, folder = _targets(many, inputs.paths)
     nowhere: list[tuple[Origin, str]] = []
-    routed = RoutedManifests(
-        manifests_of(manifest, allow_empty=allow_empty),
-        specs,
-        lambda *line: nowhere.append(line) if len(nowhere) < SHOWN else None,
-    )
+    routed = inputs.route(specs, lambda *line: nowhere.append(line) if len(nowhere) < SHOWN else None)
     plans = [_plan(spec, routed, folder / f"{spec.name}{SUFFIX}") for spec in specs]
     code = 1 if routed.unrouted or any(plan.invalid for plan in plans) else 0
     times = [plan.seconds for plan in plans if plan.seconds is not None]
@@ -101,13 +95,13 @@ def _targets(many: ManyArguments, manifests: tuple[str, ...]) -> tuple[tuple[Tar
     return open_run_folder(folder).specs, folder
 
 
-def _plan(spec: TargetSpec, routed: RoutedManifests, path: Path) -> TargetPlan:
+def _plan(spec: TargetSpec, routed: RoutedInputs, path: Path) -> TargetPlan:
     made = TargetPlan(spec)
     with ExitStack() as stack:
         entries = stack.enter_context(routed.open(spec))
         ledger = stack.enter_context(read_ledger(path)) if path.exists() else None
         preview = stack.enter_context(Preview(ledger))
-        while block := list(islice(entries, BLOCK)):
+        while block := list(islice(iter(entries), BLOCK)):
             seen = preview.look(block)
             made.definitions += len(block)
             made.to_send += len(seen.to_send)

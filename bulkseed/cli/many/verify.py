@@ -14,14 +14,14 @@ from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
 from bulkseed.model import Outcome, Verified
 from bulkseed.targets.apply import ApplyOptions
-from bulkseed.targets.manifests import Manifests
+from bulkseed.targets.manifests import Inputs
 from bulkseed.targets.run_all import AllRuns, TargetRun
 from bulkseed.targets.verify import VerifyHooks, verify_all
 
 
 def verify_targets(
     many: ManyArguments,
-    manifests: Manifests,
+    inputs: Inputs,
     qps: float,
     options: ApplyOptions,
     watch: WatchArguments,
@@ -29,7 +29,7 @@ def verify_targets(
     resume: bool,
 ) -> int:
     """Verify all targets of a run; return the worst exit code."""
-    done = run_async(_verify, many, manifests, qps, options, watch.progress, resume)
+    done = run_async(_verify, many, inputs, qps, options, watch.progress, resume)
     if watch.output == "text":
         for run in done.runs:
             _print_problems(run)
@@ -38,13 +38,13 @@ def verify_targets(
 
 async def _verify(
     many: ManyArguments,
-    manifests: Manifests,
+    inputs: Inputs,
     qps: float,
     options: ApplyOptions,
     progress: str,
     resume: bool,
 ) -> AllRuns:
-    folder = many.open(manifests.paths)
+    folder = many.open(inputs.paths)
     stop = Stop()
     watched: list[TargetRun] = []
 
@@ -54,7 +54,7 @@ async def _verify(
     hooks = VerifyHooks(surveyed)
     with folder.locked():
         async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            return await verify_all(folder, manifests, qps, options, stop, hooks, resume=resume)
+            return await verify_all(folder, inputs, qps, options, stop, hooks, resume=resume)
 
 
 def _print_problems(run: TargetRun) -> None:
