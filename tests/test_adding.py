@@ -67,6 +67,97 @@ verify.SIGNATURES["toy"] = Signature(
 )
 '''
 
+ACTION_AND_JOB = '''
+from dataclasses import dataclass
+
+import click
+
+from bulkseed.cli.app import COMMANDS
+from bulkseed.cli.arguments import takes
+from bulkseed.cli.options import ManifestArguments, WatchArguments, open_manifests
+from bulkseed.cli.process import run_async
+from bulkseed.cli.session import open_session
+from bulkseed.cli.target import TargetArguments
+from bulkseed.client.operations import OPERATIONS, Operation
+from bulkseed.engine.job import RunJob
+from bulkseed.engine.options import RunOptions
+from bulkseed.jobs.apply import seed
+from bulkseed.model import Verified
+from bulkseed.policy.jobs import JOBS, VERIFY
+from bulkseed.policy.steps import Aborted, Ending, GiveUp, Step
+from bulkseed.service.access import resources
+from bulkseed.service.served import SERVED, Served
+from bulkseed.wire.actions import ACTIONS, Action
+from bulkseed.wire.actions.codec import Document, Parameters, call
+from bulkseed.wire.message import QuotaGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Parameters):
+    secret_name: str
+
+    def encode(self):
+        return call("CheckName", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Document):
+    request_id: str
+    short: bool
+
+
+ACTIONS["CheckName"] = Action(QuotaGroup.READ, Request, Reply)
+SERVED["CheckName"] = Served(
+    lambda context, asked: Reply(context.request_id, len(asked.secret_name) < 6), resources.secret
+)
+
+CHECK = Step("check")
+OPERATIONS[CHECK] = Operation(
+    QuotaGroup.READ,
+    lambda item: Request(item.name).encode(),
+    lambda response, item, time: Reply.read(response, Request(item.name)),
+)
+
+
+def check(rules, subject, retry):
+    try:
+        found = yield from retry.ask(CHECK)
+    except GiveUp as given_up:
+        return Aborted(given_up.answer)
+    return Ending(Verified.PRESENT if found.short else Verified.DIFFERS, status=200)
+
+
+JOBS["names"] = VERIFY._replace(name="names", title="Checked names")
+NAMES = RunJob(JOBS["names"], QuotaGroup.READ, check, CHECK)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    manifest: ManifestArguments
+    target: TargetArguments
+    watch: WatchArguments
+
+
+@click.command()
+@takes(Arguments)
+def names(given):
+    """Look whether names are short."""
+    return run_async(_names, given).exit_code
+
+
+async def _names(given):
+    from pathlib import Path
+
+    path = Path("names.db")
+    chosen = given.target.chosen(path)
+    with open_manifests(given.manifest) as entries:
+        async with open_session("names", given.watch, chosen, path, 0) as session:
+            return await seed(entries, session.target, session.ledger, job=NAMES, qps=0, stats=session.hooks.stats)
+
+
+COMMANDS["names"] = ("toy", "look whether names are short")
+'''
+
 
 def _run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process that has imported a toy."""
@@ -105,3 +196,19 @@ def test_a_signature_is_its_file_and_one_row(tmp_path: Path) -> None:
         "toy canonical" in _run(tmp_path, SIGNATURE, "explain", "m.jsonl", "--line", "1", *call[1:3]).stdout
     )
     assert "|toy]" in _run(tmp_path, SIGNATURE, "apply", "--help").stdout
+
+
+def test_an_action_and_a_job_are_a_file_and_a_row_each(tmp_path: Path) -> None:
+    """The local KMS serves the action; the ledger, its audit and the report know the job by its words."""
+    lines = [json.dumps({"SecretName": name, "SecretData": "fake"}) for name in ("app/a", "app/long")]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    done = _run(tmp_path, ACTION_AND_JOB, "names", "m.jsonl", "--endpoint", "embedded")
+    assert done.returncode == 1, done.stderr
+    look = [["status", "names.db"], ["rows", "names.db", "--outcome", "differs"], ["audit", "names.db"]]
+    status, rows, audit = (_run(tmp_path, ACTION_AND_JOB, "ledger", *call).stdout for call in look)
+    assert "the last (names) ended" in status
+    assert "definitions: 2 = 1 present + 1 differs" in status
+    assert [json.loads(row)["secret_name"] for row in rows.splitlines()] == ["app/long"]
+    assert "everything adds up" in audit
+    _run(tmp_path, ACTION_AND_JOB, "report", "names.db", "-o", "page.html")
+    assert "Checked names" in (tmp_path / "page.html").read_text()
