@@ -152,7 +152,8 @@ async def _names(given):
     chosen = given.target.chosen(path)
     with open_manifests(given.manifest) as entries:
         async with open_session("names", given.watch, chosen, path, 0) as session:
-            return await seed(entries, session.target, session.ledger, job=NAMES, qps=0, stats=session.hooks.stats)
+            hooks = session.hooks
+            return await seed(entries, session.target, session.ledger, job=NAMES, qps=0, stats=hooks.stats)
 
 
 COMMANDS["names"] = ("toy", "look whether names are short")

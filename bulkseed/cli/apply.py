@@ -195,7 +195,7 @@ def apply(given: ApplyArguments) -> int:
         o in {Outcome.EXHAUSTED, Outcome.PENDING} for o, n in summary.outcomes.items() if n and not o.settled
     )
     then = "to retry" if passing else "when that is mended"
-    say_what_next(summary, again, f"not finished; all of them: {see}; {then}: {again}")
+    say_what_next(summary, again, f"not finished; all of them: {see}\n{then}: {again}")
     return summary.exit_code
 
 

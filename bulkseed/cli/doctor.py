@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
@@ -13,16 +13,18 @@ import click
 from bulkseed.cli.arguments import argument, option, takes
 from bulkseed.cli.options import OutputOption, looks_like_source
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json, say
+from bulkseed.cli.render import print_json, say, wrapped
 from bulkseed.cli.sources import SourceArguments
-from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
-from bulkseed.errors import BulkseedError, UsageError
+from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
+from bulkseed.errors import BulkseedError, LedgerError, UsageError
 
 if TYPE_CHECKING:
     from bulkseed.jobs.checkup import CheckResult
     from bulkseed.targets.spec import TargetSpec
 
 
+LITTLE_ROOM = 100_000_000
+"""Bytes; a million secrets take several times as much."""
 _STATE = 9
 """Columns of the states, the widest of which is seven."""
 
@@ -41,6 +43,15 @@ class DoctorArguments:
             type=click.Path(exists=True, dir_okay=False),
             metavar="FILE",
             help="Look at all targets of this file (TOML).",
+        ),
+    ]
+    ledger: Annotated[
+        str | None,
+        option(
+            "--ledger",
+            type=click.Path(),
+            metavar="FILE",
+            help="Also look whether this ledger is of the target.",
         ),
     ]
     prefix: Annotated[
@@ -88,8 +99,10 @@ async def _look(given: DoctorArguments) -> dict[str, list[CheckResult]]:
     for name in given.sources:
         checkups[name] = await _tell(given, f"source: {name}", _source(name, given.source))
     if given.targets is None:
-        chosen = given.target.chosen()
+        path = Path(given.ledger) if given.ledger else None
+        chosen = given.target.chosen(*filter(None, [path]))
         checkups["target"] = await _tell(given, f"target: {chosen}", _target(chosen, given.prefix))
+        checkups["ledger"] = await _tell(given, f"ledger: {path or 'none is given'}", _disk(path, chosen))
         return checkups
     from bulkseed.targets.spec import read_targets
 
@@ -107,15 +120,47 @@ async def _tell(given: DoctorArguments, head: str, results: AsyncIterator[CheckR
     async for result in results:
         made.append(result)
         if given.output == "text":
-            say(_filled(f"{result.state:>{_STATE}}  {result.about}: {result.text}"))
+            indent = " " * (_STATE + 4)
+            say(wrapped(f"{result.state:>{_STATE}}  {result.about}: {result.text}", indent))
             if result.action:
-                say(_filled(f"{'':>{_STATE}}  → {result.action}"))
+                say(wrapped(f"{'':>{_STATE}}  → {result.action}", indent))
     return made
 
 
-def _filled(line: str) -> str:
-    width = min(shutil.get_terminal_size().columns, 120)
-    return textwrap.fill(line, width, subsequent_indent=" " * (_STATE + 4), break_long_words=False)
+async def _disk(path: Path | None, chosen: TargetOptions) -> AsyncIterator[CheckResult]:
+    for result in _look_at_disk(path, chosen):
+        yield result
+
+
+def _look_at_disk(path: Path | None, chosen: TargetOptions) -> Iterator[CheckResult]:
+    from bulkseed.jobs.checkup import CheckResult, State
+    from bulkseed.ledger import read_ledger
+
+    folder = Path() if path is None else path.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        yield CheckResult("disk", State.PROBLEM, f"{folder}: {error.strerror}", "give --ledger elsewhere")
+        return
+    text = f"{free / 1e9:,.1f} GB free in {folder.resolve()}"
+    if free < LITTLE_ROOM:
+        yield CheckResult("disk", State.WARNING, text, "make room, or give --ledger elsewhere")
+    else:
+        yield CheckResult("disk", State.OK, text)
+    if path is None:
+        return
+    if not path.exists():
+        yield CheckResult("ledger", State.NOTE, "none here yet: the first run makes it")
+        return
+    try:
+        with read_ledger(path) as ledger:
+            require_same_target(ledger, chosen)
+            status = ledger.status()
+    except LedgerError as error:
+        yield CheckResult("ledger", State.PROBLEM, str(error))
+        return
+    rows = sum(status.counts.values())
+    yield CheckResult("ledger", State.OK, f"of this target; runs: {status.runs:,}, rows: {rows:,}")
 
 
 async def _target(chosen: TargetOptions, prefix: str) -> AsyncIterator[CheckResult]:

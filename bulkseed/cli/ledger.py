@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json, print_results, say
+from bulkseed.cli.render import print_json, print_results, say, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import ServiceError
 from bulkseed.humanize import moment
@@ -175,7 +176,7 @@ def rows(given: RowsArguments) -> int:
 def rejects(given: RejectsArguments) -> int:
     """Print what is not settled as JSON lines, to repair and replay with ``apply --only``.
 
-    Each line has name, code, message, hint, manifest and line; never a value.
+    Each line has name, code, message, hint, manifest and line; never a value. At a terminal, in words.
     """
     from bulkseed.ledger import read_ledger
     from bulkseed.policy.advice import advise
@@ -192,8 +193,19 @@ def rejects(given: RejectsArguments) -> int:
                     "manifest": row.manifest,
                     "line": row.line,
                 }
-                say(orjson.dumps(with_target(document, target)).decode())
+                if sys.stdout.isatty():
+                    _print_reject(document, target)
+                else:
+                    say(orjson.dumps(with_target(document, target)).decode())
     return 0
+
+
+def _print_reject(reject: Mapping[str, Any], target: str | None) -> None:
+    where = f"{target}: " if target else ""
+    why = ": ".join(text for text in (reject["code"], reject["message"]) if text)
+    name = reject["secret_name"] or "-"
+    say(wrapped(f"{where}{reject['manifest']}:{reject['line']}: {name}: {reject['outcome']}: {why}", "    "))
+    say(wrapped(f"    {reject['hint']}", "    "))
 
 
 @ledger.command()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
@@ -43,6 +46,16 @@ def to_json(document: Mapping[str, Any]) -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print lines for people; nothing in them steers the terminal."""
     click.echo(visible(text), err=err)
+
+
+def wrapped(line: str, indent: str = "  ") -> str:
+    """Return a line broken between words for a terminal, with `indent` before what goes on; else as it is."""
+    if not sys.stdout.isatty():
+        return line
+    width = min(shutil.get_terminal_size().columns, 120)
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def heading(target: TargetOptions, ledger: Path) -> str:
@@ -98,7 +111,9 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
             reasons[row.outcome, row.code, None if row.code else row.message] += 1
     for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
         told = advise(outcome, code)
-        say(f"  {count:,} {outcome}: {f'{code}: {told.meaning}' if code else message}\n    {told.action}")
+        why = f"{code}: {told.meaning}" if code else message
+        say(wrapped(f"  {count:,} {outcome}: {why}", "    "))
+        say(wrapped(f"    {told.action}", "    "))
     if (more := len(reasons) - MOST_REASONS) > 0:
         say(f"  and {more:,} more reasons")
 

@@ -21,7 +21,7 @@ from bulkseed.cli.options import (
     open_entries,
 )
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_effort, print_reasons, print_results, say
+from bulkseed.cli.render import print_effort, print_reasons, print_results, say, wrapped
 from bulkseed.cli.sources import SourceArguments
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
@@ -165,7 +165,7 @@ def _print(found: Verification) -> None:
 
     with read_ledger(found.run.ledger) as ledger:
         for row in found.problems(ledger):
-            say(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}")
+            say(wrapped(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}"))
         print_results(found.results, VERIFY.meanings, "definitions")
         print_reasons(ledger, found.run.run_id, Verified)
     print_effort(found.run)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 from support.stub_kms import StubKms
 
+from bulkseed.cli.render import wrapped
 from bulkseed.humanize import visible
 
 HERE = ("--endpoint", "embedded", "--qps", "0")
@@ -177,3 +178,15 @@ def test_a_shell_completes_ledgers_and_run_folders_only(tmp_path: Path) -> None:
         words = {"COMP_WORDS": f"bulkseed ledger status {begun}", "COMP_CWORD": "3"}
         done = bulkseed(cwd=tmp_path, env=environment(_BULKSEED_COMPLETE="bash_complete", **words))
         assert [line.partition(",")[2] for line in done.stdout.splitlines()] == offered
+
+
+def test_a_long_line_breaks_between_words_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe it stays whole, so that it can be searched."""
+    line = "  2 invalid: " + "word " * 30 + "a" * 100
+    assert wrapped(line) == line
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = wrapped(line, "    ").splitlines()
+    assert all(len(text) <= 80 for text in lines[:-1])
+    assert lines[-1] == "    " + "a" * 100
+    assert " ".join(text.strip() for text in lines) == line.strip()

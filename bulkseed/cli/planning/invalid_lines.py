@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bulkseed.cli.render import say
+from bulkseed.cli.render import say, wrapped
 from bulkseed.humanize import same_mistake
 from bulkseed.model import InvalidLine
 
@@ -48,10 +48,10 @@ class InvalidLines:
     def print(self) -> None:
         """Print every reason with its first lines."""
         for group in self._sorted():
-            say(f"invalid: {group.reason}: {group.count:,} line{'s' * (group.count > 1)}")
+            say(wrapped(f"invalid: {group.reason}: {group.count:,} line{'s' * (group.count > 1)}"))
             for origin, reason in group.examples:
                 detail = "" if reason == group.reason else f": {reason}"
-                say(f"  {origin}{detail}")
+                say(wrapped(f"  {origin}{detail}", "    "))
             if (more := group.count - len(group.examples)) > 0:
                 say(f"  and {more:,} more")
 
