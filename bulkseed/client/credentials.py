@@ -48,7 +48,15 @@ class ProviderChain:
             if profile
             else provider.DefaultCredentialsProvider()
         )
+        self._failure = (
+            "no provider of the chain gave credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and "
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or check --profile"
+        )
         if role_arn is not None:
+            self._failure = (
+                f"role {role_arn} could not be assumed: check that there are credentials which may "
+                "(sts:AssumeRole, and the role's trust policy), and that sts.aliyuncs.com answers"
+            )
             self._provider = provider.RamRoleArnCredentialsProvider(
                 credentials_provider=self._provider, role_arn=role_arn, role_session_name="bulkseed"
             )
@@ -62,10 +70,7 @@ class ProviderChain:
         try:
             found = self._provider.get_credentials()
         except Exception:  # noqa: BLE001  # the vendor's providers raise whatever their HTTP and file code raises
-            raise CredentialsError(
-                "no provider of the chain gave credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and "
-                "ALIBABA_CLOUD_ACCESS_KEY_SECRET, or check --profile"
-            ) from None
+            raise CredentialsError(self._failure) from None
         token = found.get_security_token()
         expires_at = found.get_expiration()
         return Credentials(

@@ -20,7 +20,7 @@ from bulkseed.model import SignatureName
 from bulkseed.wire.signing.verify import SIGNATURES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a file is named after it
-_ROLE = re.compile(r"acs:ram::\d{1,20}:role/[A-Za-z0-9.@_-]{1,64}")
+_ROLE = re.compile(r"acs:ram::(\d{1,20}):role/[A-Za-z0-9.@_-]{1,64}")
 _SECRETS = ("secret", "access_key", "accesskey", "token", "password")
 DEFAULT_QPS = 10.0
 """CreateSecret and DeleteSecret together, per account and region (performance page, 2025-02)."""
@@ -74,15 +74,25 @@ def read_targets(path: str | Path) -> list[TargetSpec]:
     for spec in specs:  # some file systems do not tell upper case from lower case
         if (other := seen.setdefault(spec.name.lower(), spec.name)) is not spec.name:
             raise UsageError(f"{path}: two targets are named {other!r} and {spec.name!r}")
-    places: dict[tuple[str, str | None, str | None, str | None], str] = {}
+    places: dict[tuple[str | None, ...], str] = {}
     for spec in specs:
-        place = (spec.region, spec.endpoint, spec.profile, spec.role_arn)
+        place = _account_and_region(spec)
         if (other := places.setdefault(place, spec.name)) is not spec.name:
             raise UsageError(
                 f"{path}: {other!r} and {spec.name!r} are one account and region, which have one quota: "
                 "leave one out, and give the other both lists of match"
             )
     return specs
+
+
+def _account_and_region(spec: TargetSpec) -> tuple[str | None, ...]:
+    """Return what targets of one account and region have in common, as far as the file tells.
+
+    A role names its account (RAM's page on ARNs); by another endpoint the account is the same.
+    """
+    if spec.role_arn is not None and (role := _ROLE.fullmatch(spec.role_arn)):
+        return spec.region, role[1]
+    return spec.region, spec.endpoint, spec.profile
 
 
 def _spec(where: str, defaults: Mapping[str, Any], table: object) -> TargetSpec:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,25 @@ def test_unrouted_lines_are_those_of_the_last_pass(tmp_path: Path) -> None:
 def test_a_run_is_named_after_its_manifest(manifest: str, folder: str) -> None:
     """In the current folder, as ledgers are."""
     assert run_folder_for(manifest) == Path(folder)
+
+
+def test_what_may_not_open_so_many_files_says_so_before_the_run() -> None:
+    """A process that may have few files is told how many so many targets need; else its limit is raised."""
+    code = (
+        "import resource, sys\n"
+        "from bulkseed.errors import UsageError\n"
+        "from bulkseed.targets.apply import raise_file_limit\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 400))\n"
+        "raise_file_limit(12)\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+        "try:\n"
+        "    raise_file_limit(100)\n"
+        "except UsageError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    raised, told = done.stdout.splitlines()
+    assert int(raised) == 64 + 24 * 12
+    assert told.startswith(
+        "100 targets need 2,464 open files, and this process may have 400: raise the limit"
+    )

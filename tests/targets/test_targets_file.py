@@ -90,3 +90,14 @@ def test_names_that_a_file_system_may_not_tell_apart_are_refused(tmp_path: Path)
     """Two targets never share a ledger."""
     one = '[[target]]\nname = "%s"\nregion = "cn-hangzhou"\n'
     assert "two targets are named" in read(tmp_path, one % "Prod" + one % "prod")
+
+
+def test_two_roles_of_one_account_and_region_are_refused(tmp_path: Path) -> None:
+    """A role names its account: they would share one quota, whatever endpoint they use."""
+    one = '[[target]]\nname = "%s"\nregion = "%s"\nrole_arn = "acs:ram::%d:role/%s"\n'
+    vpc = 'endpoint = "https://kms-vpc.cn-beijing.aliyuncs.com"\n'
+    first = one % ("a", "cn-beijing", 7, "one")
+    assert "one account and region" in read(tmp_path, first + one % ("b", "cn-beijing", 7, "two") + vpc)
+    path = tmp_path / "targets.toml"
+    path.write_text(first + one % ("b", "cn-beijing", 8, "one") + one % ("c", "cn-hangzhou", 7, "one"))
+    assert [spec.name for spec in read_targets(path)] == ["a", "b", "c"]
