@@ -80,3 +80,8 @@ def visible(text: str) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"  # which JSON reads back
+
+
+def masked(key_id: str) -> str:
+    """Return an access key id as it may be shown: its beginning and its end."""
+    return f"{key_id[:4]}…{key_id[-4:]}" if len(key_id) > 12 else f"{key_id[:2]}…"

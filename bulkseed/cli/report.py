@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     metavar="FILE.html",
     help="The page.  [default: <ledger's stem>.report.html; in a run folder, report.html]",
 )
+@click.option(
+    "--verify",
+    "verified",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="LEDGER",
+    help="The ledger of the verify that followed.  [default: <ledger's stem>.verify.db, if it is there]",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is no page of bulkseed, too.")
-def report(ledger: Path, output: Path | None, force: bool) -> int:
+def report(ledger: Path, output: Path | None, verified: Path | None, force: bool) -> int:
     """Write a self-contained page that proves what happened, and print its path.
 
     It shows outcomes, what failed and what to do, the pace against the quota, latencies, runs and the audit.
@@ -49,7 +56,7 @@ def report(ledger: Path, output: Path | None, force: bool) -> int:
         path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
         if path.exists() and ledger.exists() and path.samefile(ledger):
             raise UsageError(f"{path} is the ledger itself: choose another -o")
-        page = render(_numbers(ledger), bulkseed.__version__)
+        page = render(_numbers(ledger), bulkseed.__version__, _verification(ledger, verified))
     write_page(path, page, force=force)
     click.echo(path)
     return 0
@@ -64,6 +71,25 @@ def _numbers(path: Path) -> Numbers:
     with read_ledger(path) as opened, in_words(path):
         checks = [Check(finding.name, finding.holds, finding.detail) for finding in audit(opened)]
         return read_numbers(opened.connection, path.name, checks)
+
+
+def _verification(ledger: Path, given: Path | None) -> Numbers | None:
+    """Return the numbers of the verify that followed an apply.
+
+    Raises:
+        UsageError: the ledger that was given is of something else.
+    """
+    beside = ledger.with_name(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".verify.db")
+    path = given or (beside if beside.exists() and not beside.samefile(ledger) else None)
+    if path is None:
+        return None
+    applied, numbers = _numbers(ledger), _numbers(path)
+    same = (numbers.binding, numbers.region) == (applied.binding, applied.region)
+    if same and numbers.is_verify:
+        return numbers
+    if given is None:
+        return None
+    raise UsageError(f"{path} is no ledger of a verify of the same target")
 
 
 def _page_of_targets(folder: Path, path: Path, *, force: bool) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bulkseed.client.daemon_executor import DaemonExecutor
 from bulkseed.errors import CredentialsError, how_to_install
+from bulkseed.humanize import masked
 from bulkseed.model import Credentials, CredentialSource, SecretValue, Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.wire.signing.signature import Signer
@@ -100,7 +101,8 @@ class SignerCache:
     """Signs with the target's credentials and fetches new ones before they expire.
 
     Credentials with a token expire some time: if the source does not say when, it is asked once a minute.
-    `lasting` is the signer once there is one whose credentials do not expire.
+    `lasting` is the signer once there is one whose credentials do not expire, `caller` the access key id that
+    was used last, without its middle.
     """
 
     def __init__(self, target: Target, clock: Clock) -> None:
@@ -110,6 +112,7 @@ class SignerCache:
         self._clock = clock
         self._lock = asyncio.Lock()
         self.lasting: Signer | None = None
+        self.caller: str | None = None
         self._signer: Signer | None = None
         self._renew_at: float | None = None
         self._expires_at = -math.inf
@@ -142,6 +145,7 @@ class SignerCache:
     async def _renew(self) -> None:
         if isinstance(self._source, Credentials):
             self.lasting = self._signer = self._make(self._host, self._source)
+            self.caller = masked(self._source.access_key_id)
             return
         self._renewing = True
         try:
@@ -156,6 +160,7 @@ class SignerCache:
         finally:
             self._renewing = False
         self._signer = self._make(self._host, fresh)
+        self.caller = masked(fresh.access_key_id)
         self._renew_at = None
         if fresh.expires_at is not None:
             self._expires_at = fresh.expires_at

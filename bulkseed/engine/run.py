@@ -26,7 +26,7 @@ from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
-from bulkseed.ledger import Admission, LedgerPort
+from bulkseed.ledger import Admission, LedgerPort, TakeUp
 from bulkseed.model import ManifestEntry, Outcome, Summary
 from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import DropDoubt, LedgerStep, MarkHeld
@@ -105,9 +105,12 @@ async def run_job(
                 now,
                 job.kind.name,
                 afresh=options.afresh,
-                follow=options.rules.follow,
-                reopen=() if options.rules.on_exists is OnExists.SKIP else (Outcome.EXISTING,),
-                gone=options.gone,
+                again=TakeUp(
+                    follow=options.rules.follow,
+                    reopen=() if options.rules.on_exists is OnExists.SKIP else (Outcome.EXISTING,),
+                    gone=options.gone,
+                ),
+                caller=lane.signers.caller,
             )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:

@@ -20,7 +20,7 @@ from bulkseed.client.operations import Operation, question
 from bulkseed.client.service_time import MARGIN
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import CredentialsError, ServiceError
-from bulkseed.humanize import duration
+from bulkseed.humanize import duration, masked
 from bulkseed.model import Credentials, Fault, Target
 from bulkseed.policy.advice import advice
 from bulkseed.policy.backoff import RetryPolicy
@@ -158,11 +158,6 @@ async def _credentials(target: Target) -> CheckResult:
     if left <= 0:
         return CheckResult("credentials", State.PROBLEM, f"{text}, expired", "fetch new ones")
     return CheckResult("credentials", State.OK, f"{text}, temporary, good for {duration(left)}")
-
-
-def masked(key_id: str) -> str:
-    """Return a key id as logs may show it: its beginning and its end."""
-    return f"{key_id[:4]}…{key_id[-4:]}" if len(key_id) > 12 else f"{key_id[:2]}…"
 
 
 async def _ask(service: Questioner, prefix: str) -> AsyncIterator[CheckResult]:

@@ -139,7 +139,9 @@ class _Rows:
     def begin(self, run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
         """Begin in the ledger's thread; return until when the run before may have sent."""
         with self._ledger.transaction():
-            sent_until = self._ledger.begin_run(run_id, [], limits, now, ROLLBACK.name)
+            sent_until = self._ledger.begin_run(
+                run_id, [], limits, now, ROLLBACK.name, caller=self._lane.signers.caller
+            )
             self._rollbacks = Rollbacks(self._ledger, now)
             return sent_until
 

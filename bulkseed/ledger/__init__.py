@@ -5,7 +5,7 @@ from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.open import open_ledger, require_target
 from bulkseed.ledger.port import LedgerPort
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
-from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Settlement
+from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Settlement, TakeUp
 from bulkseed.ledger.rows import iso, row_as_dict
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "Settlement",
     "Status",
+    "TakeUp",
     "iso",
     "open_ledger",
     "read_ledger",

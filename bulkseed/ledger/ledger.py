@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bulkseed.errors import LedgerError, LedgerTargetError
 from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading
 from bulkseed.ledger.creations import add_creations
 from bulkseed.ledger.reader import LedgerReader, Tally
-from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement
+from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
 from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_host
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
@@ -136,9 +136,8 @@ class Ledger(LedgerReader):
         command: str = APPLY.name,
         *,
         afresh: bool = False,
-        follow: bool = True,
-        reopen: Collection[Outcome] = (),
-        gone: Collection[str] = (),
+        again: TakeUp = TakeUp(),  # noqa: B008  # it cannot be changed
+        caller: str | None = None,
     ) -> float | None:
         """Begin a run; return until when the one before may have sent.
 
@@ -151,10 +150,8 @@ class Ledger(LedgerReader):
             now: epoch seconds.
             command: apply, verify or rollback.
             afresh: forget everything that earlier runs have found.
-            follow: take a secret of ours up again whose VersionId changed; if not, it is marked as behind.
-            reopen: settled outcomes of other people's secrets that are taken up again, unless the run that
-                took them up last wanted the same.
-            gone: settled names that the service does not have any more: they are taken up again, as new.
+            again: which settled rows are taken up again.
+            caller: whose requests they are, as it may be shown.
 
         Raises:
             LedgerError: it cannot be written, or verifies and other runs would share a ledger.
@@ -166,11 +163,11 @@ class Ledger(LedgerReader):
                 for table in _START_OVER:
                     self.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # fixed names
             self._run = self.connection.execute(
-                "INSERT INTO runs (run_id, command, started_at, pid, host, limits, compares)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                "INSERT INTO runs (run_id, command, started_at, pid, host, limits, compares, caller)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
                 (
                     *(run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
-                    bool(reopen),
+                    *(bool(again.reopen), caller),
                 ),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
@@ -181,11 +178,11 @@ class Ledger(LedgerReader):
             run=self._run,
             seen=bytearray(last_id + 1),
             all_new=last_id == 0,
-            follow=follow,
-            reopen=frozenset(reopen),
+            follow=again.follow,
+            reopen=frozenset(again.reopen),
             sources=tuple(sources),
             stale=stale,
-            gone=frozenset(gone),
+            gone=frozenset(again.gone),
         )
         return None if not before else now if before[0] is None else before[0] / 1e6
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from bulkseed.ledger.reader import Tally
-from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement
-from bulkseed.model import ManifestEntry, Outcome
+from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
+from bulkseed.model import ManifestEntry
 from bulkseed.wire.message import QuotaGroup
 
 
@@ -33,9 +33,8 @@ class LedgerPort(Protocol):
         command: str = "apply",
         *,
         afresh: bool = False,
-        follow: bool = True,
-        reopen: Collection[Outcome] = (),
-        gone: Collection[str] = (),
+        again: TakeUp = TakeUp(),  # noqa: B008  # it cannot be changed
+        caller: str | None = None,
     ) -> float | None:
         """Begin a run; return until when the one before may have sent."""
         ...

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bulkseed.model import InvalidLine, Outcome, SecretDefinition, Verified
 from bulkseed.wire.message import QuotaGroup
+
+
+class TakeUp(NamedTuple):
+    """Which settled rows a run takes up again.
+
+    `follow`: a secret of ours whose VersionId changed; if not, it is marked as behind. `reopen`: these
+    outcomes of other people's secrets, unless the run that took them up last wanted the same. `gone`: names
+    that the service does not have any more, as new.
+    """
+
+    follow: bool = True
+    reopen: Collection[Outcome] = ()
+    gone: Collection[str] = ()
 
 
 class Claim(NamedTuple):

@@ -10,12 +10,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.reader import word
 from bulkseed.model import Outcome, Verified
-from bulkseed.policy.jobs import JOBS
+from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.report.attempts import (
     Answer,
     LatencyFigures,
@@ -30,10 +31,11 @@ from bulkseed.report.timeline import Timeline, read_timeline
 CREATE = "create"
 
 _RUNS = """
-SELECT limits, summary, id, run_id, command, started_at, ended_at, pid, host, exit_code, stopped_by, read,
-  settled, max(started_at, coalesce(seen, 0))
+SELECT limits, summary, id, run_id, command, started_at, ended_at, pid, host, caller, exit_code, stopped_by,
+  read, settled, max(started_at, coalesce(seen, 0))
 FROM runs LEFT JOIN (SELECT run, max(sent_at + latency) AS seen FROM attempts GROUP BY run) ON run = id
 ORDER BY id"""
+_SOURCES = "SELECT source, count(*) FROM definitions GROUP BY source ORDER BY min(id)"
 _SETTLED_AT = "SELECT coalesce(max(settled_at), 0) FROM definitions"
 
 
@@ -58,6 +60,7 @@ class ReportedRun:
     ended_at: int | None
     pid: int
     host: str
+    caller: str | None
     exit_code: int | None
     stopped_by: str | None
     read: int
@@ -90,6 +93,9 @@ class Numbers:
     latencies: list[LatencyFigures]
     timeline: Timeline | None
     failures: list[Failure]
+    account: str | None
+    sources: dict[str, int]  # a manifest as it was named, or a store -> how many definitions came from it
+    names_digest: str  # SHA-256 of the names, each with a newline, in the order in which they were first read
 
     @property
     def definitions(self) -> int:
@@ -100,6 +106,11 @@ class Numbers:
     def unsettled(self) -> int:
         """How many a next run would try again."""
         return sum(count for outcome, count in self.counts.items() if not outcome.settled)
+
+    @property
+    def is_verify(self) -> bool:
+        """True if its runs read back what is there, and write nothing."""
+        return any(run.command == VERIFY.name for run in self.runs)
 
     @property
     def adds_up(self) -> bool:
@@ -150,7 +161,17 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
         latencies=read_latencies(connection),
         timeline=read_timeline(connection, group, limits) if group else None,
         failures=read_failures(connection),
+        account=meta.get("account"),
+        sources=dict(connection.execute(_SOURCES)),
+        names_digest=_digest(connection),
     )
+
+
+def _digest(connection: sqlite3.Connection) -> str:
+    digest = sha256()
+    for (name,) in connection.execute("SELECT name FROM definitions ORDER BY id"):
+        digest.update(f"{name}\n".encode())
+    return digest.hexdigest()
 
 
 def _counts(connection: sqlite3.Connection) -> dict[Outcome | Verified, int]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from bulkseed import humanize as words
 from bulkseed.model import Outcome, Verified
-from bulkseed.policy.jobs import APPLY, JOBS
+from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
 from bulkseed.report.numbers import Numbers, ReportedRun
@@ -62,8 +62,8 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def render(numbers: Numbers, version: str) -> str:
-    """Return the page. `version` is that of bulkseed."""
+def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> str:
+    """Return the page. `version` is that of bulkseed; `verified` is of the verify that followed."""
     attempts_of = Counter[str]()
     for answer in numbers.answers:
         attempts_of[answer.group] += answer.times
@@ -73,6 +73,8 @@ def render(numbers: Numbers, version: str) -> str:
     return page_template("page.html").render(
         n=numbers,
         title=kind.title,
+        verified=verified,
+        results=VERIFY.meanings,
         version=version,
         meanings=kind.meanings if kind.takes_definitions else APPLY.meanings,
         kinds=list(Kind),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.ledgers import LIMITS, START, attempt, definition, definitions, new_ledger, settlement, whole_run
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import Creation, Ledger, read_ledger
+from bulkseed.ledger import Creation, Ledger, TakeUp, read_ledger
 from bulkseed.ledger.admission import _FIND
 from bulkseed.ledger.creations import expand_created
 from bulkseed.model import InvalidLine, Origin, Outcome
@@ -78,7 +78,7 @@ def test_what_was_never_compared_is_taken_up_once_by_a_run_that_compares(ledger:
     (claim,) = ledger.admit([definition("a")], START).to_send
     ledger.record([settlement(claim, Outcome.EXISTING)])
     for number, taken_up in enumerate([True, False], start=2):
-        ledger.begin_run(f"run-{number}", [], LIMITS, START + number, reopen=[Outcome.EXISTING])
+        ledger.begin_run(f"run-{number}", [], LIMITS, START + number, again=TakeUp(reopen=[Outcome.EXISTING]))
         claims = ledger.admit([definition("a")], START + number).to_send
         assert bool(claims) is taken_up
         ledger.record([settlement(claim, Outcome.EXISTING) for claim in claims])
@@ -88,13 +88,13 @@ def test_a_secret_of_ours_whose_version_changed_is_followed_or_left_behind(ledge
     """Left behind it keeps its version, and counts as settled; the claim of a follower knows what we hold."""
     (claim,) = ledger.admit([definition("a")], START).to_send
     ledger.record([], [], [Creation(claim.row_id, START + 1, 0.02, service_time=START)])
-    ledger.begin_run("run-2", [], LIMITS, START + 2, follow=False)
+    ledger.begin_run("run-2", [], LIMITS, START + 2, again=TakeUp(follow=False))
     assert ledger.admit([definition("a", version="v2")], START + 2).settled == {Outcome.BEHIND: 1}
     row = ledger.find("a")
     assert row is not None
     assert (row.outcome, row.version_id) == (Outcome.BEHIND, "v1")
     assert row.message == "the manifest has version v2"
-    ledger.begin_run("run-3", [], LIMITS, START + 3, follow=False)
+    ledger.begin_run("run-3", [], LIMITS, START + 3, again=TakeUp(follow=False))
     assert ledger.admit([definition("a")], START + 3).settled == {Outcome.CREATED: 1}
     ledger.begin_run("run-4", [], LIMITS, START + 4)
     for number in (4, 5):  # killed between taking it up and writing the new version

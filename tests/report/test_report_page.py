@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import subprocess
@@ -334,3 +335,29 @@ def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, pack
     assert done.returncode == 2
     assert "pip install '.[report]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_auditor_sees_account_caller_manifest_and_verify(tmp_path: Path) -> None:
+    """On one page; the digest is one that anybody can compute from the manifest's names."""
+    definitions = simple(5)
+    write_manifest(tmp_path / "m.jsonl", definitions)
+    assert bulkseed("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 0, cwd=tmp_path).returncode == 0
+    assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
+    bare = (tmp_path / "m.report.html").read_text()
+    assert "A verify found" not in bare
+    assert bulkseed("verify", "m.jsonl", cwd=tmp_path).returncode == 0
+    assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "m.report.html").read_text()
+    names = "".join(f"{d['SecretName']}\n" for d in definitions)
+    for told in (
+        "A verify found all 5 definitions as the manifest says",
+        "whose names are the same, in the same order",
+        hashlib.sha256(names.encode()).hexdigest(),
+        "<code>m.jsonl</code>: 5 names",
+        "account 1000000000000001",
+        ", as em…",
+    ):
+        assert told in page, told
+    other = bulkseed("report", "m.ledger.db", "--verify", "m.ledger.db", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "is no ledger of a verify of the same target" in other.stderr

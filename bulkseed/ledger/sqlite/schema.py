@@ -30,6 +30,7 @@ CREATE TABLE runs (
   ended_at   INTEGER,           -- NULL: it was killed, or is running
   pid        INTEGER NOT NULL,
   host       TEXT NOT NULL,
+  caller     TEXT,              -- the access key id, without its middle
   limits     TEXT NOT NULL,     -- JSON: quota group -> most attempts in any second, 0 = no ceiling
   summary    TEXT,              -- JSON, as printed by --output json
   exit_code  INTEGER,
