@@ -51,6 +51,18 @@ def test_contributing_names_tables_that_there_are() -> None:
     assert all(re.search(rf"^{table}\b.*=", code, re.MULTILINE) for table in tables), tables
 
 
+def test_every_page_begins_with_a_title_and_its_tables_are_whole() -> None:
+    """The title is short enough for the list of pages; a table has a head, and as many cells in each row."""
+    for page, text in TEXTS.items():
+        assert re.match(r"# .{2,72}\n", text), page
+        for table in re.findall(
+            r"(?:^\|.*\n)+", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+        ):
+            rows = [re.sub(r"\\\||`[^`]*`", "", row).count("|") for row in table.splitlines()]
+            assert len(set(rows)) == 1, (page, table)
+            assert re.fullmatch(r"\|[-| :]+\|", table.splitlines()[1]), (page, table)
+
+
 def test_no_test_sleeps() -> None:
     """What a test waits for has a name: a line that a process says, an event, a reply."""
     sleeping = "time." + "sleep("
