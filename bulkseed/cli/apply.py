@@ -23,7 +23,7 @@ from bulkseed.cli.options import (
 )
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.render import print_summary, say
-from bulkseed.cli.sources import SourceArguments, gone_at_source
+from bulkseed.cli.sources import SourceArguments, gone_at_source, require_other
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import ServiceError
@@ -239,6 +239,7 @@ async def _apply(given: ApplyArguments) -> Summary:
         chosen = given.target.chosen(path)
         confirm_first_write(chosen, path, yes=given.yes)
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
+            require_other(entries, session.target)
             hooks = session.hooks
             gone = await _look_for_gone(session) if given.recreate else ()
             size = None if selection is None else selection.size

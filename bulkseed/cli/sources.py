@@ -18,6 +18,7 @@ from bulkseed.cli.render import say
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
     from bulkseed.manifest.entries import OpenEntries
+    from bulkseed.model import Target
     from bulkseed.sources.reader import SourceManifest
 
 TELL_EVERY = 5.0
@@ -117,6 +118,18 @@ def list_sources(
     for note in source.notes:
         say(f"note: {note}", err=True)
     return source
+
+
+def require_other(entries: OpenEntries, target: Target) -> None:
+    """Refuse sources that are the target itself.
+
+    Raises:
+        UsageError: one is.
+    """
+    from bulkseed.sources.reader import SourceManifest
+
+    if isinstance(entries, SourceManifest):
+        entries.require_other_than(target)
 
 
 def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:

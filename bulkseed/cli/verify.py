@@ -22,7 +22,7 @@ from bulkseed.cli.options import (
 )
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_reasons, print_results, say, wrapped
-from bulkseed.cli.sources import SourceArguments
+from bulkseed.cli.sources import SourceArguments, require_other
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.model import Verified
@@ -124,6 +124,7 @@ async def _verify(given: VerifyArguments) -> Verification:
         applied = ledger_path_for(given.manifest.manifests, None)
         chosen = given.target.chosen(path, applied)
         async with open_session("verify", given.watch, chosen, path, given.qps) as session:
+            require_other(entries, session.target)
             hooks, counts = session.hooks, entries.bytes_total is not None  # a pipe may never end
             work = Work(
                 hooks.stats, given.qps, hooks.stop, entries, ends=ends, usual=Verified.IDENTICAL.value

@@ -19,6 +19,7 @@ from bulkseed.humanize import number
 from bulkseed.manifest.catalogue import Listed
 from bulkseed.manifest.definition import checked_defaults
 from bulkseed.manifest.keys import TARGET
+from bulkseed.model import Target
 from bulkseed.sources.content import as_map
 from bulkseed.sources.mapping import CannotBeNamedError, check_template, fill, name_of, wanted
 from bulkseed.sources.pace import SourcePacer
@@ -92,6 +93,10 @@ class OpenSource:
                     if not waiting.done():
                         waiting.set_result(result)
         return await future
+
+    def is_target(self, target: Target) -> bool:
+        """Tell whether this is where the secrets are to go."""
+        return self._source.is_target(target)
 
     async def who(self) -> str:
         """Tell whose credentials these are, as far as the store tells."""

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeVar
 import anyio
 import anyio.from_thread
 
-from bulkseed.model import Fault
+from bulkseed.model import Fault, Target
 from bulkseed.policy.advice import advice
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.spec import SourceSpec
@@ -193,6 +193,10 @@ class Source:
             SourceFault: it cannot be told now.
         """
         return ""
+
+    def is_target(self, target: Target) -> bool:  # noqa: ARG002  # for those that can be one
+        """Tell whether this is the account and place that the secrets are to go to."""
+        return False
 
     def close(self) -> None:
         """Let go of connections."""

@@ -17,12 +17,12 @@ from typing import Self
 
 import anyio.from_thread
 
-from bulkseed.errors import CredentialsError, ManifestError, ServiceError
+from bulkseed.errors import CredentialsError, ManifestError, ServiceError, UsageError
 from bulkseed.manifest.catalogue import Catalogue, Listed
 from bulkseed.manifest.definition import checked_defaults
 from bulkseed.manifest.keys import TARGET
 from bulkseed.manifest.templates.expand import Keep, keep_all
-from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, UnreadValue
+from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, Target, UnreadValue
 from bulkseed.policy.advice import advice
 from bulkseed.sources.content import render
 from bulkseed.sources.open_source import OpenSource
@@ -62,6 +62,19 @@ class SourceManifest:
     def notes(self) -> list[str]:
         """What the user should know about the listings."""
         return [note for source in self._sources for note in source.notes]
+
+    def require_other_than(self, target: Target) -> None:
+        """Refuse a source that is the target: each secret would meet itself.
+
+        Raises:
+            UsageError: one is.
+        """
+        for source in self._sources:
+            if source.is_target(target):
+                raise UsageError(
+                    f"{source.spec.label} is the target itself, with the same access key: give it its own"
+                    " (BULKSEED_SOURCE_ALIBABA_CLOUD_…, or ?profile=), or name another region or instance"
+                )
 
     @property
     def whole(self) -> list[str]:

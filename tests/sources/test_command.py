@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alibabacloud_kms20160120 import models
 from support.command import bulkseed, environment, start
+from support.kms import sdk
 from support.openbao import ROOT_TOKEN, Bao, openbao
+from support.serve_process import UNLIMITED_FLAGS, served
+
+from bulkseed.model import Credentials
 
 EMBEDDED = ("--endpoint", "embedded", "--qps", "0")
 
@@ -110,6 +115,25 @@ def test_ctrl_c_while_a_source_is_listed_ends_at_once_and_leaves_nothing(tmp_pat
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kms_is_no_source_of_itself(tmp_path: Path) -> None:
+    """The same access key at the same place would meet each secret as one that exists: that is refused."""
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS) as (target, _):
+        assert isinstance(target.credentials, Credentials)
+        wanted = models.CreateSecretRequest(secret_name="s", secret_data="canary", version_id="v1")
+        sdk(target).create_secret(wanted)
+        keys = {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": target.credentials.access_key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": target.credentials.access_key_secret.reveal(),
+        }
+        address = f"kms://{target.region}?endpoint={target.endpoint}"
+        for command in ("apply", "verify"):
+            done = bulkseed(
+                command, address, "--endpoint", target.endpoint, cwd=tmp_path, env=environment(**keys)
+            )
+            assert done.returncode == 2, done.stderr
+            assert "is the target itself" in done.stderr
 
 
 def test_many_targets_take_a_source(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bulkseed.client.credentials import SignerCache, find_credentials
 from bulkseed.client.operations import Operation, question
 from bulkseed.client.work_item import WorkItem
 from bulkseed.errors import UsageError
-from bulkseed.model import Fault, NoReply, Target
+from bulkseed.model import Credentials, Fault, NoReply, Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.policy.verdicts import Verdict, classify
@@ -153,6 +153,17 @@ class KmsSource(Source):
         if isinstance(answer, NoReply) or answer is None:
             raise SourceFault("Certificate" if answer is not None and answer.fatal else "Unavailable")
         return answer
+
+    def is_target(self, target: Target) -> bool:
+        """Compare places and access keys; keys that are found at the first request only are not compared."""
+        ours, other = self._target.credentials, target.credentials
+        if not isinstance(ours, Credentials) or not isinstance(other, Credentials):
+            return False
+        here, there = parse_endpoint(self._target.endpoint).url, parse_endpoint(target.endpoint).url
+        return (here.host, here.port) == (
+            there.host,
+            there.port,
+        ) and ours.access_key_id == other.access_key_id
 
     def close(self) -> None:
         """Close the connections."""
