@@ -19,6 +19,7 @@ SHOW_EVERY = 0.5
 LINE_EVERY = 5.0
 MOST_LINES = 20
 """Targets shown at a time: what goes well needs no line."""
+LONGEST_NAME = 32
 
 
 async def watch_all(kind: str, runs: Sequence[TargetRun]) -> None:
@@ -40,16 +41,18 @@ async def watch_all(kind: str, runs: Sequence[TargetRun]) -> None:
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             lines = [*_lines(runs), _sum_line(runs, time.monotonic() - began)] if runs else ["reading…"]
-            live.update(Text("\n".join(lines)), refresh=True)
+            live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
             await anyio.sleep(SHOW_EVERY)
 
 
 def _lines(runs: Sequence[TargetRun]) -> Iterator[str]:
     """Yield a line for each target that is not done well, the worst first."""
     open_runs = [run for run in runs if run.summary is None or run.exit_code]
-    for run in sorted(open_runs, key=_badness, reverse=True)[:MOST_LINES]:
+    shown = sorted(open_runs, key=_badness, reverse=True)[:MOST_LINES]
+    width = min(LONGEST_NAME, max((len(run.spec.name) for run in shown), default=0))
+    for run in shown:
         share = f"{run.stats.finished:>9,} of {run.expected:<9,}"
-        yield f"{run.spec.name:<20.20} {share} {_trouble(run)}".rstrip()
+        yield f"{run.spec.name:<{width}.{width}} {share} {_trouble(run)}".rstrip()
     if (more := len(open_runs) - MOST_LINES) > 0:
         yield f"and {more} more"
 
