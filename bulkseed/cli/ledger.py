@@ -91,10 +91,12 @@ def ledger() -> None:
 @takes(StatusArguments)
 def status(given: StatusArguments) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
-    return for_each(given.ledger, given.output, lambda path: _status(replace(given, ledger=path)))
+    return for_each(
+        given.ledger, given.output, lambda path, target: _status(replace(given, ledger=path), target)
+    )
 
 
-def _status(given: StatusArguments) -> int:
+def _status(given: StatusArguments, of_target: str | None) -> int:
     from bulkseed.ledger import iso, read_ledger
     from bulkseed.ledger.rollbacks import rolled_back
 
@@ -104,29 +106,28 @@ def _status(given: StatusArguments) -> int:
     total = sum(found.counts.values())
     job = APPLY if last is None else JOBS[last.command]
     if given.output == "json":
-        print_json(
-            {
-                "ledger": given.ledger,
-                "region": found.target.region,
-                "account": found.target.account,
-                "binding": found.target.binding,
-                "runs": found.runs,
-                "last_run": None
-                if last is None
-                else {
-                    "run_id": last.run_id,
-                    "command": last.command,
-                    "started_at": iso(last.started_at),
-                    "ended_at": None if last.ended_at is None else iso(last.ended_at),
-                    "exit_code": last.exit_code,
-                    "stopped_by": last.stopped_by,
-                },
-                "definitions": total,
-                "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
-                "in_doubt": found.in_doubt,
-                "rolled_back": undone,
-            }
-        )
+        document = {
+            "ledger": given.ledger,
+            "region": found.target.region,
+            "account": found.target.account,
+            "binding": found.target.binding,
+            "runs": found.runs,
+            "last_run": None
+            if last is None
+            else {
+                "run_id": last.run_id,
+                "command": last.command,
+                "started_at": iso(last.started_at),
+                "ended_at": None if last.ended_at is None else iso(last.ended_at),
+                "exit_code": last.exit_code,
+                "stopped_by": last.stopped_by,
+            },
+            "definitions": total,
+            "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
+            "in_doubt": found.in_doubt,
+            "rolled_back": undone,
+        }
+        print_json(with_target(document, of_target))
         return 0
     account = f", account {found.target.account}" if found.target.account else ""
     say(f"target: {found.target.binding} in {found.target.region}{account}")
@@ -219,10 +220,12 @@ def audit(given: AuditArguments) -> int:
     Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses to
     tell, 4 the ledger cannot be read or belongs to another target.
     """
-    return for_each(given.ledger, given.output, lambda path: _audit(replace(given, ledger=path)))
+    return for_each(
+        given.ledger, given.output, lambda path, target: _audit(replace(given, ledger=path), target)
+    )
 
 
-def _audit(given: AuditArguments) -> int:
+def _audit(given: AuditArguments, of_target: str | None) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit as audit_ledger
 
@@ -236,15 +239,14 @@ def _audit(given: AuditArguments) -> int:
     holds, unseen = all(finding.holds for finding in findings), absent.unseen
     if in_json:
         checks = [{"check": f.name, "holds": f.holds, "detail": f.detail} for f in findings]
-        print_json(
-            {
-                "ledger": path,
-                "holds": holds,
-                "checks": checks,
-                "absent": absent.listed,
-                "unseen": unseen.total(),
-            }
-        )
+        document = {
+            "ledger": path,
+            "holds": holds,
+            "checks": checks,
+            "absent": absent.listed,
+            "unseen": unseen.total(),
+        }
+        print_json(with_target(document, of_target))
     else:
         for finding in findings:
             say(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.name}: {finding.detail}")

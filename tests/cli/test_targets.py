@@ -60,6 +60,8 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         planned = bulkseed("plan", "m.jsonl", "--run", "m.run", "--output", "json", cwd=tmp_path)
         verified = bulkseed("verify", "m.jsonl", "--run", "m.run", "--output", "json", cwd=tmp_path)
         status = bulkseed("ledger", "status", "m.run", cwd=tmp_path)
+        in_json = bulkseed("ledger", "status", "m.run", "--output", "json", cwd=tmp_path)
+        audit_json = bulkseed("ledger", "audit", "m.run", "--output", "json", cwd=tmp_path)
         rows = bulkseed("ledger", "rows", "m.run", cwd=tmp_path)
         audit = bulkseed("ledger", "audit", "m.run", cwd=tmp_path)
         reported = bulkseed("report", "m.run", cwd=tmp_path)
@@ -78,6 +80,8 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         "target b",
         "target c",
     ]
+    for found in (in_json, audit_json):
+        assert [json.loads(line)["target"] for line in found.stdout.splitlines()] == ["a", "b", "c"]
     assert {json.loads(line)["target"] for line in rows.stdout.splitlines()} == {"a", "b", "c"}
     assert (audit.returncode, audit.stdout.count("everything adds up")) == (0, 3)
     assert reported.stdout == "m.run/report.html\n"

@@ -29,14 +29,14 @@ def with_target(row: Mapping[str, object], target: str | None) -> Mapping[str, o
     return row if target is None else {"target": target, **row}
 
 
-def for_each(path: str, output: str, show: Callable[[str], int]) -> int:
-    """Call `show` with each ledger of a run folder, below its target's name; return the worst exit code.
+def for_each(path: str, output: str, show: Callable[[str, str | None], int]) -> int:
+    """Call `show` with each ledger of a run folder and its target's name; return the worst exit code.
 
-    In JSON each ledger is an object on a line of its own, which names its file.
+    A text stands below that name; in JSON each ledger is an object on a line of its own, with ``target``.
     """
     worst = 0
     for target, ledger in ledgers_in(path):
         if target is not None and output == "text":
             say(f"target {target}")
-        worst = max(worst, show(str(ledger)))
+        worst = max(worst, show(str(ledger), target))
     return worst
