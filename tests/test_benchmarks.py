@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from support.command import KEY_ID, KEY_SECRET, bulkseed
 from support.stub_kms import StubKms
 
+from benchmarks import common
 from benchmarks.common import write_manifest
 from benchmarks.peers import PEERS, definition
 
@@ -41,3 +43,24 @@ def test_every_client_sends_the_same(client: str, tmp_path: Path) -> None:
         for key in [key for key in sent if key in RPC or key.startswith("Signature")]:
             del sent[key]
     assert stub.created == {sent["SecretName"]: sent for sent in map(definition, range(COUNT))}
+
+
+def test_a_result_names_its_commit_and_how_python_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A figure can be measured again: both files name the commit, the machine's line the build of Python."""
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(common, "COMMIT", "0123abc")
+    common.publish("sample", "A sample", "a table", {})
+    told = json.loads((tmp_path / "results" / "sample.json").read_text())
+    text = (tmp_path / "results" / "sample.md").read_text()
+    assert told["commit"] == "0123abc"
+    assert "commit 0123abc" in text
+    assert f"({common.python_build()})" in text
+
+
+def test_a_tree_without_a_repository_is_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit is "unknown" outside a repository."""
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert common.commit() == "unknown"

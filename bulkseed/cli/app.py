@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -60,6 +59,8 @@ class _Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
             near = ELSEWHERE.get(name) or next(iter(get_close_matches(name, COMMANDS)), None)
             meant = f": did you mean bulkseed {near}?" if near else ""
             ctx.fail(f"there is no command {name!r}{meant}")

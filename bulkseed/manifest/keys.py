@@ -6,7 +6,6 @@ is found there, only the words of `_MEANINGS` are ever repeated.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Sequence
@@ -87,5 +86,7 @@ _PLAIN_MEANINGS = {_plain(word): meant for word, meant in _MEANINGS.items()}
 def _meant(word: str) -> str | None:
     if word in _PLAIN_MEANINGS:
         return _PLAIN_MEANINGS[word]
+    import difflib
+
     matches = difflib.get_close_matches(word, _BY_PLAIN_WORD, n=1, cutoff=0.75)
     return _BY_PLAIN_WORD[matches[0]] if matches else None

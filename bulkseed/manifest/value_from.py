@@ -8,7 +8,6 @@ the manifest says either: a value may have been written where the name of a vari
 from __future__ import annotations
 
 import base64
-import difflib
 import os
 import secrets
 import stat
@@ -83,6 +82,8 @@ def _classes(charset: object) -> list[str] | None:
     words = charset.split("+")
     if SETS.keys() >= set(words):
         return [SETS[word] for word in words]
+    import difflib
+
     misspelled = difflib.get_close_matches(charset[:20].lower(), SETS)
     repeats = len(set(charset)) < len(charset)
     if misspelled or repeats or len(charset) < 2 or not is_unicode(charset):

@@ -14,6 +14,8 @@ HEAVY = (
     "anyio",
     "asyncio",
     "cryptography",
+    "difflib",
+    "importlib.metadata",
     "rich",
     "sqlite3",
     "alibabacloud_credentials",
