@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,13 @@ from bulkseed.jobs.verify import verify
 from bulkseed.model import Outcome, Summary, Target, UnreadValue, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import Rules
+from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.local import local_service
+from bulkseed.sources.pace import Turn
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
+
+FREE = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
 
 
 @pytest.fixture(scope="module")
@@ -149,15 +155,12 @@ async def test_a_dead_token_stops_the_run_and_its_rows_stay_pending(bao: Bao, tm
     assert after.outcomes[Outcome.CREATED] == 12
 
 
-async def test_a_source_that_throttles_loses_nothing(bao: Bao, tmp_path: Path) -> None:
-    """Beyond the store's quota reads are refused for a while; every one is repeated until it is answered."""
-    for number in range(60):
-        bao.put("kv", f"prod/s{number}", {"k": "fake"})
-    bao.ask("POST", "sys/quotas/rate-limit/all", {"rate": 40, "interval": "1s"})
+@contextmanager
+def quota(bao: Bao, rate: int) -> Iterator[None]:
+    """Let the store refuse more than `rate` requests a second."""
+    bao.ask("POST", "sys/quotas/rate-limit/all", {"rate": rate, "interval": "1s"})
     try:
-        async with bulkseed.local_service() as target:
-            rules = Rules(RetryPolicy(max_attempts=100))
-            summary = await apply(bao, target, tmp_path / "l.db", rules=rules)
+        yield
     finally:
         for _ in range(100):
             try:
@@ -165,7 +168,39 @@ async def test_a_source_that_throttles_loses_nothing(bao: Bao, tmp_path: Path) -
                 break
             except AssertionError:  # it counts against the quota itself
                 continue
+
+
+async def test_a_source_that_throttles_loses_nothing(bao: Bao, tmp_path: Path) -> None:
+    """Beyond the store's quota reads are refused for a while; every one is repeated until it is answered."""
+    for number in range(60):
+        bao.put("kv", f"prod/s{number}", {"k": "fake"})
+    with quota(bao, 40):
+        async with local_service(FREE) as target:
+            rules = Rules(RetryPolicy(max_attempts=100))
+            summary = await apply(bao, target, tmp_path / "l.db", rules=rules)
     assert summary.outcomes[Outcome.CREATED] == 60
+
+
+async def test_a_rate_below_the_quota_of_the_source_is_never_refused(
+    bao: Bao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 50 requests a second, a store that refuses more than 60 answers all of them."""
+    for number in range(60):
+        bao.put("kv", f"prod/s{number}", {"k": "fake"})
+    seen: list[bool] = []
+    answered = Turn.answered
+
+    def note(turn: Turn, *, throttled: bool, retry_after: float | None = None) -> None:
+        seen.append(throttled)
+        answered(turn, throttled=throttled, retry_after=retry_after)
+
+    monkeypatch.setattr(Turn, "answered", note)
+    with quota(bao, 60):
+        async with local_service(FREE) as target:
+            summary = await apply(bao, target, tmp_path / "l.db", "rate=50")
+    assert summary.outcomes[Outcome.CREATED] == 60
+    assert len(seen) >= 60
+    assert not any(seen)
 
 
 async def test_an_unread_value_never_travels(bao: Bao) -> None:
