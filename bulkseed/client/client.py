@@ -21,6 +21,7 @@ from bulkseed.model import Created, Fault, NoReply
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.policy.verdicts import Verdict, classify
+from bulkseed.transport.results import CancelledAfterReplyError
 from bulkseed.wire.message import QuotaGroup, Response, Transport
 
 Item = TypeVar("Item")
@@ -79,6 +80,11 @@ class Client:
             else:
                 answer = self._read(response, operation, work.item)
                 status = response.status
+        except CancelledAfterReplyError as cancelled:
+            if isinstance(cancelled.reply, Response):
+                cancelled.answer = answer = self._read(cancelled.reply, operation, work.item)
+                status = cancelled.reply.status
+            raise
         finally:  # what was sent counts, also when the run is cancelled meanwhile
             pacer.ended(permit)
             if permit.sent_at is not None:

@@ -16,6 +16,7 @@ from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition,
 from bulkseed.policy.advice import abort_message, advice
 from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
+from bulkseed.transport.results import CancelledAfterReplyError
 
 
 class Worker:
@@ -50,40 +51,45 @@ class Worker:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         work = WorkItem(claim.definition, claim.row_id)
-        if claim.doubt_version is not None and self._job.follows:
-            claim, end = await self._follower.look(claim)
-            if end is not None:
-                self._end(work, end)
+        try:
+            if claim.doubt_version is not None and self._job.follows:
+                claim, end = await self._follower.look(claim)
+                if end is not None:
+                    self._end(work, end)
+                    return
+            if isinstance(claim.definition.data, UnreadValue):
+                unread = await self._machinery.values.read(claim.definition, claim.doubt_since)
+                if unread is not None:
+                    self._end(work, unread)
+                    return
+            if claim.held is not None and self._job.follows:
+                self._end(work, await self._follower.put(work, claim, claim.held))
                 return
-        if isinstance(claim.definition.data, UnreadValue):
-            unread = await self._machinery.values.read(claim.definition, claim.doubt_since)
-            if unread is not None:
-                self._end(work, unread)
-                return
-        if claim.held is not None and self._job.follows:
-            self._end(work, await self._follower.put(work, claim, claim.held))
-            return
-        answer: object = None
-        if not self._outage.outage:
-            answer = await self._call(self._first, work)
-            if answer is None:
-                self.leave_pending(claim)
-                return
-            if isinstance(answer, Created):
-                self._outage.got_through()
-                self._stop_loss.succeeded()
-                self._created(work, answer.request_id, answer.arn)
-                return
-        retry = self._machinery.retry_state(self._rules.retry, claim.doubt_since)
-        if answer is not None:
-            asked_at = work.sent_at if work.attempts else self._clock.time()
-            retry.begun(asked_at, self._outage.working_time() - work.latency)
-        definition = claim.definition
-        lost = claim.doubt_version is not None
-        subject = Subject(definition.version_id, claim.foreign, definition.generated, lost)
-        procedure = self._job.procedure(self._rules, subject, retry)
-        end = await self._machinery.driver.drive(work, procedure, retry, answer)
-        self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))
+            answer: object = None
+            if not self._outage.outage:
+                answer = await self._call(self._first, work)
+                if answer is None:
+                    self.leave_pending(claim)
+                    return
+                if isinstance(answer, Created):
+                    self._outage.got_through()
+                    self._stop_loss.succeeded()
+                    self._created(work, answer.request_id, answer.arn)
+                    return
+            retry = self._machinery.retry_state(self._rules.retry, claim.doubt_since)
+            if answer is not None:
+                asked_at = work.sent_at if work.attempts else self._clock.time()
+                retry.begun(asked_at, self._outage.working_time() - work.latency)
+            definition = claim.definition
+            lost = claim.doubt_version is not None
+            subject = Subject(definition.version_id, claim.foreign, definition.generated, lost)
+            procedure = self._job.procedure(self._rules, subject, retry)
+            end = await self._machinery.driver.drive(work, procedure, retry, answer)
+            self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))
+        except CancelledAfterReplyError as cancelled:
+            if isinstance(cancelled.answer, Created):  # a generated value would be lost with it
+                self._created(work, cancelled.answer.request_id, cancelled.answer.arn)
+            raise
 
     def _end(self, work: WorkItem[SecretDefinition], end: Ending | Aborted) -> None:
         if isinstance(end, Aborted):

@@ -21,7 +21,7 @@ from bulkseed.model import NoReply
 from bulkseed.transport.aiohttp_internals import reads_heads_alone
 from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
-from bulkseed.transport.results import no_answer, not_connected
+from bulkseed.transport.results import CancelledAfterReplyError, no_answer, not_connected
 from bulkseed.wire.message import Request, Response
 
 
@@ -88,10 +88,13 @@ class RawTransport:
                     connection = await self._new_connection(deadline)
                 except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
                     return not_connected(error, self.endpoint, self._connect_timeout)
+            exchange = connection.exchange(data, deadline, on_write)
             try:
-                answer = await connection.exchange(data, deadline, on_write)
-            except BaseException:  # cancelled: the reply to come belongs to nobody
+                answer = await exchange
+            except BaseException as error:  # cancelled: the reply to come belongs to nobody
                 connection.close()
+                if exchange.done() and not exchange.cancelled():  # but this one has come
+                    raise CancelledAfterReplyError(exchange.result()) from error
                 raise
             if connection.reusable:
                 connection.idle_since = self._loop.time()

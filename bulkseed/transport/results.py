@@ -6,6 +6,7 @@ port; they never carry a URL, a header or a body.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
@@ -94,3 +95,15 @@ def _errno_text(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or "unknown"
     return os.strerror(error.errno) if error.errno else "closed by the other end"
+
+
+class CancelledAfterReplyError(asyncio.CancelledError):
+    """The task was cancelled in the turn of the loop in which its reply came.
+
+    `reply` is that reply, and `answer` what it means, once somebody has read it.
+    """
+
+    def __init__(self, reply: Response | NoReply) -> None:
+        super().__init__()
+        self.reply = reply
+        self.answer: object = None

@@ -11,8 +11,11 @@ from support.transports import Sender
 
 from bulkseed.model import NoReply
 from bulkseed.transport.aiohttp_internals import incompatibility, reads_heads_alone
+from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import KEEP_ALIVE, parse_endpoint
 from bulkseed.transport.raw import RawTransport
+from bulkseed.transport.results import CancelledAfterReplyError
+from bulkseed.wire.message import Response
 
 
 @pytest.mark.parametrize("version", ["3.10.11", "3.99.0", "4.0.0a1"])
@@ -143,3 +146,25 @@ async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost() -> Non
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert await Sender(transport).status() == 200
+
+
+async def test_a_reply_in_the_turn_of_a_cancellation_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cancellation goes on, and carries the reply: what it created would be nobody's otherwise."""
+    cancelling: list[asyncio.Task[object]] = []
+    receive = RawConnection.data_received
+
+    def cancel_too(connection: RawConnection, data: bytes) -> None:
+        receive(connection, data)
+        cancelling[0].cancel()
+
+    monkeypatch.setattr(RawConnection, "data_received", cancel_too)
+    async with (
+        hostile_server(answering) as server,
+        RawTransport(parse_endpoint(server.url), connections=1) as transport,
+    ):
+        cancelling.append(asyncio.create_task(Sender(transport).send()))
+        with pytest.raises(CancelledAfterReplyError) as caught:
+            await cancelling[0]
+        assert isinstance(caught.value.reply, Response)
+        assert caught.value.reply.status == 200
+        assert not transport.connections

@@ -23,6 +23,7 @@ from bulkseed.model import NoReply, Origin, Outcome, Row, SecretDefinition, Secr
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import Rules
 from bulkseed.service.options import ServiceOptions
+from bulkseed.transport.results import CancelledAfterReplyError
 from bulkseed.wire.message import Request, Response
 
 UNLIMITED = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
@@ -93,6 +94,31 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
         assert created == world.replied
         assert len(attempts) == len(world.sent)
         assert sum(attempt.status == 200 for attempt in attempts) == len(created) >= 10
+
+    run(test)
+
+
+def test_a_reply_in_the_turn_of_a_cancellation_is_recorded() -> None:
+    """The transport hands it over with the cancellation: the secret is created, and its row says so."""
+
+    class Both(Network):
+        """The tenth answer and the cancellation come together."""
+
+        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+            answer = await super().send(request, on_write)
+            if len(self.world.replied) == 10:
+                self.world.cancel()
+                raise CancelledAfterReplyError(answer)
+            return answer
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED)
+        world.make_transport = Both
+        with closing(world):
+            assert await world.live(definitions(200), qps=400.0) is None
+        with read_ledger(world.path) as ledger:
+            created = {row.name for row in ledger.rows([Outcome.CREATED])}
+        assert created == world.replied
 
     run(test)
 
