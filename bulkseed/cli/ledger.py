@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,14 +20,17 @@ from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_results, say, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
-from bulkseed.errors import ServiceError
+from bulkseed.errors import ServiceError, UsageError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
+from bulkseed.targets.run_folder import is_run_folder, open_run_folder
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
     from bulkseed.ledger.audit.run import Finding
+    from bulkseed.model import Target
+    from bulkseed.targets.spec import TargetSpec
 
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
@@ -220,12 +224,20 @@ def audit(given: AuditArguments) -> int:
     Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses to
     tell, 4 the ledger cannot be read or belongs to another target.
     """
+    specs: dict[str | None, TargetSpec] = {}
+    if is_run_folder(given.ledger):
+        told = (given.target.endpoint, given.target.region, given.target.profile, given.target.ca_file)
+        if any(told):
+            raise UsageError("a run over many targets knows them: no option of one target fits all")
+        specs = {spec.name: spec for spec in open_run_folder(given.ledger).specs}
     return for_each(
-        given.ledger, given.output, lambda path, target: _audit(replace(given, ledger=path), target)
+        given.ledger,
+        given.output,
+        lambda path, target: _audit(replace(given, ledger=path), target, specs.get(target)),
     )
 
 
-def _audit(given: AuditArguments, of_target: str | None) -> int:
+def _audit(given: AuditArguments, of_target: str | None, spec: TargetSpec | None) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.audit.run import audit as audit_ledger
 
@@ -234,7 +246,8 @@ def _audit(given: AuditArguments, of_target: str | None) -> int:
     with read_ledger(path) as opened:
         findings = audit_ledger(opened)
         if given.online:
-            looked = run_async(_look, opened, given.target.chosen(Path(path)), absent)
+            chosen = given.target.chosen(Path(path))
+            looked = run_async(_look, opened, _opening(chosen, spec), chosen.local_dir, absent)
             findings.append(absent.finding(looked))
     holds, unseen = all(finding.holds for finding in findings), absent.unseen
     if in_json:
@@ -282,7 +295,19 @@ class _Absent:
         return Finding("every settled row exists at the service", not reasons, detail)
 
 
-async def _look(opened: LedgerReader, chosen: TargetOptions, absent: _Absent) -> int:
+def _opening(chosen: TargetOptions, spec: TargetSpec | None) -> AbstractAsyncContextManager[Target]:
+    """Give the target that is asked: of a run over many targets each by its own credentials."""
+    from bulkseed.targets.apply import resolve
+
+    return open_target(chosen, 0) if spec is None else nullcontext(resolve(spec))
+
+
+async def _look(
+    opened: LedgerReader,
+    opening: AbstractAsyncContextManager[Target],
+    local_dir: Path | None,
+    absent: _Absent,
+) -> int:
     from bulkseed.cli.session import beside
     from bulkseed.cli.watching.meanwhile import tell_meanwhile
     from bulkseed.engine.ask import open_questioner
@@ -291,8 +316,8 @@ async def _look(opened: LedgerReader, chosen: TargetOptions, absent: _Absent) ->
     from bulkseed.model import SETTLED
 
     total = sum(count for word, count in opened.counts().items() if word.settled)
-    async with open_target(chosen, 0) as target:
-        require_target(opened, target, data_dir=chosen.local_dir)
+    async with opening as target:
+        require_target(opened, target, data_dir=local_dir)
 
         def so_far() -> str:
             return f"looked for {service.answered:,} of {total:,} at the service so far"

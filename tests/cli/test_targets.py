@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.command import BULKSEED, bulkseed, environment
+from support.serve_process import SECRET, UNLIMITED_FLAGS
+from support.serve_process import served as served_process
 from support.torture import served
 
 
@@ -173,3 +175,28 @@ def test_a_run_folder_needs_targets(tmp_path: Path) -> None:
     manifest(tmp_path, ["x"])
     done = bulkseed("apply", "m.jsonl", "--run", "x.run", cwd=tmp_path)
     assert (done.returncode, "x.run is not a run folder" in done.stderr) == (4, True)
+
+
+def test_an_audit_asks_each_target_by_its_own_credentials(tmp_path: Path) -> None:
+    """The run knows them; an option that fits one target alone is refused."""
+    manifest(tmp_path, ["a/1", "b/1"])
+    (tmp_path / ".aliyun").mkdir()
+    keys = {"access_key_id": "embedded", "access_key_secret": SECRET.reveal()}
+    profile = {"name": "b", "mode": "AK", **keys, "region_id": "cn-hangzhou"}
+    (tmp_path / ".aliyun" / "config.json").write_text(json.dumps({"current": "b", "profiles": [profile]}))
+    env = {**environment(), "HOME": str(tmp_path)}
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a")
+        flags = (*UNLIMITED_FLAGS, "--account-id=1000000000000009")
+        other, _ = stack.enter_context(served_process(tmp_path / "kms-b", *flags))
+        lines = ["[[target]]", 'name = "b"', 'region = "cn-hangzhou"', 'profile = "b"', 'match = ["b/*"]']
+        with targets.open("a") as file:
+            file.write("\n" + "\n".join([*lines, f'endpoint = "{other.endpoint}"']))
+        done = bulkseed("apply", "m.jsonl", "--targets", targets, cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        audit = bulkseed("ledger", "audit", "m.run", "--online", cwd=tmp_path, env=env)
+        one = bulkseed("ledger", "audit", "m.run", "--online", "--profile", "b", cwd=tmp_path, env=env)
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert audit.stdout.count("every settled row exists at the service: 1 do") == 2
+    assert one.returncode == 2
+    assert "no option of one target fits all" in one.stderr
