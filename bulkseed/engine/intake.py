@@ -23,14 +23,17 @@ LARGEST_BYTES = 4 << 20
 """A block ends once its values exceed this."""
 
 
-def block_size(qps: float) -> int:
+def block_size(qps: float, *, may_stall: bool = False) -> int:
     """Return how many definitions to claim at a time: a quarter of a second's worth, at most 1024.
 
     Ten at least, or a second's worth if that is less: a hundred runs in one loop spend a third of their time
-    on smaller blocks (measured). Without a ceiling more: every commit writes each page of the index that it
-    touches (measured).
+    on smaller blocks (measured). Not of a pipe, which may stall: what it has given must not wait for more.
+    Without a ceiling more: every commit writes each page of the index that it touches (measured).
     """
-    return LARGEST_BLOCK if qps <= 0 else max(1, min(1024, int(qps / 4)), min(SMALLEST_BLOCK, int(qps)))
+    if qps <= 0:
+        return LARGEST_BLOCK
+    least = 1 if may_stall else min(SMALLEST_BLOCK, int(qps))
+    return max(1, min(1024, int(qps / 4)), least)
 
 
 class BlockReader:

@@ -146,7 +146,9 @@ async def run_job(
                 def spawn(work: Callable[[], Awaitable[object]]) -> None:
                     group.start_soon(run.guard, work)
 
-                intake = Intake(blocks, admit, spawn, block=block_size(options.qps), limit=options.limit)
+                pipe = getattr(entries, "bytes_total", 0) is None  # as of `OpenEntries`
+                block = block_size(options.qps, may_stall=pipe)
+                intake = Intake(blocks, admit, spawn, block=block, limit=options.limit)
                 # Rate times latency workers are busy (Little's law). One more helps while nobody waits for a
                 # token, as tokens go unused then.
                 WorkerPool(
