@@ -55,13 +55,12 @@ def test_latency_counts_from_the_moment_a_request_was_due(tmp_path: Path) -> Non
     assert (rung["arrivals"], rung["created"]) == (100, 100)
     assert rung["latency_ms"]["p90"] >= 500, "a closed loop would see one slow request, and 99 fast ones"
     assert rung["due_to_written_ms"]["p90"] >= 500
-    assert rung["seconds"] < 2.9, "what was due was sent late by as much as the stall"
 
 
 def test_the_ladder_ends_where_the_service_does_not_keep_up(tmp_path: Path) -> None:
     """A quota refuses the second rate; the third is not tried, and the clean-up bears with the quota."""
-    with served(tmp_path / "kms", create_qps=50) as endpoint:
-        call = ["bench", "--endpoint", endpoint, "--ladder", "30,400,800", "--count", 60, "--output", "json"]
+    with served(tmp_path / "kms", create_qps=40) as endpoint:
+        call = ["bench", "--endpoint", endpoint, "--ladder", "30,400,800", "--count", 100, "--output", "json"]
         found = measured(bulkseed(*call, cwd=tmp_path))
     first, second = found["ladder"]
     assert (first["kept_up"], second["kept_up"], found["knee"]) == (True, False, 30)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import orjson
 import pytest
+from alibabacloud_credentials.utils import auth_util
 from support.certificates import Authority
 from support.proxy import forward_proxy
 
@@ -68,6 +69,9 @@ async def assuming(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY)
         monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+        # The vendor's library reads them when it is imported, which an earlier test may have done.
+        monkeypatch.setattr(auth_util, "environment_access_key_id", KEY)
+        monkeypatch.setattr(auth_util, "environment_access_key_secret", SECRET)
         yield queries
 
 
