@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import orjson
 
 from bulkseed.client.operations import question
-from bulkseed.engine.ask import Questioner
+from bulkseed.engine.ask import IN_FLIGHT, Questioner
 from bulkseed.engine.pool import process_all
 from bulkseed.errors import ServiceError
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.ledger.settled_names import settled_names
 from bulkseed.model import Fault
-from bulkseed.wire.actions import list_secrets
+from bulkseed.policy.verdicts import Verdict, classify
+from bulkseed.wire.actions import describe_secret, list_secrets
 
 PAGE = 100
 FILTER_VALUES = 10
@@ -23,6 +24,7 @@ FILTER_VALUES = 10
 AT_A_TIME = 8
 """Questions in flight: enough for their quota at a fifth of a second each."""
 
+_DESCRIBE = question(describe_secret.GROUP, describe_secret.Request, describe_secret.Reply.read)
 _LIST = question(list_secrets.GROUP, list_secrets.Request, list_secrets.Reply.read)
 
 
@@ -46,7 +48,26 @@ async def look_up_gone(service: Questioner, ledger: LedgerReader) -> list[str] |
     """
     with settled_names(ledger) as left:
         refused = await look_up_names(service, left, left.count())
-        return left.all() if refused is None else refused
+        return await confirm_gone(service, left.all()) if refused is None else refused
+
+
+async def confirm_gone(service: Questioner, names: Iterable[str]) -> list[str]:
+    """Return those of `names`, which no list had, that the service says it does not have.
+
+    A list proves nothing: it shifts while others delete, and its count may be wrong.
+
+    Raises:
+        ServiceError: the service does not answer, or refuses every call.
+    """
+    gone: list[str] = []
+
+    async def look(name: str) -> None:
+        reply = await service.ask(_DESCRIBE, describe_secret.Request(name))
+        if isinstance(reply, Fault) and classify(reply) is Verdict.NOT_FOUND:
+            gone.append(name)
+
+    await process_all(iter(names), look, IN_FLIGHT)
+    return sorted(gone)
 
 
 async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | None:

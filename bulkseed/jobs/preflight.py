@@ -8,7 +8,7 @@ from typing import Any
 
 from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner
-from bulkseed.jobs.existing_names import look_up_names
+from bulkseed.jobs.existing_names import confirm_gone, look_up_names
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault
 from bulkseed.policy.advice import advice
@@ -107,10 +107,8 @@ async def check(
     refusal = await look_up_names(service, preview, count)
     if refusal is None:
         found.existing, found.in_delete_window = preview.seen()
-        for name in preview.gone():
-            found.gone += 1
-            if len(found.gone_names) < EXAMPLES:
-                found.gone_names.append(name)
+        gone = await confirm_gone(service, preview.gone())
+        found.gone, found.gone_names = len(gone), gone[:EXAMPLES]
     else:
         found.unknown.append(not_told("which names exist", refusal, list_secrets.ACTION))
     if len(instances) > 1:

@@ -7,10 +7,11 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from support.command import bulkseed, environment, simple, write_manifest
@@ -19,14 +20,23 @@ from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from bulkseed.client.operations import question
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import ServiceError
+from bulkseed.jobs.existing_names import look_up_gone
 from bulkseed.jobs.preflight import check
+from bulkseed.ledger import Creation, open_ledger
 from bulkseed.ledger.preview import Preview
 from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.faults import KINDS, Arrival, Disturbance
 from bulkseed.service.shell.local import local_service
-from bulkseed.wire.actions import create_key, create_secret, delete_secret, describe_key, disable_key
+from bulkseed.wire.actions import (
+    create_key,
+    create_secret,
+    delete_secret,
+    describe_key,
+    disable_key,
+    list_secrets,
+)
 from bulkseed.wire.message import QuotaGroup
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
@@ -312,3 +322,33 @@ async def _make_key(service: Questioner, spec: str | None = None, usage: str | N
     made = await service.ask(create, create_key.Request(key_spec=spec, key_usage=usage))
     assert not isinstance(made, Fault)
     return made.key_metadata.key_id
+
+
+async def test_what_a_wrong_list_leaves_out_is_not_called_gone(tmp_path: Path) -> None:
+    """A count that is too small hides pages; each name that no page had is asked for by itself."""
+    names = [*(f"app/{i:05d}" for i in range(250)), "gone"]
+
+    options = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
+    async with local_service(options) as honest:
+        await _create(honest, 250)
+        with open_ledger(tmp_path / "m.ledger.db", honest) as ledger:
+            ledger.begin_run("run", [], {}, 0.0)
+            value = SecretValue("v")
+            entries = [SecretDefinition(n, value, "v1", Origin("m", i)) for i, n in enumerate(names)]
+            claims = ledger.admit(entries, 0.0)
+            ledger.record([], [], [Creation(c.row_id, 0.0, 0.1, None, None, None) for c in claims.to_send])
+            async with open_questioner(honest) as service:
+                lying = _Lying(service)
+                assert await look_up_gone(lying, ledger) == ["gone"]  # type: ignore[arg-type]  # all it needs
+
+
+class _Lying:
+    """A questioner whose lists say that there is less than there is."""
+
+    def __init__(self, service: Questioner) -> None:
+        self._service = service
+
+    async def ask(self, operation: Any, item: Any) -> Any:
+        """Ask, and halve what a list counts."""
+        answer = await self._service.ask(operation, item)
+        return replace(answer, total_count=100) if isinstance(answer, list_secrets.Reply) else answer
