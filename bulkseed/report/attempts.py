@@ -89,8 +89,13 @@ class Pace:
 
     @property
     def mean(self) -> float | None:
-        """Attempts a second between the first and the last; None within a second, which is no rate."""
-        return (self.attempts - 1) * SECOND / self.length if self.length >= SECOND else None
+        """Attempts a second between the first and the last; None within a second, which is no rate.
+
+        Bursts at both ends count no more than the fullest second held.
+        """
+        if self.length < SECOND:
+            return None
+        return min(float(self.fullest), (self.attempts - 1) * SECOND / self.length)
 
     @property
     def kept(self) -> bool:

@@ -46,6 +46,7 @@ def page_template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("bulkseed", "report"),
         autoescape=True,
+        finalize=lambda value: words.visible(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -75,6 +76,9 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         title=kind.title,
         verified=verified,
         results=VERIFY.meanings,
+        verify_follows=verified is not None
+        and verified.names_digest == numbers.names_digest
+        and verified.as_of >= numbers.as_of,
         version=version,
         meanings=kind.meanings if kind.takes_definitions else APPLY.meanings,
         kinds=list(Kind),

@@ -17,7 +17,8 @@ _BEGINNING = 4096
 def write_page(path: Path, page: str, *, force: bool) -> None:
     """Write a page that its owner alone may read; where a file is, all at once, and only over a page of ours.
 
-    A device or a named pipe is written into. A link is not followed.
+    A device or a named pipe is written into, also through a link such as /dev/stdout. A link to a file is not
+    followed.
 
     Raises:
         UsageError: it cannot be written there, or something else is there and `force` is not given.

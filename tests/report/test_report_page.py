@@ -361,3 +361,28 @@ def test_an_auditor_sees_account_caller_manifest_and_verify(tmp_path: Path) -> N
     other = bulkseed("report", "m.ledger.db", "--verify", "m.ledger.db", cwd=tmp_path)
     assert other.returncode == 2
     assert "is no ledger of a verify of the same target" in other.stderr
+
+
+def test_nothing_on_the_page_turns_its_text_around(tmp_path: Path) -> None:
+    """Names of manifests may hold anything: direction marks, C1 controls and ESC are shown as escapes."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, [])
+    odd = tmp_path / "a\u202eb\x9bc\x1bd.ledger.db"
+    ledger.path.rename(odd)
+    page = page_of(odd)
+    assert not {"\u202e", "\x9b", "\x1b"} & set(page)
+    assert "a\\u202eb\\u009bc\\u001bd" in page
+
+
+def test_an_older_verify_is_no_proof(tmp_path: Path) -> None:
+    """What was verified before the last entries of a ledger says nothing about them."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    call = ("--endpoint", "embedded", "--qps", 0)
+    assert bulkseed("apply", "m.jsonl", *call, cwd=tmp_path).returncode == 0
+    assert bulkseed("verify", "m.jsonl", cwd=tmp_path).returncode == 0
+    write_manifest(tmp_path / "m.jsonl", simple(4))
+    assert bulkseed("apply", "m.jsonl", *call, cwd=tmp_path).returncode == 0
+    assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "m.report.html").read_text()
+    assert "not of this ledger as it is now" in page
+    assert "A verify found all" not in page

@@ -135,8 +135,8 @@ def _become(call: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(call["env"])
     time.tzset()
-    for number in call["ignored"]:
-        signal.signal(number, signal.SIG_IGN)
+    for number in set(_ignored()) ^ set(call["ignored"]):  # the zygote may have inherited others
+        signal.signal(number, signal.SIG_IGN if number in call["ignored"] else signal.SIG_DFL)
     sys.argv[1:] = call["arguments"]
     sys.stdin, sys.stdout, sys.stderr = (
         _again(0, "rb", sys.stdin),
