@@ -238,4 +238,4 @@ async def test_a_proxy_that_refuses_is_named(tmp_path: Path) -> None:
         code, stdout, _ = await run(*call, cwd=tmp_path, HTTPS_PROXY=proxy.url, https_proxy=proxy.url)
     assert (code, "exhausted: 3" in stdout, server.requests) == (1, True, [])
     _, rejects, _ = await run("ledger", "rejects", "m.ledger.db", cwd=tmp_path)
-    assert rejects.count("407") == 3
+    assert rejects.count("status 407") == 3
