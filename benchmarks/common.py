@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bulkseed
 from benchmarks.peers import KEY_ID, KEY_SECRET, definition
 
 LOAD = os.getloadavg()[0]
@@ -109,7 +110,9 @@ def machine(*packages: str) -> str:
     if cpuinfo.exists():
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(": ")[2] if names else model
-    versions = ", ".join(f"{name} {version(name)}" for name in ("bulkseed", "aiohttp", "uvloop", *packages))
+    # Not of the metadata: an environment may have that of an older installation beside this checkout.
+    others = (f"{name} {version(name)}" for name in ("aiohttp", "uvloop", *packages))
+    versions = ", ".join((f"bulkseed {bulkseed.__version__}", *others))
     python = f"Python {platform.python_version()} ({python_build()})"
     system = f"{os.cpu_count()} x {model}, {platform.system()}, {python}"
     load = f"load {LOAD:.1f} before it, niceness {os.nice(0)}"
