@@ -87,7 +87,7 @@ from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.steps import Aborted, Ending, GiveUp, Step
 from bulkseed.service.access import resources
 from bulkseed.service.served import SERVED, Served
-from bulkseed.wire.actions import ACTIONS, Action
+from bulkseed.wire.actions.table import ACTIONS, Action
 from bulkseed.wire.actions.codec import Document, Parameters, call
 from bulkseed.wire.message import QuotaGroup
 

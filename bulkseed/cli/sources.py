@@ -126,10 +126,8 @@ def require_other(entries: OpenEntries, target: Target) -> None:
     Raises:
         UsageError: one is.
     """
-    from bulkseed.sources.reader import SourceManifest
-
-    if isinstance(entries, SourceManifest):
-        entries.require_other_than(target)
+    if (source := _listed(entries)) is not None:
+        source.require_other_than(target)
 
 
 def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
@@ -137,15 +135,14 @@ def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
 
     Nothing is said of a source that was listed in part: what was left out would look as if it were gone.
     """
-    from bulkseed.sources.reader import SourceManifest
-
-    if not isinstance(entries, SourceManifest):
+    source = _listed(entries)
+    if source is None:
         return None
     count = 0
     first: list[str] = []
-    for label in entries.whole:
+    for label in source.whole:
         for name in ledger.settled_of(label):
-            if not entries.lists(name):
+            if not source.lists(name):
                 count += 1
                 if len(first) < NAMED:
                     first.append(name)
@@ -153,6 +150,17 @@ def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
         return None
     names = ", ".join(first) + (", …" if count > len(first) else "")
     return f"gone at the source: {count:,} settled ones ({names}); nothing is deleted for that"
+
+
+def _listed(entries: OpenEntries) -> SourceManifest | None:
+    """Return entries that come from sources; None for those of files, without loading what sources need."""
+    from bulkseed.manifest import Manifest
+
+    if isinstance(entries, Manifest):
+        return None
+    from bulkseed.sources.reader import SourceManifest
+
+    return entries if isinstance(entries, SourceManifest) else None
 
 
 @contextmanager

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from aiolimiter import AsyncLimiter
-
 from bulkseed.client.client import Client
 from bulkseed.client.operations import OPERATIONS, Operation
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stop import Stop
+from bulkseed.pacing.retry_bucket import RetryBucket
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import LedgerStep, Procedure, Step, Wait
 
@@ -46,7 +45,7 @@ class Driver:
         outage: OutageMonitor,
         stop: Stop,
         on_disk: OnDisk = _no_ledger,
-        retries: AsyncLimiter | None = None,
+        retries: RetryBucket | None = None,
     ) -> None:
         self._request = request
         self._outage = outage

@@ -19,7 +19,7 @@ from bulkseed.engine.recorder import Recorder, attempt_record
 from bulkseed.engine.stop_loss import StopLoss
 from bulkseed.engine.values.reader import ValueReader
 from bulkseed.ledger import AttemptRecord
-from bulkseed.pacing.retry_bucket import retry_bucket
+from bulkseed.pacing.retry_bucket import RetryBucket
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Step
@@ -65,7 +65,7 @@ def assemble(
         )
 
     outage = monitor()
-    retries = None if options.qps > 0 else retry_bucket()
+    retries = None if options.qps > 0 else RetryBucket()
     driver = Driver(requests(client, operations), outage, hooks.stop, on_disk, retries)
     values = ValueReader(lane, hooks.stop, monitor(), options.rules.retry)
     stop_loss = StopLoss(hooks.stop, options.stop_after)

@@ -18,8 +18,8 @@ from bulkseed.service.handlers import deletion
 from bulkseed.service.rotation import Job
 from bulkseed.service.served import SERVED
 from bulkseed.service.storage.marks import TamperedError
-from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import Document
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import Item, read_items
 from bulkseed.wire.fault import fault, invalid_parameter, respond
 from bulkseed.wire.message import API_VERSION, Request, Response

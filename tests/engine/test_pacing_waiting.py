@@ -9,7 +9,7 @@ from support.virtual_clock import now, run
 
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.pacing.permit import Permit
-from bulkseed.pacing.retry_bucket import BURST, PER_SECOND, retry_bucket
+from bulkseed.pacing.retry_bucket import BURST, PER_SECOND, RetryBucket
 
 
 async def _drain(pacer: Pacer) -> None:
@@ -178,7 +178,7 @@ def test_retries_without_a_ceiling_are_spread() -> None:
     """After an outage the retries of a run without a ceiling come at the bucket's rate."""
 
     async def main() -> float:
-        bucket, start = retry_bucket(), now()
+        bucket, start = RetryBucket(), now()
         await asyncio.gather(*(bucket.acquire() for _ in range(500)))
         return now() - start
 

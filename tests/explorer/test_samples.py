@@ -16,8 +16,8 @@ from support.programs import program
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
 from bulkseed.model import Target
-from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Call
 from bulkseed.wire.samples import SAMPLES
 from bulkseed.wire.samples.sketch import Sketch, secret_parameters, sketch, variable

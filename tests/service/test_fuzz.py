@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import ACTIONS, create_alias, create_key, create_secret
+from bulkseed.wire.actions import create_alias, create_key, create_secret
 from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request

@@ -14,13 +14,8 @@ from support.serve_process import UNLIMITED_FLAGS, served
 from yarl import URL
 
 from bulkseed.model import Credentials, SecretValue, Target
-from bulkseed.wire.actions import (
-    ACTIONS,
-    create_secret,
-    get_secret_value,
-    list_secret_version_ids,
-    list_secrets,
-)
+from bulkseed.wire.actions import create_secret, get_secret_value, list_secret_version_ids, list_secrets
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Call, Response
 from bulkseed.wire.signing.verify import SIGNATURES
 

@@ -16,8 +16,9 @@ from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.access.policies import read_policies
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.served import SERVED
-from bulkseed.wire.actions import ACTIONS, create_key, delete_secret, describe_secret, get_secret_value
+from bulkseed.wire.actions import create_key, delete_secret, describe_secret, get_secret_value
 from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call

@@ -24,7 +24,6 @@ from bulkseed.service.rotation import RETRY_SECONDS
 from bulkseed.service.shell.databases import Databases, read_databases
 from bulkseed.service.shell.group_commit import Gate
 from bulkseed.wire.actions import (
-    ACTIONS,
     create_key,
     create_secret,
     describe_secret,
@@ -36,6 +35,7 @@ from bulkseed.wire.actions import (
     update_secret_rotation_policy,
     update_secret_version_stage,
 )
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.signing.verify import SIGNATURES
 
 DAY = 86_400

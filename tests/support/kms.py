@@ -16,7 +16,8 @@ from bulkseed.model import Credentials, Fault, NoReply, SecretValue, Target
 from bulkseed.service.build import build_kms
 from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
-from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value, put_secret_value
+from bulkseed.wire.actions import create_secret, get_secret_value, put_secret_value
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Call, Response
 from bulkseed.wire.signing.verify import SIGNATURES
 

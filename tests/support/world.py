@@ -40,7 +40,8 @@ from bulkseed.service.kms import Kms
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.faults import KINDS, Disturbance
 from bulkseed.service.shell.group_commit import Gate
-from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value
+from bulkseed.wire.actions import create_secret, get_secret_value
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Request, Response, Transport
 from bulkseed.wire.signing.verify import SIGNATURES

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
-from bulkseed.wire.actions import ACTIONS, create_secret
+from bulkseed.wire.actions import create_secret
 from bulkseed.wire.actions.codec import Document, Parameters
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Call, Response
 

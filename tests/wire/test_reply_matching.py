@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
-from bulkseed.wire.actions import ACTIONS, create_secret, get_secret_value
+from bulkseed.wire.actions import create_secret, get_secret_value
 from bulkseed.wire.actions.codec import Document, Field, shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Response
 
 IDENTITIES = ("SecretName", "VersionId", "KeyVersionId", "PageNumber")

@@ -2,25 +2,40 @@
 
 `read(blocks)` gets the decompressed bytes and yields ``(line, object)``, with `Unreadable` for an object that
 it cannot decode. It raises nothing about the content. `source.COMPRESSIONS` is such a table for compression.
+A format that a run does not read is not imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 
 from bulkseed.errors import ManifestError
-from bulkseed.manifest.formats import csv_table, json_array, json_lines, yaml_documents
+from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.lines import Item
 
 Reader = Callable[[Iterable[bytes]], Iterator[Item]]
 
+
+def _later(module: str) -> Reader:
+    """Return the `read` of a module of this folder, which is imported when it is called."""
+
+    def read(blocks: Iterable[bytes]) -> Iterator[Item]:
+        found: Reader = import_module(f"bulkseed.manifest.formats.{module}").read
+        return found(blocks)
+
+    return read
+
+
+_yaml = _later("yaml_documents")
+
 FORMATS: dict[str, Reader] = {
     "jsonl": json_lines.read,
     "ndjson": json_lines.read,
-    "json": json_array.read,
-    "csv": csv_table.read,
-    "yaml": yaml_documents.read,
-    "yml": yaml_documents.read,
+    "json": _later("json_array"),
+    "csv": _later("csv_table"),
+    "yaml": _yaml,
+    "yml": _yaml,
 }
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest.definition import Defaults, to_entry
-from bulkseed.manifest.formats.csv_table import open_table
 from bulkseed.manifest.formats.lines import MAX_BYTES, Item, Unreadable
 from bulkseed.manifest.readable import BrokenError
 from bulkseed.manifest.templates.template import Row, Template
@@ -121,6 +120,8 @@ def _filled(template: Template, row: Row) -> object:
 
 
 def _open(table: str, blocks: Iterable[bytes]) -> tuple[list[str], Iterator[Item]]:
+    from bulkseed.manifest.formats.csv_table import open_table
+
     try:
         line, header, rows = open_table(blocks)
     except BrokenError as broken:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.explorer.journal import Entry
-from bulkseed.wire.actions import ACTIONS
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query, parse_form
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request, Response

@@ -11,8 +11,8 @@ from typing import Any
 
 from bulkseed.model import SecretValue
 from bulkseed.service.served import SERVED
-from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import Field, shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.validation import limits
 
 _JSON = {"Tags", "ExtendedConfig", "ExtendedConfig.CustomData", "Policy", "Filters", "VersionStages"}

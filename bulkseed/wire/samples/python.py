@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.samples.sketch import KEY_ID, KEY_SECRET, TOKEN, Sketch, snake, variable
 
 _NAMES = {"DKMSInstanceId": "dkmsinstance_id", "KmsInstanceId": "kms_instance_id"}

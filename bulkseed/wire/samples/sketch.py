@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import ACTIONS
 from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Call
 
