@@ -31,6 +31,7 @@ from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Claim, Creation, open_ledger
 from bulkseed.manifest import open_manifest
 from bulkseed.model import Created, Credentials, SecretDefinition, SecretValue, Target
+from bulkseed.pacing.pacer import always
 from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.transport.raw import RawTransport
 from bulkseed.wire.actions import create_secret
@@ -141,7 +142,7 @@ class _Round:
 async def _send_all(transport: RawTransport, requests: Any) -> None:
     request: Request
     for request in requests:
-        if not isinstance(await transport.send(request, lambda: None), Response):
+        if not isinstance(await transport.send(request, always), Response):
             raise SystemExit("the stub server does not answer")
 
 

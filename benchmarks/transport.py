@@ -71,8 +71,8 @@ async def _drive(kind: str, url: str, ca_file: str | None, connections: int, req
     request = _request(endpoint.address)
     left = 0
 
-    def on_write() -> None:
-        pass
+    def on_write() -> bool:
+        return True
 
     async def worker() -> None:
         nonlocal left

@@ -173,7 +173,7 @@ def test_a_good_reply_excuses_no_later_one(arn: str) -> None:
 class Exploding(Network):
     """A transport that fails as no transport should."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Fail on the third request, with everything at hand in the frame."""
         if len(self.world.sent) >= 2:
             body = request.body

@@ -12,7 +12,7 @@ from bulkseed.client.credentials import SignerCache
 from bulkseed.client.service_time import ServiceTime
 from bulkseed.model import Target
 from bulkseed.pacing.clock import Clock
-from bulkseed.pacing.pacer import Pacer
+from bulkseed.pacing.pacer import Pacer, always
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.message import QuotaGroup, Transport
@@ -57,11 +57,13 @@ async def open_lane(
     connections: int,
     timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of opening
     adapts: bool = True,
+    may_send: Callable[[], bool] = always,
     ports: Ports | None = None,
 ) -> AsyncIterator[Lane]:
     """Open a lane; `limits` are the most attempts of each quota group in any second, 0 for no ceiling.
 
-    With `adapts` it slows down while the service throttles.
+    With `adapts` it slows down while the service throttles. `may_send` is asked at every write: after a False
+    nothing of that attempt is sent.
 
     Raises:
         CredentialsError: there are no credentials.
@@ -78,6 +80,7 @@ async def open_lane(
     )
     async with opening as transport:
         pacers = {
-            group: Pacer(limit, clock=clock.monotonic, adapts=adapts) for group, limit in limits.items()
+            group: Pacer(limit, clock=clock.monotonic, adapts=adapts, may_send=may_send)
+            for group, limit in limits.items()
         }
         yield Lane(target, transport, signers, pacers, clock, ports.rng, ServiceTime())

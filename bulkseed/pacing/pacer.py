@@ -35,11 +35,16 @@ BURST_TIME = 0.02
 """The bucket holds 3 tokens and what comes in 20 ms: it makes up for late timers, not for idling."""
 
 
+def always() -> bool:
+    """Return True."""
+    return True
+
+
 class Pacer:
     """Paces the sends of one quota group; `limit_qps` is the most in any one-second window, 0 for no ceiling.
 
     Belongs to one event loop. `clock` is monotonic, in seconds. With `adapts` it slows down while the service
-    throttles; an open-loop load must not.
+    throttles; an open-loop load must not. `may_send` is asked at every write.
 
     Attributes:
         limit_qps: the ceiling as given.
@@ -50,7 +55,12 @@ class Pacer:
     """
 
     def __init__(
-        self, limit_qps: float, *, clock: Callable[[], float] = time.monotonic, adapts: bool = True
+        self,
+        limit_qps: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        adapts: bool = True,
+        may_send: Callable[[], bool] = always,
     ) -> None:
         self.sent = 0
         self.worst_second = 0
@@ -59,6 +69,7 @@ class Pacer:
         self.limit_qps = limit_qps
         self._clock = clock
         self._adapts = adapts
+        self._may_send = may_send
         self._rate = AdaptiveRate(limit_qps)
         self._window = SlidingWindow(limit_qps) if limit_qps else None
         self._unlimited = not limit_qps  # nothing to ask: no ceiling, not throttled, not paused
@@ -159,8 +170,10 @@ class Pacer:
         self._tokens -= 1
         return Permit()
 
-    def wrote(self, permit: Permit) -> None:
-        """Count the send from now; call it at the moment of the write."""
+    def wrote(self, permit: Permit) -> bool:
+        """Count the send from now; call it at the moment of the write. False: it must not be written."""
+        if not self._may_send():
+            return False
         now = self._clock()
         permit.sent_at = self.last_sent_at = now
         if not self.sent:
@@ -179,6 +192,7 @@ class Pacer:
             self._window.wrote(permit, now)
             if self._waiters and self._timer is None:
                 self._serve()
+        return True
 
     def ended(self, permit: Permit) -> None:
         """End the attempt, at once when its answer came or it was lost; unused, the permit goes back."""

@@ -15,7 +15,7 @@ from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 from bulkseed.model import NoReply
 from bulkseed.transport.aiohttp_internals import new_parser
 from bulkseed.transport.endpoint import Endpoint
-from bulkseed.transport.results import MAX_REPLY, TOO_LARGE, no_answer, to_response
+from bulkseed.transport.results import MAX_REPLY, NOT_WRITTEN, TOO_LARGE, no_answer, to_response
 from bulkseed.wire.message import Response
 
 
@@ -68,12 +68,12 @@ class RawConnection(asyncio.Protocol):
         if owner.reads_heads_alone:
             self._head_parser = new_parser(self, self._loop, with_body=False)
         self._replies: list[tuple[RawResponseMessage, aiohttp.StreamReader]] = []
-        self._request: tuple[bytes, Callable[[], None]] | None = None  # not yet written
+        self._request: tuple[bytes, Callable[[], bool]] | None = None  # not yet written
         self._received = 0
         self._body_received = 0
 
     def exchange(
-        self, data: bytes, deadline: float, on_write: Callable[[], None]
+        self, data: bytes, deadline: float, on_write: Callable[[], bool]
     ) -> asyncio.Future[Response | NoReply]:
         """Send a request; the future brings what comes of it."""
         self.waiter = waiter = self._loop.create_future()
@@ -89,8 +89,11 @@ class RawConnection(asyncio.Protocol):
     def write(self) -> None:
         """Write the request, unless the connection has ended meanwhile: `connection_lost` says so then."""
         if self._request is not None and not self.transport.is_closing():
-            (data, on_write), self._request = self._request, None
-            on_write()
+            data, on_write = self._request
+            if not on_write():
+                self.give_up(NOT_WRITTEN)
+                return
+            self._request = None
             self.transport.write(data)
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ class RawTransport:
             connection.close()
         await self._connector.close()
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Carry `request`; see `bulkseed.wire.message.Transport`."""
         data = _to_bytes(request)
         deadline = self._loop.time() + self.timeout

@@ -17,7 +17,14 @@ from yarl import URL
 
 from bulkseed.model import NoReply
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
-from bulkseed.transport.results import MAX_REPLY, TOO_LARGE, no_answer, not_connected, to_response
+from bulkseed.transport.results import (
+    MAX_REPLY,
+    NOT_WRITTEN,
+    TOO_LARGE,
+    no_answer,
+    not_connected,
+    to_response,
+)
 from bulkseed.wire.message import Request, Response
 
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
@@ -66,7 +73,7 @@ class SessionTransport:
     ) -> None:
         await self._session.close()
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Carry `request`; see `bulkseed.wire.message.Transport`."""
         if request.method != "POST":
             raise ValueError("only POST requests are sent")
@@ -89,6 +96,8 @@ class SessionTransport:
                     return TOO_LARGE
                 return to_response(reply.status, reply.headers, body)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if write.refused:
+                return NOT_WRITTEN
             if write.done:
                 return no_answer(error, self._endpoint, self._timeout)
             return not_connected(error, self._endpoint, min(self._connect_timeout, self._timeout))
@@ -116,18 +125,20 @@ async def _read(content: aiohttp.StreamReader) -> bytes | None:
 
 
 class _Write:
-    """One request's `on_write`, and whether it was called."""
+    """One request's `on_write`, whether it was called, and whether it said no."""
 
-    __slots__ = ("done", "on_write", "with_body")
+    __slots__ = ("done", "on_write", "refused", "with_body")
 
-    def __init__(self, on_write: Callable[[], None], *, with_body: bool) -> None:
+    def __init__(self, on_write: Callable[[], bool], *, with_body: bool) -> None:
         self.on_write = on_write
         self.with_body = with_body
-        self.done = False
+        self.done = self.refused = False
 
     def now(self) -> None:
+        if not self.on_write():
+            self.refused = True
+            raise ConnectionAbortedError  # keeps aiohttp from writing
         self.done = True
-        self.on_write()
 
 
 def _trace_of_writes() -> aiohttp.TraceConfig:

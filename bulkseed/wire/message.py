@@ -60,10 +60,11 @@ class Response:
 class Transport(Protocol):
     """Carries one request to the service and its answer back."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send `request`; never raises for what the network or the service does.
 
         `on_write` is called at most once, at the moment the first byte is handed to the kernel: pacing counts
-        from there. If it was not called, nothing was sent and `NoReply.maybe_applied` is False.
+        from there. If it was not called, or returned False, nothing was sent and `NoReply.maybe_applied` is
+        False.
         """
         ...

@@ -175,7 +175,7 @@ def test_observers_hear_of_every_attempt_that_was_sent() -> None:
     class Silent(Network):
         """Answers nothing after its second request."""
 
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+        async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
             """Send a request."""
             if len(self.world.sent) < 2:
                 return await super().send(request, on_write)

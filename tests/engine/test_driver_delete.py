@@ -50,7 +50,7 @@ class Losing:
         self.lose: Callable[[str, int], str] = lambda _action, _number: "nothing"
         self._world = world
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send one request."""
         on_write()
         action = request.headers["x-acs-action"]

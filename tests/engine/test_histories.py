@@ -57,7 +57,7 @@ class NoNotes(Ledger):
 class RowBeforeReply(Network):
     """Success is reported when a create is sent, not when it is answered."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send, and believe."""
         if request.headers["x-acs-action"] != "CreateSecret":
             return await super().send(request, on_write)

@@ -51,13 +51,14 @@ async def end_after(world: World, sends: int, how: str, qps: float) -> None:
     }
 
     class Watched(Network):
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
-            def wrote() -> None:
+        async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
+            def wrote() -> bool:
                 nonlocal left
                 on_write()
                 left -= 1
                 if left == 0:
                     ways[how]()
+                return True
 
             return await super().send(request, wrote)
 

@@ -39,7 +39,7 @@ class Down:
     def __init__(self) -> None:
         self.asked: list[float] = []
 
-    async def send(self, _request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, _request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Fail."""
         on_write()
         self.asked.append(virtual_clock.now())

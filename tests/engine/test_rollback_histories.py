@@ -291,7 +291,7 @@ class _Lossy(Network):
     people: _People = field(kw_only=True)
     history: History = field(kw_only=True)
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         answer = await super().send(request, on_write)
         if request.headers["x-acs-action"] != "DeleteSecret" or self.world.killed:
             return answer

@@ -136,7 +136,7 @@ def test_conflicts_are_findings_and_stop_nothing() -> None:
 class Nobody(Network):
     """No connection comes about."""
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Fail to connect."""
         del request, on_write
         await asyncio.sleep(0.001)
@@ -171,7 +171,7 @@ def test_a_service_that_comes_up_late_is_waited_for(count: int) -> None:
         class Late(Nobody):
             """Nobody listens, and then the service does."""
 
-            async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+            async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
                 """Fail to connect, or travel."""
                 if loop.time() < up_at:
                     return await super().send(request, on_write)
@@ -223,7 +223,7 @@ class Outage(Network):
         self._began = virtual_clock.now() + begins
         self._ends = self._began + lasts
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send, if there is anybody."""
         if not self._began <= virtual_clock.now() < self._ends:
             return await super().send(request, on_write)

@@ -12,6 +12,7 @@ from support.proxy import forward_proxy
 from support.transports import HEADERS, Sender
 
 from bulkseed.errors import UsageError
+from bulkseed.pacing.pacer import always
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import is_public, parse_endpoint
 from bulkseed.transport.raw import RawTransport
@@ -45,7 +46,7 @@ async def test_only_posts_go_through_a_session() -> None:
     """Other methods would be repeated by aiohttp itself, so they are refused."""
     async with SessionTransport(parse_endpoint("http://127.0.0.1:9"), connections=1) as transport:
         with pytest.raises(ValueError, match="POST"):
-            await transport.send(Request("GET", "", HEADERS, b""), lambda: None)
+            await transport.send(Request("GET", "", HEADERS, b""), always)
 
 
 @pytest.mark.parametrize(

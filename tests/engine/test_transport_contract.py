@@ -7,10 +7,11 @@ import gzip
 import logging
 import socket
 import zlib
+from dataclasses import replace
 
 import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, silent, turns, with_length
-from support.transports import HEADERS, Opener, contract
+from support.transports import HEADERS, REQUEST, Opener, contract
 
 from bulkseed.model import NoReply
 from bulkseed.wire.message import Request, Response
@@ -271,6 +272,33 @@ async def test_on_write_comes_right_before_the_bytes(open_to: Opener) -> None:
         async with open_to(f"http://127.0.0.1:{listener.getsockname()[1]}") as sender:
             await sender.send(on_write=lambda: asyncio.get_running_loop().call_soon(look))
     assert seen == [b"POST"]
+
+
+@contract
+async def test_what_may_not_be_sent_is_not_written(open_to: Opener) -> None:
+    """`on_write` says no: no byte leaves, and nothing can have been applied."""
+    asked: list[None] = []
+
+    def no() -> bool:
+        asked.append(None)
+        return False
+
+    received: list[bytes] = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    async with server, open_to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as sender:
+        for body in (REQUEST.body, b""):
+            answer = await sender.transport.send(replace(REQUEST, body=body), no)
+            assert answer == NoReply("the leave to send had ended", maybe_applied=False)
+        async with asyncio.timeout(60):
+            while len(received) < 2:
+                await turns()
+    assert received == [b"", b""]
+    assert len(asked) == 2
 
 
 @contract

@@ -10,6 +10,7 @@ from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
 from bulkseed.model import NoReply
+from bulkseed.pacing.pacer import always
 from bulkseed.transport.aiohttp_internals import incompatibility, reads_heads_alone
 from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import KEEP_ALIVE, parse_endpoint
@@ -89,15 +90,19 @@ async def test_an_attempt_that_connected_late_still_ends_in_time() -> None:
     ):
         now = asyncio.get_running_loop().time()
         early, late = [await transport._new_connection(now + 90.0) for _ in range(2)]
-        pending = early.exchange(b"x", now + 90.0, lambda: None)
+        pending = early.exchange(b"x", now + 90.0, always)
         async with asyncio.timeout(60):
-            assert isinstance(await late.exchange(b"x", now + 0.1, lambda: None), NoReply)
+            assert isinstance(await late.exchange(b"x", now + 0.1, always), NoReply)
         assert not pending.done()
 
 
 async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None:
     """Requests leave at the end of a turn of the loop: one whose connection ends in it was not sent."""
-    written: list[None] = []
+    written: list[bool] = []
+
+    def wrote() -> bool:
+        written.append(True)
+        return True
 
     async with (
         hostile_server(answering) as server,
@@ -105,9 +110,7 @@ async def test_a_connection_that_ends_before_the_write_leaves_no_doubt() -> None
     ):
         await Sender(transport).status()
         (connection,) = transport.connections
-        pending = connection.exchange(
-            b"x", asyncio.get_running_loop().time() + 5.0, lambda: written.append(None)
-        )
+        pending = connection.exchange(b"x", asyncio.get_running_loop().time() + 5.0, wrote)
         connection.close()
         answer = await pending
     assert isinstance(answer, NoReply)
@@ -124,7 +127,7 @@ async def test_a_reply_that_comes_before_its_request_is_not_believed() -> None:
     ):
         await Sender(transport).status()
         (connection,) = transport.connections
-        pending = connection.exchange(b"x", asyncio.get_running_loop().time() + 5.0, lambda: None)
+        pending = connection.exchange(b"x", asyncio.get_running_loop().time() + 5.0, always)
         connection.data_received(REPLY)
         answer = await pending
     assert isinstance(answer, NoReply)

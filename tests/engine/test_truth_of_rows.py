@@ -74,7 +74,7 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
     class Last(Network):
         """The run is cancelled in the turn of the loop in which the tenth answer is read."""
 
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+        async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
             answer = await super().send(request, on_write)
             if len(self.world.replied) == 10:
                 self.world.cancel()
@@ -104,7 +104,7 @@ def test_a_reply_in_the_turn_of_a_cancellation_is_recorded() -> None:
     class Both(Network):
         """The tenth answer and the cancellation come together."""
 
-        async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+        async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
             answer = await super().send(request, on_write)
             if len(self.world.replied) == 10:
                 self.world.cancel()

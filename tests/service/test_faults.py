@@ -50,7 +50,12 @@ class Wire:
 
     async def send(self, asked: create_secret.Request | describe_secret.Request) -> Response | NoReply:
         """Send a request."""
-        return await self._transport.send(self.sign(asked), lambda: self.written.append(now()))
+
+        def wrote() -> bool:
+            self.written.append(now())
+            return True
+
+        return await self._transport.send(self.sign(asked), wrote)
 
     async def create(self, name: str = "name") -> Created | Fault | NoReply:
         """Create a secret and read the answer as the client does."""

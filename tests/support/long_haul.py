@@ -118,11 +118,13 @@ def _troubles(start: float, rate: float) -> Iterator[Trouble]:
 class _Watched(Network):
     sent: list[float] = field(default_factory=list)
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
-        def wrote() -> None:
-            on_write()
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
+        def wrote() -> bool:
+            if not on_write():
+                return False
             if request.headers["x-acs-action"] == create_secret.ACTION:
                 self.sent.append(virtual_clock.now())
+            return True
 
         return await super().send(request, wrote)
 

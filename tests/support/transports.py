@@ -39,7 +39,7 @@ class Sender:
     """Sends through a transport and checks what holds for every attempt."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self.transport = transport
         self.writes = 0
 
     async def send(
@@ -48,13 +48,14 @@ class Sender:
         """Send `request`. Written once if answered; lost before the write means not applied."""
         writes = 0
 
-        def count() -> None:
+        def count() -> bool:
             nonlocal writes
             writes += 1
             on_write()
+            return True
 
         async with asyncio.timeout(HANG):
-            answer = await self._transport.send(request, count)
+            answer = await self.transport.send(request, count)
         self.writes += writes
         if isinstance(answer, NoReply):
             assert answer.maybe_applied == bool(writes)

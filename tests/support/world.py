@@ -308,7 +308,7 @@ class Network:
     world: World
     patience: float = 30.0
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send a request, if it can be connected; a reply that takes too long is given up."""
         world = self.world
         world.step()

@@ -22,9 +22,10 @@ class LoopbackTransport:
         self._gate = gate
         self._latency = latency
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send `request`; a connection that the service drops is NoReply and may have been applied."""
-        on_write()
+        if not on_write():
+            return NoReply("the leave to send had ended", maybe_applied=False)
         await asyncio.sleep(self._latency())
         response = await self._gate.answer(request)
         await asyncio.sleep(self._latency())
