@@ -84,6 +84,11 @@ class OpenSource:
 
     async def read(self, reference: Reference) -> Content | SourceFault:
         """Read one value; what waits together is read by one request where the store can do that."""
+        if self._source.IN_LOOP:
+            async with self._slots:
+                found = await self._read_in_loop(reference)
+            if found is not None:
+                return found
         future: asyncio.Future[Content | SourceFault] = asyncio.get_running_loop().create_future()
         self._waiting.append((reference, future))
         async with self._slots:
@@ -206,6 +211,14 @@ class OpenSource:
             if not found[1].done():
                 batch.append(found)
         return batch
+
+    async def _read_in_loop(self, reference: Reference) -> Content | SourceFault | None:
+        try:
+            return await self._source.read_in_loop(reference)
+        except SourceFault as fault:
+            return fault
+        except Exception as error:  # noqa: BLE001  # its text may echo a value
+            return _broken(error)
 
     def _read(self, references: list[Reference]) -> list[Content | SourceFault]:
         try:

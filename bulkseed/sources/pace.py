@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio.from_thread
 
@@ -30,7 +30,7 @@ class Turn:
 class SourcePacer:
     """Holds `rate` requests a second in any one-second window; 0: no ceiling until the source throttles.
 
-    `turn` is called from the worker threads of the loop that the pacer belongs to.
+    `turn` is called from the worker threads of the loop that the pacer belongs to, `turn_in_loop` in it.
     """
 
     def __init__(self, rate: float) -> None:
@@ -55,6 +55,16 @@ class SourcePacer:
             yield turn
         finally:
             anyio.from_thread.run_sync(self._end, permit, turn, time.monotonic() - began)
+
+    @asynccontextmanager
+    async def turn_in_loop(self) -> AsyncIterator[Turn]:
+        """Do as `turn` does, without a thread."""
+        permit = await self._begin()
+        turn, began = Turn(), time.monotonic()
+        try:
+            yield turn
+        finally:
+            self._end(permit, turn, time.monotonic() - began)
 
     async def _begin(self) -> Permit:
         permit = await self._pacer.acquire()

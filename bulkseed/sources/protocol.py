@@ -126,6 +126,7 @@ class Source:
         RATE: requests a second unless the user says another number; 0: no ceiling (a local file).
         PINS: whether an older version can be read, by its id.
         BATCH: the most references of one `read`.
+        IN_LOOP: whether `read_in_loop` is worth a try before `read`.
     """
 
     OPTIONS: ClassVar[frozenset[str]] = frozenset()
@@ -133,6 +134,7 @@ class Source:
     RATE: ClassVar[float] = 50.0
     BATCH: ClassVar[int] = 1
     PINS: ClassVar[bool] = False
+    IN_LOOP: ClassVar[bool] = False
 
     def __init__(self, spec: SourceSpec, pacer: SourcePacer) -> None:
         self.spec = spec
@@ -177,6 +179,10 @@ class Source:
             SourceFault: none could be read.
         """
         raise NotImplementedError
+
+    async def read_in_loop(self, reference: Reference) -> Content | SourceFault | None:  # noqa: ARG002  # likewise
+        """Read one value in the loop of the pacer, without a thread; None where `read` has to do it."""
+        return None
 
     def keys(self, reference: Reference) -> list[str] | None:  # noqa: ARG002  # for those who can tell
         """Return the keys of a map without reading its values; None where only a read tells.

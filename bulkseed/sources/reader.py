@@ -7,7 +7,6 @@ calls run in a few threads beside it. So nothing of a source can block the loop 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -51,6 +50,7 @@ class SourceManifest:
             stack.callback(self._catalogue.close)
             self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
             stack.callback(self._portal.call, self._cancel)
+            self._loop = self._portal.call(asyncio.get_running_loop)
             self._portal.call(self._list_all, specs, allow_empty, tell)
             self._catalogue.complete()
             self._stack = stack.pop_all()
@@ -169,12 +169,21 @@ class SourceManifest:
         return UnreadValue(partial(self._read, source, reference), at)
 
     async def _read(self, source: OpenSource, reference: Reference) -> ReadValue | Fault | NoReply:
-        """Read a value in the sources' own loop, from the loop of a run."""
-        reading = self._portal.start_task_soon(source.read, reference)
+        """Read a value in the sources' own loop, from the loop of a run, which it never makes wait."""
+        reading = source.read(reference)
+        closed = NoReply("the source was closed", maybe_applied=False)
         try:
-            content = await asyncio.wrap_future(reading)
-        except concurrent.futures.CancelledError:
-            return NoReply("the source was closed", maybe_applied=False)
+            future = asyncio.run_coroutine_threadsafe(reading, self._loop)
+        except RuntimeError:  # that loop has ended
+            reading.close()
+            return closed
+        try:
+            content = await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return closed  # with all that was under way there
         if isinstance(content, SourceFault):
             return content.as_fault()
         if reference.version and content.version and reference.version != content.version:

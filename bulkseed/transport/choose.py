@@ -40,6 +40,19 @@ async def open_transport(
         yield transport
 
 
+def open_raw(
+    where: Endpoint, *, connections: int, timeout: float, connect_timeout: float
+) -> RawTransport | None:
+    """Return the transport that carries requests of every method, each once; None: none such works here.
+
+    Call it in its event loop, and close it as a context manager.
+    """
+    kind, _ = _choose(where)
+    if issubclass(kind, SessionTransport):
+        return None
+    return kind(where, connections=connections, timeout=timeout, connect_timeout=connect_timeout)
+
+
 def _choose(endpoint: Endpoint) -> tuple[type[SessionTransport | RawTransport], str]:
     if endpoint.proxy is not None:
         return SessionTransport, ", as a proxy applies"

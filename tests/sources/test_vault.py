@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.json_server import Answer, Asked, json_server
 from support.openbao import ROOT_TOKEN, Bao, openbao
+from support.rude_proxy import rude_proxy
 
 from bulkseed.errors import CredentialsError, ManifestError, UsageError
 from bulkseed.model import Fault, ReadValue, SecretDefinition, UnreadValue
@@ -154,3 +156,45 @@ async def test_a_secret_and_a_folder_of_one_name_are_two(
         assert await texts(source) == {"both": '{"k":"leaf"}', "both/inner": '{"k":"inner"}'}
     with listing(server, "in_flight=4", "kv/app/db") as source:
         assert await texts(source) == {"db": '{"k":"fake"}'}
+
+
+async def test_another_address_that_the_server_names_is_followed(
+    server: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby sends its clients on to the active node, for lists and for values."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    sent_on: list[str] = []
+
+    def send_on(asked: Asked) -> Answer:
+        sent_on.append(asked.target.partition("?")[0])
+        return 307, {"Location": server.address + asked.target}, {}
+
+    with (
+        json_server(send_on) as standby,
+        SourceManifest([from_url(f"vault+{standby}/kv/app?rate=0")]) as source,
+    ):
+        assert await texts(source) == {"db": '{"k":"fake"}'}
+    assert "/v1/kv/data/app/db" in sent_on
+
+
+async def test_values_go_through_the_proxy_of_the_environment(
+    server: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As lists do; a proxy may be the only way to the store."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    with rude_proxy(server.address) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.address)
+        with listing(server, "include=app/db") as source:
+            proxy.to_do.append("throttle")
+            assert await texts(source) == {"app/db": "Source.Throttled"}
+
+
+async def test_an_answer_of_more_than_a_mebibyte_is_too_large(
+    server: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the secret's own fault, and no reason to ask again."""
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    server.put("kv", "huge", {"k": "x" * (1 << 20)})
+    with listing(server, "include=huge") as source:
+        assert await texts(source) == {"huge": "Source.TooLarge"}
+    server.ask("DELETE", "kv/metadata/huge")

@@ -53,6 +53,9 @@ def json_server(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = 
         def do_POST(self) -> None:
             self._handle()
 
+        def do_LIST(self) -> None:
+            self._handle()
+
         def do_DELETE(self) -> None:
             self._handle()
 

@@ -1,7 +1,8 @@
 """HashiCorp Vault and OpenBao: the key-value engines, version 2 and 1, through `hvac`.
 
 `hvac` logs in and carries requests; the requests themselves are its low-level ones, because the detailed
-listing of OpenBao and states of versions are not in its methods. Facts are of the real server (OpenBao 2.7):
+listing of OpenBao and states of versions are not in its methods. Values are read over the product's own
+transport with the token that `hvac` got. Facts are of the real server (OpenBao 2.7):
 
 - a soft-deleted or destroyed version answers 404 with ``data.metadata``, one that is not there without;
 - LIST ``detailed-metadata`` (OpenBao) tells all versions of a folder; Vault needs a GET for each secret;
@@ -11,25 +12,24 @@ listing of OpenBao and states of versions are not in its methods. Facts are of t
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import hvac
+import anyio.from_thread
 import requests
 
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.humanize import duration
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.kinds.http import PacedSession, fault_of
-from bulkseed.sources.kinds.vault_login import login
+from bulkseed.sources.kinds.direct import DirectGets
+from bulkseed.sources.kinds.http import fault_of
+from bulkseed.sources.kinds.vault_login import connect, login
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import (
-    TIMEOUT,
     UNLISTED,
     Content,
     Reference,
@@ -38,11 +38,11 @@ from bulkseed.sources.protocol import (
     fault_of_status,
 )
 from bulkseed.sources.spec import SourceSpec
+from bulkseed.wire.message import Response
 
 NO_VERSIONS = (
     "versions cannot be seen, so later changes will not be noticed: grant read on {mount}/metadata/*"
 )
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Vault(Source):
@@ -50,6 +50,7 @@ class Vault(Source):
 
     OPTIONS = frozenset({"kv"})
     PINS = True
+    IN_LOOP = True
     AUTH = frozenset(
         {"method", "mount", "namespace", "ca_file", "cert_file", "key_file", "token", "role_id", "secret_id"}
         | {"role", "jwt", "username", "password", "profile", "region", "header"}
@@ -57,7 +58,8 @@ class Vault(Source):
 
     def __init__(self, spec: SourceSpec, pacer: SourcePacer) -> None:
         super().__init__(spec, pacer)
-        self._client = _client(spec, pacer)
+        self._client, self._session, self._cert = connect(spec, pacer)
+        self._direct: DirectGets | None = None
         self._login = threading.Lock()
         self._renew_at = float("inf")
         self._detailed = True
@@ -72,6 +74,13 @@ class Vault(Source):
         self._mount, self._version = self._engine()
         self._prefix = self.spec.path.strip("/")[len(self._mount) :].strip("/")
         self.fields = {"mount": self._mount, "namespace": self._client.adapter.namespace or ""}
+        self._direct = anyio.from_thread.run(self._open_direct)
+
+    async def _open_direct(self) -> DirectGets | None:
+        address, connections = self._client.adapter.base_uri, self.spec.in_flight
+        return await DirectGets.open(
+            self._session, address, self.pacer, connections=connections, cert=self._cert
+        )
 
     def list_all(self) -> Iterator[Reference]:
         """Yield every secret, folder by folder, each folder in the order of its names."""
@@ -117,9 +126,28 @@ class Vault(Source):
         policies = ", ".join(map(str, found.get("policies") or ()))
         return f"token of {found.get('display_name')!s} with {policies}; it {ends}{renewed}"
 
+    async def read_in_loop(self, reference: Reference) -> Content | SourceFault | None:
+        """Read without `hvac` what needs no new token."""
+        if self._direct is None or time.monotonic() >= self._renew_at:
+            return None
+        adapter, version = self._client.adapter, _number(reference)
+        target = f"/v1/{self._value_path(reference)}" + (f"?version={version}" if version else "")
+        headers = {"x-vault-request": "true", "x-vault-token": adapter.token}
+        if adapter.namespace:
+            headers["x-vault-namespace"] = adapter.namespace
+        answer = await self._direct.get(target, headers)
+        if not isinstance(answer, Response):
+            return answer
+        if answer.status == 403 or 300 <= answer.status < 400:
+            return None  # a token that died, or another address: `hvac` sees to both
+        fault = _passing(answer.status, answer.headers, answer.body)
+        return fault or self._content(answer.status, answer.headers, answer.body)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.session.close()
+        if self._direct is not None:
+            anyio.from_thread.run(self._direct.close)
 
     def _engine(self) -> tuple[str, int]:
         """Return the mount that the path begins with, which may have slashes, and its version."""
@@ -210,19 +238,24 @@ class Vault(Source):
         )
 
     def _read(self, reference: Reference) -> Content | SourceFault:
-        kind = "data" if self._version == 2 else ""
-        answer = self._ask("GET", self._path(kind, reference.handle), version=_number(reference))
-        if answer.status_code == 404 and b'"metadata"' in answer.content:
+        answer = self._ask("GET", self._value_path(reference), version=_number(reference))
+        return self._content(answer.status_code, answer.headers, answer.content)
+
+    def _value_path(self, reference: Reference) -> str:
+        return self._path("data" if self._version == 2 else "", reference.handle)
+
+    def _content(self, status: int, headers: Mapping[str, str], body: bytes) -> Content | SourceFault:
+        if status == 404 and b'"metadata"' in body:
             return SourceFault("Deleted", status=404)
-        if answer.status_code != 200:
-            return fault_of_status(answer.status_code, answer.headers)
+        if status != 200:
+            return fault_of_status(status, headers)
         try:
-            data = decode_json(answer.content)["data"]
+            data = decode_json(body)["data"]
             if self._version == 1:
                 return Content(data)
             return Content(data["data"], f"v{data['metadata']['version'].text}")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return _nonsense(answer)
+            return _nonsense(status)
 
     def _ask(self, method: str, path: str, version: str | None = None) -> requests.Response:
         """Send one request; a token that died is replaced once, where the login can be repeated."""
@@ -242,12 +275,9 @@ class Vault(Source):
         except requests.RequestException as error:
             raise fault_of(error) from None
         assert isinstance(answer, requests.Response)  # noqa: S101  # of the raw adapter
-        if answer.status_code == 400 and b"Upgrading" in answer.content:  # an engine that was just mounted
-            raise SourceFault("Unavailable", "the engine is being upgraded", status=400)
-        if answer.status_code == 429 or answer.status_code >= 472 or answer.status_code == 412:
-            fault = fault_of_status(answer.status_code, answer.headers)
-            # 412: a standby lacks what the active node knows; 472, 473: no active node. All pass.
-            raise fault if fault.passing else SourceFault("Unavailable", status=answer.status_code)
+        fault = _passing(answer.status_code, answer.headers, answer.content)
+        if fault is not None:
+            raise fault
         return answer
 
     def _lives(self) -> bool:
@@ -301,33 +331,6 @@ class Vault(Source):
         return below or path.rpartition("/")[2]
 
 
-def _client(spec: SourceSpec, pacer: SourcePacer) -> hvac.Client:
-    transport = spec.scheme.partition("+")[2]
-    address = f"{transport}://{spec.host}" if transport else os.environ.get("VAULT_ADDR", "")
-    if (spec.host and not transport) or not address or transport not in {"", "https", "http"}:
-        raise UsageError(f"{spec.label}: say vault+https://host/mount, or vault:mount with VAULT_ADDR set")
-    host = urlsplit(address).hostname
-    if address.startswith("http://") and host not in _LOOPBACK:
-        raise UsageError(f"{spec.label}: http would carry values in plaintext: use https")
-    verify: str | bool = spec.setting("ca_file") or os.environ.get("VAULT_CACERT", "") or True
-    certificate = spec.setting("cert_file") or os.environ.get("VAULT_CLIENT_CERT", "")
-    key = spec.setting("key_file") or os.environ.get("VAULT_CLIENT_KEY", "")
-    session = PacedSession(pacer)
-    session.verify = str(spec.folder / verify) if isinstance(verify, str) else verify  # hvac takes this one
-    return hvac.Client(
-        url=address,
-        token="",
-        verify=session.verify,
-        cert=(str(spec.folder / certificate), str(spec.folder / (key or certificate)))
-        if certificate
-        else None,
-        namespace=spec.setting("namespace") or os.environ.get("VAULT_NAMESPACE") or None,
-        session=session,
-        adapter=hvac.adapters.RawAdapter,
-        timeout=TIMEOUT,
-    )
-
-
 def _quoted(path: str) -> str:
     return "/".join(quote(part, safe="") for part in path.split("/"))
 
@@ -340,11 +343,22 @@ def _data(answer: requests.Response) -> Any:
     try:
         return answer.json()["data"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise _nonsense(answer) from None
+        raise _nonsense(answer.status_code) from None
 
 
-def _nonsense(answer: requests.Response) -> SourceFault:
-    return SourceFault("Unavailable", "its answer is no answer of Vault", status=answer.status_code)
+def _passing(status: int, headers: Mapping[str, str], body: bytes) -> SourceFault | None:
+    """Return the fault of an answer that another time will differ, whatever was asked."""
+    if status == 400 and b"Upgrading" in body:  # an engine that was just mounted
+        return SourceFault("Unavailable", "the engine is being upgraded", status=400)
+    if status == 429 or status >= 472 or status == 412:
+        fault = fault_of_status(status, headers)
+        # 412: a standby lacks what the active node knows; 472, 473: no active node. All pass.
+        return fault if fault.passing else SourceFault("Unavailable", status=status)
+    return None
+
+
+def _nonsense(status: int) -> SourceFault:
+    return SourceFault("Unavailable", "its answer is no answer of Vault", status=status)
 
 
 def _epoch(text: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Logging in to Vault or OpenBao with `hvac`: one function and one row of `METHODS` for each way."""
+"""Logging in to Vault or OpenBao: the client of `hvac`, and one function and row of `METHODS` for each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,49 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import hvac
+import hvac.exceptions as refused
+import requests
 
 from bulkseed.errors import CredentialsError, UsageError, how_to_install
-from bulkseed.sources.protocol import SourceFault
+from bulkseed.sources.kinds.direct import Files
+from bulkseed.sources.kinds.http import PacedSession, fault_of
+from bulkseed.sources.pace import SourcePacer
+from bulkseed.sources.protocol import TIMEOUT, SourceFault
 from bulkseed.sources.spec import SourceSpec
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def connect(spec: SourceSpec, pacer: SourcePacer) -> tuple[hvac.Client, PacedSession, Files]:
+    """Return the client, its session, and the certificate that it shows."""
+    transport = spec.scheme.partition("+")[2]
+    address = f"{transport}://{spec.host}" if transport else os.environ.get("VAULT_ADDR", "")
+    if (spec.host and not transport) or not address or transport not in {"", "https", "http"}:
+        raise UsageError(f"{spec.label}: say vault+https://host/mount, or vault:mount with VAULT_ADDR set")
+    host = urlsplit(address).hostname
+    if address.startswith("http://") and host not in _LOOPBACK:
+        raise UsageError(f"{spec.label}: http would carry values in plaintext: use https")
+    verify: str | bool = spec.setting("ca_file") or os.environ.get("VAULT_CACERT", "") or True
+    certificate = spec.setting("cert_file") or os.environ.get("VAULT_CLIENT_CERT", "")
+    key = spec.setting("key_file") or os.environ.get("VAULT_CLIENT_KEY", "")
+    session = PacedSession(pacer)
+    session.verify = str(spec.folder / verify) if isinstance(verify, str) else verify  # hvac takes this one
+    shown = (str(spec.folder / certificate), str(spec.folder / (key or certificate))) if certificate else None
+    client = hvac.Client(
+        url=address,
+        token="",
+        verify=session.verify,
+        cert=shown,
+        namespace=spec.setting("namespace") or os.environ.get("VAULT_NAMESPACE") or None,
+        session=session,
+        adapter=hvac.adapters.RawAdapter,
+        timeout=TIMEOUT,
+    )
+    return client, session, shown
 
 
 def _token(client: Any, spec: SourceSpec) -> None:
@@ -104,11 +141,6 @@ def login(client: Any, spec: SourceSpec) -> None:
         CredentialsError: what it points to is not there.
         SourceFault: the store refuses.
     """
-    import hvac.exceptions as refused
-    import requests
-
-    from bulkseed.sources.kinds.http import fault_of
-
     method = spec.setting("method") or "token"
     if method not in METHODS:
         raise UsageError(f"{spec.label}: auth.method must be one of {', '.join(METHODS)}")
