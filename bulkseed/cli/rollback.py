@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_effort, print_json, print_results, say
-from bulkseed.cli.target import TargetArguments, require_same_target
+from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
 from bulkseed.policy.jobs import ROLLBACK
@@ -23,6 +24,7 @@ from bulkseed.wire.quotas import QUOTAS
 
 if TYPE_CHECKING:
     from bulkseed.jobs.rollback import RolledBack
+    from bulkseed.ledger.rollbacks import Forecast
 
 _BOUND = "since each secret's versions are listed first (ListSecretVersionIds)"
 LISTED = 10
@@ -50,6 +52,14 @@ class RollbackArguments:
         ),
     ]
     force: Annotated[bool, option("--force", is_flag=True, help="Delete at once: nothing can be restored.")]
+    restore_values: Annotated[
+        bool,
+        option(
+            "--restore-values",
+            is_flag=True,
+            help="Delete nothing: put the version before back in force where this ledger put a newer one.",
+        ),
+    ]
     qps: Annotated[
         float,
         option(
@@ -75,6 +85,7 @@ class RollbackArguments:
 def rollback(given: RollbackArguments) -> int:
     """Delete exactly what LEDGER's runs created or adopted, if nobody changed it since.
 
+    With --restore-values nothing is deleted: what LEDGER updated last gets the version of its own before.
     What the runs found there, and what somebody updated or gave another version, is left alone and named.
     Without --yes nothing is sent. Run it again to resume. LEDGER may be a run folder.
 
@@ -83,6 +94,8 @@ def rollback(given: RollbackArguments) -> int:
     4 the ledger cannot be used, 130 interrupted.
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
+    if given.restore_values and given.force:
+        raise click.UsageError("--restore-values deletes nothing: --force has no meaning with it")
     from bulkseed.targets.run_folder import is_run_folder
 
     if is_run_folder(given.ledger):
@@ -102,10 +115,12 @@ def _roll_back_targets(given: RollbackArguments) -> int:
     from bulkseed.cli.many.rollback import roll_back_targets
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
+    from bulkseed.targets.rollback import Undo
 
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
-    return roll_back_targets(given.ledger, given.restorable_for, options, given.watch, yes=given.yes)
+    undo = Undo(given.restorable_for, given.restore_values)
+    return roll_back_targets(given.ledger, undo, options, given.watch, yes=given.yes)
 
 
 def _preview(given: RollbackArguments) -> None:
@@ -116,15 +131,19 @@ def _preview(given: RollbackArguments) -> None:
     with read_ledger(given.ledger) as ledger:
         chosen = given.target.chosen(Path(given.ledger))
         require_same_target(ledger, chosen)
-        seen, undone, doubtful = forecast(ledger, LISTED), rolled_back(ledger), ledger.status().in_doubt
+        seen = forecast(ledger, LISTED, restore_values=given.restore_values)
+        undone, doubtful = rolled_back(ledger), ledger.status().in_doubt
+    if given.restore_values:
+        _preview_values(given, chosen, seen)
+        return
     others, doubtful = seen.others - undone, doubtful - seen.unfinished
     qps, days, pace = given.qps, given.restorable_for, _pace(given.qps)
-    seconds = seen.to_delete / pace if pace else None
+    seconds = seen.total / pace if pace else None
     if given.watch.output == "json":
         print_json(
             {
                 "ledger": given.ledger,
-                "to_delete": seen.to_delete,
+                "to_delete": seen.total,
                 "unfinished": seen.unfinished,
                 "left_alone": others,
                 "rolled_back": undone,
@@ -139,11 +158,8 @@ def _preview(given: RollbackArguments) -> None:
     takes = "no ceiling" if seconds is None else f"{duration(seconds)} at {number(pace)}/s"
     bound = f", {_BOUND}" if pace < qps else ""
     after = "for good" if days is None else f"restorable for {days} days"
-    say(f"{seen.to_delete:,} to delete unless changed since, {after}, {takes}{bound}")
-    for name in seen.names:
-        say(f"  {name}")
-    if seen.to_delete > len(seen.names):
-        say(f"  and {seen.to_delete - len(seen.names):,} more")
+    say(f"{seen.total:,} to delete unless changed since, {after}, {takes}{bound}")
+    _print_names([row.name for row in seen.first], seen.total)
     if seen.unfinished:
         say(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
     if undone:
@@ -152,6 +168,31 @@ def _preview(given: RollbackArguments) -> None:
         say(f"{others:,} others are not known to be made by this ledger, and are left alone")
     if doubtful:
         say(f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first")
+    say(f"nothing was sent; to do it: {this_call()} --yes")
+
+
+def _print_names(names: list[str], total: int) -> None:
+    for name in names:
+        say(f"  {name}")
+    if total > len(names):
+        say(f"  and {total - len(names):,} more")
+
+
+def _preview_values(given: RollbackArguments, chosen: TargetOptions, seen: Forecast) -> None:
+    from bulkseed.cli.session import this_call
+
+    if given.watch.output == "json":
+        counts = {"to_restore": seen.total, "unfinished": seen.unfinished, "left_alone": seen.others}
+        print_json({"ledger": given.ledger, **counts})
+        return
+    say(heading(chosen, Path(given.ledger)))
+    say(f"{seen.total:,} to put back to the version before unless changed since; nothing is deleted")
+    changes = [f"{row.name}: {row.last} -> {row.superseded}" for row in seen.first]
+    _print_names(changes, seen.total)
+    if seen.unfinished:
+        say(f"{seen.unfinished:,} of them may have been put back by a rollback that did not end")
+    if seen.others:
+        say(f"{seen.others:,} others were not updated by this ledger, or not since, and are left alone")
     say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
@@ -164,6 +205,7 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
     from bulkseed.cli.session import open_session
     from bulkseed.cli.watching import events
     from bulkseed.cli.watching.progress import Work
+    from bulkseed.jobs.rollback import restore_values
     from bulkseed.jobs.rollback import rollback as roll_back
     from bulkseed.ledger.rollbacks import forecast
 
@@ -179,16 +221,15 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
     path = Path(given.ledger)
     chosen = given.target.chosen(path)
     async with open_session("rollback", given.watch, chosen, path, qps, create=False) as session:
-        total = forecast(session.ledger, 0).to_delete
+        total = forecast(session.ledger, 0, restore_values=given.restore_values).total
         hooks = session.hooks
-        work = Work(
-            hooks.stats, _pace(qps), hooks.stop, total=total, ends=ends, usual=RollbackOutcome.DELETED.value
-        )
+        usual = RollbackOutcome.RESTORED if given.restore_values else RollbackOutcome.DELETED
+        work = Work(hooks.stats, _pace(qps), hooks.stop, total=total, ends=ends, usual=usual.value)
+        act = partial(roll_back, recovery_days=given.restorable_for)
         async with session.watched(work):
-            return await roll_back(
+            return await (restore_values if given.restore_values else act)(
                 session.target,
                 session.ledger,
-                recovery_days=given.restorable_for,
                 options=given.retry.options(qps),
                 hooks=hooks,
                 on_end=on_end,

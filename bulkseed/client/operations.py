@@ -17,10 +17,14 @@ from bulkseed.wire.actions import (
     list_secret_version_ids,
     put_secret_value,
     restore_secret,
+    update_secret_version_stage,
 )
 from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.message import Call, QuotaGroup, Response
 from bulkseed.wire.validation.secret_types import holds_value
+
+CURRENT = "ACSCurrent"
+"""The stage that marks the version in force."""
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105  # plain names
 A = TypeVar("A", covariant=True)  # noqa: PLC0105  # plain names
@@ -41,6 +45,20 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """The name."""
+        ...
+
+
+class Superseded(Named, Protocol):
+    """A secret in which one version took the place of another."""
+
+    @property
+    def superseded(self) -> str | None:
+        """The version that was in force before."""
+        ...
+
+    @property
+    def last(self) -> str:
+        """The version that took its place."""
         ...
 
 
@@ -139,6 +157,15 @@ def _when(timestamp: str | None, time: ServiceTime) -> float | None:
     return None if seconds is None else time.ours(seconds)
 
 
+def _putting_back(item: Superseded) -> update_secret_version_stage.Request:
+    return update_secret_version_stage.Request(item.name, CURRENT, item.superseded, item.last)
+
+
+def _put_back(response: Response, item: Superseded, _time: ServiceTime) -> Done | Fault | NoReply:
+    reply = update_secret_version_stage.Reply.read(response, _putting_back(item))
+    return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
+
+
 def _count(item: Named) -> Call:
     return list_secret_version_ids.Request(item.name, include_deprecated=True).encode()
 
@@ -147,7 +174,9 @@ def _counted(response: Response, item: Named, _time: ServiceTime) -> Counted | F
     reply = list_secret_version_ids.Reply.read(response, list_secret_version_ids.Request(item.name))
     if isinstance(reply, Fault | NoReply):
         return reply
-    return Counted(reply.total_count, tuple(entry.version_id for entry in reply.version_ids))
+    current = [entry.version_id for entry in reply.version_ids if CURRENT in entry.version_stages]
+    ids = tuple(entry.version_id for entry in reply.version_ids)
+    return Counted(reply.total_count, ids, current[0] if len(current) == 1 else None)
 
 
 def _putting(definition: SecretDefinition) -> put_secret_value.Request:
@@ -165,7 +194,7 @@ def _put_done(response: Response, definition: SecretDefinition, _time: ServiceTi
     if isinstance(reply, Fault | NoReply):
         return reply
     # The same version and value again is a success that moves no stage.
-    return Done(reply.request_id, current="ACSCurrent" in reply.version_stages)
+    return Done(reply.request_id, current=CURRENT in reply.version_stages)
 
 
 def _restore(item: Named) -> Call:
@@ -187,5 +216,8 @@ OPERATIONS: Mapping[Step[Any], Operation[Any, Any]] = {
     steps.COUNT_VERSIONS: Operation(list_secret_version_ids.GROUP, _count, _counted),
     steps.PUT: Operation(put_secret_value.GROUP, _put, _put_done),
     steps.RESTORE: Operation(restore_secret.GROUP, _restore, _restored),
+    steps.PUT_BACK: Operation(
+        update_secret_version_stage.GROUP, lambda item: _putting_back(item).encode(), _put_back
+    ),
     steps.DELETE: deletion(recovery_days=30),
 }

@@ -1,7 +1,8 @@
 """A rollback: what a ledger made and nobody changed since is deleted, one claim and one look at a time.
 
-Workers pull rows of the ledger. Each is looked at, claimed on disk, deleted, and its end is on disk before
-the next; `bulkseed.policy.rollback` decides. Few workers are enough, and few are better: the less a row waits
+Or what it updated gets the version before. Workers pull rows of the ledger. Each is looked at, claimed on
+disk, deleted or put back, and its end is on disk before the next; `bulkseed.policy.rollback` and
+`bulkseed.policy.restore` decide. Few workers are enough, and few are better: the less a row waits
 between the look and the deletion, the less can happen to it. A rollback that was killed goes on when it is
 called again.
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
-from bulkseed.client.operations import OPERATIONS, deletion
+from bulkseed.client.operations import OPERATIONS, Named, Operation, deletion
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.lane import Lane, Ports, open_lane
 from bulkseed.engine.lifecycle import run_lifecycle
@@ -33,15 +35,17 @@ from bulkseed.pacing.quotas import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome
+from bulkseed.policy.restore import restore
+from bulkseed.policy.retry import RetryState
+from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
 from bulkseed.policy.rollback import rollback as roll_back
-from bulkseed.policy.steps import Aborted, ClaimDeletion, LedgerStep
+from bulkseed.policy.steps import Aborted, ClaimRollback, Done, LedgerStep
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 16
 BLOCK = 64
-_SUCCESSES = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE})
+_SUCCESSES = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,7 +57,8 @@ class RolledBack:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary in the shape that scripts rely on."""
-        return with_results(self.run, {outcome.value: self.results[outcome] for outcome in RollbackOutcome})
+        words = [end for end in RollbackOutcome if end is not RollbackOutcome.RESTORED or end in self.results]
+        return with_results(self.run, {outcome.value: self.results[outcome] for outcome in words})
 
 
 OnEnd = Callable[[str, RollbackEnd], None]
@@ -88,48 +93,90 @@ async def rollback(
         UsageError: the target's endpoint makes no sense.
     """
     options, hooks = options or RunOptions(), hooks or RunHooks()
-    opening = open_lane(
+    job = _Job(deletion(recovery_days), _delete)
+    async with _open(target, options, timeout, ports) as lane:
+        return await _run(lane, ledger, job, options, hooks, on_end)
+
+
+async def restore_values(
+    target: Target,
+    ledger: Ledger,
+    *,
+    options: RunOptions | None = None,
+    hooks: RunHooks | None = None,
+    on_end: OnEnd | None = None,
+    timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
+    ports: Ports | None = None,
+) -> RolledBack:
+    """Put back in force, where `ledger` put a newer version last, the version of ours before. Delete nothing.
+
+    The arguments and errors are those of `rollback`.
+    """
+    options, hooks = options or RunOptions(), hooks or RunHooks()
+    async with _open(target, options, timeout, ports) as lane:
+        return await _run(lane, ledger, _Job(deletion(30), _put_back, restores=True), options, hooks, on_end)
+
+
+class _Job(NamedTuple):
+    """What a rollback does to each secret; `restores`: it puts versions back, and deletes nothing."""
+
+    delete: Operation[Named, Done]
+    procedure: Callable[[OwnedRow, RetryState], RollingBack]
+    restores: bool = False
+
+
+def _open(
+    target: Target, options: RunOptions, timeout: float, ports: Ports | None
+) -> AbstractAsyncContextManager[Lane]:
+    return open_lane(
         target,
         limits(QuotaGroup.CREATE, options.qps),
         connections=MOST_WORKERS,
         timeout=timeout,
         ports=ports,
     )
-    async with opening as lane:
-        with ThreadPoolExecutor(1, "bulkseed-ledger") as executor:
-            rows = _Rows(lane, ledger, Recorder(ledger, executor), hooks)
-            operations = {**OPERATIONS, steps.DELETE: deletion(recovery_days)}
-            async with (
-                run_lifecycle(lane, rows.recorder, hooks.stop, rows.begin, rows.end) as run,
-                anyio.create_task_group() as group,
-            ):
-                machinery = assemble(run, lane, rows.recorder, options, hooks, rows.claim, operations)
-                remover = _Remover(rows, machinery, options, hooks, on_end)
 
-                def spawn(work: Callable[[], Awaitable[object]]) -> None:
-                    group.start_soon(run.guard, work)
 
-                pacer = lane.pacers[QuotaGroup.CREATE]
-                WorkerPool(
-                    rows,
-                    remover.remove,
-                    spawn,
-                    hooks.stop,
-                    most=options.workers or MOST_WORKERS,
-                    helps=lambda: not pacer.waiting,
-                ).grow()
-            return run.result
+async def _run(
+    lane: Lane, ledger: Ledger, job: _Job, options: RunOptions, hooks: RunHooks, on_end: OnEnd | None
+) -> RolledBack:
+    with ThreadPoolExecutor(1, "bulkseed-ledger") as executor:
+        rows = _Rows(lane, ledger, Recorder(ledger, executor), hooks, restores=job.restores)
+        operations = {**OPERATIONS, steps.DELETE: job.delete}
+        async with (
+            run_lifecycle(lane, rows.recorder, hooks.stop, rows.begin, rows.end) as run,
+            anyio.create_task_group() as group,
+        ):
+            machinery = assemble(run, lane, rows.recorder, options, hooks, rows.claim, operations)
+            remover = _Remover(rows, machinery, job, options, hooks, on_end)
+
+            def spawn(work: Callable[[], Awaitable[object]]) -> None:
+                group.start_soon(run.guard, work)
+
+            pacer = lane.pacers[QuotaGroup.CREATE]
+            WorkerPool(
+                rows,
+                remover.remove,
+                spawn,
+                hooks.stop,
+                most=options.workers or MOST_WORKERS,
+                helps=lambda: not pacer.waiting,
+            ).grow()
+        return run.result
 
 
 class _Rows:
     """The rows of a rollback, on their way from the ledger to the workers and back."""
 
-    def __init__(self, lane: Lane, ledger: Ledger, recorder: Recorder, hooks: RunHooks) -> None:
+    def __init__(
+        self, lane: Lane, ledger: Ledger, recorder: Recorder, hooks: RunHooks, *, restores: bool
+    ) -> None:
         self.recorder = recorder
         self._lane = lane
         self._ledger = ledger
         self._hooks = hooks
-        self._results: Counter[RollbackOutcome] = Counter()
+        self._restores = restores
+        self._results: Counter[RollbackOutcome] = Counter({RollbackOutcome.RESTORED: 0} if restores else ())
         self._rows: deque[OwnedRow] = deque()
         self._claimed: set[int] = set()  # by this run, and not ended
         self._after = 0
@@ -142,7 +189,7 @@ class _Rows:
             sent_until = self._ledger.begin_run(
                 run_id, [], limits, now, ROLLBACK.name, caller=self._lane.signers.caller
             )
-            self._rollbacks = Rollbacks(self._ledger, now)
+            self._rollbacks = Rollbacks(self._ledger, now, restore_values=self._restores)
             return sent_until
 
     def end(self, run_id: str, elapsed: float, now: float) -> RolledBack:
@@ -174,8 +221,8 @@ class _Rows:
             return self.take()
 
     async def claim(self, work: WorkItem[OwnedRow], step: LedgerStep) -> None:
-        """Put on disk that the secret of a row may be deleted from now on."""
-        assert isinstance(step, ClaimDeletion)  # noqa: S101  # the one that a rollback yields
+        """Put on disk that the secret of a row may be changed from now on."""
+        assert isinstance(step, ClaimRollback)  # noqa: S101  # the one that a rollback yields
         now = self._lane.clock.time()
         await self.recorder.commit(lambda: self._rollbacks.claim(work.item, step.dated, now))
         self._claimed.add(work.row_id)
@@ -197,31 +244,30 @@ class _Remover:
     """What the workers of a rollback do."""
 
     def __init__(
-        self, rows: _Rows, machinery: Machinery, options: RunOptions, hooks: RunHooks, on_end: OnEnd | None
+        self,
+        rows: _Rows,
+        machinery: Machinery,
+        job: _Job,
+        options: RunOptions,
+        hooks: RunHooks,
+        on_end: OnEnd | None,
     ) -> None:
         self._rows = rows
+        self._procedure = job.procedure
+        self._restores = job.restores
         self._machinery = machinery
         self._policy = options.rules.retry
         self._stop = hooks.stop
         self._on_end = on_end
 
     async def remove(self, row: OwnedRow) -> None:
-        """Delete the secret of a row, if it is as we made it."""
-        made_at = row.made_at / 1e6
-        sent = [at for at in (row.claimed_at, row.first_sent_at) if at is not None]
-        doubtful = () if row.doubtful is None else (row.doubtful,)
-        owned = OwnedSecret(
-            (row.versions or (row.version_id,)) + doubtful,
-            min(sent) / 1e6 if sent else None,
-            made_at,
-            row.dated,
-            row.service_time,
-        )
-        retry = self._machinery.retry_state(self._policy, made_at if row.claimed else None)
+        """Delete the secret of a row, or put its version back, if it is as we made it."""
+        doubt = row.in_doubt(restore_values=self._restores)
+        retry = self._machinery.retry_state(self._policy, row.made_at / 1e6 if doubt else None)
         end, cut_off = RollbackEnd(RollbackOutcome.PENDING), True
         try:
             driven = await self._machinery.driver.drive(
-                WorkItem(row, row.row_id), roll_back(owned, retry), retry
+                WorkItem(row, row.row_id), self._procedure(row, retry), retry
             )
             if isinstance(driven, Aborted):
                 self._stop.request(abort_message(driven.fault), STOPPED_EARLY)
@@ -236,3 +282,24 @@ class _Remover:
             self._machinery.stop_loss.succeeded()
         if self._on_end is not None:
             self._on_end(row.name, end)
+
+
+def _owned(row: OwnedRow) -> OwnedSecret:
+    sent = [at for at in (row.claimed_at, row.first_sent_at) if at is not None]
+    doubtful = () if row.doubtful is None else (row.doubtful,)
+    return OwnedSecret(
+        (row.versions or (row.version_id,)) + doubtful,
+        min(sent) / 1e6 if sent else None,
+        row.made_at / 1e6,
+        row.dated,
+        row.service_time,
+    )
+
+
+def _delete(row: OwnedRow, retry: RetryState) -> RollingBack:
+    return roll_back(_owned(row), retry)
+
+
+def _put_back(row: OwnedRow, retry: RetryState) -> RollingBack:
+    assert row.superseded is not None  # noqa: S101  # or it would not have been taken up
+    return restore(_owned(row), row.superseded, row.last, retry)

@@ -1,8 +1,9 @@
-"""What a rollback does to a ledger: a claim before each deletion, its end after.
+"""What a rollback does to a ledger: a claim before each request, its end after.
 
-The rules that live here: all that is owned is taken up, whatever we wrote to it since. From the claim on it
-is pending and in doubt, so that an apply which comes first finds out what became of it. Once it is deleted it
-is pending and no longer owned, so that an apply creates it again.
+The rules that live here: all that is owned is taken up, whatever we wrote to it since; to put values back,
+what this ledger updated last. From the claim on it is pending and in doubt, so that an apply which comes
+first finds out what became of it. Once it is deleted it is pending and no longer owned, so that an apply
+creates it again. Once its version before is back in force, the row names that version.
 """
 
 from __future__ import annotations
@@ -28,19 +29,29 @@ UPDATE rollbacks SET ended_at = ?, result = 'overtaken' WHERE ended_at IS NULL
 AND NOT EXISTS (
   SELECT 1 FROM definitions d WHERE d.id = definition AND d.outcome = 'pending' AND d.run < rollbacks.run)"""
 
-_OWNED = f"""
+_RESTORABLE = """
+FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
+  AND d.outcome = 'pending' AND d.run < r.run AND r.restores IS NOT NULL
+WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
+  AND EXISTS (SELECT 1 FROM earlier_versions e WHERE e.definition = d.id AND e.version_id != d.version_id)))
+  AND NOT EXISTS (
+    SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
+"""What this ledger updated and has not put back since."""
+
+_COLUMNS = """
 SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   coalesce(r.made_at, d.settled_at, d.claimed_at), d.first_sent_at, r.dated, r.definition IS NOT NULL,
+  r.restores IS NOT NULL,
   d.doubt,
   (SELECT json_group_array(version_id) FROM
     (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run)),
-  d.claimed_at, d.service_time
-{_ROLLABLE} AND d.id > ? ORDER BY d.id LIMIT ?"""  # noqa: S608  # fixed text
-
+  d.claimed_at, d.service_time"""
+_NEXT = " AND d.id > ? ORDER BY d.id LIMIT ?"
+_OWNED, _UPDATED = f"{_COLUMNS}{_ROLLABLE}{_NEXT}", f"{_COLUMNS}{_RESTORABLE}{_NEXT}"
 
 _FORGET_VERSIONS = "DELETE FROM earlier_versions WHERE definition = ?"
 _UNKEEP_VERSION = """
-DELETE FROM earlier_versions WHERE definition = ?
+DELETE FROM earlier_versions WHERE definition = ? AND version_id = ?
 AND run IN (SELECT id FROM runs WHERE command = 'rollback')"""
 
 
@@ -48,8 +59,9 @@ class OwnedRow(NamedTuple):
     """A definition to roll back; times in µs, `service_time` in seconds by the service's clock.
 
     `version_id` is the version that the service is known to have had in force, `versions` are all that this
-    ledger wrote, the oldest first. `outcome` and `made_at` are those before a rollback. `claimed`: an earlier
-    rollback may have deleted it. `doubtful`: the version whose writing is in doubt.
+    ledger wrote, the oldest first. `last` is the one that the row names, `superseded` the one before it.
+    `outcome` and `made_at` are those before a rollback. `claimed`: an earlier rollback may have deleted it,
+    `restoring`: may have put `superseded` back. `doubtful`: the version whose writing is in doubt.
     """
 
     row_id: int
@@ -60,29 +72,41 @@ class OwnedRow(NamedTuple):
     first_sent_at: int | None
     dated: str | None
     claimed: bool
+    restoring: bool
     versions: tuple[str, ...]
     doubtful: str | None
     claimed_at: int | None
     service_time: int | None
+    last: str
+    superseded: str | None
+
+    @property
+    def reopened(self) -> bool:
+        """Whether a claim of an earlier rollback has made it pending."""
+        return self.claimed or self.restoring
+
+    def in_doubt(self, *, restore_values: bool) -> bool:
+        """Whether an earlier rollback may have done what this one is to do."""
+        return self.restoring if restore_values else self.claimed
 
 
 class Forecast(NamedTuple):
-    """What a rollback would take up, from the ledger alone, and the first names of it."""
+    """What a rollback would take up, from the ledger alone, and the first of it."""
 
-    to_delete: int
-    unfinished: int  # among them: an earlier rollback may have deleted them
-    others: int  # definitions that this ledger did not make, or that were taken up again since
-    names: list[str]
+    total: int
+    unfinished: int  # among them: an earlier rollback may have done it
+    others: int  # definitions that this ledger did not make or update, or that were taken up again since
+    first: list[OwnedRow]
 
 
-def forecast(ledger: LedgerReader, names: int) -> Forecast:
-    """Look at a ledger without writing to it."""
-    to_delete, unfinished = next(
-        ledger.select(f"SELECT count(*), count(r.definition) {_ROLLABLE}")
-    )  # fixed text
+def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) -> Forecast:
+    """Look at a ledger without writing to it; of the first rows return this many."""
+    what, query = (_RESTORABLE, _UPDATED) if restore_values else (_ROLLABLE, _OWNED)
+    total, unfinished = next(ledger.select(f"SELECT count(*), count(r.definition) {what}"))
     rows = ledger.one("SELECT count(*) FROM definitions")
-    first = [row[1] for row in ledger.select(_OWNED, 0, names)]
-    return Forecast(to_delete, unfinished, rows - to_delete, first)
+    return Forecast(
+        total, unfinished, rows - total, [_owned_row(row) for row in ledger.select(query, 0, first)]
+    )
 
 
 def rolled_back(ledger: LedgerReader) -> int:
@@ -95,46 +119,55 @@ def rolled_back(ledger: LedgerReader) -> int:
 
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
     row_id, name, version_id, outcome, made_at, first_sent_at, dated, *rest = columns
-    claimed, doubt, earlier, claimed_at, service_time = rest
+    open_claim, restoring, doubt, earlier_texts, claimed_at, service_time = rest
     held = outcome in SETTLED
-    versions = tuple(dict.fromkeys([*json.loads(earlier), *([version_id] if held else [])]))
+    earlier: list[str] = json.loads(earlier_texts)
+    versions = tuple(dict.fromkeys([*earlier, *([version_id] if held else [])]))
     return OwnedRow(
         row_id,
         name,
-        versions[-1] if versions else version_id,
+        version_id if held or not earlier else earlier[-1],
         outcome,
         made_at,
         first_sent_at,
         dated,
-        bool(claimed),
+        bool(open_claim) and not restoring,
+        bool(restoring),
         versions,
         version_id if doubt and not held else None,
         claimed_at,
         service_time,
+        version_id,
+        next((before for before in reversed(earlier) if before != version_id), None),
     )
 
 
 class Rollbacks:
-    """The part of a ledger that one rollback writes; begin its run first."""
+    """The part of a ledger that one rollback writes; begin its run first.
 
-    def __init__(self, ledger: Ledger, now: float) -> None:
+    `restore_values`: it puts versions back in force, and deletes nothing.
+    """
+
+    def __init__(self, ledger: Ledger, now: float, *, restore_values: bool = False) -> None:
         self._ledger = ledger
+        self._restores = restore_values
         with ledger.transaction():
             ledger.connection.execute(_OVERTAKE, (round(now * 1e6),))
         self._run = ledger.one("SELECT max(id) FROM runs")
 
     def owned(self, after: int, limit: int) -> list[OwnedRow]:
         """Return the next rows, in the order of their ids."""
-        return [_owned_row(row) for row in self._ledger.select(_OWNED, after, limit)]
+        query = _UPDATED if self._restores else _OWNED
+        return [_owned_row(row) for row in self._ledger.select(query, after, limit)]
 
     def claim(self, row: OwnedRow, dated: str | None, now: float) -> None:
-        """Put on disk that the secret may be deleted from now on."""
+        """Put on disk that the secret may be deleted, or get its version back, from now on."""
         at = round(now * 1e6)
         with self._ledger.transaction():
             self._close(row, at, "resumed")
             self._insert(row, dated, at, None, None)
             self._definition(row, "outcome = 'pending', settled_at = NULL, doubt = 1")
-            if not row.claimed and row.outcome in SETTLED:
+            if not row.reopened and row.outcome in SETTLED:
                 self._ledger.connection.execute(KEEP_VERSION, (row.row_id, self._run, row.version_id))
                 self._count("reopened")
 
@@ -143,7 +176,7 @@ class Rollbacks:
         if undone.outcome is RollbackOutcome.PENDING and (doubt or not claimed):
             return  # a claim stays open for the next run
         at = round(now * 1e6)
-        known = claimed or row.claimed
+        known = claimed or row.reopened
         result = "unsent" if undone.outcome is RollbackOutcome.PENDING else undone.outcome.value
         with self._ledger.transaction():
             if not self._close(row, at, result, undone):
@@ -158,6 +191,8 @@ class Rollbacks:
                 self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id,))
                 if not known and row.outcome in SETTLED:
                     self._count("reopened")
+            elif undone.outcome is RollbackOutcome.RESTORED:
+                self._restored(row, undone, known=known)
             elif known:
                 settled_at = row.made_at if row.outcome in SETTLED else None
                 doubt = row.doubtful is not None
@@ -165,8 +200,21 @@ class Rollbacks:
                     row, "outcome = ?, settled_at = ?, doubt = ?", row.outcome, settled_at, doubt
                 )
                 if row.outcome in SETTLED:
-                    self._ledger.connection.execute(_UNKEEP_VERSION, (row.row_id,))
+                    self._ledger.connection.execute(_UNKEEP_VERSION, (row.row_id, row.last))
                     self._count("settled")
+
+    def _restored(self, row: OwnedRow, undone: RollbackEnd, *, known: bool) -> None:
+        """Let the row name the version that is in force again; the other one is still a version of ours."""
+        self._definition(
+            row,
+            "version_id = ?, outcome = 'updated', settled_at = ?, doubt = 0, doubt_version = NULL,"
+            " wanted = NULL, code = NULL, message = ?, status = ?, request_id = coalesce(?, request_id)",
+            *(row.superseded, row.made_at, undone.message, undone.status, undone.request_id),
+        )
+        if known:
+            self._count("settled")
+        else:
+            self._ledger.connection.execute(KEEP_VERSION, (row.row_id, self._run, row.last))
 
     def _close(self, row: OwnedRow, at: int, result: str, undone: RollbackEnd | None = None) -> bool:
         code, message = (undone.code, undone.message) if undone else (None, None)
@@ -188,10 +236,11 @@ class Rollbacks:
     ) -> None:
         code, message = (undone.code, undone.message) if undone else (None, None)
         self._ledger.connection.execute(
-            "INSERT INTO rollbacks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rollbacks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(row.row_id, self._run, row.outcome, row.made_at),
                 *(dated, claimed_at, ended_at, result, code, message),
+                row.superseded if self._restores else None,
             ),
         )
 

@@ -85,8 +85,9 @@ ROLLBACK = JobKind(
     meanings={
         RollbackOutcome.DELETED: "by this ledger's rollbacks",
         RollbackOutcome.GONE: "was not there any more",
+        RollbackOutcome.RESTORED: "the version before is in force again",
         RollbackOutcome.CHANGED: "was changed since, so it was left alone",
-        RollbackOutcome.FAILED: "is still there, the service did not delete it",
+        RollbackOutcome.FAILED: "is as it was, the service did not do it",
         RollbackOutcome.PENDING: "the run ended before this was certain",
     },
     takes_definitions=False,

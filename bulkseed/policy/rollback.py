@@ -19,7 +19,7 @@ from bulkseed.model import Fault, NoReply
 from bulkseed.policy import steps
 from bulkseed.policy.advice import advice
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, ClaimDeletion, Counted, Described, Done, GiveUp, Procedure
+from bulkseed.policy.steps import Aborted, ClaimRollback, Counted, Described, Done, GiveUp, Procedure
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
 CLOCKS = 2.0
@@ -33,6 +33,7 @@ class RollbackOutcome(StrEnum):
 
     DELETED = "deleted"
     GONE = "gone"
+    RESTORED = "restored"
     CHANGED = "changed"
     FAILED = "failed"
     PENDING = "pending"
@@ -65,7 +66,7 @@ class RollbackEnd(NamedTuple):
 
 RollingBack = Procedure[RollbackEnd | Aborted]
 
-_ABSENT = (Verdict.NOT_FOUND, Verdict.IN_DELETE_WINDOW)
+ABSENT = (Verdict.NOT_FOUND, Verdict.IN_DELETE_WINDOW)
 
 
 def rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
@@ -75,7 +76,7 @@ def rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
     except GiveUp as given_up:
         if given_up.abort:
             return Aborted(given_up.answer, retry.in_doubt)
-        return _failed(given_up.answer, retry)
+        return failed(given_up.answer, retry)
 
 
 def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
@@ -91,15 +92,15 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
         if dated is not None and found.dated != dated:  # both are the service's own words
             return _absent(retry, "another secret has its name now")
         if reason := difference(owned, found):
-            return _changed(reason, underway)
+            return changed(reason, underway)
         dated = found.dated
         versions = yield from retry.ask(steps.COUNT_VERSIONS)
         if isinstance(versions, Fault):
             return _refused(versions, retry)
         if not _only_ours(versions, owned):
-            return _changed("it has other versions than ours", underway)
+            return changed("it has other versions than ours", underway)
         if not claimed:
-            yield ClaimDeletion(dated)
+            yield ClaimRollback(dated)
             claimed = True
         answer = yield from retry.ask_once(steps.DELETE)
         if isinstance(answer, Done):
@@ -132,7 +133,8 @@ def difference(owned: OwnedSecret, found: Described) -> str | None:
     return None
 
 
-def _changed(reason: str, underway: bool) -> RollbackEnd:
+def changed(reason: str, underway: bool) -> RollbackEnd:
+    """Return the end of one that is left alone; `underway`: a request of ours may yet arrive."""
     return RollbackEnd(RollbackOutcome.PENDING if underway else RollbackOutcome.CHANGED, reason)
 
 
@@ -141,10 +143,11 @@ def _absent(retry: RetryState, message: str | None = None) -> RollbackEnd:
 
 
 def _refused(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
-    return _absent(retry) if classify(answer) in _ABSENT else _failed(answer, retry)
+    return _absent(retry) if classify(answer) in ABSENT else failed(answer, retry)
 
 
-def _failed(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
+def failed(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
+    """Return the end that a refusal brought about; one in doubt is left for the next rollback."""
     outcome = RollbackOutcome.PENDING if retry.in_doubt else RollbackOutcome.FAILED
     if isinstance(answer, NoReply):
         return RollbackEnd(outcome, answer.reason)

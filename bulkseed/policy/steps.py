@@ -70,8 +70,11 @@ class DropDoubt(LedgerStep):
 
 
 @dataclass(slots=True, frozen=True)
-class ClaimDeletion(LedgerStep):
-    """The secret may be deleted from now on. `dated` is when the service says that it was created."""
+class ClaimRollback(LedgerStep):
+    """From now on the secret may be deleted, or its value before put back.
+
+    `dated` is when the service says that it was created.
+    """
 
     dated: str | None
 
@@ -107,10 +110,14 @@ class Described:
 
 @dataclass(slots=True, frozen=True)
 class Counted:
-    """How many versions the secret has, and the ids of the first of them."""
+    """How many versions the secret has, and the ids of the first of them.
+
+    `current` is the one in force, if it is among these.
+    """
 
     versions: int
     ids: tuple[str, ...] = ()
+    current: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -129,6 +136,7 @@ COUNT_VERSIONS: Step[Counted] = Step("count versions")
 PUT: Step[Done] = Step("put a new version")
 RESTORE: Step[Done] = Step("restore")
 READ_SOURCE: Step[ReadValue] = Step("read the value at its source")
+PUT_BACK: Step[Done] = Step("put a version back in force", leaves_doubt=True, repeatable=False)
 DELETE: Step[Done] = Step("delete", leaves_doubt=True, repeatable=False)
 
 Procedure = Generator[Step[Any] | Wait | LedgerStep, Any, T]

@@ -34,8 +34,9 @@ ENDINGS: dict[int | None, str] = {
 REMOVALS = {
     "deleted": "deleted",
     "gone": "gone already",
+    "restored": "put back to the version before",
     "changed": "changed since, so left as they were",
-    "failed": "could not be deleted",
+    "failed": "could not be rolled back",
     "": "not known yet",
 }
 """Result of a deletion → what the page says; other results only lead to one of these."""

@@ -185,3 +185,26 @@ def test_walls_and_mistakes(tmp_path: Path, endpoint: str) -> None:
     assert not any(held(tmp_path).values())
     assert set(outcomes("m.ledger.db", tmp_path).values()) == {"created"}
     assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+
+
+def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
+    """G1: an updated secret of ours gets its version before; the preview names it, nothing is deleted."""
+    where = ["--endpoint", endpoint, "--qps", 0]
+    first, *others = simple(3)
+    manifest = write_manifest(tmp_path / "m.jsonl", [first, *others])
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    write_manifest(manifest, [{**first, "VersionId": "v2", "SecretData": "wrong"}, *others])
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    call = ["rollback", "m.ledger.db", *where, "--restore-values"]
+    assert run(*call, "--force", cwd=tmp_path)[0] == 2
+    code, stdout, _ = run(*call, cwd=tmp_path)
+    assert (code, "1 to put back" in stdout, "app/00000: v2 -> v1" in stdout) == (0, True, True)
+    assert "2 others" in stdout
+    code, stdout, _ = run(*call, "--yes", "--output", "json", cwd=tmp_path)
+    results = {"deleted": 0, "gone": 0, "restored": 1, "changed": 0, "failed": 0, "pending": 0}
+    assert (code, json.loads(stdout)["results"]) == (0, results)
+    write_manifest(manifest, [first, *others])
+    assert "identical: 3" in run("verify", manifest, *where, cwd=tmp_path)[1]
+    assert "attempts: 0" in run("apply", manifest, *where, cwd=tmp_path)[1]
+    assert list(held(tmp_path).values()) == [False] * 3
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0

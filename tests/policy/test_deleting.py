@@ -18,7 +18,7 @@ from bulkseed.policy.steps import (
     DELETE,
     DESCRIBE,
     Aborted,
-    ClaimDeletion,
+    ClaimRollback,
     Counted,
     Described,
     Done,
@@ -49,13 +49,13 @@ def drive(
     attempts: int = 8,
     versions: tuple[str, ...] = ("v1",),
     made: float | None = None,
-) -> tuple[RollbackEnd | Aborted | None, list[Step[Any] | ClaimDeletion]]:
+) -> tuple[RollbackEnd | Aborted | None, list[Step[Any] | ClaimRollback]]:
     """Send scripted answers; return the end, None if the script was too short, and what was asked."""
     retry = RetryState(
         RetryPolicy(attempts), 500.0 if claimed else None, lambda: 2_000.0, lambda: 0.0, lambda: 0.5
     )
     procedure = rollback(OwnedSecret(versions, 1_000.0, 1_000.5, dated, made), retry)
-    asked: list[Step[Any] | ClaimDeletion] = []
+    asked: list[Step[Any] | ClaimRollback] = []
     script = iter(answers)
     answer: Answer | None = None
     try:
@@ -66,7 +66,7 @@ def drive(
                 asked.append(step)
                 answer = next(script)
             elif not isinstance(step, Wait):
-                assert isinstance(step, ClaimDeletion)
+                assert isinstance(step, ClaimRollback)
                 asked.append(step)
     except StopIteration as ended:
         assert next(script, None) is None, "answers were left over"
@@ -138,7 +138,7 @@ def test_every_deletion_is_preceded_by_a_look(failures: list[Answer]) -> None:
     answers: list[Answer] = [answer for failure in failures for answer in (*LOOK, failure)]
     _, asked = drive([*answers, *LOOK, Done()], attempts=99)
     first, *later = [i for i, step in enumerate(asked) if step is DELETE]
-    assert asked[:first] == [DESCRIBE, COUNT_VERSIONS, ClaimDeletion(AS_MADE.dated)]
+    assert asked[:first] == [DESCRIBE, COUNT_VERSIONS, ClaimRollback(AS_MADE.dated)]
     assert asked[first + 1 :] == [DESCRIBE, COUNT_VERSIONS, DELETE] * len(failures)
     assert len(later) == len(failures)
 

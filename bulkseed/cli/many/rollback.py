@@ -12,38 +12,43 @@ from bulkseed.cli.session import beside, stop_on_signals, this_call
 from bulkseed.engine.stop import Stop
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.apply import ApplyOptions
-from bulkseed.targets.rollback import roll_back_all, to_roll_back
+from bulkseed.targets.rollback import Undo, roll_back_all, to_roll_back
 from bulkseed.targets.run_all import AllRuns, TargetRun
 from bulkseed.targets.run_folder import RunFolder, open_run_folder
 
 
 def roll_back_targets(
-    path: str, recovery_days: int | None, options: ApplyOptions, watch: WatchArguments, *, yes: bool
+    path: str, undo: Undo, options: ApplyOptions, watch: WatchArguments, *, yes: bool
 ) -> int:
     """Roll back every target of a run; without `yes` say what would be done. Return the worst exit code."""
     folder = open_run_folder(path)
     if not yes:
-        _preview(folder, watch.output)
+        _preview(folder, undo, watch.output)
         return 0
-    return conclude_all(run_async(_roll_back, folder, recovery_days, options, watch), watch.output)
+    return conclude_all(run_async(_roll_back, folder, undo, options, watch), watch.output)
 
 
-def _preview(folder: RunFolder, output: str) -> None:
-    runs = to_roll_back(folder)
+def _preview(folder: RunFolder, undo: Undo, output: str) -> None:
+    runs = to_roll_back(folder, restore_values=undo.restore_values)
     total = sum(run.expected for run in runs)
     if output == "json":
         counts = {run.spec.name: run.expected for run in runs}
-        print_json({"run": str(folder.path), "to_delete": total, "targets": counts})
+        print_json(
+            {
+                "run": str(folder.path),
+                "to_restore" if undo.restore_values else "to_delete": total,
+                "targets": counts,
+            }
+        )
         return
+    what = "put back to the version before" if undo.restore_values else "delete"
     for run in runs:
-        say(f"{run.spec.name}: {run.expected:,} to delete unless changed since")
+        say(f"{run.spec.name}: {run.expected:,} to {what} unless changed since")
     say(f"together: {total:,}")
     say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
-async def _roll_back(
-    folder: RunFolder, recovery_days: int | None, options: ApplyOptions, watch: WatchArguments
-) -> AllRuns:
+async def _roll_back(folder: RunFolder, undo: Undo, options: ApplyOptions, watch: WatchArguments) -> AllRuns:
     stop = Stop()
     watched: list[TargetRun] = []
 
@@ -56,4 +61,4 @@ async def _roll_back(
 
     with folder.locked():
         async with beside((stop_on_signals, stop), (watch_all, watch.progress, watched)):
-            return await roll_back_all(folder, recovery_days, options, stop, begun, ended)
+            return await roll_back_all(folder, undo, options, stop, begun, ended)

@@ -26,6 +26,7 @@ EVENTS: dict[str, tuple[int, str]] = {
     "definition.failed": (logging.INFO, "a definition is not settled, with code and message"),
     "attempt": (logging.DEBUG, "a request was answered or lost"),
     "secret.deleted": (logging.DEBUG, "a rollback has deleted a secret, or it was gone"),
+    "secret.restored": (logging.DEBUG, "a rollback has put the version before back in force"),
     "secret.left": (logging.INFO, "a rollback has left a secret, with the result and why"),
     "service.silent": (logging.WARNING, "nothing gets through; the run waits"),
     "service.back": (logging.WARNING, "the service answers again"),
@@ -86,9 +87,9 @@ def _tell_attempt(attempt: AttemptRecord) -> None:
 
 def tell_removal(name: str, end: RollbackEnd) -> None:
     """Log how a secret's rollback ended."""
-    event = (
-        "secret.deleted" if end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE} else "secret.left"
-    )
+    restored = "secret.restored" if end.outcome is RollbackOutcome.RESTORED else "secret.left"
+    deleted = end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE}
+    event = "secret.deleted" if deleted else restored
     tell(event, secret_name=name, result=end.outcome.value, code=end.code, message=end.message)
 
 

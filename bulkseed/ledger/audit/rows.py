@@ -192,7 +192,8 @@ def deletions(ledger: LedgerReader) -> Verdict:
         ),
         "deletions without a claim": (
             "SELECT count(*) FROM rollbacks b WHERE result = 'deleted' AND NOT EXISTS"
-            " (SELECT 1 FROM rollbacks c WHERE c.definition = b.definition AND c.claimed_at IS NOT NULL)"
+            " (SELECT 1 FROM rollbacks c WHERE c.definition = b.definition"
+            " AND c.claimed_at IS NOT NULL AND c.restores IS NULL)"
         ),
     }
     wrong = differences((rule, ledger.one(query), 0) for rule, query in counts.items())
@@ -204,6 +205,6 @@ def deletions(ledger: LedgerReader) -> Verdict:
     # A run that was killed told nothing of what it did.
     wrong += excesses(
         (f"{result} as rollbacks told", told[result], found.get(result, 0))
-        for result in ("deleted", "gone", "changed", "failed")
+        for result in ("deleted", "gone", "restored", "changed", "failed")
     )
     return wrong, f"{found.get('deleted', 0):,} deleted"

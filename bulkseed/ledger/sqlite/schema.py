@@ -117,18 +117,19 @@ CREATE TABLE other_attempts (   -- one row per request that was sent and has non
   code        TEXT
 )""",
     """
-CREATE TABLE rollbacks (        -- what rollbacks did
+CREATE TABLE rollbacks (        -- what rollbacks did: deletions, and versions put back in force
   definition INTEGER NOT NULL REFERENCES claims (id),
   run        INTEGER NOT NULL REFERENCES runs (id),
   outcome    TEXT NOT NULL,     -- of the definition before
   made_at    INTEGER NOT NULL,  -- its settled_at before
   dated      TEXT,              -- when it was created, as the service says; another time is another secret
-  claimed_at INTEGER,           -- on disk before DeleteSecret is sent; NULL: it was not to be sent
-  ended_at   INTEGER,           -- NULL: whether the secret was deleted is not known
-  result     TEXT,              -- deleted, gone (not by us), changed or failed (left as it was),
+  claimed_at INTEGER,           -- on disk before the request is sent; NULL: none was to be sent
+  ended_at   INTEGER,           -- NULL: whether the secret was deleted, or got its version back, is not known
+  result     TEXT,              -- deleted, gone (not by us), restored, changed or failed (left as it was),
                                 -- unsent, resumed (by a later rollback), overtaken (by an apply)
   code       TEXT,
   message    TEXT,
+  restores   TEXT,              -- the version that is put back in force; NULL: the secret is deleted
   PRIMARY KEY (definition, run)
 ) WITHOUT ROWID""",
     """
