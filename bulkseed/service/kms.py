@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -190,12 +191,19 @@ def _random_digits() -> Iterator[str]:
             yield digits[start : start + 32]
 
 
-_random = _random_digits()
+class _Random(threading.local):
+    """Digits for each thread: a generator belongs to one, and services may run in several."""
+
+    def __init__(self) -> None:
+        self.digits = _random_digits()
+
+
+_random = _Random()
 
 
 def new_request_id() -> str:
     """Return a request id in the form of a UUID."""
-    text = next(_random)
+    text = next(_random.digits)
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -150,7 +150,7 @@ class Interrupted(Network):
 
     how: str = "lost"
 
-    async def send(self, request: Request, on_write: Callable[[], None]) -> Response | NoReply:
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send a request."""
         world = self.world
         if request.headers["x-acs-action"] != "UpdateSecretVersionStage" or not self.how:
