@@ -13,8 +13,9 @@ from typing import Self
 
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.humanize import visible
+from bulkseed.manifest.alike import AlikeDefinitions
 from bulkseed.manifest.count import Check, checked, count_entries
-from bulkseed.manifest.definition import Defaults, checked_defaults, to_entry
+from bulkseed.manifest.definition import Defaults, checked_defaults
 from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.lines import Item, Unreadable
@@ -199,12 +200,13 @@ def _items(readers: list[tuple[str, Iterator[Item]]], *, allow_empty: bool) -> I
 
 
 def _entries(items: Iterator[Found], defaults: Defaults, keep: Keep) -> Generator[ManifestEntry, None, None]:
+    entry = AlikeDefinitions(defaults).entry
     if keep is keep_all:  # asking costs a fiftieth of a definition
         for origin, folder, item in items:
-            yield to_entry(item, origin, defaults, folder)
+            yield entry(item, origin, folder)
     for origin, folder, item in items:
         if keep(origin, item):
-            yield to_entry(item, origin, defaults, folder)
+            yield entry(item, origin, folder)
 
 
 def _size(path: str) -> int | None:

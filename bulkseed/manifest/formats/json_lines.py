@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from bulkseed.manifest.formats.exact_json import decode
+from bulkseed.manifest.formats.line_before import LineBefore
 from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
 
 _ARRAY = Unreadable("is a JSON array, not one object a line: give --format json, or name it .json")
@@ -21,9 +22,10 @@ def read(blocks: Iterable[bytes]) -> Iterator[Item]:
         if reason := _other_layout(*(line.lstrip()[:1] for _, line in head)):
             yield head[0][0], reason
             return
+    decode_next = LineBefore().decode
     for number, line in chain(head, lines):
         if line[:1] == b"{" or ((text := line.strip()) and text[:1] != b"#"):
-            yield number, decode(line) if len(line) <= MAX_BYTES else TOO_LONG
+            yield number, decode_next(line) if len(line) <= MAX_BYTES else TOO_LONG
 
 
 def _holds_something(numbered: tuple[int, bytes]) -> bool:
