@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from bulkseed.model import Fault, SecretValue
@@ -231,12 +232,12 @@ def _read_parameters(request: Request) -> Sent | Fault:
     query, form = read_items(request.query), read_items(request.body)
     if query is None or form is None:
         return fault("ParseRequestParameterException", "Query or body is not percent-encoded UTF-8.")
-    parameters = {item.name: item.value for item in query}
-    parameters.update([(item.name, item.value) for item in form])
+    parameters = {name: value for name, value, _ in (*query, *form)}
     if len(parameters) != len(query) + len(form):
         return fault("ParseRequestParameterException", "A parameter is given twice.")
     return Sent(parameters, query, form)
 
 
+@lru_cache(maxsize=64)  # a client sends the same one in every request
 def _is_form(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"

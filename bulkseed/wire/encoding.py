@@ -58,17 +58,24 @@ def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
 
 
 class Item(NamedTuple):
-    """A parameter as it was sent, and in the only form that a signature knows: ``name=value``, encoded."""
+    """A parameter as it was read.
+
+    `encoded` is ``name=value`` in the only form that a signature knows; empty where nobody has asked for it:
+    ACS3 never does for a body.
+    """
 
     name: str
     value: str
-    encoded: str
+    encoded: str = ""
 
 
 _SHARED = frozenset(
     ("AccessKeyId", "Action", "Description", "DKMSInstanceId", "EncryptionKeyId", "Format", "SecretDataType")
 ).union(("SecretType", "SignatureMethod", "SignatureVersion", "Tags", "Timestamp", "Version", "VersionId"))
 """Parameters that many requests have alike; none of them holds a value."""
+_NAMES = {name.encode(): name for name in _SHARED.union(("SecretName", "SecretData", "Policy"))}
+_NAMED = frozenset(_NAMES.values())
+"""Names that are read at a glance."""
 _known: dict[bytes, Item] = {}
 _KNOWN_LIMIT = 1024
 
@@ -84,7 +91,7 @@ def read_items(raw: bytes | str) -> list[Item] | None:
 
 def canonical_items(items: Iterable[Item]) -> str:
     """Return what `canonical_query` does, of what `read_items` gave."""
-    return "&".join([item.encoded for item in sorted(items)])
+    return "&".join([item[2] or _encode(item) for item in sorted(items)])
 
 
 def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
@@ -94,19 +101,29 @@ def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
 
 
 def _read_item(raw: bytes) -> Item:
-    before, _, after = raw.replace(b"+", b" ").partition(b"=")
-    name, value = _unescape(before), _unescape(after)
-    item = Item(name, value, f"{percent(name)}={percent(value)}")
+    before, _, after = raw.partition(b"=")
+    name = _NAMES.get(before) or _unescape(before)
+    item = Item(name, _unescape(after))
     if name in _SHARED and len(raw) < 512:
+        item = item._replace(encoded=_encode(item))
         if len(_known) >= _KNOWN_LIMIT:
             _known.clear()  # timestamps go by
         _known[raw] = item
     return item
 
 
+def _encode(item: Item) -> str:
+    name = item.name if item.name in _NAMED else percent(item.name)
+    return f"{name}={percent(item.value)}"
+
+
 def _unescape(raw: bytes) -> str:
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
     if b"%" not in raw:
         return raw.decode()
+    if b"%2F" in raw:  # most of what names have; whatever else is escaped, a slash is no part of it
+        return _unescape(raw.replace(b"%2F", b"/"))
     first, *rest = raw.split(b"%")
     return (first + b"".join([_UNESCAPES[part[:2]] + part[2:] for part in rest])).decode()
 

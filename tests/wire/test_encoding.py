@@ -64,6 +64,9 @@ def test_forms_come_back(sent: dict[str, str]) -> None:
         (b"a=%4g", None),
         (b"a=%+1", None),
         (b"a=%FF", None),
+        (b"a=%%2F41", None),
+        (b"a=%2%2FF", None),
+        (b"a=%252F%2F%2f+%41", [("a", "%2F// A")]),
         ("a=\udcff", None),
     ],
 )

@@ -193,6 +193,12 @@ def without(*headers: str) -> Callable[[Request], Request]:
     return lambda r: replace(r, headers={n: v for n, v in r.headers.items() if n not in headers})
 
 
+def unsigned(request: Request) -> Request:
+    """Return the request with an Authorization header that ends before its signature."""
+    text = request.headers["authorization"].partition(",Signature=")[0]
+    return replace(request, headers=request.headers | {"authorization": text})
+
+
 def within(old: str, new: str) -> Callable[[Request], Request]:
     """Return a change of the Authorization header, or of the form body where there is none."""
 
@@ -222,6 +228,8 @@ def within(old: str, new: str) -> Callable[[Request], Request]:
         ("acs3", within("ACS3", "ACS4"), "IncompleteSignature"),
         ("acs3", within(",Signature=", ", Signature="), "IncompleteSignature"),
         ("acs3", within(",Signature=", ",Signature=\udcff"), "SignatureDoesNotMatch"),
+        ("acs3", within(",Signature=", ",Signature=a,Signature="), "IncompleteSignature"),
+        ("acs3", unsigned, "IncompleteSignature"),
         ("acs3", within("testid", "another"), "InvalidAccessKeyId.NotFound"),
         ("acs3", lambda r: replace(r, body=b"SecretData=other"), "SignatureDoesNotMatch"),
         ("acs3", lambda r: replace(r, headers=r.headers | {"host": "\udcff"}), "SignatureDoesNotMatch"),

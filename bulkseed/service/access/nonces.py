@@ -32,6 +32,7 @@ class Nonces:
         self._folder = folder
         self._key = blake2b(key, digest_size=32, person=b"nonces").digest()
         self._slots: dict[int, set[int]] = {}
+        self._oldest: int | None = None
         self._files: dict[int, int] = {}
         self._unwritten: dict[int, array[int]] = {}
         if folder is not None:
@@ -52,8 +53,9 @@ class Nonces:
         text = f"{access_key_id}\n{nonce}".encode("utf-8", "surrogatepass")
         digest = blake2b(text, digest_size=_SIZE, key=self._key).digest()
         number = int.from_bytes(digest) >> 4  # 60 bits: Python's integers of two digits
-        if any(number in seen for seen in self._slots.values()):
-            return False
+        for seen in self._slots.values():
+            if number in seen:
+                return False
         slot = int(sent_at // CLOCK_WINDOW)
         if slot not in self._slots:
             self._slots[slot] = set()
@@ -93,6 +95,9 @@ class Nonces:
     def _forget(self, now: float) -> None:
         """Drop what no accepted timestamp falls into any more."""
         oldest = int((now - CLOCK_WINDOW) // CLOCK_WINDOW)
+        if oldest == self._oldest:
+            return
+        self._oldest = oldest
         for slot in [slot for slot in self._slots if slot < oldest]:
             del self._slots[slot]
             if slot in self._files:

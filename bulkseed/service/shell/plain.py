@@ -10,7 +10,7 @@ import re
 
 from bulkseed.wire.message import Request
 
-_FIRST = re.compile(rb"(GET|POST) /(?:\?([!-~]*))? HTTP/1\.1")
+_METHODS = {b"GET": "GET", b"POST": "POST"}
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([!-~](?:[ -~\t]*[!-~])?|)[ \t]*")
 _SPECIAL = frozenset(("transfer-encoding", "expect", "upgrade", "content-encoding", "trailer", "te"))
 _REPEATED = frozenset(
@@ -19,14 +19,20 @@ _REPEATED = frozenset(
 """Names whose lines come again and again, and hold nothing secret: they are read once."""
 _KNOWN_LIMIT = 1024
 _known: dict[bytes, tuple[str, str]] = {}
+_names: dict[bytes, str] = {}
+"""Names of headers as they were sent, and in lower case."""
 
 
 def read_plain(data: bytes) -> Request | None:
     """Return the request if `data` is exactly one, whole and plain."""
     head, blank, body = data.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
-    match = _FIRST.fullmatch(first)
-    if match is None or not blank:
+    method, _, rest = first.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    if not (blank and method in _METHODS and version == b"HTTP/1.1" and _visible(target)):
+        return None
+    path, _, query = target.decode().partition("?")
+    if path != "/":
         return None
     headers: dict[str, str] = {}
     for line in lines:
@@ -41,15 +47,25 @@ def read_plain(data: bytes) -> Request | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    method, query = match.groups(b"")
-    return Request(method.decode(), query.decode(), headers, body)
+    return Request(_METHODS[method], query, headers, body)
+
+
+def _visible(text: bytes) -> bool:
+    """Tell whether there is nothing but printable ASCII, blanks included: the fastest way to see it."""
+    return text.isascii() and text.decode().isprintable()
 
 
 def _read_line(line: bytes) -> tuple[str, str] | None:
+    known, _, text = line.partition(b": ")
+    name = _names.get(known)
+    if name is not None and name not in _REPEATED and _visible(text) and text == text.strip():
+        return name, text.decode()
     match = _LINE.fullmatch(line)
     if match is None:
         return None
     item = match[1].decode().lower(), match[2].decode()
+    if len(_names) < _KNOWN_LIMIT and len(match[1]) < 64:
+        _names[match[1]] = item[0]
     if item[0] in _REPEATED and len(line) < 512:
         if len(_known) >= _KNOWN_LIMIT:
             _known.clear()  # the date is another one every second

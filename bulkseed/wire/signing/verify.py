@@ -35,7 +35,10 @@ SIGNATURES: dict[str, Signature] = {"acs3": acs3.ACS3, "rpc1": rpc1.RPC1}
 
 def recognise(received: Received) -> Signature | None:
     """Return the signature that a request carries, None if it carries none."""
-    return next((each for each in SIGNATURES.values() if each.recognises(received)), None)
+    for each in SIGNATURES.values():
+        if each.recognises(received):
+            return each
+    return None
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,10 +95,7 @@ def verify(
     expected = signature.expected(received, claim, secret)
     if expected is None or not _same(expected, claim.signature):
         return _fault("SignatureDoesNotMatch")
-    token = key.security_token.reveal() if key.security_token else None
-    if (token is None) != (claim.security_token is None) or not _same(
-        token or "", claim.security_token or ""
-    ):
+    if not _token_fits(key.security_token, claim.security_token):
         return _fault("InvalidSecurityToken.MismatchWithAccessKey")
     if key.expires_at is not None and key.expires_at <= now:
         return _fault("InvalidSecurityToken.Expired")
@@ -131,6 +131,12 @@ _FAULTS = {
 def _fault(code: str) -> Fault:
     status, message = _FAULTS[code]
     return Fault(code, status, message)
+
+
+def _token_fits(token: SecretValue | None, given: str | None) -> bool:
+    if token is None or given is None:
+        return token is None and given is None
+    return _same(token.reveal(), given)
 
 
 def _same(expected: str, given: str) -> bool:
