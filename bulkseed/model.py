@@ -358,6 +358,14 @@ class Summary:
             "exit_code": self.exit_code,
         }
 
+    @classmethod
+    def from_dict(cls, shape: Mapping[str, Any]) -> Summary:
+        """Return the summary of an apply that `as_dict` has given."""
+        told = dict(shape)
+        rate = told.pop("rate")
+        outcomes: dict[Outcome | Verified, int] = {Outcome(k): n for k, n in told.pop("outcomes").items()}
+        return cls(outcomes=outcomes, **told, **rate)
+
     def raise_for_failures(self) -> None:
         """Raise `UnfinishedError` unless every definition is settled."""
         unsettled = {o.value: n for o, n in self.outcomes.items() if n and not o.settled}

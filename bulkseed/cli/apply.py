@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
+from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.options import (
     CreateRate,
     LedgerOption,
@@ -111,6 +112,7 @@ class ApplyArguments:
         bool, option("--dry-run", is_flag=True, help="Do what plan does; send and write nothing.")
     ]
     many: ManyArguments
+    cluster: ClusterArguments
     yes: Annotated[
         bool,
         option(
@@ -149,10 +151,12 @@ def apply(given: ApplyArguments) -> int:
       gunzip -c prod.jsonl.gz | bulkseed apply - --ledger prod.ledger.db
       bulkseed apply onboarding.jsonl --each tenants.csv
       bulkseed apply prod.jsonl --targets targets.toml --run prod.run
+      bulkseed apply prod.jsonl --targets targets.toml --cluster local
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
     given.manifest.require()
     target = given.target
+    given.cluster.require_targets(given.many)
     given.many.require_alone(
         endpoint=target.endpoint,
         region=target.region,
@@ -165,6 +169,7 @@ def apply(given: ApplyArguments) -> int:
     )
     if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
+        from bulkseed.cli.many.cluster import apply_on_workers
         from bulkseed.cli.many.manifests import inputs_of
         from bulkseed.cli.many.plan import plan_targets
         from bulkseed.targets.apply import ApplyOptions
@@ -181,6 +186,9 @@ def apply(given: ApplyArguments) -> int:
             if given.dry_run:
                 given.many.require_alone(limit=given.limit, only=given.only)
                 return plan_targets(given.many, inputs, given.watch.output)
+            if given.cluster.cluster is not None:
+                given.many.require_alone(only=given.only)
+                return apply_on_workers(given.many, given.cluster, inputs, options, given.watch)
             return apply_to_targets(given.many, inputs, options, given.watch)
     if given.dry_run:
         return _dry_run(given)

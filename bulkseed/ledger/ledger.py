@@ -141,7 +141,7 @@ class Ledger(LedgerReader):
     ) -> float | None:
         """Begin a run; return until when the one before may have sent.
 
-        That is its end, or `now` if it was killed; None if there was none.
+        That is its end, or `now` if it was killed, and later if it was lent; None if there was none.
 
         Args:
             run_id: its name.
@@ -172,6 +172,7 @@ class Ledger(LedgerReader):
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
             stale = self.one("SELECT count(*) FROM (SELECT 1 FROM invalid_lines LIMIT 1)") > 0
+            sent_until = None if not before else self._may_have_sent_until(before[0], now)
         checkpoint(self.connection, self.path)
         self._watch.note()
         self._reading = Reading(
@@ -184,7 +185,23 @@ class Ledger(LedgerReader):
             stale=stale,
             gone=frozenset(again.gone),
         )
-        return None if not before else now if before[0] is None else before[0] / 1e6
+        return sent_until
+
+    def _may_have_sent_until(self, ended_at: int | None, now: float) -> float:
+        if ended_at is not None:
+            return ended_at / 1e6
+        lent = next(self.select("SELECT value FROM meta WHERE key = 'lent'"), None)
+        return now if lent is None else now + float(lent[0])
+
+    def lend(self, seconds: float | None) -> None:
+        """Write down that a run on another machine may go on for so long when this process is gone.
+
+        None: it cannot. After a kill the next run waits for it, as both would send at the whole pace.
+        """
+        with self.transaction():
+            self.connection.execute("DELETE FROM meta WHERE key = 'lent'")
+            if seconds is not None:
+                self.connection.execute("INSERT INTO meta VALUES ('lent', ?)", (str(seconds),))
 
     def _require_kind(self, command: str) -> None:
         other = "!=" if command == VERIFY.name else "="

@@ -14,11 +14,15 @@ class Clock:
     """
 
     def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        ahead: float = 0.0,
     ) -> None:
+        """Read both clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
         self.monotonic = monotonic
         self.wall = wall
-        self._offset = wall() - monotonic()
+        self._offset = wall() + ahead - monotonic()
 
     def time(self) -> float:
         """Return the epoch seconds of now."""

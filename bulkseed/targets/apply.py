@@ -15,14 +15,16 @@ import anyio
 
 from bulkseed.client.credentials import find_credentials
 from bulkseed.engine.job import APPLY
-from bulkseed.engine.lane import open_lane
+from bulkseed.engine.lane import Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
-from bulkseed.engine.run import connections, run_job
+from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
-from bulkseed.ledger import open_ledger
+from bulkseed.ledger import LedgerPort, open_ledger
 from bulkseed.manifest.selection import read_selections
-from bulkseed.model import Row, Target
+from bulkseed.model import Row, Summary, Target
+from bulkseed.pacing.clock import Clock
+from bulkseed.pacing.pacer import always
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.manifests import Inputs, route
@@ -36,6 +38,19 @@ FILES_PER_TARGET = 24
 """A ledger, its log, a manifest, and a connection for each request that is under way at 10 a second."""
 
 
+def endpoint_of(spec: TargetSpec) -> str:
+    """Return where a target is reached."""
+    return spec.endpoint or f"https://kms.{spec.region}.aliyuncs.com"
+
+
+def shared_quota(other: str, account: str, region: str) -> tuple[str, int]:
+    """Return why a target is stopped that writes where another does, and the exit code."""
+    return (
+        f"target {other} writes into account {account} in {region}, too: they share one quota; leave one out",
+        2,
+    )
+
+
 def resolve(spec: TargetSpec) -> Target:
     """Return the target that a spec describes, with its credentials.
 
@@ -43,7 +58,7 @@ def resolve(spec: TargetSpec) -> Target:
         CredentialsError: there are none.
         UsageError: values would travel to the public service in plaintext.
     """
-    endpoint = spec.endpoint or f"https://kms.{spec.region}.aliyuncs.com"
+    endpoint = endpoint_of(spec)
     if urlsplit(endpoint).scheme == "http" and is_public(endpoint):
         raise UsageError(f"target {spec.name}: {endpoint} would carry values in plaintext: use https")
     credentials = find_credentials(os.environ, spec.profile, spec.role_arn)
@@ -82,6 +97,52 @@ class ApplyOptions:
     only: str | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class Leave:
+    """How long a target may be sent to, by which clock, and whether what is left then is counted."""
+
+    may_send: Callable[[], bool] = always
+    clock: Clock | None = None
+    account_for_rest: bool = True
+
+
+async def apply_to_one(
+    spec: TargetSpec,
+    target: Target,
+    entries: Entries,
+    ledger: LedgerPort,
+    options: ApplyOptions,
+    hooks: RunHooks,
+    threads: Executor,
+    leave: Leave = Leave(),  # it cannot be changed
+) -> Summary:
+    """Provision the entries of one target; `threads` are those that all ledgers share.
+
+    Raises:
+        CredentialsError: there are none, or they have expired and no new ones can be had.
+        LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
+        UsageError: the target's endpoint makes no sense.
+    """
+    run_options = RunOptions(
+        spec.qps,
+        options.workers,
+        options.rules,
+        options.stop_after,
+        options.limit,
+        account_for_rest=leave.account_for_rest,
+    )
+    opening = open_lane(
+        target,
+        limits(APPLY.group, spec.qps),
+        connections=connections(run_options),
+        timeout=options.timeout,
+        may_send=leave.may_send,
+        ports=Ports(clock=leave.clock),
+    )
+    async with opening as lane:
+        return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
+
+
 async def apply_to_all(
     specs: Sequence[TargetSpec],
     inputs: Inputs,
@@ -114,11 +175,7 @@ async def apply_to_all(
         def told(row: Row) -> None:
             account = account_of(row.arn) if row.arn else None
             if account and (other := accounts.other(spec.name, spec.region, account)):
-                run.stop.request(
-                    f"target {other} writes into account {account} in {spec.region}, too: "
-                    "they share one quota; leave one out",
-                    2,
-                )
+                run.stop.request(*shared_quota(other, account, spec.region))
             if on_row is not None:
                 on_row(spec.name, row)
 
@@ -127,22 +184,12 @@ async def apply_to_all(
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
             entries = stack.enter_context(routed.open(spec))
             selection = selections.get(spec.name)
-            run_options = RunOptions(
-                spec.qps, options.workers, options.rules, options.stop_after, options.limit
-            )
-            opening = open_lane(
-                target,
-                limits(APPLY.group, spec.qps),
-                connections=connections(run_options),
-                timeout=options.timeout,
-            )
-            async with opening as lane:
-                hooks = RunHooks(told, (), run.stats, run.stop)
-                wanted = entries if selection is None else selection.of(entries)
-                done = await run_job(APPLY, wanted, lane, ledger, run_options, hooks, threads)
-                if options.limit is not None:
-                    run.expected = done.definitions  # no more was asked for
-                return TargetEnd.of_apply(done)
+            wanted = entries if selection is None else selection.of(entries)
+            hooks = RunHooks(told, (), run.stats, run.stop)
+            done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads)
+            if options.limit is not None:
+                run.expected = done.definitions  # no more was asked for
+            return TargetEnd.of_apply(done)
 
     await run_all(runs, apply, stop)
     return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted)

@@ -97,7 +97,7 @@ def open_run_folder(path: str | Path) -> RunFolder:
     try:
         about = orjson.loads((path / RUN).read_bytes())
         version = about["version"]
-        specs = tuple(_spec(table) for table in about["targets"]) if version == _VERSION else ()
+        specs = tuple(spec_from_json(table) for table in about["targets"]) if version == _VERSION else ()
     except (OSError, ValueError, KeyError, TypeError):
         raise LedgerError(f"{path} is not a run folder: it has no readable {RUN}") from None
     if version != _VERSION:
@@ -142,7 +142,8 @@ def run_folder_for(manifest: str) -> Path:
     return Path(f"{_SUFFIXES.sub('', Path(manifest).name)}.run")
 
 
-def _spec(table: dict[str, Any]) -> TargetSpec:
+def spec_from_json(table: dict[str, Any]) -> TargetSpec:
+    """Return a target as `asdict` and JSON have given it."""
     return TargetSpec(**{**table, "match": tuple(table["match"]), "workers": tuple(table["workers"])})
 
 

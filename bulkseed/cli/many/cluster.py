@@ -1,0 +1,49 @@
+"""``bulkseed apply --targets FILE --cluster ADDRESS``: the runs are on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+from bulkseed.cli.many.arguments import ManyArguments
+from bulkseed.cli.many.cluster_arguments import ClusterArguments
+from bulkseed.cli.many.display import conclude_all, watch_all
+from bulkseed.cli.options import WatchArguments
+from bulkseed.cli.process import run_async
+from bulkseed.cli.session import beside, stop_on_signals
+from bulkseed.engine.stop import Stop
+from bulkseed.errors import UsageError
+from bulkseed.targets.apply import ApplyOptions
+from bulkseed.targets.manifests import Inputs, Manifests
+from bulkseed.targets.run_all import AllRuns, TargetRun
+
+
+def apply_on_workers(
+    many: ManyArguments,
+    cluster: ClusterArguments,
+    inputs: Inputs,
+    options: ApplyOptions,
+    watch: WatchArguments,
+) -> int:
+    """Apply to all targets of the file on a cluster; return the worst exit code.
+
+    Raises:
+        UsageError: sources are read, which workers cannot do yet.
+    """
+    if not isinstance(inputs, Manifests):
+        raise UsageError("--cluster is for manifests, not for sources")
+    return conclude_all(run_async(_apply, many, cluster, inputs, options, watch.progress), watch.output)
+
+
+async def _apply(
+    many: ManyArguments, cluster: ClusterArguments, inputs: Manifests, options: ApplyOptions, progress: str
+) -> AllRuns:
+    from bulkseed.cluster.apply import ClusterOptions, apply_on_cluster
+    from bulkseed.cluster.dask_cluster import TlsFiles
+
+    folder = many.open(inputs.paths)
+    where = ClusterOptions(
+        cluster.cluster or "", TlsFiles(cluster.tls_ca, cluster.tls_cert, cluster.tls_key), cluster.lease
+    )
+    stop = Stop()
+    watched: list[TargetRun] = []
+    with folder.locked():
+        async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
+            return await apply_on_cluster(inputs, folder, options, where, stop, watched.extend)

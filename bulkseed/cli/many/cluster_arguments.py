@@ -1,0 +1,55 @@
+"""The options that place a run's targets on a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import click
+
+from bulkseed.cli.arguments import Number, option
+from bulkseed.cli.many.arguments import ManyArguments
+from bulkseed.errors import UsageError
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+@dataclass(slots=True, frozen=True)
+class ClusterArguments:
+    """Which cluster, and how it is talked to."""
+
+    cluster: Annotated[
+        str | None,
+        option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Run the targets on the workers of this Dask scheduler (tls://host:8786), or on local ones.",
+        ),
+    ]
+    tls_ca: Annotated[
+        str | None, option("--tls-ca", type=_FILE, metavar="FILE", help="The cluster's authority (PEM).")
+    ]
+    tls_cert: Annotated[
+        str | None, option("--tls-cert", type=_FILE, metavar="FILE", help="Our certificate there (PEM).")
+    ]
+    tls_key: Annotated[str | None, option("--tls-key", type=_FILE, metavar="FILE", help="Its key (PEM).")]
+    lease: Annotated[
+        float,
+        option(
+            "--lease",
+            type=Number(1, 3600),
+            default=30.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="A target of a lost worker waits for so long until it goes on at another one.",
+        ),
+    ]
+
+    def require_targets(self, many: ManyArguments) -> None:
+        """Refuse a cluster for one target.
+
+        Raises:
+            UsageError: there is no targets file and no run folder.
+        """
+        if self.cluster is not None and not many.chosen:
+            raise UsageError("--cluster places targets: name them with --targets FILE")

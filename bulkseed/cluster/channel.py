@@ -1,0 +1,95 @@
+"""All that the targets of one worker ask of their coordinator, in as few messages as possible.
+
+What comes while a message is under way goes with the next. A message without an answer is sent again as it
+was: the coordinator knows each call by its number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bulkseed.cluster.host import LedgerCall
+from bulkseed.cluster.lease import Lease, lease_clock
+from bulkseed.errors import LedgerError
+
+PAUSE = 0.2
+"""Seconds before a message is sent again."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    call: LedgerCall
+    lease: Lease
+    reply: asyncio.Future[dict[str, Any]]
+
+
+class Channel:
+    """Carries calls by `send`, which takes a message and returns the answer; `run` has to go on meanwhile.
+
+    Attributes:
+        ahead: seconds that the coordinator's wall clock is ahead of ours, by the quickest message so far.
+    """
+
+    def __init__(self, send: Callable[[bytes], Awaitable[bytes]], patience: float) -> None:
+        """`patience`: seconds that one message may take."""
+        self.ahead = 0.0
+        self._send = send
+        self._patience = patience
+        self._waiting: list[_Waiting] = []
+        self._something = asyncio.Event()
+        self._quickest = math.inf
+
+    async def ask(self, call: LedgerCall, lease: Lease) -> dict[str, Any]:
+        """Return the reply to a call, which renews the lease.
+
+        Raises:
+            LedgerError: there is none, and the lease is over.
+        """
+        waiting = _Waiting(call, lease, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._something.set()
+        return await waiting.reply
+
+    async def run(self) -> None:
+        """Carry calls until cancelled."""
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            batch, self._waiting = self._waiting, []
+            while batch and not await self._carry(batch):
+                batch = [waiting for waiting in batch if not _given_up(waiting)]
+                if batch:
+                    await asyncio.sleep(PAUSE)
+
+    async def _carry(self, batch: list[_Waiting]) -> bool:
+        message = orjson.dumps([waiting.call for waiting in batch])
+        asked_at = lease_clock()
+        asked_wall = time.time()
+        try:
+            async with asyncio.timeout(self._patience):
+                replies = list(zip(batch, orjson.loads(await self._send(message)), strict=True))
+        except Exception:  # noqa: BLE001  # whatever a connection that breaks raises
+            return False
+        took = lease_clock() - asked_at
+        for waiting, reply in replies:
+            if "refused" not in reply:
+                waiting.lease.renewed(asked_at)
+                if took < self._quickest:
+                    self._quickest = took
+                    self.ahead = reply["now"] - asked_wall - took / 2
+            if not waiting.reply.done():
+                waiting.reply.set_result(reply)
+        return True
+
+
+def _given_up(waiting: _Waiting) -> bool:
+    if waiting.lease.is_over and not waiting.reply.done():
+        waiting.reply.set_exception(LedgerError("the coordinator has not answered for a whole lease"))
+    return waiting.reply.done()

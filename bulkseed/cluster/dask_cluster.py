@@ -1,0 +1,155 @@
+"""A Dask cluster as the coordinator uses it: its workers, its tasks, and a server for the ledgers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from bulkseed.cluster.placement import WorkerSeen
+from bulkseed.cluster.progress import failure_from_json
+from bulkseed.cluster.task import RunWork
+from bulkseed.errors import ServiceError, UsageError, how_to_install
+
+CONNECT_TIME = 10.0
+"""Seconds until a scheduler must have answered."""
+
+
+@dataclass(slots=True, frozen=True)
+class TlsFiles:
+    """The files of a mutual TLS: the authority's certificate, and ours with its key."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+class DaskCluster:
+    """A connected cluster; `address` is where the coordinator's own server answers."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        from bulkseed.cluster.dask_worker import serve_target
+
+        self.address = address
+        self._client = client
+        self._serve_target = serve_target
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the scheduler does not answer any more: its workers leave, too."""
+        return bool(self._client.status != "running")
+
+    async def seen(self) -> Mapping[str, WorkerSeen]:
+        """Return the workers by address."""
+        try:
+            found = await self._client.scheduler.identity(n_workers=-1)
+        except OSError:
+            return {}
+        return {
+            address: WorkerSeen(str(about["name"]), about["last_seen"])
+            for address, about in found["workers"].items()
+            if about["status"] == "running"
+        }
+
+    def begin(self, worker: str, key: str, task: bytes) -> Any:
+        """Have a worker work on a target; return Dask's future of it."""
+        return self._client.submit(
+            *(self._serve_target, task),
+            workers=[worker],
+            allow_other_workers=False,
+            pure=False,
+            key=key,
+        )
+
+    async def survey(self, work: RunWork) -> dict[str, Any]:
+        """Have a worker look through the manifests: values are for workers only.
+
+        Raises:
+            BulkseedError: it cannot.
+            ServiceError: there is no worker, or none that can run bulkseed.
+        """
+        from bulkseed.cluster.dask_worker import survey
+
+        future = self._client.submit(survey, orjson.dumps(work.to_json()), pure=False)
+        try:
+            found = orjson.loads(await self._client.gather(future, asynchronous=True))
+        except Exception as error:  # noqa: BLE001  # a task fails with whatever its worker raises
+            raise ServiceError(
+                f"no worker could look through the manifests ({type(error).__name__}): "
+                f"bulkseed and its extra must be installed there, too; {how_to_install('cluster')}"
+            ) from None
+        if "failed" in found:
+            raise failure_from_json(found["failed"])
+        return dict(found)
+
+
+@asynccontextmanager
+async def connect(
+    address: str, tls: TlsFiles, answer: Callable[[bytes], Awaitable[bytes]]
+) -> AsyncIterator[DaskCluster]:
+    """Connect to a scheduler; `answer` is asked with each message of a worker.
+
+    `address`: ``tls://host:port``, ``tcp://host:port``, or ``local`` for workers of our own on this machine.
+
+    Raises:
+        UsageError: the extra is not installed, or the address or the TLS files make no sense.
+        ServiceError: the scheduler does not answer.
+    """
+    try:
+        import distributed
+        from distributed.core import Server
+        from distributed.utils import get_ip
+    except ImportError:
+        raise UsageError(f"--cluster needs Dask: {how_to_install('cluster')}") from None
+    from bulkseed.cluster.dask_worker import HANDLER, Drain
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what matters is said in our words
+    security = _security(distributed, address, tls)
+    local = None
+    try:
+        if address == "local":
+            local = await distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, asynchronous=True
+            )
+            address = local.scheduler_address
+        client = await distributed.Client(
+            address, asynchronous=True, security=security, timeout=CONNECT_TIME, set_as_default=False
+        )
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ServiceError(f"no connection to the scheduler {address}: {type(error).__name__}") from None
+    host = urlsplit(address).hostname or "127.0.0.1"
+
+    async def on_message(message: bytes) -> bytes:
+        return await answer(message)
+
+    server = Server({HANDLER: on_message}, needs_workdir=False)
+    try:
+        listen_args = security.get_listen_args("scheduler") if security is not None else {}
+        await server.listen(f"{address.partition('://')[0]}://{get_ip(host)}:0", **listen_args)
+        await client.register_plugin(Drain())
+        yield DaskCluster(client, server.address)
+    finally:
+        await server.close()
+        await client.close()
+        if local is not None:
+            await local.close()  # type: ignore[misc]  # None is for use without a loop
+
+
+def _security(distributed: Any, address: str, tls: TlsFiles) -> Any:
+    """Return Dask's TLS configuration; our certificate serves for our client and our server."""
+    given = [name for name in ("ca", "cert", "key") if getattr(tls, name) is not None]
+    if address.startswith("tls://") != (len(given) == 3) or (given and len(given) != 3):
+        raise UsageError(
+            "a scheduler at tls:// needs --tls-ca, --tls-cert and --tls-key, and others take none of them"
+        )
+    if not given:
+        return None
+    files = {"tls_ca_file": tls.ca}
+    for role in ("client", "scheduler", "worker"):
+        files |= {f"tls_{role}_cert": tls.cert, f"tls_{role}_key": tls.key}
+    return distributed.Security(require_encryption=True, **files)

@@ -1,0 +1,101 @@
+"""What a Dask worker is asked to do. Nothing is raised and nothing but JSON returned: see `runner`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from distributed import WorkerPlugin, get_worker, secede
+from distributed.core import ConnectionPool
+
+from bulkseed.cluster.progress import failure_to_json
+from bulkseed.cluster.runner import Runner
+from bulkseed.cluster.task import RunWork, Task
+from bulkseed.errors import BulkseedError
+from bulkseed.model import Origin
+
+HANDLER = "bulkseed_ledgers"
+"""What the coordinator's server answers to."""
+
+DRAIN_TIME = 10.0
+"""Seconds that a worker which is shut down waits for its runs to end in order."""
+
+_lock = threading.Lock()
+_runners: dict[str, tuple[Runner, int]] = {}  # by coordinator, with how many of its targets are here
+
+
+def serve_target(data: bytes) -> None:
+    """Work on a target until its run has ended. In the ledger stands how."""
+    task = Task.from_bytes(data)
+    connection_args = get_worker().security.get_connection_args("worker")
+    secede()  # a worker serves many targets, and each mostly waits
+    with _runner(task, connection_args) as runner:
+        runner.start(task).result()
+
+
+def survey(data: bytes) -> bytes:
+    """Look through the manifests; return what each target gets, and what goes nowhere."""
+    unrouted: list[tuple[str, int | str, str]] = []
+
+    def note(origin: Origin, why: str) -> None:
+        unrouted.append((*origin, str(why)))
+
+    try:
+        work = RunWork.from_json(orjson.loads(data))
+        routed = work.manifests.route(work.specs, note)
+    except BulkseedError as error:
+        return orjson.dumps({"failed": failure_to_json(error)})
+    except Exception as error:  # noqa: BLE001  # its text may hold anything, a value too
+        told = BulkseedError(f"unexpected {type(error).__name__} at the worker")
+        return orjson.dumps({"failed": failure_to_json(told)})
+    return orjson.dumps(
+        {"lines": routed.lines, "definitions": dict(routed.definitions), "unrouted": unrouted}
+    )
+
+
+class Drain(WorkerPlugin):
+    """Ends runs in order when their worker is shut down: what is on its way is answered and recorded."""
+
+    name = "bulkseed-drain"
+
+    async def teardown(self, worker: Any) -> None:  # noqa: ARG002  # Dask's signature
+        """Wait for the runs of all coordinators; Dask waits for this before it closes connections."""
+        for runner, _ in list(_runners.values()):
+            await runner.drain(DRAIN_TIME)
+
+
+@contextmanager
+def _runner(task: Task, connection_args: dict[str, Any]) -> Iterator[Runner]:
+    """Give the runner of the task's coordinator; it ends with the last of its targets."""
+    with _lock:
+        runner, users = _runners.get(task.coordinator) or (_new_runner(task, connection_args), 0)
+        _runners[task.coordinator] = (runner, users + 1)
+    try:
+        yield runner
+    finally:
+        with _lock:
+            runner, users = _runners.pop(task.coordinator)
+            if users > 1:
+                _runners[task.coordinator] = (runner, users - 1)
+            else:
+                runner.close()
+
+
+def _new_runner(task: Task, connection_args: dict[str, Any]) -> Runner:
+    return Runner(_sender(task.coordinator, connection_args), task.lease)
+
+
+def _sender(address: str, connection_args: dict[str, Any]) -> Callable[[bytes], Awaitable[bytes]]:
+    pool: ConnectionPool | None = None
+
+    async def send(message: bytes) -> bytes:
+        nonlocal pool
+        if pool is None:  # made in the event loop that uses it
+            pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
+        answer: bytes = await getattr(pool(address), HANDLER)(message=message)
+        return answer
+
+    return send

@@ -1,0 +1,179 @@
+"""The coordinator's side of a remote ledger: one worker at a time, each call done exactly once.
+
+Rules that live here. A target is placed with a *ticket*; only the ticket given out last is accepted, and only
+from the one execution that came with it first. Calls of an execution are numbered: the number of the last
+call again gets the same reply, and nothing is done twice. A lease is counted from when a call was heard.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from bulkseed.cluster.lease import MARGIN, lease_clock
+from bulkseed.cluster.records import (
+    admission_to_json,
+    attempt_from_json,
+    creation_from_json,
+    entry_from_json,
+    settlement_from_json,
+)
+from bulkseed.errors import BulkseedError, LedgerError
+from bulkseed.ledger import Ledger, TakeUp
+from bulkseed.model import Outcome
+from bulkseed.wire.message import QuotaGroup
+
+LedgerCall = dict[str, Any]
+"""``target``, ``ticket``, ``incarnation``, ``number`` (None: it only renews), ``operations``, and sometimes
+``progress`` or ``failed``."""
+
+
+@dataclass(slots=True)
+class Placement:
+    """One target at one worker. Times are of `lease_clock`."""
+
+    worker: str
+    until: float
+    ticket: str = field(default_factory=lambda: os.urandom(16).hex())
+    incarnation: str | None = None  # of the execution that came first
+    number: int = 0  # of the last call
+    reply: bytes = b"null"  # to that call
+
+
+class HostedLedger:
+    """A target's ledger, and who may write to it. `ended` is the JSON of its last run once that has ended.
+
+    `on_progress` and `on_arn` are called in a thread of the ledger's, with what a worker tells.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease: float,
+        on_progress: Callable[[dict[str, Any]], object] = lambda _progress: None,
+        on_arn: Callable[[str], object] = lambda _arn: None,
+        clock: Callable[[], float] = lease_clock,
+    ) -> None:
+        self.ledger = ledger
+        self.placement: Placement | None = None
+        self.ended: dict[str, Any] | None = None
+        self.failed: dict[str, Any] | None = None
+        self.stop: tuple[str, int] | None = None
+        self._lease = lease
+        self._on_progress = on_progress
+        self._on_arn = on_arn
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def place(self, worker: str) -> Placement:
+        """Give out a new ticket; one that was out is not accepted any more."""
+        with self._lock:
+            self.ended = self.failed = None
+            self.placement = Placement(worker, self._clock() + self._lease)
+            return self.placement
+
+    def revoke(self) -> None:
+        """Accept the ticket no more: its run has ended, never began, or its lease is over."""
+        with self._lock:
+            self.placement = None
+            self.ledger.lend(None)
+
+    @property
+    def has_lapsed(self) -> bool:
+        """True if whoever has the ticket cannot send any more, and what was sent has arrived."""
+        placement = self.placement
+        return placement is not None and self._clock() >= placement.until + MARGIN
+
+    def answer(self, call: LedgerCall) -> dict[str, Any]:
+        """Do what a worker asks for, once, and return the reply."""
+        with self._lock:
+            placement = self.placement
+            if placement is None or call["ticket"] != placement.ticket:
+                return {"refused": "the target was placed again"}
+            if placement.incarnation is None:
+                placement.incarnation = call["incarnation"]
+            if call["incarnation"] != placement.incarnation:
+                return {"refused": "another execution came first"}
+            placement.until = self._clock() + self._lease
+            if progress := call.get("progress"):
+                self._on_progress(progress)
+            self.failed = call.get("failed") or self.failed
+            if call["number"] is not None:
+                if call["number"] == placement.number + 1:
+                    placement.reply = self._done(call["operations"])
+                    placement.number += 1
+                elif call["number"] != placement.number:
+                    return {"refused": "a call is missing"}
+            kept = orjson.Fragment(placement.reply)
+            return {"now": time.time(), "stop": self.stop, "reply": kept}
+
+    def _done(self, operations: Sequence[list[Any]]) -> bytes:
+        """Do operations in one transaction; what cannot be told is not done."""
+        try:
+            with self.ledger.transaction():
+                results = [self._do(name, arguments) for name, *arguments in operations]
+                reply = orjson.dumps({"results": results})
+        except BulkseedError as error:
+            return orjson.dumps({"error": str(error)})
+        except Exception as error:  # noqa: BLE001  # a worker may send anything; no text of it comes back
+            return orjson.dumps({"error": f"unexpected {type(error).__name__} at the coordinator"})
+        for name, *arguments in operations:
+            if name == "end_run":
+                self.ended = arguments[0]
+        return reply
+
+    def _do(self, name: str, arguments: list[Any]) -> Any:
+        ledger = self.ledger
+        match name:
+            case "begin_run":
+                run_id, sources, limits, now, command, afresh, (follow, reopen, gone), caller = arguments
+                until = ledger.begin_run(
+                    run_id,
+                    sources,
+                    {QuotaGroup(group): limit for group, limit in limits.items()},
+                    now,
+                    command,
+                    afresh=afresh,
+                    again=TakeUp(follow, tuple(map(Outcome, reopen)), gone),
+                    caller=caller,
+                )
+                ledger.lend(self._lease + MARGIN)
+                return until
+            case "admit":
+                found, now, claim, last = arguments
+                entries = [entry_from_json(entry) for entry in found]
+                return admission_to_json(ledger.admit(entries, now, claim=claim, last=last), entries)
+            case "record":
+                settlements, attempts, creations = arguments
+                made = [creation_from_json(creation) for creation in creations]
+                ledger.record(
+                    [settlement_from_json(settlement) for settlement in settlements],
+                    [attempt_from_json(attempt) for attempt in attempts],
+                    made,
+                )
+                for creation in made:
+                    if creation.arn:
+                        self._on_arn(creation.arn)
+            case "mark_foreign":
+                ledger.mark_foreign(*arguments)
+            case "mark_held":
+                ledger.mark_held(*arguments)
+            case "drop_doubt":
+                ledger.drop_doubt(*arguments)
+            case "bind_account":
+                ledger.bind_account(*arguments)
+            case "tally":
+                return list(ledger.tally())
+            case "end_run":
+                summary, exit_code, stopped_by, now = arguments
+                ledger.end_run(summary, exit_code, stopped_by, now)
+                ledger.lend(None)
+            case _:
+                raise LedgerError(f"there is no operation {name}")
+        return None

@@ -1,0 +1,57 @@
+"""Leave to send, which ends by itself: so nobody sends who was cut off, frozen, or taken for dead."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+LEASE = 30.0
+"""Seconds. What was lost with its worker waits for so long until it goes on elsewhere."""
+
+MARGIN = 1.5
+"""Seconds from the end of a lease to the next placement: a request's way to the service, and a window of one
+second there."""
+
+DRAINED = "its worker was shut down"
+LAPSED = "its worker was cut off from the coordinator"
+AGAIN = frozenset({DRAINED, LAPSED})
+"""Why a run was stopped that goes on at another worker."""
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def lease_clock() -> float:
+    """Return seconds of a clock that never jumps and, where the system has one, goes on while it sleeps."""
+    return time.clock_gettime(_CLOCK)
+
+
+class Lease:
+    """A worker's leave to send for one target. It lasts for `seconds` from when it was last asked for.
+
+    The coordinator counts from when it heard, which is later: its end of the lease is never the earlier one.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = lease_clock) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._until = -math.inf
+        self._began = clock()
+
+    def renewed(self, asked_at: float) -> None:
+        """Note that the coordinator has answered what was asked at a time of `lease_clock`."""
+        self._until = max(self._until, asked_at + self.seconds)
+
+    def end(self) -> None:
+        """Give it back: nothing is sent any more."""
+        self._until = -math.inf
+        self._began = -math.inf
+
+    def lasts(self) -> bool:
+        """Tell whether something may be sent now."""
+        return self._clock() < self._until
+
+    @property
+    def is_over(self) -> bool:
+        """True if it ended, or was never given for as long as it would have lasted."""
+        return self._clock() >= max(self._until, self._began + self.seconds)

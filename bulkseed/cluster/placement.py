@@ -1,0 +1,174 @@
+"""Which worker serves which target, and when another one has to.
+
+What became of a target is read from its ledger, never from its task: a task that failed, was lost or
+cancelled is only a hint to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import anyio
+
+from bulkseed.cluster.host import HostedLedger, Placement
+from bulkseed.cluster.lease import AGAIN, lease_clock
+from bulkseed.cluster.progress import failure_from_json
+from bulkseed.engine.stop import STOPPED_EARLY, Stop
+from bulkseed.errors import BulkseedError, ServiceError
+from bulkseed.model import Summary
+from bulkseed.targets.run_all import TargetEnd, TargetRun
+
+LOOK_EVERY = 0.1
+WORKER_WAIT = 60.0
+"""Seconds that a target waits for a worker that may serve it."""
+
+MOST_TRIES = 3
+"""Tasks of a target in a row that may end before they begin."""
+
+
+@dataclass(slots=True, frozen=True)
+class WorkerSeen:
+    """A worker as the scheduler sees it; `last_seen` is by the scheduler's clock."""
+
+    name: str
+    last_seen: float
+
+
+class Begun(Protocol):
+    """A task that was given to a worker."""
+
+    def done(self) -> bool:
+        """Tell whether it has ended, however."""
+        ...
+
+
+class Workers(Protocol):
+    """What placing needs of a cluster."""
+
+    @property
+    def is_lost(self) -> bool:
+        """True if nothing can be placed any more."""
+        ...
+
+    async def seen(self) -> Mapping[str, WorkerSeen]:
+        """Return the workers by address."""
+        ...
+
+    def begin(self, worker: str, key: str, task: bytes) -> Begun:
+        """Have a worker work on a target."""
+        ...
+
+
+@dataclass(slots=True)
+class _Seat:
+    run: TargetRun
+    hosted: HostedLedger
+    begun: Begun | None = None
+    waits_since: float = field(default_factory=lease_clock)
+    tries: int = 0
+    closed: bool = False
+
+
+class Placer:
+    """Places the targets of a run until all have ended. `task` makes what a worker is told of a target."""
+
+    def __init__(
+        self,
+        runs: Sequence[TargetRun],
+        hosted: Mapping[str, HostedLedger],
+        workers: Workers,
+        task: Callable[[str, Placement], bytes],
+        stop: Stop,
+    ) -> None:
+        self._seats = [_Seat(run, hosted[run.spec.name]) for run in runs]
+        self._workers = workers
+        self._task = task
+        self._stop = stop
+        self._silent: dict[str, float] = {}  # workers that lost a lease, with when they were seen last
+
+    async def run(self) -> None:
+        """Place and watch, until every target's run has ended or cannot be begun."""
+        while True:
+            if self._workers.is_lost:
+                self._stop.request("the cluster's scheduler is gone: start it and run again", STOPPED_EARLY)
+            waiting = [seat for seat in self._seats if not seat.closed and await self._look(seat)]
+            if waiting:
+                await self._place(waiting)
+            if all(seat.closed for seat in self._seats):
+                return
+            await anyio.sleep(LOOK_EVERY)
+
+    async def _look(self, seat: _Seat) -> bool:
+        """See what became of a target; return True if it waits for a worker."""
+        hosted = seat.hosted
+        if self._stop.requested and hosted.stop is None:
+            hosted.stop = self._stop.reason or "stopped", self._stop.exit_code
+        placement = hosted.placement
+        if placement is None:
+            return True
+        if hosted.ended is not None:
+            ended = hosted.ended
+            await self._take_back(seat)
+            seat.tries = 0
+            if ended["stopped_by"] not in AGAIN or self._stop.requested:
+                seat.run.end = TargetEnd.of_apply(Summary.from_dict(ended))
+                seat.closed = True
+                return False
+            return True
+        if hosted.failed is not None:
+            await self._take_back(seat)
+            self._fail(seat, failure_from_json(hosted.failed))
+            return False
+        if placement.incarnation is None and seat.begun is not None and seat.begun.done():
+            await self._take_back(seat)
+            seat.tries += 1
+            return True
+        if hosted.has_lapsed:
+            seen = (await self._workers.seen()).get(placement.worker)
+            if seen is not None:
+                self._silent[placement.worker] = seen.last_seen
+            await self._take_back(seat)
+            return True
+        return False
+
+    async def _take_back(self, seat: _Seat) -> None:
+        await anyio.to_thread.run_sync(seat.hosted.revoke)
+        seat.begun, seat.waits_since = None, lease_clock()
+
+    def _fail(self, seat: _Seat, error: BulkseedError) -> None:
+        seat.run.error = error
+        seat.closed = True
+
+    async def _place(self, waiting: Sequence[_Seat]) -> None:
+        if self._stop.requested:
+            for seat in waiting:
+                seat.closed = True  # not begun, or to go on in the next run
+            return
+        workers = await self._workers.seen()
+        load = dict.fromkeys(workers, 0)
+        for seat in self._seats:
+            if seat.hosted.placement is not None and seat.hosted.placement.worker in load:
+                load[seat.hosted.placement.worker] += 1
+        for seat in waiting:
+            spec = seat.run.spec
+            if seat.tries >= MOST_TRIES:
+                self._fail(seat, ServiceError("workers could not begin: is bulkseed installed there, too?"))
+                continue
+            fits = [
+                address
+                for address, worker in workers.items()
+                if self._silent.get(address) != worker.last_seen
+                and (not spec.workers or any(fnmatchcase(worker.name, glob) for glob in spec.workers))
+            ]
+            if fits:
+                worker = min(fits, key=load.__getitem__)
+                load[worker] += 1
+                placement = seat.hosted.place(worker)
+                key = f"bulkseed-{spec.name}-{placement.ticket[:8]}"
+                seat.begun = self._workers.begin(worker, key, self._task(spec.name, placement))
+            elif lease_clock() - seat.waits_since > WORKER_WAIT:
+                globs = f" whose name fits {', '.join(spec.workers)}" if spec.workers else ""
+                self._fail(seat, ServiceError(f"the cluster has no worker{globs}"))

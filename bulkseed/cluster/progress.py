@@ -1,0 +1,45 @@
+"""What a worker tells beside the ledger's calls: how far a run is, and what is in its way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bulkseed.engine.stats import Stats
+from bulkseed.errors import BulkseedError
+from bulkseed.ledger.reader import word
+
+
+def progress_to_json(stats: Stats) -> dict[str, Any]:
+    """Return the counters of a run."""
+    return {
+        "read": stats.read,
+        "known": {outcome.value: count for outcome, count in stats.known.items() if count},
+        "carried": {outcome.value: count for outcome, count in stats.carried.items() if count},
+        "attempts": stats.attempts,
+        "throttled": stats.throttled,
+        "retried": stats.retried,
+        "last_problem": stats.last_problem,
+        "waiting_for_service": stats.waiting_for_service,
+    }
+
+
+def take_progress(stats: Stats, found: dict[str, Any]) -> None:
+    """Show in `stats` what a worker has told."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            value = Counter({word(text): count for text, count in value.items()})
+        setattr(stats, name, value)
+
+
+def failure_to_json(error: BulkseedError) -> dict[str, Any]:
+    """Return what is in the way of a run."""
+    return {"message": str(error), "exit_code": error.exit_code}
+
+
+def failure_from_json(found: Mapping[str, Any]) -> BulkseedError:
+    """Return the error that a worker has told of."""
+    error = BulkseedError(found["message"])
+    error.exit_code = found["exit_code"]
+    return error

@@ -1,0 +1,98 @@
+"""A ledger at the coordinator: what travels, what is refused, and what nobody may do twice."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+import pytest
+from support.ledgers import START, attempt, definition, new_ledger, settlement
+from support.remote_ledgers import LEASE, LossyCalls, over_json, remote
+
+from bulkseed.cluster.host import HostedLedger
+from bulkseed.cluster.remote_ledger import RemoteLedger
+from bulkseed.errors import LedgerError
+from bulkseed.model import Outcome
+
+
+def test_no_value_travels(tmp_path: Path) -> None:
+    """What is asked of the coordinator names definitions and has nothing of their values."""
+    messages = []
+    with new_ledger(tmp_path) as ledger:
+        hosted = HostedLedger(ledger, LEASE)
+        hosted.place("a worker")
+        calls = LossyCalls(hosted, 0)
+
+        def keep(operations: list[list[object]]) -> list[object]:
+            messages.append(orjson.dumps(operations))
+            return calls(operations)
+
+        there = RemoteLedger(ledger.path, keep)
+        there.begin_run("r", ["prod.jsonl"], {}, START)
+        (claim,) = there.admit([definition("named", value="canary-value")], START).to_send
+        assert claim.definition.data.reveal() == "canary-value"
+        there.record([settlement(claim)], [attempt(claim)])
+    assert any(b"named" in message for message in messages)
+    assert not any(b"canary" in message for message in messages)
+
+
+def test_an_error_is_told_and_nothing_is_half_done(tmp_path: Path) -> None:
+    """A row cannot be settled twice, from afar as from near; what came with it is not recorded either."""
+    with new_ledger(tmp_path) as ledger:
+        there = remote(HostedLedger(ledger, LEASE), 1)
+        there.begin_run("r", ["prod.jsonl"], {}, START)
+        one, two = there.admit([definition("one", 1), definition("two", 2)], START).to_send
+        there.record([settlement(one)], [attempt(one)])
+        with pytest.raises(LedgerError, match="settled twice"):
+            there.record([settlement(two), settlement(one)])
+        assert {row.name: row.outcome for row in ledger.rows()} == {
+            "one": Outcome.CREATED,
+            "two": Outcome.PENDING,
+        }
+
+
+def test_a_transaction_that_fails_here_is_not_sent(tmp_path: Path) -> None:
+    """What was said inside is forgotten."""
+    with new_ledger(tmp_path) as ledger:
+        there = remote(HostedLedger(ledger, LEASE), 1)
+        there.begin_run("r", ["prod.jsonl"], {}, START)
+        (claim,) = there.admit([definition("one")], START).to_send
+        with suppress(InterruptedError), there.transaction():
+            there.record([settlement(claim)], [attempt(claim)])
+            raise InterruptedError
+        there.mark_foreign(claim.row_id)
+        assert [row.outcome for row in ledger.rows()] == [Outcome.PENDING]
+
+
+def test_only_the_ticket_that_is_out_and_its_first_execution_are_heard(tmp_path: Path) -> None:
+    """A zombie's records, a second execution of one task, a number that was left out: all are refused."""
+    with new_ledger(tmp_path) as ledger:
+        hosted = HostedLedger(ledger, LEASE)
+        old = hosted.place("a").ticket
+
+        def call(ticket: str, incarnation: str, number: int) -> dict[str, object]:
+            asked = {"target": "t", "ticket": ticket, "incarnation": incarnation, "number": number}
+            begin = ["begin_run", incarnation, [], {}, START, "apply", False, [True, [], []], None]
+            return over_json(hosted, {**asked, "operations": [begin]})
+
+        assert "reply" in call(old, "first", 1)
+        assert call(old, "second", 1) == {"refused": "another execution came first"}
+        assert call(old, "first", 3) == {"refused": "a call is missing"}
+        new = hosted.place("b").ticket
+        assert call(old, "first", 2) == {"refused": "the target was placed again"}
+        assert "reply" in call(new, "third", 1)
+        hosted.revoke()
+        assert call(new, "third", 2) == {"refused": "the target was placed again"}
+        assert sum(1 for _ in ledger.runs()) == 2
+
+
+def test_a_ledger_that_was_lent_holds_the_next_run_back(tmp_path: Path) -> None:
+    """The coordinator was killed: whoever goes on, near or far, waits for the lease to end."""
+    with new_ledger(tmp_path) as ledger:
+        there = remote(HostedLedger(ledger, LEASE), 0)
+        there.begin_run("killed", [], {}, START)
+    with new_ledger(tmp_path) as ledger:
+        assert ledger.begin_run("next", [], {}, START + 5) == START + 5 + LEASE + 1.5
+        ledger.end_run({}, 0, None, START + 6)
+        assert ledger.begin_run("after", [], {}, START + 9) == START + 6
