@@ -73,6 +73,7 @@ class Client:
         latency = 0.0
         try:
             signer = self._signers.lasting or await self._signers.signer()
+            work.wall, work.ahead = self._clock.wall_there(), self.time.ahead
             request = signer.sign(call, self._clock.wall() + self.time.correction, self._nonce())
             response = await self._transport.send(request, partial(pacer.wrote, permit))
             if isinstance(response, NoReply):
@@ -100,7 +101,7 @@ class Client:
         return answer
 
     def _read(self, response: Response, operation: Operation[Item, A], item: Item) -> A | Fault | NoReply:
-        self.time.saw(response, self._clock.time)
+        self.time.saw(response, self._clock)
         answer = operation.decode(response, item, self.time)
         if isinstance(answer, Created):
             self._check_created(answer, item)

@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from bulkseed.client.service_time import ServiceTime
 from bulkseed.model import Created, Fault, NoReply, SecretDefinition
 from bulkseed.policy import steps
+from bulkseed.policy.moments import CreationTime
 from bulkseed.policy.steps import Counted, Described, Done, Found, Step
 from bulkseed.wire.actions import (
     create_secret,
@@ -128,8 +129,7 @@ def _found(
         version_id=reply.version_id,
         same_value=holds_value(definition.secret_type, definition.data.reveal(), reply.secret_data.reveal())
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
-        created_at=_when(reply.create_time, time),
-        service_time=parse_timestamp(reply.create_time) if reply.create_time else None,
+        created=_when(reply.create_time, time),
     )
 
 
@@ -141,20 +141,18 @@ def _described(response: Response, item: Named, time: ServiceTime) -> Described 
     reply = describe_secret.Reply.read(response, describe_secret.Request(item.name))
     if isinstance(reply, Fault | NoReply):
         return reply
-    created = parse_timestamp(reply.create_time) if reply.create_time else None
+    created = _when(reply.create_time, time)
     return Described(
-        created_at=None if created is None else time.ours(created),
+        created=created,
         dated=None if created is None else reply.create_time,
-        not_before=None if created is None else time.ours_not_before(created),
         unchanged=created is not None and reply.update_time == reply.create_time,
         to_be_deleted=reply.planned_delete_time is not None,
-        service_time=created,
     )
 
 
-def _when(timestamp: str | None, time: ServiceTime) -> float | None:
+def _when(timestamp: str | None, time: ServiceTime) -> CreationTime | None:
     seconds = parse_timestamp(timestamp) if timestamp else None
-    return None if seconds is None else time.ours(seconds)
+    return None if seconds is None else time.creation(seconds)
 
 
 def _putting_back(item: Superseded) -> update_secret_version_stage.Request:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from email.utils import parsedate_to_datetime
 
+from bulkseed.pacing.clock import Clock
+from bulkseed.policy.moments import MARGIN, CreationTime, OurMoment, Sending, ServiceMoment
 from bulkseed.wire.message import Response
 
-MARGIN = 2.0
-"""Seconds by which the service's clock may be further ahead than `ServiceTime.ahead`: a second that its Date
-headers do not show, and one for the way of a reply and for drift between the runs that compare times."""
+EPOCH = 60.0
+"""Seconds for which a Date is believed, and as many after them: clocks drift, and are slewed."""
 
 
 class ServiceTime:
@@ -17,17 +18,24 @@ class ServiceTime:
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
     is set again when it refuses the corrected one: either clock may have been put right. `ahead` is the least
-    by which the service's clock is ahead of ours. `date` is the Date of the last success, in epoch seconds.
+    by which the service's clock is ahead of our steady one. `date` is the Date of the last success, in epoch
+    seconds.
     """
 
     def __init__(self) -> None:
         self.correction = 0.0
-        self.ahead: float | None = None
         self.date: float | None = None
         self._last: str | None = None
+        self._steady, self._wall = _Lead(), _Lead()
+        self._epoch_began = 0.0
 
-    def saw(self, response: Response, now: Callable[[], float]) -> None:
-        """Take note of the Date header of a reply that arrives `now` (`Clock.time`).
+    @property
+    def ahead(self) -> float | None:
+        """The least by which the service's clock is ahead of our steady one; None: nobody knows yet."""
+        return self._steady.least
+
+    def saw(self, response: Response, clock: Clock) -> None:
+        """Take note of the Date header of a reply that arrives now.
 
         Only a success of the service's own: a proxy's page tells a proxy's time.
         """
@@ -38,9 +46,13 @@ class ServiceTime:
             return
         self._last = date
         self.date = seconds = _epoch(date) if date else None
-        if seconds is not None:
-            ahead = seconds - now()
-            self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
+        if seconds is None:
+            return
+        now = clock.time()
+        for lead, ours in ((self._steady, now), (self._wall, clock.wall_there())):
+            lead.saw(seconds - ours, now - self._epoch_began)
+        if now - self._epoch_began >= EPOCH:
+            self._epoch_began = now
 
     def correct(self, response: Response, now: float) -> None:
         """Set the correction from the Date of a reply that refused our time, `now` (`Clock.wall`)."""
@@ -49,13 +61,40 @@ class ServiceTime:
         if seconds is not None:
             self.correction = seconds - now
 
-    def ours_not_before(self, created: float) -> float:
-        """Return the earliest time, by our clock, of something the service dates `created`."""
-        return created - (self.ahead or 0.0) - MARGIN
+    def sending(self, clock: Clock) -> Sending:
+        """Return now, as the moment of something that is sent."""
+        now, ahead = clock.time(), self.ahead
+        service = None if ahead is None else ServiceMoment(now + ahead)
+        return Sending(OurMoment(now, clock.wall_there()), service)
 
-    def ours(self, created: float) -> float:
-        """Return the latest time, by our clock, of something the service dates `created` (whole seconds)."""
-        return created + 1.0 - (self.ahead or 0.0)
+    def creation(self, created: float) -> CreationTime:
+        """Return the moment of what the service dates `created`, in whole seconds."""
+        steady, wall = self._steady.least or 0.0, self._wall.least or 0.0
+        earliest = OurMoment(created - steady - MARGIN, created - wall - MARGIN)
+        latest = OurMoment(created + 1.0 - steady, created + 1.0 - wall)
+        return CreationTime(ServiceMoment(created), latest, earliest)
+
+
+class _Lead:
+    """The least by which the service's clock is ahead of one of ours: the most that a Date has shown lately.
+
+    A Date that was on the way for long shows less.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._now = -math.inf  # of the epoch before, and of this one
+
+    @property
+    def least(self) -> float | None:
+        least = max(self._before, self._now)
+        return None if least == -math.inf else least
+
+    def saw(self, ahead: float, age: float) -> None:
+        """Note what a Date has shown; `age` is that of the epoch, in seconds."""
+        if age >= EPOCH:
+            self._before = self._now if age < 2 * EPOCH else -math.inf
+            self._now = -math.inf
+        self._now = max(self._now, ahead)
 
 
 def _epoch(date: str) -> float | None:

@@ -43,9 +43,7 @@ class Questioner:
         self._client = lane.client()
         self._stop = stop or Stop()
         self.answered = 0
-        self._outage = OutageMonitor(
-            lane.clock.monotonic, self._stop, Stats(), patience=5 * self._retry.budget
-        )
+        self._outage = OutageMonitor(lane.clock.awake, self._stop, Stats(), patience=5 * self._retry.budget)
 
     @property
     def time(self) -> ServiceTime:
@@ -59,8 +57,7 @@ class Questioner:
             ServiceError: it does not answer, or refuses every call.
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        clock = self._lane.clock
-        retry = RetryState(self._retry, None, clock.time, self._outage.working_time, self._lane.rng)
+        retry = RetryState(self._retry, None, self._lane.sending, self._outage.working_time, self._lane.rng)
         driver = Driver(requests(self._client, {_ASK: operation}), self._outage, self._stop)
         answer: A | Fault | None = await driver.drive(WorkItem(item), _ask(retry), retry)
         if answer is None:

@@ -13,6 +13,7 @@ from bulkseed.client.service_time import ServiceTime
 from bulkseed.model import Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer, always
+from bulkseed.policy.moments import Sending
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.message import QuotaGroup, Transport
@@ -42,6 +43,10 @@ class Lane:
     def client(self, *observers: Observer) -> Client:
         """Return a client that tells `observers` of its attempts."""
         return Client(self.transport, self.signers, self.pacers, self.clock, observers, self.time)
+
+    def sending(self) -> Sending:
+        """Return now, as the moment of something that is sent."""
+        return self.time.sending(self.clock)
 
     def close(self) -> None:
         """Let no further attempt begin; those under way end as they would."""

@@ -18,9 +18,10 @@ from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.recorder import Recorder, attempt_record
 from bulkseed.engine.stop_loss import StopLoss
 from bulkseed.engine.values.reader import ValueReader
-from bulkseed.ledger import AttemptRecord
+from bulkseed.ledger import AttemptRecord, Claim
 from bulkseed.pacing.retry_bucket import RetryBucket
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.moments import Sending, of_earlier_run
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Step
 
@@ -37,9 +38,16 @@ class Machinery:
     stop_loss: StopLoss
     values: ValueReader
 
-    def retry_state(self, policy: RetryPolicy, doubt_since: float | None) -> RetryState:
+    def retry_state(self, policy: RetryPolicy, doubt_since: Sending | None) -> RetryState:
         """Return the state of a procedure that begins."""
-        return RetryState(policy, doubt_since, self.lane.clock.time, self.outage.working_time, self.lane.rng)
+        lane = self.lane
+        return RetryState(policy, doubt_since, lane.sending, self.outage.working_time, lane.rng)
+
+
+def in_doubt_since(claim: Claim) -> Sending | None:
+    """Return when an earlier run sent something for a claim whose fate is not known."""
+    since = claim.doubt_since
+    return None if since is None else of_earlier_run(since, claim.doubt_service)
 
 
 def assemble(
@@ -58,7 +66,7 @@ def assemble(
 
     def monitor() -> OutageMonitor:
         return OutageMonitor(
-            lane.clock.monotonic,
+            lane.clock.awake,
             hooks.stop,
             hooks.stats,
             patience=5 * options.rules.retry.budget,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bulkseed.client.operations import OPERATIONS
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.job import RunJob
-from bulkseed.engine.machinery import Machinery
+from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stop import STOPPED_EARLY
 from bulkseed.engine.values.follower import Follower
@@ -58,7 +58,7 @@ class Worker:
                     self._end(work, end)
                     return
             if isinstance(claim.definition.data, UnreadValue):
-                unread = await self._machinery.values.read(claim.definition, claim.doubt_since)
+                unread = await self._machinery.values.read(claim.definition, in_doubt_since(claim))
                 if unread is not None:
                     self._end(work, unread)
                     return
@@ -76,9 +76,9 @@ class Worker:
                     self._stop_loss.succeeded()
                     self._created(work, answer.request_id, answer.arn)
                     return
-            retry = self._machinery.retry_state(self._rules.retry, claim.doubt_since)
+            retry = self._machinery.retry_state(self._rules.retry, in_doubt_since(claim))
             if answer is not None:
-                asked_at = work.sent_at if work.attempts else self._clock.time()
+                asked_at = work.sending if work.attempts else self._machinery.lane.sending()
                 retry.begun(asked_at, self._outage.working_time() - work.latency)
             definition = claim.definition
             lost = claim.doubt_version is not None
@@ -128,7 +128,7 @@ class Worker:
                 request_id=end.request_id,
                 arn=end.arn,
                 doubt=end.doubt,
-                service_time=end.service_time,
+                service_time=None if end.created is None else end.created.seconds,
             )
         )
         if self._on_row is not None:

@@ -17,13 +17,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from bulkseed.client.operations import Operation, question
-from bulkseed.client.service_time import MARGIN
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import CredentialsError, ServiceError
 from bulkseed.humanize import duration, masked
 from bulkseed.model import Credentials, Fault, Target
 from bulkseed.policy.advice import advice
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.moments import MARGIN
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.transport.endpoint import CONNECT_TIMEOUT, Endpoint, parse_endpoint
 from bulkseed.wire.actions import (

@@ -101,7 +101,7 @@ class LoadTest:
         self._client = lane.client()
         self._clock = lane.clock
         self._stop = stop
-        self._outage = OutageMonitor(lane.clock.monotonic, stop, Stats(), patience=60.0)
+        self._outage = OutageMonitor(lane.clock.awake, stop, Stats(), patience=60.0)
         self._unanswered = 0
         self._corrected_at = math.inf  # the clock; requests from before may be refused for it yet
 

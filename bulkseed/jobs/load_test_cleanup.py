@@ -34,12 +34,12 @@ async def remove(names: Iterable[str], lane: Lane) -> list[str]:
         CredentialsError: the credentials have expired and no new ones can be had.
     """
     stop, policy, clock = Stop(), RetryPolicy(), lane.clock
-    outage = OutageMonitor(clock.monotonic, stop, Stats(), patience=60.0)
+    outage = OutageMonitor(clock.awake, stop, Stats(), patience=60.0)
     driver = Driver(requests(lane.client(), {DELETE: deletion(None)}), outage, stop)
     left: list[str] = []
 
     async def delete(name: str) -> None:
-        retry = RetryState(policy, None, clock.time, outage.working_time, lane.rng)
+        retry = RetryState(policy, None, lane.sending, outage.working_time, lane.rng)
         if not await driver.drive(WorkItem(Name(name)), _delete(retry), retry):
             left.append(name)
 

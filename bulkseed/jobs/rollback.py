@@ -35,6 +35,7 @@ from bulkseed.pacing.quotas import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
 from bulkseed.policy.jobs import ROLLBACK
+from bulkseed.policy.moments import ServiceMoment, of_earlier_run
 from bulkseed.policy.restore import restore
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
@@ -263,7 +264,9 @@ class _Remover:
     async def remove(self, row: OwnedRow) -> None:
         """Delete the secret of a row, or put its version back, if it is as we made it."""
         doubt = row.in_doubt(restore_values=self._restores)
-        retry = self._machinery.retry_state(self._policy, row.made_at / 1e6 if doubt else None)
+        retry = self._machinery.retry_state(
+            self._policy, of_earlier_run(row.made_at / 1e6) if doubt else None
+        )
         end, cut_off = RollbackEnd(RollbackOutcome.PENDING), True
         try:
             driven = await self._machinery.driver.drive(
@@ -289,10 +292,10 @@ def _owned(row: OwnedRow) -> OwnedSecret:
     doubtful = () if row.doubtful is None else (row.doubtful,)
     return OwnedSecret(
         (row.versions or (row.version_id,)) + doubtful,
-        min(sent) / 1e6 if sent else None,
-        row.made_at / 1e6,
+        of_earlier_run(min(sent) / 1e6).ours if sent else None,
+        of_earlier_run(row.made_at / 1e6).ours,
         row.dated,
-        row.service_time,
+        None if row.service_time is None else ServiceMoment(row.service_time),
     )
 
 

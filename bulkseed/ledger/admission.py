@@ -38,7 +38,8 @@ SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
   iif(outcome = 'pending' AND NOT owned,
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
-    NULL)
+    NULL),
+  iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL)
 FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value"""  # noqa: S608  # fixed text
 _ADD = BulkStatement(
     "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, source, place)"
@@ -48,7 +49,7 @@ _ADD = BulkStatement(
 )
 _TAKE_UP = """
 UPDATE claims SET version_id = ?, outcome = 'pending', settled_at = NULL, run = ?, claimed_at = ?,
-  doubt = ?, doubt_version = ?, wanted = NULL WHERE id = ?"""
+  claimed_service = ?, doubt = ?, doubt_version = ?, wanted = NULL WHERE id = ?"""
 KEEP_VERSION = "INSERT OR REPLACE INTO earlier_versions VALUES (?, ?, ?)"
 _DISOWN = """
 UPDATE claims SET owned = 0, is_foreign = 0, service_time = NULL, arn = NULL, request_id = NULL,
@@ -85,6 +86,7 @@ class _Row(NamedTuple):
     held: str | None = None
     compared: int = 0
     deleted: str | None = None
+    since: int | None = None  # by the service's clock
 
 
 @dataclass(slots=True)
@@ -243,8 +245,11 @@ class Block:
         claimed_at = row.claimed_at
         if self._claim:
             claimed_at = self._now if since is None else min(since, self._now)
+        service = None if since is None else row.since or 0
         doubt = self._claim or row.doubt
-        self._taken_up.append((entry.version_id, self._reading.run, claimed_at, doubt, doubt_version, row.id))
+        self._taken_up.append(
+            (entry.version_id, self._reading.run, claimed_at, service, doubt, doubt_version, row.id)
+        )
         self._claims.append(
             Claim(
                 entry,
@@ -255,6 +260,7 @@ class Block:
                 doubt_version,
                 row.service_time,
                 row.deleted,
+                service / 1e6 if service else None,
             )
         )
 

@@ -46,10 +46,13 @@ UPDATE claims SET attempts = attempts + ?,
 WHERE id = ?"""
 _COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHERE id = ?"
 _HOLD = """
-UPDATE claims SET owned = 1, claimed_at = ?, doubt_version = NULL, service_time = coalesce(?, service_time)
+UPDATE claims SET owned = 1, claimed_at = ?, claimed_service = NULL, doubt_version = NULL,
+  service_time = coalesce(?, service_time)
 WHERE id = ? AND outcome = 'pending'"""
 _DROP_DOUBT = """
-UPDATE claims SET claimed_at = ?, doubt_version = NULL WHERE id = ? AND outcome = 'pending'"""
+UPDATE claims SET claimed_at = ?, claimed_service = NULL, doubt_version = NULL
+WHERE id = ? AND outcome = 'pending'"""
+_NOTE_CLOCK = "UPDATE runs SET ahead = ? WHERE id = ? AND ahead IS NULL"
 _START_OVER = (
     "creations",
     "other_attempts",
@@ -72,6 +75,7 @@ class Ledger(LedgerReader):
         self._watch = watch
         self._run = 0  # id of the run that is going on
         self._reading: Reading | None = None  # None: it reads no more
+        self._clock_noted = False  # how far the service's is ahead of ours
         self._arn_prefix: str | None = None  # of the account that the ledger is bound to, once one was seen
 
     def close(self) -> None:
@@ -118,6 +122,7 @@ class Ledger(LedgerReader):
                 self._watch.note()
             except BaseException:
                 self._reading = self._arn_prefix = None
+                self._clock_noted = False
                 self._roll_back()
                 raise
 
@@ -175,6 +180,7 @@ class Ledger(LedgerReader):
             sent_until = None if not before else self._may_have_sent_until(before[0], now)
         checkpoint(self.connection, self.path)
         self._watch.note()
+        self._clock_noted = False
         self._reading = Reading(
             run=self._run,
             seen=bytearray(last_id + 1),
@@ -289,6 +295,15 @@ class Ledger(LedgerReader):
                     self.bind_account(account)
                     self._arn_prefix = prefix = arn.rpartition(":")[0] + ":"
 
+    def _note_clock(self, creations: Sequence[Creation]) -> None:
+        """Keep what the first answer says of the service's clock: a doubt that is left is judged by it."""
+        for creation in creations:
+            if creation.service_time is not None:
+                ahead = creation.service_time - creation.sent_at - creation.latency
+                self.connection.execute(_NOTE_CLOCK, (_micro(ahead), self._run))
+                self._clock_noted = True
+                return
+
     def record(
         self,
         settlements: Sequence[Settlement],
@@ -331,6 +346,8 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
+            if creations and not self._clock_noted:
+                self._note_clock(creations)
             written = add_creations(self.connection, run, creations)
             for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
                 written += write(statement, rows).rowcount if rows else 0

@@ -31,6 +31,7 @@ class Claim(NamedTuple):
     that claim where the definition has another one by now. `foreign`: it was there before us, as an earlier
     run found before updating it. `held`: the secret is ours, and the service is known to have had this
     version of it in force. `service_time`: when a secret of ours was created, by the service's clock.
+    `doubt_service`: `doubt_since` by the service's clock, as early as it can have been, if that is known.
     `deleted`: the CreateTime, as the service writes it, of a secret of ours that a rollback deleted.
     """
 
@@ -42,6 +43,7 @@ class Claim(NamedTuple):
     doubt_version: str | None = None
     service_time: float | None = None
     deleted: str | None = None
+    doubt_service: float | None = None
 
 
 class Settlement(NamedTuple):

@@ -1,9 +1,24 @@
-"""The two clocks of a run: one that never jumps, and the wall clock that rows and signatures need."""
+"""The clocks of a run: one that never jumps and counts sleep, and the wall clock that signatures need."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+
+def _counting_sleep() -> Callable[[], float]:
+    """Return a clock that is never set and goes on while the machine sleeps, where the system has one."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    if sys.platform == "darwin":
+        clock = time.CLOCK_MONOTONIC  # counts sleep there, which `time.monotonic` does not
+    if clock is not None:
+        with suppress(OSError):
+            time.clock_gettime(clock)
+            return partial(time.clock_gettime, clock)
+    return time.monotonic
 
 
 class Clock:
@@ -11,18 +26,29 @@ class Clock:
 
     `stamp` turns a monotonic time into epoch seconds by the offset at the start of the run, so that the send
     times of a run keep their distances even when the wall clock is set while it goes on.
+
+    Attributes:
+        monotonic: seconds that count the time in which the machine sleeps.
+        awake: seconds that do not: sleep uses up no budget, and is no outage.
+        wall: epoch seconds, which may be set at any time.
     """
 
     def __init__(
         self,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] | None = None,
         wall: Callable[[], float] = time.time,
         ahead: float = 0.0,
     ) -> None:
         """Read both clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
-        self.monotonic = monotonic
+        self.monotonic = monotonic or _counting_sleep()
+        self.awake = monotonic or time.monotonic
         self.wall = wall
-        self._offset = wall() + ahead - monotonic()
+        self._ahead = ahead
+        self._offset = wall() + ahead - self.monotonic()
+
+    def wall_there(self) -> float:
+        """Return what the wall clock of the ledger's machine says, as far as ours knows it."""
+        return self.wall() + self._ahead
 
     def time(self) -> float:
         """Return the epoch seconds of now."""

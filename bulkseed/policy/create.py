@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bulkseed.model import Created, Fault, Outcome
 from bulkseed.policy import steps
+from bulkseed.policy.moments import Sending
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -42,6 +43,10 @@ NOT_COMPARED = "exists and was not compared: grant kms:GetSecretValue to compare
 DATED_BEFORE = (
     "exists with this version and value, and the service dates it before this ledger's claim: whether it is "
     "ours is unknown, as clocks may have been wrong"
+)
+LOST_AND_DATED_BEFORE = (
+    "exists with this version, an earlier run may have created it with a value that ended with it, and the "
+    "service dates it before that run's claim: whether it is ours is unknown, as clocks may have been wrong"
 )
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
@@ -81,7 +86,7 @@ class _Creation:
             return (yield from self._probe(retry.doubt_since, answer))
         return (yield from self._exists(answer))
 
-    def _probe(self, since: float, existed: Fault) -> Creating:
+    def _probe(self, since: Sending, existed: Fault) -> Creating:
         """An attempt of ours went unanswered and now the name is taken: find out whether it is our secret."""
         found = yield from self._retry.ask(steps.READ_VERSION)
         if isinstance(found, Fault):
@@ -90,21 +95,24 @@ class _Creation:
                     return self._unknown(existed, message=VERSION_LOST)
                 return (yield from self._exists(existed))
             return self._unknown(existed, found)
-        if found.created_at is None:
+        if found.created is None:
             return self._unknown(existed)
         if found.version_id != self._subject.version_id:
             return (yield from self._exists(existed))
-        if found.created_at < since:
+        if found.created.before(since):
             end = yield from self._exists(existed)
-            if found.same_value and isinstance(end, Ending) and end.outcome is not Outcome.UPDATED:
-                end.doubt, end.message = True, DATED_BEFORE  # only a time speaks against it
+            unproved = self._value_lost and not found.created.surely_before(since)
+            speaks_for_us = found.same_value or unproved
+            if speaks_for_us and isinstance(end, Ending) and end.outcome is not Outcome.UPDATED:
+                end.doubt = True  # only a time speaks against it
+                end.message = DATED_BEFORE if found.same_value else LOST_AND_DATED_BEFORE
             return end
         if found.same_value:
             return Ending(
                 Outcome.ADOPTED,
                 status=200,
                 request_id=existed.request_id,
-                service_time=found.service_time,
+                created=found.created.service,
             )
         if self._value_lost:
             return ended(Outcome.VALUE_LOST, existed, VALUE_LOST, doubt=True)

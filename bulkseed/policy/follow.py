@@ -79,8 +79,8 @@ def confirm(
             yield DropDoubt(asked_at)
             return False
         return ended(Outcome.REJECTED, found, doubt=True)
-    since = retry.doubt_since or 0.0
-    young = found.created_at is not None and found.created_at >= since
+    since, created = retry.doubt_since, found.created
+    young = created is not None and (since is None or not created.before(since))
     same = found.version_id == subject.version_id and (found.same_value or subject.generated)
     ours = same and (owned or young)
     yield MarkHeld(subject.version_id, asked_at) if ours else DropDoubt(asked_at)

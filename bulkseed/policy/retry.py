@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy, delay
+from bulkseed.policy.moments import Sending
 from bulkseed.policy.steps import GiveUp, Procedure, Step, Wait
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
@@ -18,8 +19,8 @@ _REPEATED = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK)
 class RetryState:
     """The state of one procedure: attempts made, budget used, and the doubt that they left.
 
-    `doubt_since` is when the first attempt was made whose effect is not known, in epoch seconds. `time` gives
-    epoch seconds; `now` is the clock of the retry budget, which may stand still at times.
+    `doubt_since` is when the first attempt was made whose effect is not known. `time` gives the moment of
+    what is sent now; `now` is the clock of the retry budget, in seconds, which may stand still at times.
     """
 
     __slots__ = (
@@ -37,8 +38,8 @@ class RetryState:
     def __init__(
         self,
         policy: RetryPolicy,
-        doubt_since: float | None,
-        time: Callable[[], float],
+        doubt_since: Sending | None,
+        time: Callable[[], Sending],
         now: Callable[[], float],
         rng: Callable[[], float],
     ) -> None:
@@ -46,14 +47,14 @@ class RetryState:
         self._time = time
         self._now = now
         self._rng = rng
-        self._asked_at = 0.0
+        self._asked_at: Sending | None = None
         self._attempts = 0
         self._first_at: float | None = None
         self._clock_refused = False
         self.doubt_since = doubt_since
 
-    def begun(self, asked_at: float, first_at: float) -> None:
-        """Say when the first step was asked, by both clocks, if that was before the procedure began."""
+    def begun(self, asked_at: Sending, first_at: float) -> None:
+        """Say when the first step was asked, if that was before the procedure began."""
         self._asked_at = asked_at
         self._first_at = first_at
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy import steps
 from bulkseed.policy.advice import advice
+from bulkseed.policy.moments import OurMoment, ServiceMoment
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Aborted, ClaimRollback, Counted, Described, Done, GiveUp, Procedure
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
@@ -43,15 +44,15 @@ class RollbackOutcome(StrEnum):
 class OwnedSecret:
     """A secret of ours: its versions, and by our clock when we first sent it and when we knew of it.
 
-    `dated` is when the service says that it was created, if an earlier rollback has looked. `service_time` is
-    when it was created, by the service's clock, in epoch seconds, if that is on record.
+    `dated` is when the service says that it was created, if an earlier rollback has looked. `created` is when
+    it was, by the service's clock, if that is on record.
     """
 
     versions: tuple[str, ...]
-    first_sent_at: float | None
-    made_at: float
+    first_sent_at: OurMoment | None
+    made_at: OurMoment
     dated: str | None = None
-    service_time: float | None = None
+    created: ServiceMoment | None = None
 
 
 class RollbackEnd(NamedTuple):
@@ -117,15 +118,16 @@ def _only_ours(found: Counted, owned: OwnedSecret) -> bool:
 
 def difference(owned: OwnedSecret, found: Described) -> str | None:
     """Return what speaks against its being as we made it, from its metadata."""
-    if found.created_at is None:
+    if found.created is None:
         return "the service does not say when it was created"
-    if found.service_time is not None and owned.service_time is not None:
-        took = min(SLOWEST, max(0.0, owned.made_at - (owned.first_sent_at or owned.made_at)))
-        older = found.service_time < owned.service_time - took - CLOCKS
-        younger = found.service_time > owned.service_time + CLOCKS
-    else:
-        older = owned.first_sent_at is not None and found.created_at < owned.first_sent_at - CLOCKS
-        younger = found.not_before is not None and found.not_before > owned.made_at
+    first_sent_at = owned.first_sent_at or owned.made_at
+    if owned.created is not None:
+        took = min(SLOWEST, max(0.0, owned.made_at.steady - first_sent_at.steady))
+        older = found.created.service < owned.created + (-took - CLOCKS)
+        younger = owned.created + CLOCKS < found.created.service
+    else:  # nothing says that our clock has not been set since
+        older = owned.first_sent_at is not None and found.created.latest < first_sent_at + -CLOCKS
+        younger = owned.made_at < found.created.earliest
     if older or younger:
         return f"the service dates it {'before' if older else 'after'} this ledger made it"
     if not found.unchanged and len(owned.versions) == 1:  # a version that we put is an update, too

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue, Verified
+from bulkseed.policy.moments import CreationTime, ServiceMoment
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
@@ -81,31 +82,24 @@ class ClaimRollback(LedgerStep):
 
 @dataclass(slots=True, frozen=True)
 class Found:
-    """A version as read back. `created_at` is in our clock's epoch seconds, the latest it can have been.
-
-    `service_time` is the same by the service's clock.
-    """
+    """A version as read back. `created` is None where the service does not say when it was."""
 
     version_id: str
     same_value: bool
-    created_at: float | None
-    service_time: float | None = None
+    created: CreationTime | None
 
 
 @dataclass(slots=True, frozen=True)
 class Described:
     """When a secret was created, whatever versions it got since; as in `Found`.
 
-    `dated` is the service's own text, `not_before` the earliest it can have been by our clock. `unchanged`:
-    it was never updated since.
+    `dated` is the service's own text. `unchanged`: it was never updated since.
     """
 
-    created_at: float | None
+    created: CreationTime | None
     dated: str | None = None
-    not_before: float | None = None
     unchanged: bool = False
     to_be_deleted: bool = False
-    service_time: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -161,7 +155,7 @@ class Subject(NamedTuple):
 class Ending:
     """How a definition's procedure ended. `doubt`: an attempt of ours may yet have taken effect.
 
-    `service_time`: when the secret was created, by the service's clock, if that was read.
+    `created`: when the secret was created, by the service's clock, if that was read.
     """
 
     outcome: Outcome | Verified
@@ -171,7 +165,7 @@ class Ending:
     request_id: str | None = None
     arn: str | None = None
     doubt: bool = False
-    service_time: float | None = None
+    created: ServiceMoment | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,11 +1,17 @@
-"""What is learnt from the Date headers of replies, whoever sent them."""
+"""What is learnt from the Date headers of replies, and what of times by two clocks is believed."""
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkseed.client.service_time import ServiceTime
+from bulkseed.pacing.clock import Clock
+from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.wire.message import Response
 
 NOW = 1_767_225_600.0  # Thu, 01 Jan 2026 00:00:00 GMT
@@ -23,36 +29,150 @@ def reply(date: str, status: int = 200, body: bytes = b"{}") -> Response:
     return Response(status, {"date": date}, body)
 
 
+class Hands:
+    """A clock whose two hands a test moves: it begins at `NOW`."""
+
+    def __init__(self, steady: float = 0.0, wall: float = NOW) -> None:
+        self.steady, self.wall = steady, wall
+        self.clock = Clock(lambda: self.steady, lambda: self.wall)
+
+    def go(self, seconds: float) -> None:
+        """Let time pass."""
+        self.steady += seconds
+        self.wall += seconds
+
+
+def dated(at: float) -> Response:
+    """Return a success of the service, whose clock says `at`."""
+    return reply(formatdate(int(at), usegmt=True))
+
+
 @given(headers)
 def test_no_date_hurts(date: str) -> None:
     """A header that is no date, or holds bytes that are no text, teaches nothing or a finite time."""
-    time = ServiceTime()
-    time.saw(reply(date), lambda: NOW)
-    time.correct(reply(date), NOW)
-    assert time.ahead is None or abs(time.ahead) < 1e12
-    assert abs(time.correction) < 1e12
+    known = ServiceTime()
+    known.saw(reply(date), Hands().clock)
+    known.correct(reply(date), NOW)
+    assert known.ahead is None or abs(known.ahead) < 1e12
+    assert abs(known.correction) < 1e12
 
 
 def test_a_clock_that_is_put_right_is_corrected_for_again() -> None:
     """The first correction is of the clock as it was; a later refusal tells of the clock as it is."""
-    time = ServiceTime()
-    time.correct(reply("Thu, 01 Jan 2026 00:20:00 GMT", 400), NOW)
-    assert time.correction == 1200.0
-    time.correct(reply("Thu, 01 Jan 2026 00:21:00 GMT", 400), NOW + 1260)
-    assert time.correction == 0.0
+    known = ServiceTime()
+    known.correct(reply("Thu, 01 Jan 2026 00:20:00 GMT", 400), NOW)
+    assert known.correction == 1200.0
+    known.correct(reply("Thu, 01 Jan 2026 00:21:00 GMT", 400), NOW + 1260)
+    assert known.correction == 0.0
 
 
 def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
     """Of many replies the one that was on the way for the shortest time tells most."""
-    time = ServiceTime()
-    for date, now in [("Thu, 01 Jan 2026 00:00:05 GMT", NOW + 4), ("Thu, 01 Jan 2026 00:00:06 GMT", NOW + 3)]:
-        time.saw(reply(date), lambda now=now: now)  # type: ignore[misc]  # mypy takes the default for a parameter
-    assert time.ahead == 3.0
+    known, hands = ServiceTime(), Hands()
+    for date, passed in [(NOW + 5, 4.0), (NOW + 7, 0.0), (NOW + 8, 2.0)]:
+        hands.go(passed)
+        known.saw(dated(date), hands.clock)
+    assert known.ahead == 3.0
+
+
+@pytest.mark.parametrize(("seconds", "ahead"), [(59.0, 3.0), (100.0, 3.0), (130.0, 1.0), (1000.0, 1.0)])
+def test_a_date_is_believed_for_two_minutes_at_most(seconds: float, ahead: float) -> None:
+    """A clock of ours that gains on the service's is not held against what was true an hour ago."""
+    known, hands = ServiceTime(), Hands()
+    known.saw(dated(NOW + 3), hands.clock)
+    hands.go(seconds / 2)
+    known.saw(dated(NOW + seconds / 2 + 1), hands.clock)
+    hands.go(seconds / 2)
+    known.saw(dated(NOW + seconds + 1), hands.clock)
+    assert known.ahead is not None
+    assert int(known.ahead + 0.5) == ahead
 
 
 def test_a_proxy_does_not_tell_the_time() -> None:
     """Neither an error nor a page that is no reply of the service teaches anything."""
-    time = ServiceTime()
-    time.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 502), lambda: NOW)
-    time.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 200, b"<html>"), lambda: NOW)
-    assert time.ahead is None
+    known, hands = ServiceTime(), Hands()
+    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 502), hands.clock)
+    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 200, b"<html>"), hands.clock)
+    assert known.ahead is None
+
+
+def test_two_clocks_are_not_compared() -> None:
+    """It does not type-check, which the unused-ignore rule of mypy holds these lines to, nor does it run."""
+    service, ours = ServiceMoment(NOW), OurMoment(NOW, NOW)
+    with pytest.raises(AttributeError):
+        _ = service < ours  # type: ignore[operator]
+    with pytest.raises(AttributeError):
+        _ = ours < service  # type: ignore[operator]
+    assert service < service + 1.0
+    assert ours < ours + 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "steady", "wall"),
+    [
+        ("slept", 0.0, 10.0),
+        ("slept the other way", 10.0, 0.0),
+        ("set back", 0.0, -3600.0),
+        ("set", 0.0, 3600.0),
+    ],
+)
+@pytest.mark.parametrize("known_before", [True, False])
+def test_a_clock_that_jumped_makes_nothing_of_ours_older(
+    name: str, steady: float, wall: float, known_before: bool
+) -> None:
+    """A4, H2: created after it was sent, while one of our clocks jumped: not before it."""
+    known, hands = ServiceTime(), Hands()
+    service = NOW + 20.0
+    if known_before:
+        known.saw(dated(service), hands.clock)
+    sent = known.sending(hands.clock)
+    passed = 10.0 if name.startswith("slept") else 0.0
+    created = service + passed + 0.3
+    hands.steady += steady
+    hands.wall += wall
+    hands.go(1.0)
+    known.saw(dated(service + passed + 1.0), hands.clock)
+    assert (sent.service is not None) is known_before
+    assert not known.creation(int(created)).before(sent)
+    assert not known.creation(int(created)).surely_before(sent)
+
+
+def test_what_was_there_long_before_is_older() -> None:
+    """By our clocks where the service's was not known, by the service's where it was; near it, not surely."""
+    known, hands = ServiceTime(), Hands()
+    unknown = known.sending(hands.clock)
+    known.saw(dated(NOW + 20), hands.clock)
+    since = known.sending(hands.clock)
+    for created, older, surely in [
+        (15, True, True),
+        (17, True, False),
+        (18, True, False),
+        (19, False, False),
+    ]:
+        made = known.creation(NOW + created)
+        assert made.before(since) is older
+        assert made.surely_before(since) is surely
+        assert made.before(unknown) is older
+        assert not made.surely_before(unknown), "by our clocks nothing is sure"
+
+
+def test_what_an_earlier_run_noted_is_compared_by_the_clock_that_it_noted() -> None:
+    """A4: killed under a clock that was an hour fast: by its own clock ours would be older."""
+    made = CreationTime(ServiceMoment(NOW), OurMoment(NOW, NOW), OurMoment(NOW - 3, NOW - 3))
+    assert made.before(of_earlier_run(NOW + 3600))
+    assert not made.before(of_earlier_run(NOW + 3600, NOW - 0.5))
+    assert made.before(of_earlier_run(NOW - 3600, NOW + 9.0)), (
+        "and what is theirs is not made ours by a slow one"
+    )
+    assert Sending(OurMoment(NOW, NOW)).service is None
+
+
+def test_the_clock_of_a_run_counts_sleep_and_its_budgets_do_not() -> None:
+    """Where the system has such a clock; what waits inside the process goes by the one that stands still."""
+    clock = Clock()
+    counting = getattr(time, "CLOCK_BOOTTIME", None)
+    if counting is None:
+        pytest.skip("no clock here counts sleep under this name")
+    before = time.clock_gettime(counting)
+    assert before <= clock.monotonic() <= time.clock_gettime(counting)
+    assert clock.awake is time.monotonic

@@ -28,6 +28,7 @@ from bulkseed.jobs.load_test_cleanup import Name
 from bulkseed.model import Fault, NoReply, SecretValue
 from bulkseed.pacing.quotas import limits
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import DELETE, DESCRIBE, Described, LedgerStep
@@ -78,7 +79,9 @@ class Scene:
         self.driver = Driver(requests(lane.client()), self.outage, self.stop, on_disk=self.claim)
         self.work: WorkItem[Named] = WorkItem(Name(NAME), 1)
         retry = RetryPolicy(max_attempts=8, budget=300.0)
-        self.retry = RetryState(retry, None, clock.time, self.outage.working_time, lambda: 0.5)
+        self.retry = RetryState(
+            retry, None, lambda: of_earlier_run(clock.time()), self.outage.working_time, lambda: 0.5
+        )
         world.foreign(create_secret.Request(NAME, "v1", SecretValue("value")))
 
     async def claim(self, _work: WorkItem[Named], _step: LedgerStep) -> None:
@@ -192,13 +195,13 @@ def test_before_every_deletion_there_is_a_look(lost: int) -> None:
         retry = RetryState(
             RetryPolicy(max_attempts=100, budget=3600.0),
             None,
-            scene.world.clock.time,
+            lambda: of_earlier_run(scene.world.clock.time()),
             scene.outage.working_time,
             lambda: 0.5,
         )
-        now = EPOCH + virtual_clock.now()
+        now = of_earlier_run(EPOCH + virtual_clock.now()).ours
         end = await scene.driver.drive(
-            scene.work, rollback(OwnedSecret(("v1",), now - 60, now), retry), retry
+            scene.work, rollback(OwnedSecret(("v1",), now + -60.0, now), retry), retry
         )
         assert isinstance(end, RollbackEnd)
         assert end.outcome is RollbackOutcome.DELETED
@@ -214,8 +217,8 @@ def test_a_deletion_that_was_carried_out_unheard_is_not_sent_again() -> None:
     async def test(scene: Scene) -> None:
         await scene.fail(9)
         scene.transport.lose = lambda action, _number: "reply" if action == "DeleteSecret" else "nothing"
-        now = EPOCH + virtual_clock.now()
-        procedure = rollback(OwnedSecret(("v1",), now - 60, now), scene.retry)
+        now = of_earlier_run(EPOCH + virtual_clock.now()).ours
+        procedure = rollback(OwnedSecret(("v1",), now + -60.0, now), scene.retry)
         end = await scene.driver.drive(scene.work, procedure, scene.retry)
         assert isinstance(end, RollbackEnd)
         assert end.outcome is RollbackOutcome.DELETED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from bulkseed.engine.job import APPLY
 from bulkseed.ledger import Admission, Ledger
 from bulkseed.model import ManifestEntry, NoReply
 from bulkseed.policy.create import Creating, create
+from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment
 from bulkseed.policy.options import OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject
@@ -33,6 +33,9 @@ EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "300"))
 def test_every_history_converges_and_every_row_is_true(history: History) -> None:
     """Run until done: the service is as the manifest says, nothing twice, all rows true."""
     check(history)
+
+
+AT_LAST = CreationTime(ServiceMoment(1e10), OurMoment(1e10, 1e10), OurMoment(0.0, 0.0))
 
 
 class NoClaims(Ledger):
@@ -81,7 +84,7 @@ def adopts_without_probing(rules: Rules, subject: Subject, retry: RetryState) ->
             end: Ending | Aborted = ended.value
             return end
         if step is READ_VERSION and retry.in_doubt:
-            answer = Found(subject.version_id, same_value=True, created_at=math.inf)
+            answer = Found(subject.version_id, same_value=True, created=AT_LAST)
         else:
             answer = yield step
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Created, Fault, NoReply, Outcome, Verified
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.create import create
+from bulkseed.policy.create import LOST_AND_DATED_BEFORE, create
+from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -45,10 +46,15 @@ NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
 CLAIMED_AT = 1_000.0
 
 
+def created(at: float) -> CreationTime:
+    """Return a creation at a time by our clocks; the service's runs an hour ahead, in whole seconds."""
+    return CreationTime(ServiceMoment(at - 1 + 3600), OurMoment(at, at), OurMoment(at - 3, at - 3))
+
+
 SUCCESS: dict[Step[Any], Answer] = {
     CREATE: CREATED,
-    READ_VERSION: Found("v1", same_value=True, created_at=CLAIMED_AT + 1),
-    READ_CURRENT: Found("v0", same_value=False, created_at=CLAIMED_AT - 1),
+    READ_VERSION: Found("v1", same_value=True, created=created(CLAIMED_AT + 1)),
+    READ_CURRENT: Found("v0", same_value=False, created=created(CLAIMED_AT - 1)),
     COUNT_VERSIONS: Counted(1),
     PUT: Done(),
     RESTORE: Done(),
@@ -65,6 +71,7 @@ class Drive:
         doubt_since: float | None = None,
         u: float = 0.5,
         *,
+        doubt_service: float | None = None,
         foreign: bool = False,
         generated: bool = False,
     ) -> None:
@@ -75,8 +82,8 @@ class Drive:
         rules = rules or Rules()
         self.retry_state = RetryState(
             rules.retry,
-            doubt_since,
-            lambda: CLAIMED_AT,
+            None if doubt_since is None else of_earlier_run(doubt_since, doubt_service),
+            lambda: of_earlier_run(CLAIMED_AT),
             lambda: self.now,
             lambda: u,
         )
@@ -117,7 +124,7 @@ def outcome(drive: Drive) -> Outcome | Verified:
 
 def found(*, same: bool = True, version: str = "v1", created_at: float | None = CLAIMED_AT + 1) -> Found:
     """Return a version as read back."""
-    return Found(version, same, created_at)
+    return Found(version, same, None if created_at is None else created(created_at))
 
 
 def rules(**given: object) -> Rules:
@@ -199,13 +206,23 @@ def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> N
 
 @pytest.mark.parametrize(
     "answer",
-    [found(same=False, created_at=CLAIMED_AT - 1), found(same=False, version="v0"), NOT_FOUND],
-    ids=["older than the claim", "other version", "no such version"],
+    [found(same=False, created_at=CLAIMED_AT - 3), found(same=False, version="v0"), NOT_FOUND],
+    ids=["older than the claim by far", "other version", "no such version"],
 )
 def test_what_cannot_be_a_lost_value_of_ours_is_theirs(answer: Answer) -> None:
-    """Time and version still tell, also where the value cannot."""
-    drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, generated=True)
+    """Time and version still tell, also where the value cannot: the time by the service's own clock."""
+    drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, doubt_service=CLAIMED_AT + 3600, generated=True)
     assert drive.end == Ending(Outcome.EXISTING, EXISTS.code, None, 409)
+
+
+@pytest.mark.parametrize(("older_by", "service"), [(3600.0, False), (1.0, False), (1.0, True)])
+def test_a_lost_value_that_only_a_time_speaks_against_stays_in_doubt(older_by: float, service: bool) -> None:
+    """H2: a clock may have been set since; by the service's own only what is close may be ours."""
+    since = CLAIMED_AT + 3600 if service else None
+    answer = found(same=False, created_at=CLAIMED_AT - older_by)
+    drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, doubt_service=since, generated=True)
+    message = LOST_AND_DATED_BEFORE
+    assert drive.end == Ending(Outcome.EXISTING, EXISTS.code, message, 409, doubt=True)
 
 
 @pytest.mark.parametrize("on_exists", [OnExists.VERIFY, OnExists.UPDATE])
@@ -397,7 +414,11 @@ def test_only_update_writes_to_what_exists(answers: list[Answer], on_exists: OnE
         rules(on_exists=on_exists),
         Subject("v1"),
         RetryState(
-            RetryPolicy(), CLAIMED_AT if doubt else None, lambda: CLAIMED_AT, lambda: 0.0, lambda: 0.5
+            RetryPolicy(),
+            of_earlier_run(CLAIMED_AT) if doubt else None,
+            lambda: of_earlier_run(CLAIMED_AT),
+            lambda: 0.0,
+            lambda: 0.5,
         ),
     )
     answer: Answer | None = None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import (
@@ -28,7 +29,14 @@ from bulkseed.policy.steps import (
 
 Answer = object
 
-AS_MADE = Described(1_001.0, "2027-01-15T08:00:00Z", 998.0, unchanged=True)
+
+def created(service: float, latest: float, earliest: float) -> CreationTime:
+    """Return a creation, by the service's clock and by ours."""
+    ours, not_before = OurMoment(latest, latest), OurMoment(earliest, earliest)
+    return CreationTime(ServiceMoment(service), ours, not_before)
+
+
+AS_MADE = Described(created(1_000.0, 1_001.0, 998.0), "2027-01-15T08:00:00Z", unchanged=True)
 ONLY_OURS = Counted(1, ("v1",))
 NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
 IN_WINDOW = Fault("Rejected.ResourceInDeleteWindow", 409)
@@ -52,9 +60,15 @@ def drive(
 ) -> tuple[RollbackEnd | Aborted | None, list[Step[Any] | ClaimRollback]]:
     """Send scripted answers; return the end, None if the script was too short, and what was asked."""
     retry = RetryState(
-        RetryPolicy(attempts), 500.0 if claimed else None, lambda: 2_000.0, lambda: 0.0, lambda: 0.5
+        RetryPolicy(attempts),
+        of_earlier_run(500.0) if claimed else None,
+        lambda: of_earlier_run(2_000.0),
+        lambda: 0.0,
+        lambda: 0.5,
     )
-    procedure = rollback(OwnedSecret(versions, 1_000.0, 1_000.5, dated, made), retry)
+    when = None if made is None else ServiceMoment(made)
+    first, then = of_earlier_run(1_000.0).ours, of_earlier_run(1_000.5).ours
+    procedure = rollback(OwnedSecret(versions, first, then, dated, when), retry)
     asked: list[Step[Any] | ClaimRollback] = []
     script = iter(answers)
     answer: Answer | None = None
@@ -81,10 +95,13 @@ ENDS: dict[str, tuple[list[Answer], RollbackOutcome]] = {
     "gone between the looks": ([AS_MADE, NOT_FOUND], RollbackOutcome.GONE),
     "gone just before us": ([*LOOK, NOT_FOUND], RollbackOutcome.GONE),
     "planned just before us": ([*LOOK, IN_WINDOW], RollbackOutcome.GONE),
-    "younger than ours": ([replace(AS_MADE, not_before=1_000.6)], RollbackOutcome.CHANGED),
+    "younger than ours": (
+        [replace(AS_MADE, created=created(1_000.0, 1_003.6, 1_000.6))],
+        RollbackOutcome.CHANGED,
+    ),
     "updated": ([replace(AS_MADE, unchanged=False)], RollbackOutcome.CHANGED),
-    "older than ours": ([replace(AS_MADE, created_at=997.9)], RollbackOutcome.CHANGED),
-    "of unknown age": ([replace(AS_MADE, created_at=None)], RollbackOutcome.CHANGED),
+    "older than ours": ([replace(AS_MADE, created=created(1_000.0, 997.9, 994.9))], RollbackOutcome.CHANGED),
+    "of unknown age": ([replace(AS_MADE, created=None)], RollbackOutcome.CHANGED),
     "another version, too": ([AS_MADE, Counted(2, ("v1", "v2"))], RollbackOutcome.CHANGED),
     "another version": ([AS_MADE, Counted(1, ("v2",))], RollbackOutcome.CHANGED),
     "may not look": ([NO_PERMISSION], RollbackOutcome.FAILED),
@@ -166,7 +183,7 @@ def test_a_creation_is_told_by_the_clock_of_the_service(dated: float, outcome: R
     """Where the service's time is on record, ours is not asked; what disagrees is changed, never gone."""
     # By our own clock it would be an hour older, and an hour younger.
     for created_at, not_before in ((1_001.0 - 3600, 998.0 - 3600), (1_001.0 + 3600, 998.0 + 3600)):
-        found = replace(AS_MADE, created_at=created_at, not_before=not_before, service_time=dated)
+        found = replace(AS_MADE, created=created(dated, created_at, not_before))
         answers: list[Answer] = [found]
         if outcome is RollbackOutcome.DELETED:
             answers += [ONLY_OURS, Done()]
@@ -197,10 +214,10 @@ def test_what_we_updated_ourselves_is_deleted(counted: Counted, outcome: Rollbac
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.none() | st.floats(-1e9, 1e9))
 def test_nothing_that_exists_is_gone_by_arithmetic(
-    created: float, service_time: float, made: float | None
+    at: float, service_time: float, made: float | None
 ) -> None:
     """Whatever its times are, a secret that is there is deleted or left as changed."""
-    found = replace(AS_MADE, created_at=created, not_before=created - 3, service_time=service_time)
+    found = replace(AS_MADE, created=created(service_time, at, at - 3))
     look: list[Answer] = [found]
     end, _ = drive(look, made=made)
     if end is None:  # it wants more than one look

@@ -9,6 +9,7 @@ import pytest
 from bulkseed.model import Fault, NoReply, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.jobs import APPLY, JOBS, ROLLBACK, VERIFY
+from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import RollbackOutcome
@@ -20,7 +21,9 @@ LOST = NoReply("connection reset", maybe_applied=True)
 
 def drive(answers: list[object], subject: Subject) -> Ending | Aborted:
     """Send scripted answers and return the end; nothing but the version is ever asked for."""
-    retry = RetryState(RetryPolicy(max_attempts=2), None, lambda: 0.0, lambda: 0.0, lambda: 0.5)
+    retry = RetryState(
+        RetryPolicy(max_attempts=2), None, lambda: of_earlier_run(0.0), lambda: 0.0, lambda: 0.5
+    )
     procedure = verify(Rules(), subject, retry)
     script = iter(answers)
     answer: object = None
@@ -36,14 +39,14 @@ def drive(answers: list[object], subject: Subject) -> Ending | Aborted:
 
 
 ENDS: dict[str, tuple[list[object], Verified]] = {
-    "the same": ([Found("v1", same_value=True, created_at=None)], Verified.IDENTICAL),
-    "another value": ([Found("v1", same_value=False, created_at=None)], Verified.DIFFERS),
-    "another version": ([Found("v2", same_value=True, created_at=None)], Verified.DIFFERS),
+    "the same": ([Found("v1", same_value=True, created=None)], Verified.IDENTICAL),
+    "another value": ([Found("v1", same_value=False, created=None)], Verified.DIFFERS),
+    "another version": ([Found("v2", same_value=True, created=None)], Verified.DIFFERS),
     "not there": ([Fault("Forbidden.ResourceNotFound", 404)], Verified.MISSING),
     "to be deleted": ([Fault("Rejected.ResourceInDeleteWindow", 409)], Verified.MISSING),
     "may not be read": ([Fault("Forbidden.NoPermission", 403)], Verified.UNREADABLE),
     "never answered": ([LOST, LOST], Verified.UNREADABLE),
-    "answered at last": ([LOST, Found("v1", same_value=True, created_at=None)], Verified.IDENTICAL),
+    "answered at last": ([LOST, Found("v1", same_value=True, created=None)], Verified.IDENTICAL),
 }
 
 
@@ -58,7 +61,7 @@ def test_ends(case: str) -> None:
 
 def test_a_generated_value_that_was_not_kept_is_present() -> None:
     """Nobody can compare it: that the version is there is all that can be said."""
-    end = drive([Found("v1", same_value=False, created_at=None)], Subject("v1", generated=True))
+    end = drive([Found("v1", same_value=False, created=None)], Subject("v1", generated=True))
     assert isinstance(end, Ending)
     assert end.outcome is Verified.PRESENT
     assert end.outcome.settled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bulkseed.client.work_item import WorkItem
-from bulkseed.engine.machinery import Machinery
+from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
 from bulkseed.policy.follow import confirm, follow
@@ -34,7 +34,7 @@ class Follower:
         unread = isinstance(earlier.data, UnreadValue)
         if unread and await self._machinery.values.read(earlier, None) is not None:
             return claim, None
-        retry = self._machinery.retry_state(self._policy, claim.doubt_since)
+        retry = self._machinery.retry_state(self._policy, in_doubt_since(claim))
         now = self._machinery.lane.clock.time()
         subject = Subject(earlier.version_id, generated=earlier.generated)
         procedure = confirm(subject, retry, now, owned=claim.held is not None)
@@ -42,11 +42,11 @@ class Follower:
         if not isinstance(found, bool):
             return claim, found or Ending(Outcome.PENDING, doubt=True)
         held = earlier.version_id if found else claim.held
-        return claim._replace(held=held, doubt_since=None, doubt_version=None), None
+        return claim._replace(held=held, doubt_since=None, doubt_service=None, doubt_version=None), None
 
     async def put(self, work: WorkItem[SecretDefinition], claim: Claim, held: str) -> Ending | Aborted:
         """Put the definition's version where `held` is in force."""
-        retry = self._machinery.retry_state(self._policy, claim.doubt_since)
+        retry = self._machinery.retry_state(self._policy, in_doubt_since(claim))
         procedure = follow(held, Subject(work.item.version_id), retry)
         end = await self._machinery.driver.drive(work, procedure, retry)
         return end or Ending(Outcome.PENDING, doubt=retry.in_doubt)

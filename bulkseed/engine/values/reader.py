@@ -16,6 +16,7 @@ from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stop import Stop
 from bulkseed.model import Fault, NoReply, Outcome, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.moments import Sending
 from bulkseed.policy.read_source import read_source
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Aborted, Ending, Step
@@ -31,10 +32,12 @@ class ValueReader:
         self._policy = policy
         self._driver = Driver(self._request, outage, stop)
 
-    async def read(self, definition: SecretDefinition, doubt_since: float | None) -> Ending | Aborted | None:
+    async def read(
+        self, definition: SecretDefinition, doubt_since: Sending | None
+    ) -> Ending | Aborted | None:
         """Read the value of `definition` into it, or return how it ended without one."""
         retry = RetryState(
-            self._policy, doubt_since, self._lane.clock.time, self._outage.working_time, self._lane.rng
+            self._policy, doubt_since, self._lane.sending, self._outage.working_time, self._lane.rng
         )
         end = await self._driver.drive(WorkItem(definition), read_source(retry), retry)
         if isinstance(end, ReadValue):

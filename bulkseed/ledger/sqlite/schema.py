@@ -35,6 +35,7 @@ CREATE TABLE runs (
   summary    TEXT,              -- JSON, as printed by --output json
   exit_code  INTEGER,
   stopped_by TEXT,
+  ahead      INTEGER,           -- microseconds by which the service's clock was ahead of ours, at least
   compares   INTEGER NOT NULL DEFAULT 0,  -- 1: it asked for more than "existing" of what was there before
   -- Counted in the same transactions as the rows they count, so that they hold after a kill:
   read     INTEGER NOT NULL DEFAULT 0,  -- manifest entries = known + claimed + unsent + invalid
@@ -74,6 +75,8 @@ CREATE TABLE claims (           -- one row per secret name; see the view definit
   is_foreign    INTEGER NOT NULL DEFAULT 0,  -- 1: it was there before us, as we found before updating it
   owned         INTEGER NOT NULL DEFAULT 0,  -- 1: created or adopted by this ledger, not rolled back since
   doubt_version TEXT,           -- the version of the claim in doubt; NULL: it is version_id
+  claimed_service INTEGER,      -- claimed_at by the service's clock, where an earlier run made that claim;
+                                -- 0: that is not known; NULL: claimed_at and the run's ahead tell it
   wanted        TEXT,           -- the version that the manifest has where --no-follow left ours
   service_time  INTEGER         -- when it was created by the service's clock, in whole seconds since 1970:
                                 -- its CreateTime where that was read, else the Date of the answer
@@ -145,7 +148,7 @@ SELECT claims.id AS id, name, version_id,
   attempts + (created.id IS NOT NULL) AS attempts, source, place,
   coalesce(first_sent_at, sent_at) AS first_sent_at,
   iif(created.id IS NULL, settled_at, sent_at + latency) AS settled_at,
-  claims.run AS run, claimed_at, doubt AND created.id IS NULL AS doubt, is_foreign,
+  claims.run AS run, claimed_at, claimed_service, doubt AND created.id IS NULL AS doubt, is_foreign,
   owned OR created.id IS NOT NULL AS owned,
   doubt_version, wanted, iif(created.id IS NULL, claims.service_time, created.service_time) AS service_time,
   iif(created.id IS NULL, outcome, 'created') AS ending  -- the outcome, but for what is behind

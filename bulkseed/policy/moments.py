@@ -1,0 +1,91 @@
+"""Moments that carry whose clock they are of, so that a comparison of two clocks does not type-check.
+
+Rules that live here: what is known to be older than an attempt, and by which clock. A creation is compared by
+the service's clock alone where it was known when the attempt was made; by ours where it was not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MARGIN = 2.0
+"""Seconds by which two times of the service's may differ without saying anything: a second that whole seconds
+hide, and one for machines of the service whose clocks differ, and for a way that took long."""
+
+
+@dataclass(slots=True, frozen=True)
+class ServiceMoment:
+    """A moment by the service's clock, in epoch seconds."""
+
+    seconds: float
+
+    def __lt__(self, other: ServiceMoment) -> bool:
+        """Tell whether it is earlier."""
+        return self.seconds < other.seconds
+
+    def __add__(self, seconds: float) -> ServiceMoment:
+        """Return the moment that is so much later."""
+        return ServiceMoment(self.seconds + seconds)
+
+
+@dataclass(slots=True, frozen=True)
+class OurMoment:
+    """A moment by both clocks of this machine, in epoch seconds.
+
+    `steady`: by the one that is never set, `wall`: by the one that people and NTP set. A machine that was
+    stopped and a wall clock that was set each spoil one of them.
+    """
+
+    steady: float
+    wall: float
+
+    def __lt__(self, other: OurMoment) -> bool:
+        """Tell whether it is earlier by both clocks: where they do not agree, neither is believed."""
+        return self.steady < other.steady and self.wall < other.wall
+
+    def __add__(self, seconds: float) -> OurMoment:
+        """Return the moment that is so much later."""
+        return OurMoment(self.steady + seconds, self.wall + seconds)
+
+
+@dataclass(slots=True, frozen=True)
+class Sending:
+    """When something was sent: by our clocks, and the earliest that it can have been by the service's.
+
+    `service` is None if nothing was known of the service's clock by then.
+    """
+
+    ours: OurMoment
+    service: ServiceMoment | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class CreationTime:
+    """When a secret or version was created: the service's own time, in whole seconds, and what it is by ours.
+
+    `latest` and `earliest` are the latest and earliest that it can have been by our clocks, as far as the
+    service's is known now.
+    """
+
+    service: ServiceMoment
+    latest: OurMoment
+    earliest: OurMoment
+
+    def before(self, sending: Sending) -> bool:
+        """Tell whether this is older than what was sent."""
+        if sending.service is not None:
+            return self.service + 1.0 < sending.service
+        return self.latest < sending.ours
+
+    def surely_before(self, sending: Sending) -> bool:
+        """Tell whether it is older beyond doubt: by far, and by the service's own clock."""
+        return sending.service is not None and self.service + (1.0 + MARGIN) < sending.service
+
+
+def of_earlier_run(seconds: float, service: float | None = None) -> Sending:
+    """Return a moment that an earlier run has noted by its clock, and perhaps by the service's.
+
+    Where it has not, nothing says more: its clock is taken to have gone as ours does.
+    """
+    ours = OurMoment(seconds, seconds)
+    return Sending(ours, None if service is None else ServiceMoment(service))
