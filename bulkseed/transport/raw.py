@@ -22,7 +22,7 @@ from bulkseed.transport.aiohttp_internals import reads_heads_alone
 from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
 from bulkseed.transport.results import CancelledAfterReplyError, no_answer, not_connected
-from bulkseed.wire.message import Request, Response
+from bulkseed.wire.message import Request, Response, WrittenRequest
 
 
 class RawTransport:
@@ -184,6 +184,8 @@ class RawTransport:
 
 
 def _to_bytes(request: Request) -> bytes:
+    if isinstance(request, WrittenRequest) and request.head:
+        return request.head.encode() + request.body
     target = f"{request.path}?{request.query}" if request.query else request.path
     given = target + "".join(request.headers.values())
     if "\n" in given or "\r" in given:

@@ -48,6 +48,38 @@ class Request:
     path: str = "/"
 
 
+class WrittenRequest(Request):
+    """A signed POST request whose head was written as it travels, in one go.
+
+    Its headers are read out of its head when somebody asks: the raw transport never does. A changed copy
+    (`dataclasses.replace`) has no head, "".
+    """
+
+    __slots__ = ("head",)
+
+    head: str
+    """From the request line to the empty line. It is part of no repr, as a header may be a token."""
+
+    @classmethod
+    def of(cls, query: str, head: str, body: bytes) -> WrittenRequest:
+        """Return the request with this head; `query` is in it, too."""
+        made = cls.__new__(cls)
+        made.method, made.path = "POST", "/"
+        made.query, made.head, made.body = query, head, body
+        return made
+
+    def __getattr__(self, name: str) -> object:
+        """Return `headers` when they are asked for the first time, and the head of a copy."""
+        if name == "head":
+            return ""
+        if name != "headers":
+            raise AttributeError(name)
+        fields = dict(line.split(": ", 1) for line in self.head.split("\r\n")[1:-2])
+        del fields["content-length"]
+        self.headers = fields
+        return fields
+
+
 @dataclass(slots=True)
 class Response:
     """An HTTP response. Headers are found by their lower-case names."""

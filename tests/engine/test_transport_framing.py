@@ -1,13 +1,16 @@
-"""Where a reply ends and the next begins, over every transport on every event loop."""
+"""Where a reply ends and the next begins, and how a signed request travels, over every transport and loop."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from support.hostile_server import REPLY, Peer, hostile_server, with_length
+from support.hostile_server import REPLY, Peer, answering, hostile_server, with_length
 from support.transports import Opener, contract
 
-from bulkseed.model import NoReply
-from bulkseed.wire.message import Response
+from bulkseed.model import Credentials, NoReply, SecretValue
+from bulkseed.wire.message import Call, Response
+from bulkseed.wire.signing.verify import SIGNATURES
 
 
 @contract
@@ -85,3 +88,25 @@ async def test_a_status_without_a_body_has_none(open_to: Opener, status: int) ->
         answer = await sender.send()
         assert isinstance(answer, NoReply) or (answer.status, answer.body) == (status, b"")
         assert await sender.status() == 200
+
+
+@contract
+async def test_a_signed_request_is_carried_as_it_was_signed(open_to: Opener) -> None:
+    """Whether a transport takes it as its headers or as the bytes that were written: no byte is another."""
+    signer = SIGNATURES["acs3"]("kms.example", Credentials("id", SecretValue("fake"), SecretValue("token")))
+    signed = [
+        signer.sign(Call("CreateSecret", query, form), 1_800_000_000.0, "0" * 32)
+        for query, form in (("SecretName=%C3%A9", "SecretData=%0A"), ("", ""))
+    ]
+    signed.append(replace(signed[0], body=b"SecretData=other"))
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
+        for request in signed:
+            assert isinstance(await sender.send(request), Response)
+    for request, raw in zip(signed, server.requests, strict=True):
+        head, _, body = raw.partition(b"\r\n\r\n")
+        first, *fields = head.decode().split("\r\n")
+        arrived = {name.lower(): text for name, text in (field.split(": ") for field in fields)}
+        assert first == f"POST /{'?' * bool(request.query)}{request.query} HTTP/1.1"
+        assert arrived == request.headers | {"content-length": str(len(request.body))}
+        assert len(arrived) == len(fields)
+        assert body == request.body

@@ -388,3 +388,13 @@ def test_credentials_that_break_a_header_are_refused(own: Credentials) -> None:
     with pytest.raises(CredentialsError, match="line break") as refused:
         SIGNATURES["acs3"](HOST, own)
     assert "CAIS" not in str(refused.value)
+
+
+@pytest.mark.parametrize("query", ["A=1\r\nx-acs-action: other", "A=1\n"])
+def test_acs3_signs_no_line_break(query: str) -> None:
+    """What is written as a head cannot bring a header of its own."""
+    own = Credentials("id", SecretValue("fake"))
+    with pytest.raises(ValueError, match="line break"):
+        SIGNATURES["acs3"](HOST, own).sign(Call("CreateSecret", query), NOW, NONCE)
+    with pytest.raises(ValueError, match="line break"):
+        SIGNATURES["acs3"](f"{HOST}\r\nx: y", own)
