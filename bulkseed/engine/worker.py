@@ -60,7 +60,7 @@ class Worker:
             if isinstance(claim.definition.data, UnreadValue):
                 unread = await self._machinery.values.read(claim.definition, in_doubt_since(claim))
                 if unread is not None:
-                    self._end(work, unread)
+                    self._end(work, self._without_value(unread))
                     return
             if claim.held is not None and self._job.follows:
                 self._end(work, await self._follower.put(work, claim, claim.held))
@@ -90,6 +90,13 @@ class Worker:
             if isinstance(cancelled.answer, Created):  # a generated value would be lost with it
                 self._created(work, cancelled.answer.request_id, cancelled.answer.arn)
             raise
+
+    def _without_value(self, end: Ending | Aborted) -> Ending | Aborted:
+        """Return how the job calls it that the source gave no value."""
+        word = self._kind.unread
+        if word is None or isinstance(end, Aborted) or end.outcome is Outcome.PENDING:
+            return end
+        return replace(end, outcome=word)
 
     def _end(self, work: WorkItem[SecretDefinition], end: Ending | Aborted) -> None:
         if isinstance(end, Aborted):

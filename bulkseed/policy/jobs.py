@@ -24,6 +24,7 @@ class JobKind(NamedTuple):
         meanings: its ends, and what each means.
         streaks: ends that stop a run if they come too often in a row.
         problems: ends that a display shows as the last problem.
+        unread: how a definition ends whose value its source does not give; None: as the reading of it did.
         takes_definitions: whether its runs take up the definitions of a manifest; else the ledger's rows.
         writes: whether its runs are paced by the quota of creates and deletes; else by the one of reads.
     """
@@ -34,6 +35,7 @@ class JobKind(NamedTuple):
     meanings: Mapping[StrEnum, str]
     streaks: AbstractSet[StrEnum] = frozenset()
     problems: AbstractSet[StrEnum] = frozenset()
+    unread: Verified | None = None
     takes_definitions: bool = True
     writes: bool = True
 
@@ -75,6 +77,7 @@ VERIFY = JobKind(
     },
     streaks={Verified.UNREADABLE},
     problems={Verified.UNREADABLE, Verified.DIFFERS, Verified.MISSING},
+    unread=Verified.UNREADABLE,
     writes=False,
 )
 

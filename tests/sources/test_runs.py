@@ -115,6 +115,11 @@ async def test_every_listed_secret_becomes_one_row_whatever_is_wrong_with_it(
         summary = await apply(
             bao, target, tmp_path / "l.db", query, on_row=lambda row: rows.setdefault(str(row.line), row)
         )
+        with (
+            SourceManifest([from_url(f"vault+http://{bao.host}/kv/prod?{query}")]) as source,
+            bulkseed.open_ledger(tmp_path / "v.db", target) as opened,
+        ):
+            found = await verify(source, target, opened, options=RunOptions(qps=0))
     assert summary.definitions == 8
     assert summary.outcomes[Outcome.CREATED] == 1
     assert summary.outcomes[Outcome.INVALID] == 5
@@ -122,6 +127,8 @@ async def test_every_listed_secret_becomes_one_row_whatever_is_wrong_with_it(
         "Source.Denied",
         "Source.TooLarge",
     }
+    assert +found.results == {Verified.IDENTICAL: 1, Verified.UNREADABLE: 2, Verified.INVALID: 5}
+    assert found.run.exit_code == 1
     reasons = sorted(row.message or "" for row in rows.values() if row.outcome is Outcome.INVALID)
     assert [reason.partition(" ")[0] for reason in reasons] == [
         "'a/twin'",
