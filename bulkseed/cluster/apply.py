@@ -76,7 +76,7 @@ async def apply_on_cluster(
             return orjson.dumps(await asyncio.gather(*work))
 
         async with connect(cluster.address, cluster.tls, answer) as dask:
-            work = RunWork(folder.specs, manifests, options)
+            work = RunWork(folder.specs, manifests.absolute(), options)
             found = await stop.wait_for(asyncio.ensure_future(dask.survey(work)))
             if found is None:
                 return AllRuns(str(folder.path), [TargetRun(spec, 0) for spec in folder.specs], 0, 0)

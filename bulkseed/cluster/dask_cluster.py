@@ -108,7 +108,8 @@ async def connect(
         raise UsageError(f"--cluster needs Dask: {how_to_install('cluster')}") from None
     from bulkseed.cluster.dask_worker import HANDLER, Drain
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what matters is said in our words
+    for name in ("distributed", "distributed.client"):  # what matters is said in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     security = _security(distributed, address, tls)
     local = None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -50,6 +50,11 @@ class Manifests:
             allow_empty=allow_empty,
             read_lines=read_lines,
         )
+
+    def absolute(self) -> Manifests:
+        """Return them by names that mean the same in another folder."""
+        paths = tuple(str(Path(path).absolute()) for path in self.paths)
+        return replace(self, paths=paths, each=self.each and str(Path(self.each).absolute()))
 
     def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted) -> RoutedManifests:
         """Read them once, to know what each target gets.

@@ -57,11 +57,10 @@ class Authority:
             )
         )
 
-    def issue(self, host: str, *, client: bool = False) -> tuple[Path, Path]:
+    def issue(self, host: str, *, client: bool = False, server: bool = True) -> tuple[Path, Path]:
         """Return the files of a certificate for `host` (a name or an address) and its key."""
-        purpose = (
-            x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH if client else x509.oid.ExtendedKeyUsageOID.SERVER_AUTH
-        )
+        usages = x509.oid.ExtendedKeyUsageOID
+        purposes = [usages.CLIENT_AUTH] * client + [usages.SERVER_AUTH] * server
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test server")])
         try:
@@ -72,7 +71,7 @@ class Authority:
             self._builder(name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         certificate_file, key_file = self._folder / f"{host}.pem", self._folder / f"{host}.key"

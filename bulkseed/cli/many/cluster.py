@@ -7,6 +7,7 @@ from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
 from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import run_async
+from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
@@ -46,4 +47,7 @@ async def _apply(
     watched: list[TargetRun] = []
     with folder.locked():
         async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            return await apply_on_cluster(inputs, folder, options, where, stop, watched.extend)
+            done = await apply_on_cluster(inputs, folder, options, where, stop, watched.extend)
+    if stop.reason is not None:
+        say(stop.reason, err=True)
+    return done

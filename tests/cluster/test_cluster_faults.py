@@ -1,0 +1,209 @@
+"""Real processes over TLS: whatever is killed, frozen or cut off, every row is true, no quota is passed.
+
+Each service has a quota a little above the target's pace: two that serve one target at a time would pass it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from support.command import KEY_SECRET, TIMEOUT, bulkseed, environment, start, write_manifest
+from support.dask_processes import DaskProcesses, dask_cluster, memory_of
+from support.many_kms import Accounts, accounts
+
+from bulkseed.errors import LedgerError
+from bulkseed.ledger import read_ledger
+from bulkseed.ledger.audit.run import audit
+from bulkseed.ledger.sqlite.lock import is_at_work
+from bulkseed.model import Outcome
+
+TARGETS, EACH, PACE, QUOTA = 12, 24, 12, 14
+LEASE = 2
+NO_KEYS = {
+    **environment(),
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "",
+}
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Accounts]:
+    """Serve twelve accounts."""
+    with accounts(TARGETS, QUOTA) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
+    """Run three workers."""
+    with dask_cluster(tmp_path_factory.mktemp("dask"), "a", "b", "c") as found:
+        yield found
+
+
+class Run:
+    """One run of the command over the cluster: `names` are its own."""
+
+    def __init__(self, folder: Path, services: Accounts, cluster: DaskProcesses, names: str) -> None:
+        self._folder = folder
+        self._names = names
+        (folder / "targets.toml").write_text(services.targets(names, PACE))
+        write_manifest(
+            folder / "m.jsonl",
+            [
+                {"SecretName": f"{names}/{target}/{n}", "SecretData": f"canary-of-{names}-{target}-{n}"}
+                for n in range(EACH)
+                for target in range(TARGETS)
+            ],
+        )
+        self.local = ["apply", "m.jsonl", "--targets", "targets.toml", "--output", "json"]
+        self.arguments = [*self.local, "--lease", LEASE, *cluster.options]
+        self.process = start(*self.arguments, cwd=folder, env=NO_KEYS)
+
+    def until(self, share: float) -> None:
+        """Wait until so much of it is on record."""
+        for target in range(TARGETS):
+            path = self._folder / "m.run" / f"t{target}.ledger.db"
+            while not is_at_work(path) or self._created(path) < share * EACH:
+                assert self.process.poll() is None, self.process.communicate()
+                time.sleep(0.02)
+
+    def _created(self, path: Path) -> int:
+        with suppress(LedgerError), read_ledger(path) as ledger:  # it is being made at this moment
+            return ledger.counts()[Outcome.CREATED]
+        return 0
+
+    def end(self) -> dict[str, object]:
+        """Wait for its end, and return what it printed."""
+        out, errors = self.process.communicate(timeout=TIMEOUT)
+        assert out, errors
+        return dict(json.loads(out))
+
+    def again(self, *, local: bool = False) -> dict[str, object]:
+        """Run the command again."""
+        done = bulkseed(
+            *(self.local if local else self.arguments),
+            cwd=self._folder,
+            env=environment() if local else NO_KEYS,
+        )
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def proves_exact(self) -> list[Outcome]:
+        """Hold everything against the services and the ledgers; return what became of the definitions."""
+        outcomes = []
+        for target in range(TARGETS):
+            with read_ledger(self._folder / "m.run" / f"t{target}.ledger.db") as ledger:
+                assert [found for found in audit(ledger) if not found.holds] == []
+                assert [run.run_id for run in ledger.runs() if (run.summary or {}).get("throttled")] == []
+                rows = list(ledger.rows())
+            assert {row.name for row in rows} == {f"{self._names}/{target}/{n}" for n in range(EACH)}
+            outcomes += [Outcome(row.outcome) for row in rows]
+        assert set(outcomes) <= {Outcome.CREATED, Outcome.ADOPTED}
+        verified = bulkseed("verify", "m.jsonl", "--run", "m.run", "--output", "json", cwd=self._folder)
+        results = json.loads(verified.stdout)["results"]
+        assert {name: n for name, n in results.items() if n} == {"identical": TARGETS * EACH}
+        return outcomes
+
+
+@pytest.fixture
+def run(
+    request: pytest.FixtureRequest, tmp_path: Path, services: Accounts, cluster: DaskProcesses
+) -> Iterator[Run]:
+    """Begin a run with names of its own, and end it whatever happens."""
+    begun = Run(tmp_path, services, cluster, request.node.name.removeprefix("test_").replace("_", "-")[:40])
+    try:
+        yield begun
+    finally:
+        begun.process.kill()
+        begun.process.communicate()
+
+
+def finds(text: bytes, pid: int) -> bool:
+    """Tell whether a text is in a process's memory."""
+    return any(text in part for part in memory_of(pid))
+
+
+def drawn(most: float) -> float:
+    """Return the phase of a fault; it is told, as a failure may depend on it."""
+    phase = random.uniform(0.1, most)  # noqa: S311
+    print(f"at {phase:.3f} of the run")  # noqa: T201  # pytest shows it with a failure
+    return phase
+
+
+def test_values_and_keys_stay_at_the_workers(run: Run, cluster: DaskProcesses) -> None:
+    """Neither scheduler nor coordinator has one in memory while it runs; a worker has, by the same look."""
+    run.until(0.3)
+    value, key = b"canary-of-values-and-keys", KEY_SECRET.encode()
+    looked_at = (cluster.scheduler, run.process, cluster.workers["a"])
+    for process in looked_at:
+        process.send_signal(signal.SIGSTOP)  # so that none ends meanwhile
+    found = [{part for part in (value, key) if finds(part, process.pid)} for process in looked_at]
+    for process in looked_at:
+        process.send_signal(signal.SIGCONT)
+    assert found == [set(), set(), {value, key}]
+    done = run.end()
+    assert (done["exit_code"], done["definitions"]) == (0, TARGETS * EACH)
+    run.proves_exact()
+
+
+def test_a_worker_killed_and_another_frozen(run: Run, cluster: DaskProcesses) -> None:
+    """Their targets go on at others after the lease; the frozen one wakes up and is not heard."""
+    run.until(drawn(0.5))
+    cluster.workers["a"].kill()
+    cluster.workers["a"].wait()
+    cluster.workers["b"].send_signal(signal.SIGSTOP)
+    time.sleep(LEASE * 2.5)
+    cluster.workers["b"].send_signal(signal.SIGCONT)
+    assert run.end()["exit_code"] == 0
+    run.proves_exact()
+    cluster.add_worker("a")
+    cluster.wait_for_workers()
+
+
+def test_a_worker_that_is_shut_down_hands_over(run: Run, cluster: DaskProcesses) -> None:
+    """SIGTERM: its runs end in order, nothing is in doubt, and others go on at once."""
+    run.until(drawn(0.5))
+    process = cluster.workers.pop("c")
+    process.terminate()
+    assert run.end()["exit_code"] == 0
+    assert set(run.proves_exact()) == {Outcome.CREATED}
+    assert process.wait(TIMEOUT) == 0
+    cluster.add_worker("c")
+    cluster.wait_for_workers()
+
+
+def test_the_coordinator_killed_and_started_again(run: Run) -> None:
+    """The next one waits for the leases that it does not know, and does the rest."""
+    run.until(drawn(0.5))
+    run.process.kill()
+    run.process.communicate()
+    assert run.again()["exit_code"] == 0
+    run.proves_exact()
+
+
+def test_ctrl_c_ends_all_runs_in_order(run: Run) -> None:
+    """Nothing is in doubt, the exit code is 130, and the next run does the rest."""
+    run.until(drawn(0.5))
+    run.process.send_signal(signal.SIGINT)
+    assert run.end()["exit_code"] == 130
+    assert run.again()["exit_code"] == 0
+    assert set(run.proves_exact()) == {Outcome.CREATED}
+
+
+def test_the_scheduler_killed(run: Run, cluster: DaskProcesses) -> None:
+    """The workers leave in order, the command says so, and one machine does the rest."""
+    run.until(drawn(0.5))
+    cluster.scheduler.kill()
+    out, errors = run.process.communicate(timeout=TIMEOUT)
+    assert run.process.returncode == 3, errors
+    assert "the cluster's scheduler is gone: start it and run again" in errors, out + errors
+    assert "distributed" not in errors
+    assert run.again(local=True)["exit_code"] == 0
+    run.proves_exact()

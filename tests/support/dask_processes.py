@@ -1,0 +1,114 @@
+"""A real Dask cluster over TLS: a scheduler and workers, each a process that a test may kill or freeze."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from support.certificates import Authority
+from support.command import KEY_ID, KEY_SECRET
+
+TESTS = Path(__file__).parents[1]
+HOST = "127.0.0.1"
+
+
+class DaskProcesses:
+    """A cluster. `workers` are its processes by name; only they have credentials."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        authority = Authority(folder)
+        certificate, key = authority.issue(HOST, client=True)
+        self._tls = {"ca": authority.ca_file, "cert": certificate, "key": key}
+        self._file = folder / "scheduler.json"
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.scheduler = self._start("scheduler", "--host", f"tls://{HOST}", "--port", 0, "--no-dashboard")
+        while not self._file.exists():
+            assert self.scheduler.poll() is None, (folder / "scheduler.log").read_text()
+            time.sleep(0.05)
+        self.address = str(json.loads(self._file.read_text())["address"])
+
+    @property
+    def options(self) -> list[object]:
+        """The options of a command that uses the cluster."""
+        files = [part for name, path in self._tls.items() for part in (f"--tls-{name}", path)]
+        return ["--cluster", self.address, *files]
+
+    def add_worker(self, name: str) -> None:
+        """Start a worker; its process says when it has registered."""
+        keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
+        options = ["--name", name, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--host", HOST]
+        self.workers[name] = self._start("worker", *options, name=name, env=keys)
+
+    def wait_for_workers(self) -> None:
+        """Wait until all workers have registered."""
+        for name, process in self.workers.items():
+            while "Registered to" not in (self.folder / f"{name}.log").read_text():
+                assert process.poll() is None, (self.folder / f"{name}.log").read_text()
+                time.sleep(0.05)
+
+    def _start(
+        self, kind: str, *options: object, name: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        names = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
+        tls = [part for name, path in self._tls.items() for part in (names[name], path)]
+        call = [sys.executable, "-m", "dask", kind, "--scheduler-file", self._file, *options, *tls]
+        log: IO[bytes]
+        with (self.folder / f"{name or kind}.log").open("wb") as log:
+            return subprocess.Popen(
+                list(map(str, call)),
+                cwd=self.folder,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self.folder),
+                    "PYTHONPATH": str(TESTS.parent),
+                    "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
+                    "DASK_TEMPORARY_DIRECTORY": str(self.folder),
+                    **(env or {}),
+                },
+                stdout=log,
+                stderr=log,
+            )
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in (*self.workers.values(), self.scheduler):
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def dask_cluster(folder: Path, *workers: str) -> Iterator[DaskProcesses]:
+    """Run a scheduler and workers until the end of the block."""
+    cluster = DaskProcesses(folder)
+    try:
+        for name in workers:
+            cluster.add_worker(name)
+        cluster.wait_for_workers()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def memory_of(pid: int) -> Iterator[bytes]:
+    """Yield the memory of a process, a mapping at a time (Linux)."""
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in maps:
+            span, rights, *_ = line.split()
+            if not rights.startswith("rw"):
+                continue
+            begin, end = (int(part, 16) for part in span.split("-"))
+            try:
+                memory.seek(begin)
+                yield memory.read(end - begin)
+            except (OSError, ValueError, OverflowError):
+                continue
