@@ -145,6 +145,19 @@ def test_groups_have_quotas_of_their_own() -> None:
     assert desk.code(create_secret.Request("c", "v1", SecretValue("x"))) == "Rejected.Throttling"
 
 
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+def test_each_request_takes_its_quota_once(signature: str) -> None:
+    """Also one that is refused by its handler; one whose signature is refused takes none."""
+    desk = Desk(ServiceOptions(create_qps=4), signature)
+    stranger = replace(desk.credentials, access_key_secret=SecretValue("no"))
+    assert desk.code(CREATE) is None
+    assert desk.code(CREATE, stranger) == "SignatureDoesNotMatch"
+    assert desk.code(CREATE) == "Rejected.ResourceExist"
+    assert desk.code(create_secret.Request("a b", "v1", SecretValue("x"))) == "InvalidParameter"
+    assert desk.code(create_secret.Request("b", "v1", SecretValue("x"))) is None
+    assert desk.code(create_secret.Request("c", "v1", SecretValue("x"))) == "Rejected.Throttling"
+
+
 def test_a_quota_may_be_less_than_one_a_second() -> None:
     """Half a request a second is one in two seconds."""
     desk = Desk(ServiceOptions(manage_qps=0.5))

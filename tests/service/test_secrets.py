@@ -101,6 +101,27 @@ def test_what_is_refused_is_not_stored(change: dict[str, Any], expected: str) ->
         assert desk.code(describe_secret.Request(name)) == "Forbidden.ResourceNotFound"
 
 
+def test_new_secrets_are_there_before_they_are_written(tmp_path: Path) -> None:
+    """Many in one group: each name is taken at once, all can be read, and a rollback forgets them all."""
+    options = ServiceOptions(data_dir=tmp_path / "d", secret_quota=40, **UNLIMITED)
+    desk = Desk(options)
+    assert [desk.code(create(f"s{number}", f"v{number}")) for number in range(37)] == [None] * 37
+    desk.kms.rollback()
+    assert desk.ask(list_secrets.Request()).total_count == 0
+    assert [desk.code(create(f"s{number}", f"v{number}")) for number in range(40)] == [None] * 40
+    assert desk.code(create("s39")) == "Rejected.ResourceExist"
+    assert desk.code(create("s40")) == "Rejected.LimitExceeded"
+    assert desk.kms.dirty
+    desk.kms.commit()
+    desk.kms.close()
+    desk = Desk(options)
+    assert [value_of(desk, f"s{number}") for number in range(40)] == [f"v{number}" for number in range(40)]
+    assert desk.code(delete_secret.Request("s3", True)) is None
+    assert desk.code(create("s40", "v40")) is None
+    names = [entry.secret_name for entry in desk.ask(list_secrets.Request(page_size=100)).secret_list]
+    assert names == [f"s{number}" for number in range(41) if number != 3]
+
+
 def test_names_are_taken_once_and_in_the_delete_window() -> None:
     """ResourceExist for a secret that is there, ResourceInDeleteWindow for one that is leaving."""
     desk = Desk()

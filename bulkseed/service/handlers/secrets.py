@@ -33,11 +33,9 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
     store = service.store
     kind = asked.secret_type or "Generic"
     name = created_name(asked.secret_name, kind, asked.extended_config)
-    existing = store.secret(name)
-    if existing is not None:
-        return fault(
-            "Rejected.ResourceExist" if existing.delete_at is None else "Rejected.ResourceInDeleteWindow"
-        )
+    if store.has(name):
+        existing = context.find_live(name)
+        return existing if isinstance(existing, Fault) else fault("Rejected.ResourceExist")
     if service.secret_quota is not None and store.secret_count >= service.secret_quota:
         return fault("Rejected.LimitExceeded")
     if asked.dkms_instance_id is not None and not INSTANCE_ID.fullmatch(asked.dkms_instance_id):
@@ -47,15 +45,6 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         return key
     if not context.may_use("GenerateDataKey", key):
         return fault("Forbidden.NoPermission")
-    managed = kind != "Generic"
-    data = asked.secret_data.reveal()
-    config = (json_object(asked.extended_config or "") if managed else None) or {}
-    if kind == "Rds" and service.rotation.administers(config, accounts_of(data)):
-        return invalid_parameter(
-            "SecretData", "It names the account that changes passwords in this database."
-        )
-    rotates = managed and bool(asked.enable_automatic_rotation)
-    seconds = rotation_seconds(asked.rotation_interval) if rotates and asked.rotation_interval else None
     secret = StoredSecret(
         id=None,
         name=name,
@@ -69,34 +58,51 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         instance_id=asked.dkms_instance_id,
         description=asked.description,
         tags=context.read_tags(asked.tags),
-        extended_config=asked.extended_config if managed else None,
         policy=asked.policy,
-        rotation_seconds=seconds,
-        rotation_state="Enabled" if rotates else "Disabled",
-        next_rotation=now + seconds if seconds else None,
     )
-    previous = None
-    if managed:
-        data, previous = first_values(kind, config, data, now)
-    if previous is not None:
-        secret.stages[PREVIOUS] = uuid.uuid4().hex
-    secret.id = store.add_secret(secret)
-    if previous is not None:
-        add_version(context, secret, key, secret.stages[PREVIOUS], previous, "text")
-    add_version(context, secret, key, asked.version_id, data, asked.secret_data_type or "text")
-    rotation = rotation_fields(secret)
-    return creating.Reply(
+    reply = creating.Reply(
         request_id=context.request_id,
         arn=service.account.secret_arn(name),
         secret_name=name,
         version_id=asked.version_id,
         secret_type=kind,
         dkms_instance_id=secret.instance_id,
-        automatic_rotation=secret.rotation_state if managed else None,
-        extended_config=secret.extended_config if managed else None,
-        next_rotation_date=rotation["next_rotation_date"],
-        rotation_interval=rotation["rotation_interval"],
     )
+    if kind != "Generic":
+        return _create_managed(context, asked, secret, key, reply)
+    secret.id = store.add_secret(secret)
+    add_version(
+        context, secret, key, asked.version_id, asked.secret_data.reveal(), asked.secret_data_type or "text"
+    )
+    return reply
+
+
+def _create_managed(
+    context: Context, asked: creating.Request, secret: StoredSecret, key: Key, reply: creating.Reply
+) -> creating.Reply | Fault:
+    """Store a secret whose values the service makes, or takes apart, and whose rotation is its own."""
+    data, config = asked.secret_data.reveal(), json_object(asked.extended_config or "") or {}
+    if secret.type == "Rds" and context.service.rotation.administers(config, accounts_of(data)):
+        return invalid_parameter(
+            "SecretData", "It names the account that changes passwords in this database."
+        )
+    secret.extended_config = asked.extended_config
+    if asked.enable_automatic_rotation:
+        secret.rotation_state = "Enabled"
+        secret.rotation_seconds = rotation_seconds(asked.rotation_interval or "")
+        secret.next_rotation = context.now + secret.rotation_seconds if secret.rotation_seconds else None
+    data, previous = first_values(secret.type, config, data, context.now)
+    if previous is not None:
+        secret.stages[PREVIOUS] = uuid.uuid4().hex
+    secret.id = context.service.store.add_secret(secret)
+    if previous is not None:
+        add_version(context, secret, key, secret.stages[PREVIOUS], previous, "text")
+    add_version(context, secret, key, asked.version_id, data, asked.secret_data_type or "text")
+    reply.automatic_rotation, reply.extended_config = secret.rotation_state, secret.extended_config
+    rotation = rotation_fields(secret)
+    reply.next_rotation_date = rotation["next_rotation_date"]
+    reply.rotation_interval = rotation["rotation_interval"]
+    return reply
 
 
 def get_secret_value(context: Context, asked: reading.Request, /) -> reading.Reply | Fault:
@@ -187,8 +193,15 @@ def open_version(context: Context, secret: StoredSecret, version: Version) -> st
     return context.service.vault.open(version.data_key, identity, version.sealed)
 
 
+_NO_ROTATION: dict[str, str | None] = dict.fromkeys(
+    ("last_rotation_date", "next_rotation_date", "rotation_interval")
+)
+
+
 def rotation_fields(secret: StoredSecret) -> dict[str, str | None]:
     """Return the rotation dates and the interval in seconds, as long as rotation is not switched off."""
+    if secret.type == "Generic":
+        return _NO_ROTATION
     on = secret.rotation_state != "Disabled"
     return {
         "last_rotation_date": timestamp(secret.last_rotation) if secret.last_rotation else None,

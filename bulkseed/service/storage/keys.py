@@ -76,12 +76,13 @@ class Keys:
 
     def get(self, id_arn_or_alias: str) -> Key | None:
         """Return a key."""
+        key = self._known.get(id_arn_or_alias)
+        if key is not None:
+            return key
         key_id = self.resolve(id_arn_or_alias)
-        key = self._known.get(key_id)
-        if key is None:
-            key = next(self.select("WHERE id = ?", key_id), None)
-            if key is not None:
-                self._known[key_id] = key
+        key = self._known.get(key_id) or next(self.select("WHERE id = ?", key_id), None)
+        if key is not None:
+            self._known[key_id] = key
         return key
 
     def find(self, id_arn_or_alias: str) -> Key | Fault:

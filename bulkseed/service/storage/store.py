@@ -1,7 +1,8 @@
 """The service's records on SQLite: secrets, versions, keys; what is sealed stays sealed here.
 
 One connection, exclusive to this process. The first write opens a transaction; `commit` puts everything since
-then on disk (write-ahead log, synchronous=FULL), so that one commit can serve a group of requests.
+then on disk (write-ahead log, synchronous=FULL), so that one commit can serve a group of requests. New
+secrets wait for each other, and are written together before anything else is asked of the database.
 
 What is deleted is overwritten, and after a deletion for good the log is emptied, too: the key file does not
 bring it back.
@@ -14,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,16 @@ from bulkseed.errors import UsageError
 from bulkseed.service.storage.marks import Marks
 from bulkseed.service.storage.schema import (
     ADD_SECRET,
+    ADD_SECRETS,
     ADD_VERSION,
+    ADD_VERSIONS,
+    ROWS,
     SAVE_SECRET,
     SCHEMA,
     SCHEMA_VERSION,
+    SECRET_BY_NAME,
     SECRET_COLUMNS,
-    VERSION_COLUMNS,
+    VERSION_BY_ID,
 )
 
 CURRENT = "ACSCurrent"
@@ -96,6 +102,8 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self._scrub = False
+        self._new_secrets: dict[str, tuple[Any, ...]] = {}
+        self._new_versions: list[tuple[Any, ...]] = []
         try:
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, cached_statements=256, timeout=1
@@ -118,6 +126,7 @@ class Store:
         run("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the drive's cache
         run("PRAGMA secure_delete = ON")
         run("PRAGMA foreign_keys = ON")
+        run("PRAGMA cache_size = -65536")  # KiB, taken as needed: names come in no order of pages
         version = run("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(
@@ -128,6 +137,7 @@ class Store:
 
     def _recount(self) -> None:
         self.secret_count = 0
+        self._last_id: int = self._db.execute("SELECT coalesce(max(id), 0) FROM secrets").fetchone()[0]
         self._blocks: list[int] = []
         for block, count in self._db.execute(
             "SELECT id >> ? AS block, count(*) FROM secrets GROUP BY block ORDER BY block", (_BLOCK_BITS,)
@@ -149,10 +159,11 @@ class Store:
     @property
     def dirty(self) -> bool:
         """True while something written is not on disk."""
-        return self._db.in_transaction
+        return bool(self._new_secrets) or self._db.in_transaction
 
     def commit(self) -> None:
         """Put everything written so far on disk."""
+        self._add_new()
         if self._db.in_transaction:
             self._db.execute("COMMIT")
             if self._scrub:
@@ -178,6 +189,7 @@ class Store:
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
+        self._new_secrets, self._new_versions = {}, []
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._recount()
@@ -189,27 +201,53 @@ class Store:
 
     def read(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """Run a query."""
+        if self._new_secrets:
+            self._add_new()
         return self._db.execute(sql, parameters)
 
     def write(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """Run a statement inside the open transaction, or a new one."""
+        if self._new_secrets:
+            self._add_new()
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
         return self._db.execute(sql, parameters)
 
+    def _add_new(self) -> None:
+        """Write the new secrets, many with one statement."""
+        if not self._new_secrets:
+            return
+        secrets, self._new_secrets = list(self._new_secrets.values()), {}
+        versions, self._new_versions = self._new_versions, []
+        for one, many, rows in ((ADD_SECRET, ADD_SECRETS, secrets), (ADD_VERSION, ADD_VERSIONS, versions)):
+            whole = len(rows) - len(rows) % ROWS
+            for at in range(0, whole, ROWS):
+                self.write(many, *chain.from_iterable(rows[at : at + ROWS]))
+            for row in rows[whole:]:
+                self.write(one, *row)
+
     def secret(self, name: str) -> StoredSecret | None:
         """Return the secret called `name`."""
-        return next(self.secrets("WHERE name = ?", name), None)
+        row = self.read(SECRET_BY_NAME, name).fetchone()
+        return None if row is None else self._read(row)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a secret called `name`, also in its delete window."""
+        if name in self._new_secrets:
+            return True
+        return self._db.execute("SELECT 1 FROM secrets WHERE name = ?", (name,)).fetchone() is not None
 
     def secrets(self, where: str, *parameters: Any) -> Iterator[StoredSecret]:
         """Return secrets; `where` is a clause of our own, never text of a caller."""
-        rows = self._db.execute(f"SELECT {SECRET_COLUMNS} FROM secrets {where}", parameters)  # noqa: S608  # see above
-        for row in rows:
-            secret = StoredSecret(*row[:-1])
-            self.marks.check(row[-1], *_marked(secret, row[5]))
-            secret.stages = orjson.loads(row[5])
-            secret.tags = orjson.loads(row[11])
-            yield secret
+        for row in self.read(f"SELECT {SECRET_COLUMNS} FROM secrets {where}", *parameters):  # noqa: S608  # see above
+            yield self._read(row)
+
+    def _read(self, row: tuple[Any, ...]) -> StoredSecret:
+        secret = StoredSecret(*row[:-1])
+        self.marks.check(row[-1], *_marked(secret, row[5]))
+        secret.stages = orjson.loads(row[5])
+        secret.tags = orjson.loads(row[11])
+        return secret
 
     def page(self, first: int, size: int) -> Iterator[StoredSecret]:
         """Return `size` secrets, oldest first, after the `first` oldest ones."""
@@ -223,10 +261,10 @@ class Store:
     def add_secret(self, secret: StoredSecret) -> int:
         """Store a new secret and return its row id."""
         secret.generation = os.urandom(8).hex()
-        row = self.write(ADD_SECRET, *self._columns(secret)).lastrowid
-        assert row is not None  # noqa: S101 - an INSERT has a row id
-        self._count(row, 1)
-        return row
+        self._last_id += 1
+        self._new_secrets[secret.name] = (self._last_id, *self._columns(secret))
+        self._count(self._last_id, 1)
+        return self._last_id
 
     def save_secret(self, secret: StoredSecret) -> None:
         """Store the changes of a secret."""
@@ -241,23 +279,28 @@ class Store:
 
     def _columns(self, s: StoredSecret) -> tuple[Any, ...]:
         stages = _json(s.stages)
+        # fmt: off
         return (
-            *(s.name, s.generation, s.type, s.key_id, stages, s.created, s.updated, s.creator, s.instance_id),
-            *(s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds),
-            *(s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to),
+            s.name, s.generation, s.type, s.key_id, stages, s.created, s.updated, s.creator, s.instance_id,
+            s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds,
+            s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to,
             self.marks.of(*_marked(s, stages)),
         )
+        # fmt: on
 
     def version(self, secret: StoredSecret, version_id: str) -> Version | None:
         """Return one version of a secret."""
-        sql = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608 - our constant
-        row = self._db.execute(sql, (secret.id, version_id)).fetchone()
+        row = self.read(VERSION_BY_ID, secret.id, version_id).fetchone()
         return None if row is None else Version(*row)
 
     def add_version(self, version: Version) -> None:
         """Store a new version."""
         v = version
-        self.write(ADD_VERSION, v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created)
+        row = v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created
+        if self._new_secrets:
+            self._new_versions.append(row)
+        else:
+            self.write(ADD_VERSION, *row)
 
     def remove_version(self, secret: StoredSecret, version_id: str) -> None:
         """Delete one version."""
@@ -266,14 +309,17 @@ class Store:
     def version_ids(self, secret: StoredSecret) -> list[tuple[str, float]]:
         """Return ids and creation times of a secret's versions, oldest first."""
         sql = "SELECT id, created FROM versions WHERE secret = ? ORDER BY rowid"
-        return self._db.execute(sql, (secret.id,)).fetchall()
+        return self.read(sql, secret.id).fetchall()
 
 
 def _marked(s: StoredSecret, stages: str) -> tuple[str | float | None, ...]:
+    delete_at = None if s.delete_at is None else float(s.delete_at)  # as SQLite gives it back
+    # fmt: off
     return (
-        *(s.name, s.generation, s.type, s.key_id, stages, s.instance_id, s.extended_config, s.policy),
-        *(s.rotating_to, None if s.delete_at is None else float(s.delete_at)),  # as SQLite gives it back
+        s.name, s.generation, s.type, s.key_id, stages, s.instance_id, s.extended_config, s.policy,
+        s.rotating_to, delete_at,
     )
+    # fmt: on
 
 
 def _json(mapping: dict[str, str]) -> str:

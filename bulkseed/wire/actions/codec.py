@@ -12,8 +12,9 @@ from __future__ import annotations
 import itertools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field, fields
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 import orjson
@@ -27,7 +28,7 @@ from bulkseed.wire.validation.parameters import boolean
 
 
 class Field(NamedTuple):
-    """A dataclass field as it travels."""
+    """A dataclass field as it travels. `many`: it is a list."""
 
     attribute: str
     wire: str
@@ -36,9 +37,19 @@ class Field(NamedTuple):
     wrap: str | None
     numbered: bool
     empty: bool
+    many: bool
 
 
 _SHAPES: dict[type[Any], tuple[Field, ...]] = {}
+_WRITERS: dict[type[Any], Writer] = {}
+
+
+class Writer(NamedTuple):
+    """How a reply is written: all its values at once, their wire names, and the fields that are not plain."""
+
+    values: Callable[[Any], tuple[Any, ...]]
+    names: tuple[str, ...]
+    special: tuple[Field, ...]
 
 
 def numbered() -> Any:
@@ -76,13 +87,25 @@ def _read_shape(cls: type[Any]) -> tuple[Field, ...]:
         kind = hints[f.name]
         if isinstance(kind, types.UnionType):
             kind = next(arg for arg in typing.get_args(kind) if arg is not types.NoneType)
-        if typing.get_origin(kind) is tuple:
+        many = typing.get_origin(kind) is tuple
+        if many:
             kind = typing.get_args(kind)[0]
         wire = f.metadata.get("wire") or "".join(part.capitalize() for part in f.name.split("_"))
         meta = f.metadata
         marks = meta.get("wrap"), meta.get("numbered", False), meta.get("empty", False)
-        found.append(Field(f.name, wire, kind, f.default is MISSING, *marks))
+        found.append(Field(f.name, wire, kind, f.default is MISSING, *marks, many))
     return tuple(found)
+
+
+def _writer(cls: type[Any]) -> Writer:
+    known = _WRITERS.get(cls)
+    if known is None:
+        every = shape(cls)
+        read = attrgetter(*[f.attribute for f in every])
+        special = tuple(f for f in every if f.many or f.kind not in (str, int, bool))
+        values = read if len(every) > 1 else lambda reply: (read(reply),)
+        known = _WRITERS[cls] = Writer(values, tuple(f.wire for f in every), special)
+    return known
 
 
 class Parameters:
@@ -94,7 +117,7 @@ class Parameters:
     def decode(cls, parameters: Mapping[str, str]) -> Self | Fault:
         """Read the request, or say which parameter is missing or malformed."""
         values: dict[str, Any] = {}
-        for attribute, wire, kind, required, _, is_numbered, empty in shape(cls):
+        for attribute, wire, kind, required, _, is_numbered, empty, _ in shape(cls):
             if is_numbered:
                 items = _read_numbered(parameters, wire, kind)
                 if isinstance(items, Fault):
@@ -155,14 +178,15 @@ class Document:
 
     def encode(self) -> dict[str, object]:
         """Return the document, without the fields that are None."""
-        document: dict[str, object] = {}
-        for attribute, wire, _, _, wrap, _, _ in shape(type(self)):
-            value = getattr(self, attribute)
+        values, names, special = _writer(type(self))
+        document = {name: value for name, value in zip(names, values(self), strict=True) if value is not None}
+        for f in special:
+            value = document.get(f.wire)
             if isinstance(value, tuple):
                 items = [_plain(item) for item in value]
-                document[wire] = {wrap: items} if wrap else items
+                document[f.wire] = {f.wrap: items} if f.wrap else items
             elif value is not None:
-                document[wire] = value if type(value) is str else _plain(value)
+                document[f.wire] = _plain(value)
         return document
 
     @classmethod

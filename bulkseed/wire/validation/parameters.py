@@ -86,12 +86,15 @@ def create_secret_problems(parameters: Mapping[str, str]) -> list[Problem]:
     Unknown parameters are not looked at. What has no effect is ignored (CreateSecret page, SDK 3.3.1): the
     configuration and rotation of a Generic secret, and the interval of a rotation that is not on.
     """
+    problems = _all_problems(parameters)
+    if not problems:
+        return problems
     ignored: tuple[str, ...] = ()
     if (parameters.get("SecretType") or "Generic") == "Generic":
         ignored = ("ExtendedConfig", "EnableAutomaticRotation", "RotationInterval")
     elif not boolean(parameters.get("EnableAutomaticRotation") or "false"):
         ignored = ("RotationInterval",)
-    return [problem for problem in _all_problems(parameters) if problem.parameter not in ignored]
+    return [problem for problem in problems if problem.parameter not in ignored]
 
 
 def _all_problems(parameters: Mapping[str, str], *, characters: bool = True) -> list[Problem]:
