@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -20,13 +19,9 @@ SUPPORTED = ((3, 11), (3, 14))
 _HEAD = b"HTTP/1.1 201 A\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n"
 
 
-def new_parser(
-    protocol: Any, loop: asyncio.AbstractEventLoop, *, with_body: bool = True
-) -> HttpResponseParser:
-    """Return aiohttp's C parser for replies; with `with_body` False, if `reads_heads_alone`, for heads."""
-    return HttpResponseParser(
-        protocol, loop, MAX_REPLY, response_with_body=with_body, read_until_eof=True, auto_decompress=False
-    )
+def new_parser(protocol: Any, loop: asyncio.AbstractEventLoop) -> HttpResponseParser:
+    """Return aiohttp's C parser for replies."""
+    return HttpResponseParser(protocol, loop, MAX_REPLY, read_until_eof=True, auto_decompress=False)
 
 
 def incompatibility(version: str = aiohttp.__version__) -> str | None:
@@ -38,16 +33,6 @@ def incompatibility(version: str = aiohttp.__version__) -> str | None:
         return None if _internals_fit() else "aiohttp's internals have changed"
     except Exception as error:  # noqa: BLE001  # any surprise means that they have changed
         return f"aiohttp's internals have changed: {type(error).__name__}"
-
-
-def reads_heads_alone(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether aiohttp's parser can leave bodies out: before 3.14 it takes the next head for one."""
-    parser = new_parser(ResponseHandler(loop), loop, with_body=False)
-    with suppress(Exception):
-        heads = [head for _ in range(3) for head, _ in parser.feed_data(_HEAD)[0]]
-        found = [(head.code, head.headers["x-y"], head.should_close) for head in heads]
-        return found == 3 * [(201, "z", False)]
-    return False
 
 
 def _internals_fit() -> bool:

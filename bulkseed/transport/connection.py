@@ -10,11 +10,12 @@ from typing import Protocol
 
 import aiohttp
 from aiohttp.connector import Connection
-from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
+from aiohttp.http_parser import RawResponseMessage
 
 from bulkseed.model import NoReply
 from bulkseed.transport.aiohttp_internals import new_parser
 from bulkseed.transport.endpoint import Endpoint
+from bulkseed.transport.plain_reply import read_plain
 from bulkseed.transport.results import MAX_REPLY, NOT_WRITTEN, TOO_LARGE, no_answer, to_response
 from bulkseed.wire.message import Response
 
@@ -24,7 +25,6 @@ class ConnectionOwner(Protocol):
 
     endpoint: Endpoint
     timeout: float
-    reads_heads_alone: bool
 
     def queue(self, connection: RawConnection) -> None:
         """Have the connection's request written at the end of this turn of the loop."""
@@ -64,9 +64,6 @@ class RawConnection(asyncio.Protocol):
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._parser = new_parser(self, self._loop)
-        self._head_parser: HttpResponseParser | None = None
-        if owner.reads_heads_alone:
-            self._head_parser = new_parser(self, self._loop, with_body=False)
         self._replies: list[tuple[RawResponseMessage, aiohttp.StreamReader]] = []
         self._request: tuple[bytes, Callable[[], bool]] | None = None  # not yet written
         self._received = 0
@@ -122,7 +119,9 @@ class RawConnection(asyncio.Protocol):
         if self.waiter is None or self._request is not None:
             self.close()  # nobody asked for it
             return
-        if self._head_parser is not None and not self._received and self._take_whole(data, self._head_parser):
+        if not self._received and (plain := read_plain(data)) is not None:
+            self.reusable = True
+            self._settle(plain)
             return
         self._received += len(data)
         if self._received > MAX_REPLY:
@@ -133,29 +132,6 @@ class RawConnection(asyncio.Protocol):
             self._take(messages, data)
         except Exception as error:  # noqa: BLE001  # whatever hostile bytes make the parser raise
             self.give_up(self._no_answer(error))
-
-    def _take_whole(self, data: bytes, parser: HttpResponseParser) -> bool:
-        """Settle with the reply that `data` consists of, if it is one that says its length: nearly all are.
-
-        It costs a third less without aiohttp's stream for the body. All others are for the other parser.
-        """
-        end = data.find(b"\n\r\n") + 3
-        head_data = data[:end]
-        if b"\n\n" in head_data:  # ends earlier, as aiohttp reads it
-            return False
-        try:
-            ((head, _),), _, _ = parser.feed_data(head_data)
-            length = int(head.headers["content-length"])
-        except Exception:  # noqa: BLE001  # the other parser will say what is wrong
-            self._head_parser = None
-            return False
-        if len(data) != end + length or not (head.code == 200 or head.code >= 400):
-            return False
-        self.reusable = not head.should_close
-        self._settle(to_response(head.code, head.headers, data[end:]))
-        if not self.reusable:
-            self.close()
-        return True
 
     def _take(self, messages: Sequence[tuple[RawResponseMessage, aiohttp.StreamReader]], data: bytes) -> None:
         if self._replies:

@@ -1,9 +1,9 @@
 """The transport for speed: aiohttp's connections and C parser, without its request and response objects.
 
 `aiohttp.TCPConnector` makes the connections (names, addresses, TLS). Each carries one request at a time, as
-one write, and its replies go through aiohttp's C parser. The calls below `ClientSession` are not documented
-API, so `incompatibility` checks the version and tries them, and `bulkseed.transport.choose` falls back in
-doubt.
+one write; replies that are not plain go through aiohttp's C parser. The calls below `ClientSession` are not
+documented API, so `incompatibility` checks the version and tries them, and `bulkseed.transport.choose` falls
+back in doubt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import aiohttp
 from aiohttp.client_reqrep import ClientRequest
 
 from bulkseed.model import NoReply
-from bulkseed.transport.aiohttp_internals import reads_heads_alone
 from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, KEEP_ALIVE, Endpoint
 from bulkseed.transport.results import CancelledAfterReplyError, no_answer, not_connected
@@ -42,7 +41,6 @@ class RawTransport:
         self.endpoint = endpoint
         self.timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self.reads_heads_alone = reads_heads_alone(self._loop)
         tls = endpoint.tls or True
         self._connector = aiohttp.TCPConnector(limit=0, ssl=tls)
         self._connect_request = ClientRequest("POST", endpoint.url, loop=self._loop, ssl=tls)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
 from bulkseed.model import NoReply
 from bulkseed.pacing.pacer import always
-from bulkseed.transport.aiohttp_internals import incompatibility, reads_heads_alone
+from bulkseed.transport.aiohttp_internals import incompatibility
 from bulkseed.transport.connection import RawConnection
 from bulkseed.transport.endpoint import KEEP_ALIVE, parse_endpoint
 from bulkseed.transport.raw import RawTransport
@@ -24,12 +23,6 @@ async def test_an_aiohttp_that_was_not_tried_is_an_obstacle(version: str) -> Non
     """Outside the range the raw transport is not used; the one installed is inside."""
     assert version in (incompatibility(version) or "")
     assert incompatibility() is None
-
-
-async def test_heads_are_read_alone_where_aiohttp_can() -> None:
-    """A parser that takes the next head for the body it was to leave out is not used for heads."""
-    version = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
-    assert reads_heads_alone(asyncio.get_running_loop()) is (version >= (3, 14))
 
 
 async def test_a_connection_that_idled_long_is_not_used() -> None:
