@@ -169,8 +169,7 @@ def apply(given: ApplyArguments) -> int:
     )
     if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
-        from bulkseed.cli.many.cluster import apply_on_workers
-        from bulkseed.cli.many.manifests import inputs_of
+        from bulkseed.cli.many.manifests import inputs_elsewhere, inputs_of
         from bulkseed.cli.many.plan import plan_targets
         from bulkseed.targets.apply import ApplyOptions
 
@@ -182,13 +181,16 @@ def apply(given: ApplyArguments) -> int:
             given.limit,
             given.only,
         )
+        if given.cluster.cluster is not None and not given.dry_run:
+            from bulkseed.cli.many.cluster import apply_on_workers
+
+            given.many.require_alone(only=given.only)
+            elsewhere = inputs_elsewhere(given.manifest, given.source)
+            return apply_on_workers(given.many, given.cluster, elsewhere, options, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:
                 given.many.require_alone(limit=given.limit, only=given.only)
                 return plan_targets(given.many, inputs, given.watch.output)
-            if given.cluster.cluster is not None:
-                given.many.require_alone(only=given.only)
-                return apply_on_workers(given.many, given.cluster, inputs, options, given.watch)
             return apply_to_targets(given.many, inputs, options, given.watch)
     if given.dry_run:
         return _dry_run(given)

@@ -26,6 +26,7 @@ from bulkseed.targets.apply import ApplyOptions, endpoint_of, raise_file_limit, 
 from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_all import THREADS, Accounts, AllRuns, TargetRun
 from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.sources import NamedSources
 from bulkseed.wire.shapes import account_of
 
 
@@ -46,16 +47,16 @@ class _NoKeys:
 
 
 async def apply_on_cluster(
-    manifests: Manifests,
+    inputs: Manifests | NamedSources,
     folder: RunFolder,
     options: ApplyOptions,
     cluster: ClusterOptions,
     stop: Stop,
     on_surveyed: Callable[[Sequence[TargetRun]], object] = lambda _runs: None,
 ) -> AllRuns:
-    """Provision the manifests into all targets; run it again to resume. The folder must be locked.
+    """Provision what is read into all targets; run it again to resume. The folder must be locked.
 
-    The manifests are opened by the workers. `on_surveyed` is called once, with the runs that begin.
+    The workers read, with credentials of their own. `on_surveyed` is called once, with the runs that begin.
 
     Raises:
         ManifestError: a worker cannot read a manifest at all.
@@ -76,7 +77,8 @@ async def apply_on_cluster(
             return orjson.dumps(await asyncio.gather(*work))
 
         async with connect(cluster.address, cluster.tls, answer) as dask:
-            work = RunWork(folder.specs, manifests.absolute(), options)
+            readers = max(1, len(await dask.seen()))
+            work = RunWork(folder.specs, inputs.absolute().shared_by(readers), options)
             found = await stop.wait_for(asyncio.ensure_future(dask.survey(work)))
             if found is None:
                 return AllRuns(str(folder.path), [TargetRun(spec, 0) for spec in folder.specs], 0, 0)

@@ -23,6 +23,10 @@ PAUSE = 0.2
 """Seconds before a message is sent again."""
 
 
+class CutOffError(LedgerError):
+    """The coordinator cannot be reached, or has given the target to somebody else: it will see to it."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     call: LedgerCall
@@ -50,7 +54,7 @@ class Channel:
         """Return the reply to a call, which renews the lease.
 
         Raises:
-            LedgerError: there is none, and the lease is over.
+            CutOffError: there is none, and the lease is over.
         """
         waiting = _Waiting(call, lease, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -91,5 +95,5 @@ class Channel:
 
 def _given_up(waiting: _Waiting) -> bool:
     if waiting.lease.is_over and not waiting.reply.done():
-        waiting.reply.set_exception(LedgerError("the coordinator has not answered for a whole lease"))
+        waiting.reply.set_exception(CutOffError("the coordinator has not answered for a whole lease"))
     return waiting.reply.done()

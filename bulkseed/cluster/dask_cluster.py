@@ -122,7 +122,10 @@ async def connect(
             address, asynchronous=True, security=security, timeout=CONNECT_TIME, set_as_default=False
         )
     except (OSError, TimeoutError, ValueError) as error:
-        raise ServiceError(f"no connection to the scheduler {address}: {type(error).__name__}") from None
+        raise ServiceError(
+            f"no connection to the scheduler {address}: is it running, with these TLS files? "
+            f"({type(error).__name__})"
+        ) from None
     host = urlsplit(address).hostname or "127.0.0.1"
 
     async def on_message(message: bytes) -> bytes:

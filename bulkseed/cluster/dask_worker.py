@@ -45,7 +45,8 @@ def survey(data: bytes) -> bytes:
 
     try:
         work = RunWork.from_json(orjson.loads(data))
-        routed = work.manifests.route(work.specs, note)
+        routed = work.inputs.route(work.specs, note)
+        routed.close()
     except BulkseedError as error:
         return orjson.dumps({"failed": failure_to_json(error)})
     except Exception as error:  # noqa: BLE001  # its text may hold anything, a value too

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bulkseed.cluster.channel import Channel
+from bulkseed.cluster.channel import Channel, CutOffError
 from bulkseed.cluster.lease import DRAINED, LAPSED, Lease
 from bulkseed.cluster.progress import failure_to_json, progress_to_json
 from bulkseed.cluster.remote_ledger import Operations, RemoteLedger
@@ -57,7 +57,8 @@ class _TargetRun:
         """Have operations done in the ledger; called in the ledger's thread.
 
         Raises:
-            LedgerError: the ledger could not be written, or somebody else may have the target by now.
+            CutOffError: somebody else may have the target by now.
+            LedgerError: the ledger could not be written.
         """
         self._number += 1
         asked = self._ask({"number": self._number, "operations": operations})
@@ -71,7 +72,7 @@ class _TargetRun:
         """Renew the lease, and tell how far the run is.
 
         Raises:
-            LedgerError: somebody else has the target by now, or the lease is over.
+            CutOffError: somebody else has the target by now, or the lease is over.
         """
         if not self.renewing:
             self.renewing = True
@@ -88,7 +89,7 @@ class _TargetRun:
         reply = await self._channel.ask({**self._head, **call}, self.lease)
         if "refused" in reply:
             self.lease.end()
-            raise LedgerError(reply["refused"])
+            raise CutOffError(reply["refused"])
         if reply["stop"] is not None:
             self.stop.request(*reply["stop"])
         return reply
@@ -118,6 +119,9 @@ class Runner:
 
     def close(self) -> None:
         """End the thread; no run may be going on."""
+        for routed in self._routed.values():
+            if routed.done() and not routed.cancelled() and routed.exception() is None:
+                routed.result().close()
         self._threads.shutdown(wait=False)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -150,6 +154,8 @@ class Runner:
         self._runs[task.ticket] = (run, ended)
         try:
             await self._apply(task, run)
+        except CutOffError:
+            pass  # it goes on elsewhere when the lease is over
         except BulkseedError as error:
             await _quietly(run.tell_failure(error))
         except Exception as error:  # noqa: BLE001  # its text may hold anything, a value too
@@ -175,10 +181,10 @@ class Runner:
             await apply_to_one(spec, target, entries, ledger, work.options, hooks, self._threads, leave)
 
     async def _route(self, task: Task, work: RunWork) -> RoutedInputs:
-        """Read the manifests once for all targets of a coordinator."""
+        """Look through what is read once for all targets of a coordinator."""
         routed = self._routed.get(task.coordinator)
         if routed is None:
-            look = partial(work.manifests.route, work.specs, lambda _origin, _why: None)
+            look = partial(work.inputs.route, work.specs, lambda _origin, _why: None)
             routed = self._routed[task.coordinator] = self._loop.run_in_executor(self._threads, look)
         return await asyncio.shield(routed)
 
@@ -187,5 +193,5 @@ async def _quietly(call: Awaitable[None]) -> None:
     """Make a call; if it fails, the lease will say so."""
     try:
         await call
-    except LedgerError:
+    except CutOffError:
         return

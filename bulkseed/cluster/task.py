@@ -15,6 +15,7 @@ from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_folder import spec_from_json
+from bulkseed.targets.sources import NamedSources
 from bulkseed.targets.spec import TargetSpec
 
 
@@ -23,7 +24,7 @@ class RunWork:
     """The work of a whole run: what is read, where to, and by which rules. All targets have it in common."""
 
     specs: Sequence[TargetSpec]
-    manifests: Manifests
+    inputs: Manifests | NamedSources
     options: ApplyOptions
 
     def to_json(self) -> dict[str, Any]:
@@ -31,7 +32,7 @@ class RunWork:
         return {
             "version": bulkseed.__version__,
             "specs": [asdict(spec) for spec in self.specs],
-            "manifests": asdict(self.manifests),
+            "sources" if isinstance(self.inputs, NamedSources) else "manifests": asdict(self.inputs),
             "options": asdict(self.options),
         }
 
@@ -48,7 +49,6 @@ class RunWork:
                 "install the same on both"
             )
         options, rules = found["options"], found["options"]["rules"]
-        manifests = found["manifests"]
         rules = {
             **rules,
             "retry": RetryPolicy(**rules["retry"]),
@@ -57,15 +57,21 @@ class RunWork:
         }
         return cls(
             [spec_from_json(spec) for spec in found["specs"]],
-            Manifests(
-                **{
-                    **manifests,
-                    "paths": tuple(manifests["paths"]),
-                    "defaults": tuple(map(tuple, manifests["defaults"])),
-                }
-            ),
+            _inputs(found),
             ApplyOptions(**{**options, "rules": Rules(**rules)}),
         )
+
+
+def _inputs(found: dict[str, Any]) -> Manifests | NamedSources:
+    if "manifests" in found:
+        given = found["manifests"]
+        defaults = tuple((name, text) for name, text in given["defaults"])
+        return Manifests(**{**given, "paths": tuple(given["paths"]), "defaults": defaults})
+    given = found["sources"]
+    lists = {key: tuple(given["overrides"][key]) for key in ("include", "exclude")}
+    return NamedSources(
+        **{**given, "paths": tuple(given["paths"]), "overrides": {**given["overrides"], **lists}}
+    )
 
 
 @dataclass(slots=True, frozen=True)

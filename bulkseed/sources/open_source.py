@@ -39,17 +39,18 @@ BLOCK = 1000
 class OpenSource:
     """A source in use. Belongs to one event loop; what blocks runs in its threads.
 
-    `lacks_some`: what is not listed may be at the source all the same.
+    `lacks_some`: what is not listed may be at the source all the same. `readers`: how many share its rate.
     """
 
-    def __init__(self, spec: SourceSpec) -> None:
+    def __init__(self, spec: SourceSpec, readers: int = 1) -> None:
         kind = source_class(spec)
         check_names(spec, kind.OPTIONS, kind.AUTH)
         check_template(spec)
         self.spec = spec
         self.set = {key: text for key, text in spec.set.items() if key != TARGET}
         self.defaults = checked_defaults(self.set)
-        self.pacer = SourcePacer(kind.RATE if spec.rate is None else spec.rate)
+        rate = kind.RATE if spec.rate is None else spec.rate
+        self.pacer = SourcePacer(max(1.0, rate / readers) if rate else 0.0)
         self.lacks_some = bool(spec.include or spec.exclude or spec.changed_since)
         self._source: Source = kind(spec, self.pacer)
         self._threads = anyio.CapacityLimiter(spec.in_flight)

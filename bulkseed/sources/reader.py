@@ -33,7 +33,8 @@ class SourceManifest:
     """The entries of one or more sources. Use it in a `with`, as a `Manifest`.
 
     `paths` are the sources' labels, which entries have as their manifest. Where a `Manifest` measures in
-    bytes, here entries are counted. `tell` hears of each label how many are listed so far.
+    bytes, here entries are counted. `tell` hears of each label how many are listed so far. `readers`: how
+    many processes read the sources, and share their rates.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class SourceManifest:
         *,
         allow_empty: bool = False,
         tell: Callable[[str, int], None] = lambda _label, _size: None,
+        readers: int = 1,
     ) -> None:
         self.paths = tuple(spec.label for spec in specs)
         self._catalogue = Catalogue()
@@ -51,7 +53,7 @@ class SourceManifest:
             self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
             stack.callback(self._portal.call, self._cancel)
             self._loop = self._portal.call(asyncio.get_running_loop)
-            self._portal.call(self._list_all, specs, allow_empty, tell)
+            self._portal.call(self._list_all, specs, allow_empty, tell, readers)
             self._catalogue.complete()
             self._stack = stack.pop_all()
         self._entries = self._counted(self.part())
@@ -139,9 +141,9 @@ class SourceManifest:
         self.close()
 
     async def _list_all(
-        self, specs: Sequence[SourceSpec], allow_empty: bool, tell: Callable[[str, int], None]
+        self, specs: Sequence[SourceSpec], allow_empty: bool, tell: Callable[[str, int], None], readers: int
     ) -> None:
-        self._sources = [OpenSource(spec) for spec in specs]
+        self._sources = [OpenSource(spec, readers) for spec in specs]
         for number, source in enumerate(self._sources):
             label = source.spec.label
             try:

@@ -56,6 +56,10 @@ class Manifests:
         paths = tuple(str(Path(path).absolute()) for path in self.paths)
         return replace(self, paths=paths, each=self.each and str(Path(self.each).absolute()))
 
+    def shared_by(self, readers: int) -> Manifests:  # noqa: ARG002  # files have no rate
+        """Return them for so many processes."""
+        return self
+
     def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted) -> RoutedManifests:
         """Read them once, to know what each target gets.
 
@@ -106,6 +110,10 @@ class RoutedInputs(Protocol):
         """Open what is for one target."""
         ...
 
+    def close(self) -> None:
+        """Close what all targets have in common."""
+        ...
+
 
 class Inputs(Protocol):
     """What a run over many targets reads: manifests, or sources. `paths` are as the user named them."""
@@ -152,6 +160,9 @@ class RoutedManifests:
             for _ in entries:
                 pass
         self.lines, self.unrouted, self.definitions = survey.lines, survey.unrouted, survey.definitions
+
+    def close(self) -> None:
+        """Do nothing: each target has closed its own."""
 
     def open(self, spec: TargetSpec) -> Manifest:
         """Open what is for one target.

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from bulkseed.model import ManifestEntry
 from bulkseed.sources.reader import SourceManifest
+from bulkseed.sources.spec import specs_of
 from bulkseed.targets.manifests import OnUnrouted
 from bulkseed.targets.routing import Router, Survey
 from bulkseed.targets.spec import TargetSpec
+
+
+@dataclass(slots=True, frozen=True)
+class NamedSources:
+    """Sources that are not listed yet: each process that opens them lists them, with credentials of its own.
+
+    `overrides` and `defaults` as of `specs_of`. `readers`: how many processes share the sources' rates.
+    """
+
+    paths: tuple[str, ...]
+    overrides: Mapping[str, Any]
+    defaults: Mapping[str, str]
+    allow_empty: bool = False
+    readers: int = 1
+
+    def absolute(self) -> NamedSources:
+        """Return them by names that mean the same in another folder."""
+        paths = tuple(path if ":" in path else str(Path(path).absolute()) for path in self.paths)
+        return replace(self, paths=paths)
+
+    def shared_by(self, readers: int) -> NamedSources:
+        """Return them for so many processes, which keep the sources' rates together."""
+        return replace(self, readers=readers)
+
+    def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted) -> RoutedSources:
+        """List them, to know what each target gets; `close` what this returns.
+
+        Raises:
+            UsageError: one makes no sense.
+            ManifestError: one cannot be listed, or is empty.
+            CredentialsError: one does not let us in.
+            ServiceError: one does not answer.
+        """
+        found = specs_of(self.paths, self.overrides, self.defaults)
+        listed = SourceManifest(found, allow_empty=self.allow_empty, readers=self.readers)
+        return RoutedSources(listed, specs, on_unrouted)
 
 
 class Sources:
@@ -35,6 +74,10 @@ class RoutedSources:
         for _ in listed.part(survey):
             pass
         self.lines, self.unrouted, self.definitions = survey.lines, survey.unrouted, survey.definitions
+
+    def close(self) -> None:
+        """Close the listing."""
+        self._listed.close()
 
     def open(self, spec: TargetSpec) -> SourcePart:
         """Return what is for one target."""

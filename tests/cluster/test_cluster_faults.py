@@ -153,6 +153,22 @@ def test_values_and_keys_stay_at_the_workers(run: Run, cluster: DaskProcesses) -
     run.proves_exact()
 
 
+def test_a_source_is_read_where_the_workers_are(
+    tmp_path: Path, services: Accounts, cluster: DaskProcesses
+) -> None:
+    """Each worker lists it and reads its own targets' values; the coordinator has none to show."""
+    names = [f"flat/{target}/{n}" for target in range(TARGETS) for n in range(2)]
+    (tmp_path / "store.json").write_text(json.dumps(dict.fromkeys(names, "fake-value-of-a-store")))
+    (tmp_path / "targets.toml").write_text(services.targets("flat", PACE))
+    source = f"flat:{tmp_path}/store.json"
+    command = ["apply", source, "--targets", "targets.toml", "--run", "s.run", "--output", "json"]
+    done = bulkseed(*command, *cluster.options, cwd=tmp_path, env=NO_KEYS)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcomes"]["created"] == len(names)
+    verified = bulkseed("verify", source, "--run", "s.run", "--output", "json", cwd=tmp_path)
+    assert json.loads(verified.stdout)["results"]["identical"] == len(names)
+
+
 def test_a_worker_killed_and_another_frozen(run: Run, cluster: DaskProcesses) -> None:
     """Their targets go on at others after the lease; the frozen one wakes up and is not heard."""
     run.until(drawn(0.5))

@@ -10,31 +10,29 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import UsageError
 from bulkseed.targets.apply import ApplyOptions
-from bulkseed.targets.manifests import Inputs, Manifests
+from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.run_all import AllRuns, TargetRun
+from bulkseed.targets.sources import NamedSources
 
 
 def apply_on_workers(
     many: ManyArguments,
     cluster: ClusterArguments,
-    inputs: Inputs,
+    inputs: Manifests | NamedSources,
     options: ApplyOptions,
     watch: WatchArguments,
 ) -> int:
-    """Apply to all targets of the file on a cluster; return the worst exit code.
-
-    Raises:
-        UsageError: sources are read, which workers cannot do yet.
-    """
-    if not isinstance(inputs, Manifests):
-        raise UsageError("--cluster is for manifests, not for sources")
+    """Apply to all targets of the file on a cluster; return the worst exit code."""
     return conclude_all(run_async(_apply, many, cluster, inputs, options, watch.progress), watch.output)
 
 
 async def _apply(
-    many: ManyArguments, cluster: ClusterArguments, inputs: Manifests, options: ApplyOptions, progress: str
+    many: ManyArguments,
+    cluster: ClusterArguments,
+    inputs: Manifests | NamedSources,
+    options: ApplyOptions,
+    progress: str,
 ) -> AllRuns:
     from bulkseed.cluster.apply import ClusterOptions, apply_on_cluster
     from bulkseed.cluster.dask_cluster import TlsFiles
