@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import click
 
 from bulkseed.cli.arguments import Number, RowName, argument, option
-from bulkseed.cli.sources import SourceArguments, list_sources
+from bulkseed.cli.sources import SourceArguments, ValuesElsewhere, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.humanize import visible
 from bulkseed.policy.backoff import RetryPolicy
@@ -330,14 +330,19 @@ def open_entries(given: ManifestArguments, source: SourceArguments) -> OpenEntri
         ServiceError: a source does not answer.
     """
     if not any(map(looks_like_source, given.manifests)):
-        return open_manifests(given, allow_empty=source.allow_empty)
+        values = ValuesElsewhere(source.source_rate)
+        manifest = open_manifests(given, allow_empty=source.allow_empty, elsewhere=values)
+        manifest.on_close = values.close
+        return manifest
     if given.each or given.format_name:
         raise UsageError("--each and --format are for manifests, not for sources")
     return list_sources(given.manifests, source, parse_defaults(given.defaults))
 
 
-def open_manifests(given: ManifestArguments, *, allow_empty: bool = True) -> Manifest:
-    """Open the manifests, with their table and defaults.
+def open_manifests(
+    given: ManifestArguments, *, allow_empty: bool = True, elsewhere: ValuesElsewhere | None = None
+) -> Manifest:
+    """Open the manifests, with their table and defaults. `elsewhere` gives values of other stores.
 
     Raises:
         UsageError: they make no sense, or one is a source.
@@ -359,4 +364,5 @@ def open_manifests(given: ManifestArguments, *, allow_empty: bool = True) -> Man
         each=given.each,
         unchecked=given.unchecked,
         allow_empty=allow_empty,
+        elsewhere=elsewhere,
     )

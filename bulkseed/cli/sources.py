@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -18,7 +19,8 @@ from bulkseed.cli.render import say
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
     from bulkseed.manifest.entries import OpenEntries
-    from bulkseed.model import Target
+    from bulkseed.model import Target, UnreadValue
+    from bulkseed.sources.named import NamedValues
     from bulkseed.sources.reader import SourceManifest
 
 TELL_EVERY = 5.0
@@ -87,6 +89,30 @@ class SourceArguments:
             "characters": self.characters,
             "rate": self.source_rate,
         }
+
+
+class ValuesElsewhere:
+    """Gives values that lines of a manifest name at other stores. Nothing is loaded before the first.
+
+    `rate` is that of `--source-rate`.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._values: NamedValues | None = None
+
+    def __call__(self, address: str, key: str | None, folder: Path) -> UnreadValue | str:
+        """Return the value, yet unread, or why there is none."""
+        if self._values is None:
+            from bulkseed.sources.named import NamedValues
+
+            self._values = NamedValues(self._rate)
+        return self._values(address, key, folder)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        if self._values is not None:
+            self._values.close()
 
 
 def list_sources(

@@ -27,10 +27,14 @@ from bulkseed.wire.validation.secret_types import created_name
 
 
 class Defaults(NamedTuple):
-    """What a run says about all definitions: texts of parameters, and whether characters are checked."""
+    """What a run says about all definitions: texts of parameters, and whether characters are checked.
+
+    `elsewhere` gives values that definitions name at other stores.
+    """
 
     texts: tuple[tuple[str, str], ...]
     unchecked: bool = False
+    elsewhere: value_from.Elsewhere | None = None
 
 
 _KNOWN = frozenset(limits.PARAMETERS)
@@ -96,8 +100,10 @@ def to_entry(
             item[parameter] = text
     generated = False
     if wanted:
-        value = value_from.resolve(spec, item.get("SecretDataType"), folder)
+        value = value_from.resolve(spec, item.get("SecretDataType"), folder, defaults.elsewhere)
         item["SecretData"], generated = value.text, value.generated
+        if value.unread is not None:
+            item["SecretData"], unread = _STAND_IN, value.unread
         if carried or value.problem:
             problem = "excludes SecretData, which is there too" if carried else value.problem
             mistyped.append(Problem(VALUE_FROM, str(problem)))

@@ -23,6 +23,7 @@ from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.readable import BrokenError, Readable
 from bulkseed.manifest.source import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
+from bulkseed.manifest.value_from import Elsewhere
 from bulkseed.model import ManifestEntry, Origin
 
 STANDARD_INPUT = "-"
@@ -36,7 +37,7 @@ class Manifest:
 
     `paths` are the names of manifests that entries can have. `bytes_total` is the size on disk of all files
     that are read along the way, None when one has no size (a pipe); `bytes_read` is how much of that was
-    read, so their quotient says about how much is done.
+    read, so their quotient says about how much is done. `on_close` is called at the end.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Manifest:
         allow_empty: bool = True,
         read_lines: LinesReader | None = None,
     ) -> None:
+        self.on_close: Callable[[], None] = lambda: None
         self._progress = Progress()
         self._read_lines = read_lines
         self._format = format
@@ -106,6 +108,7 @@ class Manifest:
         """Close the manifest that is open."""
         with suppress(ValueError):  # a thread that was left behind is still reading
             self._entries.close()
+        self.on_close()
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +129,7 @@ def open_manifest(
     unchecked: bool = False,
     allow_empty: bool = True,
     read_lines: LinesReader | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Manifest:
     """Open manifests, to be read one after another as ``SecretDefinition | InvalidLine``.
 
@@ -139,6 +143,8 @@ def open_manifest(
         unchecked: let the service decide which characters names and tags may have.
         allow_empty: whether there may be no definition at all; else reading raises `ManifestError`.
         read_lines: reads files of plain JSON lines, in place of the format's own reader.
+        elsewhere: gives values that lines name at other stores (`bulkseed.sources.named.NamedValues`);
+            without it such lines are invalid.
 
     What is wrong with the content is never raised: it is an `InvalidLine` among the others.
 
@@ -155,7 +161,7 @@ def open_manifest(
         raise UsageError("standard input can be read only once")
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown format: choose one of {', '.join(FORMATS)}")
-    rules = checked_defaults(defaults, unchecked=unchecked)
+    rules = checked_defaults(defaults, unchecked=unchecked)._replace(elsewhere=elsewhere)
     return Manifest(names, format, rules, stdin, table, keep, allow_empty, read_lines)
 
 

@@ -135,7 +135,9 @@ _PROPERTIES: dict[str, Schema] = {
         "description": "Where the value comes from, instead of SecretData.",
         "type": ["object", "string", "null"],
         "minProperties": 1,
-        "maxProperties": 1,
+        "if": {"type": "object", "required": ["source"]},
+        "then": {"properties": {"source": {}, "key": {}}, "additionalProperties": False},
+        "else": {"maxProperties": 1, "properties": {"key": False}},
         "properties": {
             "generate": {
                 "description": "Make a random text.",
@@ -160,6 +162,16 @@ _PROPERTIES: dict[str, Schema] = {
             "file": {
                 "description": "A path, relative to the manifest.",
                 "type": "string",
+                "minLength": 1,
+            },
+            "source": {
+                "description": "The address of a secret at another store.",
+                "type": "string",
+                "minLength": 1,
+            },
+            "key": {
+                "description": "With source: one of its keys.",
+                "type": ["string", "null"],
                 "minLength": 1,
             },
         },

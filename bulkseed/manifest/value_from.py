@@ -1,6 +1,7 @@
 """`SecretDataFrom`: a value that a manifest asks for instead of carrying it.
 
-``{"generate": {"length": 32, "charset": "letters+digits"}}``, ``{"env": "NAME"}`` or ``{"file": "path"}``.
+``{"generate": {"length": 32, "charset": "letters+digits"}}``, ``{"env": "NAME"}``, ``{"file": "path"}``, or
+``{"source": "address", "key": "password"}`` for one at another store, which is read when it is sent.
 A new source of values is a function here and a row of `SOURCES`. Reasons never hold the content, and not what
 the manifest says either: a value may have been written where the name of a variable belongs.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bulkseed.manifest.formats.exact_json import decode
+from bulkseed.model import UnreadValue
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import is_unicode
 
@@ -35,20 +37,27 @@ SETS = {
 CHARSET = "lower+upper+digits+punctuation"  # as GetRandomPassword's
 
 
+Elsewhere = Callable[[str, str | None, Path], UnreadValue | str]
+"""Gives the value at an address of another store, or of one of its keys, yet unread; or why there is none."""
+
+
 class Wanted(NamedTuple):
-    """A value, or why there is none."""
+    """A value, or why there is none. `unread` is one that is still at another store."""
 
     text: str = ""
     problem: str | None = None
     generated: bool = False
+    unread: UnreadValue | None = None
 
 
-def resolve(spec: object, data_type: str | None, folder: Path) -> Wanted:
+def resolve(spec: object, data_type: str | None, folder: Path, elsewhere: Elsewhere | None = None) -> Wanted:
     """Return the value that `spec`, an object or its JSON text, asks for; paths are relative to `folder`."""
     if isinstance(spec, str):
         spec = decode(spec.encode("utf-8", "surrogatepass"))
+    if isinstance(spec, dict) and "source" in spec:
+        return _elsewhere(spec, folder, elsewhere)
     if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= SOURCES.keys():
-        return Wanted(problem="must be an object with one of generate, env or file")
+        return Wanted(problem="must be an object with one of generate, env, file or source")
     [(source, wish)] = spec.items()
     return SOURCES[source](wish, data_type == "binary", folder)
 
@@ -122,6 +131,16 @@ def _file(wish: Any, binary: bool, folder: Path) -> Wanted:
         return Wanted(content.decode())
     except UnicodeDecodeError:
         return Wanted(problem="file is not valid UTF-8: SecretDataType binary takes any bytes")
+
+
+def _elsewhere(spec: dict[str, Any], folder: Path, elsewhere: Elsewhere | None) -> Wanted:
+    address, key = spec["source"], spec.get("key")
+    if not spec.keys() <= {"source", "key"} or not _is_name(address) or not (key is None or _is_name(key)):
+        return Wanted(problem="source must be the address of a secret at a store, and key one of its keys")
+    if elsewhere is None:
+        return Wanted(problem="source is not read here")
+    found = elsewhere(address, key, folder)
+    return Wanted(problem=f"source: {found}") if isinstance(found, str) else Wanted(unread=found)
 
 
 def _is_name(wish: object) -> bool:

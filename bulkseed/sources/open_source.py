@@ -39,10 +39,11 @@ BLOCK = 1000
 class OpenSource:
     """A source in use. Belongs to one event loop; what blocks runs in its threads.
 
-    `lacks_some`: what is not listed may be at the source all the same. `readers`: how many share its rate.
+    `pacer` is one that it shares. `readers`: how many share its rate. `lacks_some`: what is not listed may be
+    at the source all the same.
     """
 
-    def __init__(self, spec: SourceSpec, readers: int = 1) -> None:
+    def __init__(self, spec: SourceSpec, pacer: SourcePacer | None = None, *, readers: int = 1) -> None:
         kind = source_class(spec)
         check_names(spec, kind.OPTIONS, kind.AUTH)
         check_template(spec)
@@ -50,7 +51,7 @@ class OpenSource:
         self.set = {key: text for key, text in spec.set.items() if key != TARGET}
         self.defaults = checked_defaults(self.set)
         rate = kind.RATE if spec.rate is None else spec.rate
-        self.pacer = SourcePacer(max(1.0, rate / readers) if rate else 0.0)
+        self.pacer = pacer or SourcePacer(max(1.0, rate / readers) if rate else 0.0)
         self.lacks_some = bool(spec.include or spec.exclude or spec.changed_since)
         self._source: Source = kind(spec, self.pacer)
         self._threads = anyio.CapacityLimiter(spec.in_flight)
@@ -99,6 +100,10 @@ class OpenSource:
                     if not waiting.done():
                         waiting.set_result(result)
         return await future
+
+    def named(self, path: str) -> Reference | None:
+        """Return what reads the one secret at a path; None where this has no such path."""
+        return self._source.named(path)
 
     def is_target(self, target: Target) -> bool:
         """Tell whether this is where the secrets are to go."""

@@ -184,6 +184,10 @@ class Source:
         """Read one value in the loop of the pacer, without a thread; None where `read` has to do it."""
         return None
 
+    def named(self, path: str) -> Reference | None:  # noqa: ARG002  # likewise
+        """Return what reads the secret at a whole path, without a listing; None where that is not here."""
+        return None
+
     def keys(self, reference: Reference) -> list[str] | None:  # noqa: ARG002  # for those who can tell
         """Return the keys of a map without reading its values; None where only a read tells.
 

@@ -1,20 +1,16 @@
 """Sources as a manifest: listed completely when they are opened, each value read when it is asked for.
 
-All sources of a call share a thread with an event loop of its own, which keeps their pace; their blocking
-calls run in a few threads beside it. So nothing of a source can block the loop of a run.
+All sources of a call share the loop that keeps their pace: see `bulkseed.sources.loop`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
-
-import anyio.from_thread
 
 from bulkseed.errors import CredentialsError, ManifestError, ServiceError, UsageError
 from bulkseed.manifest.catalogue import Catalogue, Listed
@@ -24,9 +20,12 @@ from bulkseed.manifest.templates.expand import Keep, keep_all
 from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, Target, UnreadValue
 from bulkseed.policy.advice import advice
 from bulkseed.sources.content import render
+from bulkseed.sources.loop import SourceLoop
 from bulkseed.sources.open_source import OpenSource
-from bulkseed.sources.protocol import Reference, SourceFault
+from bulkseed.sources.protocol import Content, Reference, SourceFault
 from bulkseed.sources.spec import SourceSpec
+
+CLOSED = NoReply("the source was closed", maybe_applied=False)
 
 
 class SourceManifest:
@@ -50,10 +49,9 @@ class SourceManifest:
         self._sources: list[OpenSource] = []
         with ExitStack() as stack:
             stack.callback(self._catalogue.close)
-            self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
-            stack.callback(self._portal.call, self._cancel)
-            self._loop = self._portal.call(asyncio.get_running_loop)
-            self._portal.call(self._list_all, specs, allow_empty, tell, readers)
+            self._loop = stack.enter_context(SourceLoop())
+            stack.callback(self._loop.call, self._close_all)
+            self._loop.call(self._list_all, specs, allow_empty, tell, readers)
             self._catalogue.complete()
             self._stack = stack.pop_all()
         self._entries = self._counted(self.part())
@@ -89,7 +87,7 @@ class SourceManifest:
 
     def credentials(self) -> list[str]:
         """Tell whose credentials are used at each source, where that can be told."""
-        return [told for source in self._sources if (told := self._portal.call(source.who))]
+        return [told for source in self._sources if (told := self._loop.call(source.who))]
 
     @property
     def paces(self) -> list[str]:
@@ -143,7 +141,7 @@ class SourceManifest:
     async def _list_all(
         self, specs: Sequence[SourceSpec], allow_empty: bool, tell: Callable[[str, int], None], readers: int
     ) -> None:
-        self._sources = [OpenSource(spec, readers) for spec in specs]
+        self._sources = [OpenSource(spec, readers=readers) for spec in specs]
         for number, source in enumerate(self._sources):
             label = source.spec.label
             try:
@@ -172,31 +170,23 @@ class SourceManifest:
 
     async def _read(self, source: OpenSource, reference: Reference) -> ReadValue | Fault | NoReply:
         """Read a value in the sources' own loop, from the loop of a run, which it never makes wait."""
-        reading = source.read(reference)
-        closed = NoReply("the source was closed", maybe_applied=False)
-        try:
-            future = asyncio.run_coroutine_threadsafe(reading, self._loop)
-        except RuntimeError:  # that loop has ended
-            reading.close()
-            return closed
-        try:
-            content = await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return closed  # with all that was under way there
-        if isinstance(content, SourceFault):
-            return content.as_fault()
-        if reference.version and content.version and reference.version != content.version:
+        content = await self._loop.wait_for(source.read(reference))
+        if content is None:
+            return CLOSED
+        versions = {reference.version, content.version} if isinstance(content, Content) else set()
+        if len(versions - {None}) == 2:
             return SourceFault("Moved").as_fault()
-        rendered = render(content.value, source.spec.keys, reference.key)
-        return rendered.as_fault() if isinstance(rendered, SourceFault) else rendered
+        return rendered(content, source.spec.keys, reference.key)
 
-    async def _cancel(self) -> None:
+    async def _close_all(self) -> None:
         for source in self._sources:
             await source.close()
-        await self._portal.stop(cancel_remaining=True)
+
+
+def rendered(content: Content | SourceFault, keys: str, key: str | None) -> ReadValue | Fault:
+    """Return the text to send, or the fault that a run is told; `keys` and `key` as for `render`."""
+    found = content if isinstance(content, SourceFault) else render(content.value, keys, key)
+    return found.as_fault() if isinstance(found, SourceFault) else found
 
 
 def _error(label: str, fault: SourceFault) -> ManifestError | CredentialsError | ServiceError:

@@ -13,6 +13,7 @@ from bulkseed.errors import UsageError
 from bulkseed.manifest import Manifest, open_manifest
 from bulkseed.manifest.reader import STANDARD_INPUT, LinesReader
 from bulkseed.manifest.templates.expand import Keep
+from bulkseed.manifest.value_from import Elsewhere
 from bulkseed.model import ManifestEntry, Origin
 from bulkseed.targets.line_index import LineIndex
 from bulkseed.targets.routing import Router, Survey
@@ -30,6 +31,7 @@ class Manifests:
     each: str | None = None
     unchecked: bool = False
     allow_empty: bool = True
+    elsewhere: Elsewhere | None = None
 
     def open(
         self,
@@ -49,6 +51,7 @@ class Manifests:
             unchecked=self.unchecked,
             allow_empty=allow_empty,
             read_lines=read_lines,
+            elsewhere=self.elsewhere,
         )
 
     def absolute(self) -> Manifests:

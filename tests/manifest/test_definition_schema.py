@@ -106,7 +106,11 @@ SPECS: list[Any] = [
     {"generate": {"length": True}},
     *({"generate": {"charset": charset}} for charset in ("", "x")),
     {"generate": {"charset": 1}},
-    *({source: name} for source in ("env", "file") for name in ("", None)),
+    *({source: name} for source in ("env", "file", "source") for name in ("", None)),
+    {"key": "password"},
+    {"env": "PATH", "key": "password"},
+    {"source": "vault:secret/db", "env": "PATH"},
+    {"source": "vault:secret/db", "key": 1},
     {"env": 1},
     {"file": []},
 ]

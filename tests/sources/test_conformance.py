@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from support.store import Store
@@ -12,6 +13,7 @@ from support.stores import STORES, Servers
 
 from bulkseed.errors import ManifestError
 from bulkseed.model import Fault, InvalidLine, ManifestEntry, ReadValue, SecretDefinition, UnreadValue
+from bulkseed.sources.named import NamedValues
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
 
@@ -63,6 +65,26 @@ async def test_all_are_listed_once_and_read_as_they_were_put(store: Store) -> No
         texts = {entry.name: await text_of(entry) for entry in entries}
     assert texts == {path: json.dumps(v, sort_keys=True, separators=(",", ":")) for path, v in values.items()}
     assert [entry.name for entry in listed(store)] == [entry.name for entry in entries]
+
+
+async def test_one_is_read_by_its_name_without_a_listing(store: Store) -> None:
+    """Whole, and one of its keys; what is not there is told. What is held as one file is listed instead."""
+    store.put("team/db", {"k": "fake", "a": "x"})
+    address, _, query = store.url.partition("?")
+    values = NamedValues(rate=0)
+    try:
+        wanted = [("team/db", None), ("team/db", "k"), ("team/none", None)]
+        found = [values(f"{address}/{path}?{query}".rstrip("?"), key, Path()) for path, key in wanted]
+        if store.HELD:
+            assert all(isinstance(each, str) and "by its name" in each for each in found)
+            return
+        reads = [await each.read() for each in found if isinstance(each, UnreadValue)]
+    finally:
+        values.close()
+    texts = [read.data.reveal() if isinstance(read, ReadValue) else read for read in reads]
+    assert texts[:2] == ['{"a":"x","k":"fake"}', "fake"]
+    assert isinstance(texts[2], Fault)
+    assert texts[2].code == "Source.NotFound"
 
 
 async def test_a_changed_value_is_another_version(store: Store) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulkseed.cli.options import ManifestArguments, looks_like_source, parse_defaults
-from bulkseed.cli.sources import SourceArguments, list_sources
+from bulkseed.cli.sources import SourceArguments, ValuesElsewhere, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.manifest.age import IDENTITY
 from bulkseed.targets.manifests import Inputs, Manifests
@@ -57,7 +57,11 @@ def inputs_of(given: ManifestArguments, source: SourceArguments) -> Iterator[Inp
         if given.identity is not None:
             os.environ[IDENTITY] = given.identity
         pairs, unchecked, empty = tuple(defaults.items()), given.unchecked, source.allow_empty
-        yield Manifests(given.manifests, given.format_name, pairs, given.each, unchecked, empty)
+        values = ValuesElsewhere(source.source_rate)
+        try:
+            yield Manifests(given.manifests, given.format_name, pairs, given.each, unchecked, empty, values)
+        finally:
+            values.close()
         return
     from bulkseed.targets.sources import Sources
 

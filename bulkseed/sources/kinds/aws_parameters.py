@@ -44,6 +44,10 @@ class AwsParameters(AwsSource):
                 return
             wanted["NextToken"] = page["NextToken"]
 
+    def named(self, path: str) -> Reference:
+        """Return what reads a parameter."""
+        return Reference(path, handle=f"/{path}")
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read at the listed versions; where the batch is denied, one by one."""
         try:
@@ -65,11 +69,13 @@ class AwsParameters(AwsSource):
         names = list(dict.fromkeys(map(_selector, references)))
         answer = self.call("get_parameters", Names=names, WithDecryption=True)
         found = {
-            f"{entry['Name']}:{entry['Version']}": Content(entry["Value"], f"v{entry['Version']}")
+            asked: Content(entry["Value"], f"v{entry['Version']}")
             for entry in answer.get("Parameters", ())
+            for asked in (entry["Name"], f"{entry['Name']}:{entry['Version']}")
         }
         return [found.get(_selector(reference)) or SourceFault("NotFound") for reference in references]
 
 
 def _selector(reference: Reference) -> str:
-    return f"{reference.handle}:{(reference.version or '').removeprefix('v')}"
+    version = (reference.version or "").removeprefix("v")
+    return f"{reference.handle}:{version}" if version else reference.handle

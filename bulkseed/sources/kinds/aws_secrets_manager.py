@@ -39,6 +39,10 @@ class AwsSecretsManager(AwsSource):
                 return
             wanted["NextToken"] = page["NextToken"]
 
+    def named(self, path: str) -> Reference:
+        """Return what reads a name."""
+        return Reference(path, handle=path)
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read at the listed versions, by batch where that is allowed."""
         found: dict[str, Content | SourceFault] = {}
@@ -58,7 +62,9 @@ class AwsSecretsManager(AwsSource):
     def _batch(self, handles: list[str]) -> dict[str, Content | SourceFault]:
         answer = self.call("batch_get_secret_value", SecretIdList=list(dict.fromkeys(handles)))
         found: dict[str, Content | SourceFault] = {
-            value["ARN"]: _content(value) for value in answer.get("SecretValues", ())
+            handle: _content(value)
+            for value in answer.get("SecretValues", ())
+            for handle in (value["ARN"], value.get("Name", ""))
         }
         for failed in answer.get("Errors", ()):
             found[failed.get("SecretId", "")] = fault_of_code(str(failed.get("ErrorCode", "")))
@@ -76,7 +82,8 @@ class AwsSecretsManager(AwsSource):
 
 def _is_other(found: Content | SourceFault | None, reference: Reference) -> bool:
     """Tell whether a batch did not bring the version that was listed."""
-    return found is None or (isinstance(found, Content) and found.version != reference.version)
+    wanted = reference.version
+    return found is None or (isinstance(found, Content) and wanted is not None and found.version != wanted)
 
 
 def _content(value: dict[str, Any]) -> Content:

@@ -72,6 +72,10 @@ class AzureKeyVault(Source):
                 if path is not None:
                     yield _reference(path, name, found)
 
+    def named(self, path: str) -> Reference:
+        """Return what reads a name."""
+        return Reference(path, handle=path.replace("/", self.spec.option("separator") or "/"))
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read each as it is now."""
         return [self._read(reference) for reference in references]

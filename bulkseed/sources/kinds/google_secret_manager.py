@@ -117,6 +117,11 @@ class GoogleSecretManager(Source):
             description=listed.description,
         )
 
+    def named(self, path: str) -> Reference:
+        """Return what reads a name."""
+        name = path.replace("/", self.spec.option("separator") or "/")
+        return Reference(path, handle=f"{self._parent}/secrets/{quote(name, safe='')}")
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read each at its listed version."""
         return [self._read(reference) for reference in references]

@@ -125,6 +125,10 @@ class KmsSource(Source):
         found = self.patiently(partial(self._ask, _VERSIONS, wanted))
         return next((v.version_id for v in found.version_ids if "ACSCurrent" in v.version_stages), None)
 
+    def named(self, path: str) -> Reference:
+        """Return what reads a name."""
+        return Reference(path, handle=path)
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read each at its listed version."""
         return [self._read(reference) for reference in references]

@@ -92,6 +92,10 @@ class Kubernetes(Source):
             if not following:
                 return
 
+    def named(self, path: str) -> Reference:
+        """Return what reads ``namespace/name``."""
+        return Reference(path, handle=path)
+
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read each as it is now."""
         return [self._read(reference) for reference in references]

@@ -108,6 +108,11 @@ class Vault(Source):
         """Read each at its listed version."""
         return [self._read(reference) for reference in references]
 
+    def named(self, path: str) -> Reference | None:
+        """Return what reads a path of this engine."""
+        below = path.removeprefix(self._mount + "/")
+        return None if below == path else Reference(below, handle=below)
+
     def keys(self, reference: Reference) -> list[str] | None:
         """Return the keys, which version 2 tells without values."""
         if self._version == 1:
