@@ -260,6 +260,7 @@ class Verified(StrEnum):
     IDENTICAL = "identical"
     PRESENT = "present"
     DIFFERS = "differs"
+    BEHIND = "behind"
     MISSING = "missing"
     UNREADABLE = "unreadable"
     INVALID = "invalid"
@@ -270,7 +271,7 @@ class Verified(StrEnum):
     @property
     def settled(self) -> bool:
         """True when a verify that is resumed leaves this definition alone."""
-        return self in SETTLED
+        return self is Verified.IDENTICAL or self is Verified.PRESENT  # an `Outcome.BEHIND` is settled
 
 
 SETTLED: frozenset[Outcome | Verified] = frozenset(

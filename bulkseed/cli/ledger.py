@@ -188,7 +188,9 @@ def rejects(given: RejectsArguments) -> int:
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
-            for row in opened.rows([word for word in (*Outcome, *Verified) if not word.settled]):
+            first = next(opened.runs(), None)
+            words = Outcome if first is None else JOBS[first.command].words
+            for row in opened.rows([word for word in words if not word.settled]):
                 document = {
                     "secret_name": row.name,
                     "outcome": row.outcome.value,

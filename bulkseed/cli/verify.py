@@ -71,7 +71,7 @@ class VerifyArguments:
 @click.command()
 @takes(VerifyArguments)
 def verify(given: VerifyArguments) -> int:
-    """Read back what MANIFEST… define and compare it in memory: identical, differs, missing.
+    """Read back what MANIFEST… define and compare it in memory: identical, differs, behind, missing.
 
     Everything is read again each time, unless --resume goes on with a verify that was interrupted. What was
     found is kept in a ledger of its own; `bulkseed ledger rejects` lists what is not identical.

@@ -26,8 +26,8 @@ def summarise(
 ) -> Summary:
     """Return the summary of a run that has ended; what was read and has no other outcome is pending."""
     stats, stop, pacer = hooks.stats, hooks.stop, lane.pacers[group]
-    outcomes = dict(stats.outcomes)
-    outcomes[Outcome.PENDING] = outcomes.get(Outcome.PENDING, 0) + stats.read - stats.finished
+    outcomes = {words(word.value): count for word, count in stats.outcomes.items()}
+    outcomes[words.PENDING] = outcomes.get(words.PENDING, 0) + stats.read - stats.finished
     mean = _mean(pacer)
     settled = all(not count or outcome.settled for outcome, count in outcomes.items())
     return Summary(

@@ -25,7 +25,7 @@ from bulkseed.ledger.reader import word
 from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
-from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
+from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition, Verified
 
 _SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
 _FIND = f"""
@@ -210,7 +210,7 @@ class Block:
 
     def _judge(self, entry: SecretDefinition, row: _Row) -> None:
         """Leave a settled row alone, or take it up."""
-        if row.outcome not in SETTLED:
+        if row.outcome not in SETTLED or row.ending == Verified.BEHIND:  # of a verify
             self._take_up(entry, row)
         elif entry.name in self._reading.gone:
             self._reopened.append(row.id)

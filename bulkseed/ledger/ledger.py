@@ -21,7 +21,7 @@ from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settleme
 from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_host
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
-from bulkseed.model import SETTLED, ManifestEntry, Outcome
+from bulkseed.model import ManifestEntry, Outcome
 from bulkseed.policy.jobs import APPLY, VERIFY
 from bulkseed.wire.message import QuotaGroup
 from bulkseed.wire.shapes import account_of
@@ -335,7 +335,7 @@ class Ledger(LedgerReader):
             if outcome is Outcome.PENDING:
                 given_back.append((doubt, doubt, count, first, row_id))
                 continue
-            settled += outcome in SETTLED
+            settled += outcome.settled
             created = (_second(service_time), outcome in _OWNED)
             ends.append(
                 (outcome.value, _micro(settled_at), *answer, doubt, doubt, *created, count, first, row_id)

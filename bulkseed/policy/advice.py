@@ -155,6 +155,9 @@ BY_OUTCOME: dict[str, Advice] = {
         "the service has another value of this version",
         "if the manifest is right: choose another VersionId and --on-exists update, then apply it",
     ),
+    Verified.BEHIND: Advice(
+        "the manifest or source has a version that the service does not have", "apply it, then verify again"
+    ),
     Verified.MISSING: Advice(
         "a verify did not find it, or not this version of it",
         "apply it, with another --ledger if the one of its apply has it as settled",

@@ -1,7 +1,7 @@
 """How a definition is compared with what the service has. See `bulkseed.policy.steps` for the protocol.
 
-Rules that live here: what is identical, present (its value was generated and not kept), differs, is missing
-or cannot be read.
+Rules that live here: what is identical, present (its value was generated and not kept), differs, is behind
+(there, and not in this version), is missing or cannot be read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from __future__ import annotations
 from bulkseed.model import Fault, Verified
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, GiveUp, Procedure, Subject, ended
+from bulkseed.policy.steps import (
+    READ_CURRENT,
+    READ_VERSION,
+    Aborted,
+    Ending,
+    GiveUp,
+    Procedure,
+    Subject,
+    ended,
+)
 from bulkseed.policy.verdicts import Verdict, classify
 
 _ABSENT = {
@@ -20,12 +29,20 @@ _ABSENT = {
 
 def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
     """Read a definition's version back and compare. See `bulkseed.policy.steps` for the protocol."""
+    behind = None
     try:
         found = yield from retry.ask(READ_VERSION)
+        if isinstance(found, Fault) and classify(found) is Verdict.NOT_FOUND:
+            current = yield from retry.ask(READ_CURRENT)
+            behind = None if isinstance(current, Fault) else current.version_id
     except GiveUp as given_up:
         if given_up.abort:
             return Aborted(given_up.answer)
         return ended(Verified.UNREADABLE, given_up.answer)
+    if behind is not None and behind != subject.version_id:
+        return Ending(
+            Verified.BEHIND, message=f"the service has version {behind}, and not this one", status=200
+        )
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)

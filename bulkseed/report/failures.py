@@ -14,10 +14,9 @@ from bulkseed.model import Outcome, Verified
 from bulkseed.policy.advice import advise
 
 EXAMPLES = 5
-_UNSETTLED = tuple(o.value for o in (*Outcome, *Verified) if not o.settled and o is not Outcome.INVALID)
-_GROUPS = f"""
+_GROUPS = """
 SELECT outcome, code, iif(code IS NULL, message, NULL) AS said, count(*) AS n FROM definitions
-WHERE outcome IN {_UNSETTLED} GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""  # noqa: S608  # fixed text
+WHERE outcome IN (SELECT value FROM json_each(?)) GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""
 _EXAMPLES = f"""
 SELECT name, source, place FROM definitions
 WHERE outcome = ? AND code IS ? AND (code IS NOT NULL OR message IS ?) ORDER BY id LIMIT {EXAMPLES}"""  # noqa: S608  # fixed text
@@ -43,16 +42,17 @@ class Failure:
     examples: list[Example]
 
 
-def read_failures(connection: sqlite3.Connection) -> list[Failure]:
-    """Return the groups, the largest first, the reasons of invalid lines last.
+def read_failures(connection: sqlite3.Connection, words: type[Outcome | Verified]) -> list[Failure]:
+    """Return the groups, the largest first, the reasons of invalid lines last; `words` are those of the job.
 
     An invalid line is in as many groups as it has reasons.
     """
-    return [*_definitions(connection), *_invalid_lines(connection)]
+    return [*_definitions(connection, words), *_invalid_lines(connection)]
 
 
-def _definitions(connection: sqlite3.Connection) -> Iterator[Failure]:
-    for text, code, said, count in connection.execute(_GROUPS).fetchall():
+def _definitions(connection: sqlite3.Connection, words: type[Outcome | Verified]) -> Iterator[Failure]:
+    unsettled = [word.value for word in words if not word.settled and word.value != Outcome.INVALID]
+    for text, code, said, count in connection.execute(_GROUPS, (json.dumps(unsettled),)).fetchall():
         outcome = word(text)
         advice = advise(outcome, code)
         examples = connection.execute(_EXAMPLES, (text, code, said))

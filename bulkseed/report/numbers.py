@@ -160,7 +160,7 @@ def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) ->
         answers=read_answers(connection),
         latencies=read_latencies(connection),
         timeline=read_timeline(connection, group, limits) if group else None,
-        failures=read_failures(connection),
+        failures=read_failures(connection, _words(connection)),
         account=meta.get("account"),
         sources=dict(connection.execute(_SOURCES)),
         names_digest=_digest(connection),
@@ -174,10 +174,13 @@ def _digest(connection: sqlite3.Connection) -> str:
     return digest.hexdigest()
 
 
-def _counts(connection: sqlite3.Connection) -> dict[Outcome | Verified, int]:
+def _words(connection: sqlite3.Connection) -> type[Outcome | Verified]:
     commands = connection.execute("SELECT command FROM runs ORDER BY id LIMIT 1").fetchall()
-    words = JOBS[commands[0][0]].words if commands else Outcome
-    counts: dict[Outcome | Verified, int] = dict.fromkeys(words, 0)
+    return JOBS[commands[0][0]].words if commands else Outcome
+
+
+def _counts(connection: sqlite3.Connection) -> dict[Outcome | Verified, int]:
+    counts: dict[Outcome | Verified, int] = dict.fromkeys(_words(connection), 0)
     for outcome, count in connection.execute(
         "SELECT outcome, count(*) FROM definitions GROUP BY outcome UNION ALL"
         " SELECT 'invalid', count(*) FROM invalid_lines"

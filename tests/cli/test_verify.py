@@ -62,7 +62,7 @@ def provisioned(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str], list[str
 def test_each_result_is_told_by_name_and_line_and_no_value_shows(
     provisioned: tuple[Path, dict[str, str], list[str]], tmp_path: Path
 ) -> None:
-    """Identical, differs, missing (secret or version), unreadable, invalid: counted and named."""
+    """Identical, differs, behind, missing, unreadable, invalid: counted and named."""
     manifest, reader, where = provisioned
     lines: list[Any] = [json.loads(line) for line in manifest.read_text().splitlines()]
     lines[1]["SecretData"] = f"{CANARY}-changed"
@@ -74,12 +74,12 @@ def test_each_result_is_told_by_name_and_line_and_no_value_shows(
     assert done.returncode == 1
     for line in (
         f"{manifest}:2: app/1: differs:",
-        f"{manifest}:3: app/2: missing:",
+        f"{manifest}:3: app/2: behind:",
         f"{manifest}:4: app/3: unreadable:",
         f"{manifest}:5: app/4: differs:",
         f"{manifest}:6: app/5: missing:",
         f"{manifest}:7: -: invalid:",
-        "definitions: 7 = 1 identical + 2 differs + 2 missing + 1 unreadable + 1 invalid",
+        "definitions: 7 = 1 identical + 2 differs + 1 behind + 1 missing + 1 unreadable + 1 invalid",
     ):
         assert line in done.stdout
     told = bulkseed("verify", manifest, *where, "--output", "json", cwd=tmp_path, env=reader)
@@ -87,12 +87,14 @@ def test_each_result_is_told_by_name_and_line_and_no_value_shows(
     assert (list(summary), told.stdout.count("\n")) == (KEYS, 1)
     assert [list(problem) for problem in summary["problems"]] == [PROBLEM_KEYS] * 6
     assert summary["results"] == {
-        "identical": 1, "present": 0, "differs": 2, "missing": 2, "unreadable": 1, "invalid": 1, "pending": 0,
+        "identical": 1, "present": 0, "differs": 2, "behind": 1, "missing": 1, "unreadable": 1, "invalid": 1,
+        "pending": 0,
     }  # fmt: skip
     assert (summary["definitions"], summary["exit_code"]) == (7, 1)
     rejects = bulkseed("ledger", "rejects", "m.verify.db", cwd=tmp_path).stdout
     hints = {r["line"]: r["hint"] for r in map(json.loads, rejects.splitlines())}
-    assert all(hints[line].startswith("apply it, with another --ledger") for line in (3, 6))
+    assert hints[6].startswith("apply it, with another --ledger")
+    assert hints[3] == "apply it, then verify again"
     assert "--on-exists update" in hints[2]
     kept = (tmp_path / "m.verify.db").read_bytes()
     for text in (done.stdout, done.stderr, told.stdout, told.stderr, kept.decode("latin-1")):
@@ -136,7 +138,7 @@ def test_a_verify_logs_what_it_finds(tmp_path: Path) -> None:
         call = ["verify", manifest, "--endpoint", stub.endpoint, "--log-format", "json"]
         done = bulkseed(*call, "--log-level", "debug", cwd=tmp_path)
     told = [event for event in map(json.loads, done.stderr.splitlines()) if event["logger"] == "bulkseed.run"]
-    assert sorted(event["event"] for event in told[1:-1]) == ["attempt"] * 3 + ["definition.failed"] * 3
+    assert sorted(event["event"] for event in told[1:-1]) == ["attempt"] * 6 + ["definition.failed"] * 3
     assert {event["result"] for event in told if event["event"] == "definition.failed"} == {"missing"}
     assert (told[0]["event"], told[-1]["event"], told[-1]["missing"]) == ("run.started", "run.ended", 3)
 

@@ -13,14 +13,15 @@ from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import RollbackOutcome
-from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject, Wait
+from bulkseed.policy.steps import READ_CURRENT, READ_VERSION, Aborted, Ending, Found, Subject, Wait
 from bulkseed.policy.verify import verify
 
+GONE = Fault("Forbidden.ResourceNotFound", 404)
 LOST = NoReply("connection reset", maybe_applied=True)
 
 
 def drive(answers: list[object], subject: Subject) -> Ending | Aborted:
-    """Send scripted answers and return the end; nothing but the version is ever asked for."""
+    """Send scripted answers and return the end; nothing is ever asked for but versions."""
     retry = RetryState(
         RetryPolicy(max_attempts=2), None, lambda: of_earlier_run(0.0), lambda: 0.0, lambda: 0.5
     )
@@ -30,7 +31,7 @@ def drive(answers: list[object], subject: Subject) -> Ending | Aborted:
     try:
         while True:
             step = procedure.send(answer)
-            assert isinstance(step, Wait) or step is READ_VERSION
+            assert isinstance(step, Wait) or step in {READ_VERSION, READ_CURRENT}
             answer = None if isinstance(step, Wait) else next(script)
     except StopIteration as ended:
         assert next(script, None) is None, "answers were left over"
@@ -42,7 +43,10 @@ ENDS: dict[str, tuple[list[object], Verified]] = {
     "the same": ([Found("v1", same_value=True, created=None)], Verified.IDENTICAL),
     "another value": ([Found("v1", same_value=False, created=None)], Verified.DIFFERS),
     "another version": ([Found("v2", same_value=True, created=None)], Verified.DIFFERS),
-    "not there": ([Fault("Forbidden.ResourceNotFound", 404)], Verified.MISSING),
+    "not there": ([GONE, GONE], Verified.MISSING),
+    "not in this version": ([GONE, Found("v0", same_value=True, created=None)], Verified.BEHIND),
+    "there meanwhile": ([GONE, Found("v1", same_value=True, created=None)], Verified.MISSING),
+    "not told": ([GONE, LOST], Verified.UNREADABLE),
     "to be deleted": ([Fault("Rejected.ResourceInDeleteWindow", 409)], Verified.MISSING),
     "may not be read": ([Fault("Forbidden.NoPermission", 403)], Verified.UNREADABLE),
     "never answered": ([LOST, LOST], Verified.UNREADABLE),

@@ -184,6 +184,36 @@ def test_a_plan_tells_what_changed_and_which_values_cannot_be_moved(bao: Bao, tm
     assert "gone" not in part.stdout
 
 
+def test_what_is_newer_at_the_source_is_behind_and_a_resumed_verify_reads_it_again(
+    bao: Bao, tmp_path: Path
+) -> None:
+    """The service has a version, and not this one: not settled, unlike what --no-follow has left behind."""
+    bao.mount("newer")
+    for name in ("same", "changed"):
+        bao.put("newer", name, {"k": "canary-first"})
+    env = environment(VAULT_TOKEN=ROOT_TOKEN)
+    call = (f"vault+http://{bao.host}/newer", *EMBEDDED[:2])
+    bulkseed("apply", *call, cwd=tmp_path, env=env)
+    bao.put("newer", "changed", {"k": "canary-second"})
+    left = bulkseed("apply", *call, "--no-follow", cwd=tmp_path, env=env)
+    assert "definitions: 2 = 1 created + 1 behind" in left.stdout
+    assert left.returncode == 0
+    verified = bulkseed("verify", *call, cwd=tmp_path, env=env)
+    assert verified.returncode == 1
+    assert "definitions: 2 = 1 identical + 1 behind" in verified.stdout
+    assert ":changed: changed: behind: the service has version v1, and not this one" in verified.stdout
+    [applies], [verifies] = tmp_path.glob("*.ledger.db"), tmp_path.glob("*.verify.db")
+    for ledger, rejected in ((applies, 0), (verifies, 1)):
+        rejects = bulkseed("ledger", "rejects", ledger.name, cwd=tmp_path)
+        assert rejects.stdout.count('"outcome":"behind"') == rejected
+        audited = bulkseed("ledger", "audit", ledger.name, cwd=tmp_path)
+        assert audited.stdout.endswith("everything adds up\n"), audited.stdout
+    bulkseed("apply", *call, cwd=tmp_path, env=env)
+    resumed = bulkseed("verify", *call, "--resume", cwd=tmp_path, env=env)
+    assert (resumed.returncode, "2 identical" in resumed.stdout) == (0, True)
+    assert "attempts: 1 " in resumed.stdout
+
+
 def test_a_check_up_tells_whose_token_it_is_and_the_pace(bao: Bao, tmp_path: Path) -> None:
     """Before the night: who asks, until when, how fast, how many; no value is shown."""
     token = bao.token('path "secret/*" { capabilities = ["read", "list"] }', ttl="90m", display_name="mover")

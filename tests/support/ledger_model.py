@@ -22,7 +22,8 @@ NAMES = st.sampled_from("abcd")
 ENTRIES = st.lists(st.tuples(NAMES, st.sampled_from(["v1", "v2"])) | st.none(), max_size=6)
 UNFINISHED = {Outcome.PENDING, Outcome.EXHAUSTED}
 MAY_DOUBT = {*UNFINISHED, Outcome.REJECTED, Outcome.EXISTING}
-ENDS = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.INVALID])
+ENDS = st.sampled_from([end for end in Outcome if end not in {Outcome.INVALID, Outcome.BEHIND}])
+"""What an apply writes as an end: what is behind keeps the end that it had."""
 
 
 @dataclass

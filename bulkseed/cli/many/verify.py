@@ -12,7 +12,7 @@ from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import read_ledger
-from bulkseed.model import Outcome, Verified
+from bulkseed.model import Verified
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.manifests import Inputs
 from bulkseed.targets.run_all import AllRuns, TargetRun
@@ -60,7 +60,7 @@ async def _verify(
 def _print_problems(run: TargetRun) -> None:
     if run.summary is None:
         return
-    unsettled = [word for word in (*Outcome, *Verified) if not word.settled and word is not Outcome.PENDING]
+    unsettled = [word for word in Verified if not word.settled and word is not Verified.PENDING]
     with read_ledger(run.summary.ledger) as ledger:
         for row in ledger.rows(unsettled):
             place = f"{row.manifest}:{row.line}"

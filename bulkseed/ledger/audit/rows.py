@@ -9,9 +9,11 @@ from typing import Any
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader, word
 from bulkseed.model import SETTLED, Outcome, Verified
-from bulkseed.policy.jobs import JOBS, ROLLBACK
+from bulkseed.policy.jobs import JOBS, ROLLBACK, JobKind
 
 _SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
+_ENDED = "('" + "', '".join(sorted(word.value for word in SETTLED - {Outcome.BEHIND})) + "')"
+"""How a definition ends that is settled: of an apply, what is behind has ended otherwise before."""
 _CREATED = "creations JOIN claims ON claims.id = creations.id"
 _OUTCOMES = "('" + "', '".join({word.value for word in (*Outcome, *Verified)} - {"invalid"}) + "')"
 
@@ -81,7 +83,7 @@ def runs(ledger: LedgerReader) -> Verdict:
         wrong += excesses([(about + "settled", settled, claimed)])
         if run.summary is not None:
             told = Counter({word(name): n for name, n in run.summary["outcomes"].items()})
-            done = sum(told[outcome] for outcome in SETTLED)
+            done = sum(told[outcome] for outcome in JOBS[run.command].words if outcome.settled)
             rest = told.total() - done - told[Outcome.INVALID]
             wrong += differences(
                 (about + what, found, expected)
@@ -150,25 +152,26 @@ def summaries(ledger: LedgerReader) -> Verdict:
         )
         if run == last:
             detail = f"{sum(told.values()):,} definitions"
-            wrong += _last(ledger, run, known, told, rows_now)
+            wrong += _last(ledger, run, JOBS[command], known, told, rows_now)
     return wrong, detail
 
 
 def _last(
-    ledger: LedgerReader, run: int, known: int, told: dict[str, int], found: dict[str, int]
+    ledger: LedgerReader, run: int, kind: JobKind, known: int, told: dict[str, int], found: dict[str, int]
 ) -> list[str]:
     invalid = ledger.one(f"SELECT count(*) FROM invalid_lines WHERE run = {run}")  # noqa: S608  # an id
     found = {**found, "invalid": invalid}
-    words = sorted((told.keys() | found.keys()) - SETTLED)
+    ends = {word.value for word in kind.words if word.settled}
+    words = sorted((told.keys() | found.keys()) - ends)
     numbers = [(text, told.get(text, 0), found.get(text, 0)) for text in words]
-    settled = known + sum(found.get(outcome.value, 0) for outcome in SETTLED)
-    numbers.append(("settled", sum(told.get(outcome.value, 0) for outcome in SETTLED), settled))
+    settled = known + sum(found.get(end, 0) for end in ends)
+    numbers.append(("settled", sum(told.get(end, 0) for end in ends), settled))
     return differences(numbers)
 
 
 def settled_once(ledger: LedgerReader) -> Verdict:
     """As many rows are settled as were ever settled, less those whose VersionId changed."""
-    count = ledger.one(f"SELECT count(*) FROM definitions WHERE outcome IN {_SETTLED}")  # noqa: S608  # fixed text
+    count = ledger.one(f"SELECT count(*) FROM definitions WHERE ending IN {_ENDED}")  # noqa: S608  # fixed text
     settled = ledger.one("SELECT coalesce(sum(settled - reopened), 0) FROM runs")
     return differences([("settled by all runs", settled, count)]), f"{count:,} rows"
 

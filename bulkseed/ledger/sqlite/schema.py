@@ -58,7 +58,8 @@ CREATE TABLE claims (           -- one row per secret name; see the view definit
   outcome       TEXT NOT NULL DEFAULT 'pending',
                                 -- created adopted identical existing updated (settled)
                                 -- conflict rejected exhausted value_lost pending (not settled)
-                                -- of a verify: identical present (settled) differs missing unreadable
+                                -- of a verify: identical present (settled)
+                                --   differs behind missing unreadable
   code          TEXT,           -- of the last answer; a pending row keeps why it failed before
   message       TEXT,
   status        INTEGER,
