@@ -18,21 +18,17 @@ class ServiceTime:
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
     is set again when it refuses the corrected one: either clock may have been put right. `ahead` is the least
-    by which the service's clock is ahead of our steady one. `date` is the Date of the last success, in epoch
-    seconds.
+    by which the service's clock is ahead of our steady one, None while nobody knows. `date` is the Date of the
+    last success, in epoch seconds.
     """
 
     def __init__(self) -> None:
         self.correction = 0.0
+        self.ahead: float | None = None  # every attempt asks, and it changes once a second at most
         self.date: float | None = None
         self._last: str | None = None
         self._steady, self._wall = _Lead(), _Lead()
         self._epoch_began = 0.0
-
-    @property
-    def ahead(self) -> float | None:
-        """The least by which the service's clock is ahead of our steady one; None: nobody knows yet."""
-        return self._steady.least
 
     def saw(self, response: Response, clock: Clock) -> None:
         """Take note of the Date header of a reply that arrives now.
@@ -51,6 +47,7 @@ class ServiceTime:
         now = clock.time()
         for lead, ours in ((self._steady, now), (self._wall, clock.wall_there())):
             lead.saw(seconds - ours, now - self._epoch_began)
+        self.ahead = self._steady.least
         if now - self._epoch_began >= EPOCH:
             self._epoch_began = now
 
