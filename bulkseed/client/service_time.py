@@ -18,8 +18,8 @@ class ServiceTime:
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
     is set again when it refuses the corrected one: either clock may have been put right. `ahead` is the least
-    by which the service's clock is ahead of our steady one, None while nobody knows. `date` is the Date of the
-    last success, in epoch seconds.
+    by which the service's clock is ahead of our steady one, None while nobody knows. `date` is the Date of
+    the last success, in epoch seconds.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import AttemptRecord, Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
-from bulkseed.pacing.quotas import limits
+from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.options import Rules
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 

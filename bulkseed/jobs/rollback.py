@@ -31,7 +31,7 @@ from bulkseed.engine.summary import summarise, with_results
 from bulkseed.ledger import Ledger
 from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks
 from bulkseed.model import Outcome, Summary, Target
-from bulkseed.pacing.quotas import limits
+from bulkseed.pacing.ceilings import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
 from bulkseed.policy.jobs import ROLLBACK

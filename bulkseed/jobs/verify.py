@@ -20,7 +20,7 @@ from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.summary import with_results
 from bulkseed.ledger import Ledger, LedgerReader
 from bulkseed.model import ManifestEntry, Row, Summary, Target, Verified
-from bulkseed.pacing.quotas import limits
+from bulkseed.pacing.ceilings import limits
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.quotas import QUOTAS
 

@@ -2,7 +2,7 @@
 
 ``{"generate": {"length": 32, "charset": "letters+digits"}}``, ``{"env": "NAME"}``, ``{"file": "path"}``, or
 ``{"source": "address", "key": "password"}`` for one at another store, which is read when it is sent.
-A new source of values is a function here and a row of `SOURCES`. Reasons never hold the content, and not what
+A new way to a value is a function here and a row of `WAYS`. Reasons never hold the content, and not what
 the manifest says either: a value may have been written where the name of a variable belongs.
 """
 
@@ -56,10 +56,10 @@ def resolve(spec: object, data_type: str | None, folder: Path, elsewhere: Elsewh
         spec = decode(spec.encode("utf-8", "surrogatepass"))
     if isinstance(spec, dict) and "source" in spec:
         return _elsewhere(spec, folder, elsewhere)
-    if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= SOURCES.keys():
+    if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= WAYS.keys():
         return Wanted(problem="must be an object with one of generate, env, file or source")
     [(source, wish)] = spec.items()
-    return SOURCES[source](wish, data_type == "binary", folder)
+    return WAYS[source](wish, data_type == "binary", folder)
 
 
 def _generate(wish: Any, binary: bool, _folder: Path) -> Wanted:
@@ -147,7 +147,7 @@ def _is_name(wish: object) -> bool:
     return isinstance(wish, str) and wish != "" and "\0" not in wish and is_unicode(wish)
 
 
-SOURCES: dict[str, Callable[[Any, bool, Path], Wanted]] = {
+WAYS: dict[str, Callable[[Any, bool, Path], Wanted]] = {
     "generate": _generate,
     "env": _environment,
     "file": _file,

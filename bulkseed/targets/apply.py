@@ -23,9 +23,9 @@ from bulkseed.errors import UsageError
 from bulkseed.ledger import LedgerPort, open_ledger
 from bulkseed.manifest.selection import read_selections
 from bulkseed.model import Row, Summary, Target
+from bulkseed.pacing.ceilings import limits
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import always
-from bulkseed.pacing.quotas import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all

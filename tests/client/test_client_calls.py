@@ -25,7 +25,7 @@ from bulkseed.engine.stop import Stop
 from bulkseed.errors import ServiceError
 from bulkseed.jobs.load_test import LoadTest, synthetic
 from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
-from bulkseed.pacing.quotas import limits
+from bulkseed.pacing.ceilings import limits
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import describe_secret
 from bulkseed.wire.fault import respond

@@ -26,7 +26,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.load_test_cleanup import Name
 from bulkseed.model import Fault, NoReply, SecretValue
-from bulkseed.pacing.quotas import limits
+from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.retry import RetryState

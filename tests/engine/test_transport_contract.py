@@ -45,15 +45,6 @@ async def test_a_request_without_query_and_body_is_carried(open_to: Opener) -> N
 
 
 @contract
-async def test_a_large_request_is_carried(open_to: Opener) -> None:
-    """A body larger than the socket's buffers arrives whole."""
-    body = b"x" * 900_000
-    async with hostile_server(answering) as server, open_to(server.url) as sender:
-        assert isinstance(await sender.send(Request("POST", "", HEADERS, body)), Response)
-    assert server.requests[0].endswith(b"\r\n\r\n" + body)
-
-
-@contract
 async def test_the_reply_is_given_as_it_came(open_to: Opener) -> None:
     """Status, lower-case header names and the exact body, whatever they are."""
     replies = [

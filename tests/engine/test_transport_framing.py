@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from support.hostile_server import REPLY, Peer, answering, hostile_server, with_length
-from support.transports import Opener, contract
+from support.transports import HEADERS, Opener, contract
 
 from bulkseed.model import Credentials, NoReply, SecretValue
-from bulkseed.wire.message import Call, Response
+from bulkseed.wire.message import Call, Request, Response
 from bulkseed.wire.signing.verify import SIGNATURES
 
 
@@ -110,3 +110,12 @@ async def test_a_signed_request_is_carried_as_it_was_signed(open_to: Opener) -> 
         assert arrived == request.headers | {"content-length": str(len(request.body))}
         assert len(arrived) == len(fields)
         assert body == request.body
+
+
+@contract
+async def test_a_large_request_is_carried(open_to: Opener) -> None:
+    """A body larger than the socket's buffers arrives whole."""
+    body = b"x" * 900_000
+    async with hostile_server(answering) as server, open_to(server.url) as sender:
+        assert isinstance(await sender.send(Request("POST", "", HEADERS, body)), Response)
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)

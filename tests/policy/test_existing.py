@@ -1,0 +1,81 @@
+"""What is done about a secret that exists already, step by step, without any I/O."""
+
+from __future__ import annotations
+
+import pytest
+from support.creating import (
+    EXISTS,
+    NO_PERMISSION,
+    NOT_FOUND,
+    RESET,
+    Answer,
+    Drive,
+    found,
+    outcome,
+    rules,
+)
+
+from bulkseed.model import Fault, Outcome
+from bulkseed.policy.options import OnDeleteWindow, OnExists
+from bulkseed.policy.steps import (
+    PUT,
+    Counted,
+    Done,
+)
+
+ON_EXISTS = [
+    (OnExists.FAIL, [EXISTS], Outcome.REJECTED),
+    (OnExists.VERIFY, [EXISTS, found()], Outcome.IDENTICAL),
+    (OnExists.VERIFY, [EXISTS, found(same=False)], Outcome.CONFLICT),
+    (OnExists.VERIFY, [EXISTS, NOT_FOUND], Outcome.CONFLICT),
+    (OnExists.VERIFY, [EXISTS, NO_PERMISSION], Outcome.REJECTED),
+    (OnExists.VERIFY, [EXISTS, found(same=False, version="v0")], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found()], Outcome.IDENTICAL),
+    (OnExists.UPDATE, [EXISTS, found(version="v0")], Outcome.IDENTICAL),
+    (OnExists.UPDATE, [EXISTS, found(same=False)], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), Done()], Outcome.UPDATED),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), RESET, Done()], Outcome.UPDATED),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(1), EXISTS], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), Counted(10)], Outcome.CONFLICT),
+    (OnExists.UPDATE, [EXISTS, found(same=False, version="v0"), NO_PERMISSION], Outcome.REJECTED),
+    (
+        OnExists.UPDATE,
+        [
+            *(EXISTS, found(same=False, version="v0"), Counted(1)),
+            *(Done(current=False), found(same=False, version="v0")),
+        ],
+        Outcome.CONFLICT,
+    ),
+    (
+        OnExists.UPDATE,
+        [EXISTS, found(same=False, version="v0"), Counted(1), Done(current=False), found()],
+        Outcome.UPDATED,
+    ),
+    (
+        OnExists.UPDATE,
+        [EXISTS, found(same=False, version="v0"), Counted(9), Fault("Rejected.LimitExceeded", 400)],
+        Outcome.REJECTED,
+    ),
+    (OnExists.UPDATE, [EXISTS, NO_PERMISSION], Outcome.REJECTED),
+]
+
+
+@pytest.mark.parametrize(("on_exists", "answers", "expected"), ON_EXISTS)
+def test_on_exists(on_exists: OnExists, answers: list[Answer], expected: Outcome) -> None:
+    """What an existing secret means is the user's choice; `update` writes only what differs."""
+    drive = Drive(answers, rules(on_exists=on_exists))
+    assert outcome(drive) is expected
+    writes_after = 3  # the create, the read, the count
+    assert (PUT in drive.steps) is (len(answers) > writes_after)
+
+
+def test_a_secret_in_its_delete_window_is_not_there() -> None:
+    """Also 409, but a failure with its own advice, unless it is to be restored."""
+    deleted = Fault("Rejected.ResourceInDeleteWindow", 409)
+    assert outcome(Drive([deleted])) is Outcome.REJECTED
+    restore = rules(on_delete_window=OnDeleteWindow.RESTORE)
+    assert outcome(Drive([deleted, Done()], restore)) is Outcome.EXISTING
+    verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
+    assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
+    ours: list[Answer] = [RESET, deleted, Done(), found()]
+    assert outcome(Drive(ours, restore)) is Outcome.ADOPTED
