@@ -1,10 +1,15 @@
-"""Logins at the real OpenBao that need somebody else: an issuer of JWTs, a cluster, a certificate."""
+"""Logins at the real OpenBao that need somebody else: an issuer of JWTs, a cluster, a certificate.
+
+Those that need a directory or AWS itself are answered by a server before it, which looks at what it is asked.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +135,70 @@ async def test_a_certificate_logs_in(tmp_path: Path) -> None:
             "key_file": key,
         }
         assert await read(f"vault+https://{server.host}", auth) == '{"k":"fake"}'
+
+
+@contextmanager
+def logging_in(server: Bao, way: str, lease: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Give the address of a server that answers a login by `lease` and sends all else on, and what it got."""
+    got: list[dict[str, Any]] = []
+
+    def answer(asked: Asked) -> Answer:
+        if asked.target != f"/v1/auth/{way}":
+            return 307, {"Location": server.address + asked.target}, {}
+        got.append(json.loads(asked.body))
+        return (200, {}, {"auth": lease}) if lease else (400, {}, {"errors": ["canary of the store"]})
+
+    with json_server(answer) as address:
+        yield address, got
+
+
+async def test_a_user_of_a_directory_logs_in(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is in the path, the password in the body; a refusal is told without either."""
+    monkeypatch.setenv("DIRECTORY_PASSWORD", "canary-password")
+    lease = {"client_token": server.token(POLICY), "lease_duration": 3600, "renewable": True}
+    auth = {
+        "method": "ldap",
+        "mount": "corp",
+        "username": "mover",
+        "password.env": "DIRECTORY_PASSWORD",
+    }
+    with logging_in(server, "corp/login/mover", lease) as (address, got):
+        assert await read(f"vault+{address}", auth) == '{"k":"fake"}'
+    assert [each["password"] for each in got] == ["canary-password"]
+    with (
+        logging_in(server, "corp/login/mover", {}) as (address, _),
+        pytest.raises(CredentialsError, match="refuses the login by ldap") as caught,
+    ):
+        await read(f"vault+{address}", auth)
+    assert "canary" not in str(caught.value)
+
+
+async def test_an_identity_of_aws_logs_in(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store gets a request that it can make as us at STS: for this store alone, and without the key."""
+    for name, text in {
+        "ACCESS_KEY_ID": "AKIAFAKE",
+        "SECRET_ACCESS_KEY": "canary",
+        "SESSION_TOKEN": "s",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", text)
+    lease = {"client_token": server.token(POLICY), "lease_duration": 3600, "renewable": True}
+    auth = {"method": "aws", "role": "mover", "region": "eu-west-1", "header": "vault.example"}
+    with logging_in(server, "aws/login", lease) as (address, got):
+        assert await read(f"vault+{address}", auth) == '{"k":"fake"}'
+    [login] = got
+    url, body, headers = (
+        base64.b64decode(login[f"iam_request_{part}"]).decode() for part in ("url", "body", "headers")
+    )
+    assert (login["role"], login["iam_http_request_method"]) == ("mover", "POST")
+    assert url == "https://sts.amazonaws.com/"
+    assert "Action=GetCallerIdentity" in body
+    signed = {name: text for name, [text] in json.loads(headers).items()}
+    assert signed["X-Vault-AWS-IAM-Server-ID"] == "vault.example"
+    assert signed["X-Amz-Security-Token"] == "s"
+    assert "Credential=AKIAFAKE/" in signed["Authorization"]
+    assert "/eu-west-1/sts/aws4_request" in signed["Authorization"]
+    assert "x-vault-aws-iam-server-id" in signed["Authorization"]
+    assert "canary" not in url + body + headers
 
 
 async def test_a_token_is_renewed_at_half_of_its_time(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
