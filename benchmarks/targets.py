@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,9 @@ def worst_second(times: Sequence[float]) -> int:
     return most
 
 
-def measure(targets: int, seconds: float, services: int) -> dict[str, Any]:
-    """Run one command over so many targets; return the figures."""
-    each = int(QPS * seconds)
+@contextmanager
+def counting(targets: int, services: int) -> Iterator[tuple[list[int], list[list[float]]]]:
+    """Serve targets in so many processes: their ports, and after the block the arrivals at each."""
     share = [targets // services + (number < targets % services) for number in range(services)]
     starts = [sum(share[:number]) for number in range(services)]
     processes = [
@@ -98,46 +99,68 @@ def measure(targets: int, seconds: float, services: int) -> dict[str, Any]:
         )
         for count, first in zip(share, starts, strict=True)
     ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ports = [port for p in processes for port in json.loads(p.stdout.readline())]  # type: ignore[union-attr]  # a pipe
-        lines = [
-            f'[[target]]\nname = "t{n}"\nregion = "cn-hangzhou"\nendpoint = "http://127.0.0.1:{port}"\n'
-            f'match = ["t{n}/*"]\n'
-            for n, port in enumerate(ports)
-        ]
-        (folder / "targets.toml").write_text("".join(lines))
-        with (folder / "m.jsonl").open("w") as manifest:
-            for number in range(each):
-                for n in range(targets):
-                    manifest.write(json.dumps({"SecretName": f"t{n}/{number}", "SecretData": "fake"}) + "\n")
-        began = time.monotonic()
-        command = [sys.executable, "-m", "bulkseed", "apply", "m.jsonl", "--targets", "targets.toml"]
-        run = subprocess.Popen(
-            [*command, "--progress", "none", "--output", "json"],
-            cwd=folder,
-            env={**os.environ, **KEYS, "PYTHONPATH": str(Path(__file__).parents[1])},
-            stdout=subprocess.PIPE,
-        )
-        assert run.stdout is not None  # noqa: S101  # a pipe
-        shape = json.loads(run.stdout.read())
-        _, _, usage = os.wait4(run.pid, 0)
-        elapsed = time.monotonic() - began
-        times: list[list[float]] = []
+    arrivals: list[list[float]] = []
+    try:
+        yield [port for p in processes for port in json.loads(p.stdout.readline())], arrivals  # type: ignore[union-attr]  # a pipe
+    finally:
         for process in processes:
             out, _ = process.communicate("")
-            times += json.loads(out)
-    used = [sum(at - t[0] < seconds for at in t) / each if t else 0.0 for t in times]
+            arrivals += json.loads(out or "[]")
+
+
+def write_work(folder: Path, ports: Sequence[int], each: int) -> None:
+    """Write ``targets.toml``, and ``m.jsonl`` with `each` definitions for every target, in turn."""
+    lines = [
+        f'[[target]]\nname = "t{n}"\nregion = "cn-hangzhou"\nendpoint = "http://127.0.0.1:{port}"\n'
+        f'match = ["t{n}/*"]\n'
+        for n, port in enumerate(ports)
+    ]
+    (folder / "targets.toml").write_text("".join(lines))
+    with (folder / "m.jsonl").open("w") as manifest:
+        for number in range(each):
+            for n in range(len(ports)):
+                manifest.write(json.dumps({"SecretName": f"t{n}/{number}", "SecretData": "fake"}) + "\n")
+
+
+def apply(folder: Path, *options: object) -> tuple[dict[str, Any], float, float, int]:
+    """Run the command; return what it printed, its seconds, its processor seconds and its peak in MiB."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "bulkseed", "apply", "m.jsonl", "--targets", "targets.toml"]
+    run = subprocess.Popen(
+        [*command, "--progress", "none", "--output", "json", *map(str, options)],
+        cwd=folder,
+        env={**os.environ, **KEYS, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+    )
+    assert run.stdout is not None  # noqa: S101  # a pipe
+    shape = json.loads(run.stdout.read())
+    _, _, usage = os.wait4(run.pid, 0)
+    cpu = usage.ru_utime + usage.ru_stime
+    return shape, time.monotonic() - began, cpu, round(usage.ru_maxrss / 1024)
+
+
+def used(arrivals: Sequence[Sequence[float]], seconds: float, each: int) -> list[float]:
+    """Return the least and the mean share of the quota that arrived in the time that the work needs."""
+    shares = [sum(at - t[0] < seconds for at in t) / each if t else 0.0 for t in arrivals]
+    return [round(min(shares), 4), round(sum(shares) / len(shares), 4)]
+
+
+def measure(targets: int, seconds: float, services: int) -> dict[str, Any]:
+    """Run one command over so many targets; return the figures."""
+    each = int(QPS * seconds)
+    with tempfile.TemporaryDirectory() as name, counting(targets, services) as (ports, arrivals):
+        write_work(Path(name), ports, each)
+        shape, elapsed, cpu, peak = apply(Path(name))
     return {
         "targets": targets,
         "secrets": each * targets,
         "created": shape["outcomes"]["created"],
-        "used": [round(min(used), 4), round(sum(used) / len(used), 4)],
-        "worst_second": max(worst_second(t) for t in times),
+        "used": used(arrivals, seconds, each),
+        "worst_second": max(worst_second(t) for t in arrivals),
         "elapsed_s": round(elapsed, 1),
-        "cores": round((usage.ru_utime + usage.ru_stime) / elapsed, 2),
-        "cpu_ms_per_secret": round((usage.ru_utime + usage.ru_stime) / (each * targets) * 1000, 3),
-        "peak_mib": round(usage.ru_maxrss / 1024),
+        "cores": round(cpu / elapsed, 2),
+        "cpu_ms_per_secret": round(cpu / (each * targets) * 1000, 3),
+        "peak_mib": peak,
     }
 
 
