@@ -19,6 +19,9 @@ from bulkseed.cluster.host import LedgerCall
 from bulkseed.cluster.lease import Lease, lease_clock
 from bulkseed.errors import LedgerError
 
+GATHER = 0.05
+"""Seconds that a call waits for others: a message costs more than what is in it."""
+
 PAUSE = 0.2
 """Seconds before a message is sent again."""
 
@@ -65,6 +68,7 @@ class Channel:
         """Carry calls until cancelled."""
         while True:
             await self._something.wait()
+            await asyncio.sleep(GATHER)
             self._something.clear()
             batch, self._waiting = self._waiting, []
             while batch and not await self._carry(batch):
