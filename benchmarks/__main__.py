@@ -6,8 +6,8 @@ Client and server have a core each. Every round runs every client once, so that 
 hits all alike; ratios are taken inside a round. Ours is the whole command: reading, validating, claiming,
 signing, sending, decoding, recording. Rates leave out the start of every client; the CPU time of ours
 includes its start, that of the others begins after their imports. ``--all`` then runs the other benchmarks
-too, half an hour with the long manifest of `benchmarks.memory`. All is written to ``benchmarks/results``;
-``python tests/support/reference.py`` takes it into the README.
+too, half an hour with the long manifest of `benchmarks.memory`, and takes the results into the README. All is
+written to ``benchmarks/results``; ``python tests/support/reference.py`` takes it into the README by itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WRK = "wrk, replaying one request"
 COUNTS = {OURS: 40_000, OURS_PLAIN: 40_000, "bare aiohttp script": 6_000, "typical aiohttp script": 6_000}
 TLS_COUNTS = {**COUNTS, OURS: 25_000, OURS_PLAIN: 25_000, "SDK, async": 60}
 FEW = 3_000
-OTHERS = ("quota", "local_kms", "ledger_cost", "resume", "memory")
+OTHERS = ("stages", "ledger_cost", "quota", "local_kms", "resume", "memory", "targets", "sources")
 
 Figures = dict[str, float]
 Round = dict[str, Figures]
@@ -62,8 +62,11 @@ def main() -> None:
     from benchmarks.plots import bars
 
     bars(plain, RESULTS / "comparison")
-    for other in OTHERS if options.all else ():
-        subprocess.run([sys.executable, "-m", f"benchmarks.{other}"], check=True)
+    if options.all:
+        for other in OTHERS:
+            subprocess.run([sys.executable, "-m", f"benchmarks.{other}"], check=True)
+        reference = RESULTS.parents[1] / "tests" / "support" / "reference.py"
+        subprocess.run([sys.executable, str(reference)], check=True)
 
 
 def _round(folder: Path, endpoint: str, ca_file: Path | None) -> Round:

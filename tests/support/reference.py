@@ -161,12 +161,32 @@ def _local_kms(rounds: list[dict[str, float]]) -> str:
     return f"{rate:,.0f} creates a second, signatures checked, sealed and on disk, {cpu:.0f} µs of CPU each"
 
 
+def _targets(rows: list[dict[str, Any]]) -> str:
+    most = rows[-1]
+    used, worst = sum(most["used"][1:]), most["worst_second"]
+    return (
+        f"{most['targets']} in one process use {used:.1%} of their quotas of ten a second, at most {worst} in"
+        f" any second, with {most['cores']} of a core and {most['peak_mib']} MiB"
+    )
+
+
+def _sources(figures: dict[str, Any]) -> str:
+    listed, resumed = figures["listed"], figures["resumed"]
+    return (
+        f"{listed['count']:,} references are listed at {listed['listing']:,.0f} a second within"
+        f" {listed['peak']:.0f} MiB; {resumed['settled']:,} settled ones pass at {resumed['rate']:,.0f} a"
+        " second, no value is read"
+    )
+
+
 OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "quota": ("A strict quota", _quota),
     "ledger_cost": ("The ledger", _ledger_cost),
     "resume": ("Resuming", _resume),
     "memory": ("Memory", _memory),
     "local_kms": ("The local KMS", _local_kms),
+    "targets": ("Many targets", _targets),
+    "sources": ("Sources", _sources),
 }
 
 SECTIONS = {
