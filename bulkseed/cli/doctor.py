@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import argument, option, takes
+from bulkseed.cli.many.arguments import TargetsOption
 from bulkseed.cli.options import OutputOption, looks_like_source
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, say, wrapped
@@ -36,15 +37,7 @@ class DoctorArguments:
     sources: Annotated[tuple[str, ...], argument(nargs=-1, metavar="[SOURCE]…")]
     source: SourceArguments
     target: TargetArguments
-    targets: Annotated[
-        str | None,
-        option(
-            "--targets",
-            type=click.Path(exists=True, dir_okay=False),
-            metavar="FILE",
-            help="Look at all targets of this file (TOML).",
-        ),
-    ]
+    targets: TargetsOption
     ledger: Annotated[
         str | None,
         option(

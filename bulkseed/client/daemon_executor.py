@@ -36,11 +36,12 @@ class DaemonExecutor(Executor):
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
     while (job := jobs.get()) is not None:
-        _do(*job)
+        run_into(*job)
         del job  # and the values that its result holds, before the wait for the next
 
 
-def _do(future: Future[Any], function: Callable[[], Any]) -> None:
+def run_into(future: Future[Any], function: Callable[[], Any]) -> None:
+    """Run `function`, unless its future was cancelled, and hand over what it returns or raises."""
     if not future.set_running_or_notify_cancel():
         return
     try:

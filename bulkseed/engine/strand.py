@@ -8,6 +8,8 @@ from concurrent.futures import Executor, Future
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
+from bulkseed.client.daemon_executor import run_into
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -38,13 +40,7 @@ class Strand(Executor):
         """Run one function, then give the thread back, so that no strand waits for the whole of another."""
         with self._lock:
             future, function = self._waiting.popleft()
-        if future.set_running_or_notify_cancel():
-            try:
-                result = function()
-            except BaseException as error:  # noqa: BLE001  # an executor hands over whatever was raised
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+        run_into(future, function)
         with self._lock:
             self._running = bool(self._waiting)
             more = self._running

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 _OF_A_TARGET = ("endpoint", "region", "profile", "ca_file", "signature", "qps")
 
 
+TargetsOption = Annotated[
+    str | None,
+    option(
+        "--targets",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="All targets of this file (TOML), each at its own quota.",
+    ),
+]
+"""The targets file, as every command takes it that is for many targets."""
+
+
 @dataclass(slots=True, frozen=True)
 class ManyArguments:
     """Which targets there are, and where their ledgers lie."""
 
-    targets: Annotated[
-        str | None,
-        option(
-            "--targets",
-            type=click.Path(exists=True, dir_okay=False),
-            metavar="FILE",
-            help="Provision into all targets of this file (TOML), each at its own quota.",
-        ),
-    ]
+    targets: TargetsOption
     run: Annotated[
         str | None,
         option(
