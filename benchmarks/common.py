@@ -125,16 +125,21 @@ def python_build() -> str:
 
 
 def commit() -> str:
-    """Return the short name of the commit that was measured, with "-dirty" where files differ from it.
+    """Return the short name of the commit that was measured, with "-dirty" where code differs from it.
 
-    It is "unknown" where there is no Git, or no repository.
+    Results of benchmarks that ran before, and the README, are no code. It is "unknown" where there is no Git,
+    or no repository.
     """
-    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    git = ["git", "-C", str(RESULTS.parents[1])]
+    code = ["--", ".", ":!benchmarks/results", ":!README.md"]
     try:
-        done = subprocess.run(git, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
+        name, changed = (
+            subprocess.run([*git, *asked], capture_output=True, text=True, check=True).stdout.strip()
+            for asked in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", *code])
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return f"{name}-dirty" if changed else name
 
 
 COMMIT = commit()

@@ -64,3 +64,20 @@ def test_a_tree_without_a_repository_is_measured_too(tmp_path: Path, monkeypatch
     monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert common.commit() == "unknown"
+
+
+def test_results_of_other_benchmarks_leave_a_tree_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only code that was changed makes the commit that is named the wrong one."""
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    monkeypatch.setattr(common, "RESULTS", results)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "a"], check=True)
+    (results / "a.json").touch()
+    (tmp_path / "README.md").touch()
+    assert "dirty" not in common.commit()
+    (tmp_path / "code.py").touch()
+    assert common.commit().endswith("-dirty")
