@@ -1,6 +1,6 @@
 """Moves from a store: ours against scripts, a resume, and a large listing.
 
-    pip install -e '.[bench,test]' && python -m benchmarks.sources [--secrets 2000] [--rounds 3]
+    pip install -e '.[bench,test]' && python -m benchmarks.sources [--secrets 6000] [--rounds 3]
         [--quota-secrets 300] [--settled 100000] [--listed 1000000]
 
 Every round moves the same secrets from a real OpenBao to a server that costs nothing, by each client in turn;
@@ -179,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, count in {"secrets": 2000, "rounds": 3, "quota-secrets": 300, "settled": 100_000}.items():
+    for name, count in {"secrets": 6000, "rounds": 3, "quota-secrets": 300, "settled": 100_000}.items():
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--listed", type=int, default=1_000_000)
     given = parser.parse_args()

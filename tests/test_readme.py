@@ -22,6 +22,7 @@ from bulkseed.model import Outcome
 from bulkseed.service.access.policies import read_policies
 from bulkseed.service.shell.databases import read_databases
 from bulkseed.service.shell.faults import KINDS, read_faults
+from bulkseed.sources.named import NamedValues
 
 ROOT = Path(__file__).parents[1]
 RUNNABLE = {name for name, text in TEXTS.items() if any(block.language in COMMANDS for block in blocks(text))}
@@ -90,11 +91,13 @@ def test_the_values_that_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("DB_PASSWORD", "fake")
     (tmp_path / "orders.pem").write_text("fake\n")
     specs = re.findall(r"^\| `(\{.*?\})` \|", TEXTS["values"], re.MULTILINE)
-    assert len(specs) == 4
+    assert len(specs) == 5
+    values = NamedValues()
     for spec in specs:
-        wanted = value_from.resolve(json.loads(spec), None, tmp_path)
+        wanted = value_from.resolve(json.loads(spec), None, tmp_path, values)
         assert wanted.problem is None
-        assert wanted.text
+        assert wanted.text or wanted.unread is not None
+    values.close()
 
 
 def test_the_sets_of_characters_are_the_code_s() -> None:
