@@ -67,7 +67,8 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
 
 def _write(step: LedgerStep, ledger: LedgerPort, row_id: int) -> None:
     if isinstance(step, MarkHeld):
-        ledger.mark_held(row_id, step.version_id, step.asked_at)
+        created = None if step.created is None else step.created.seconds
+        ledger.mark_held(row_id, step.version_id, step.asked_at, created)
     elif isinstance(step, DropDoubt):
         ledger.drop_doubt(row_id, step.asked_at)
     else:

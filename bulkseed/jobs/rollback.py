@@ -35,7 +35,7 @@ from bulkseed.pacing.ceilings import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.moments import ServiceMoment, of_earlier_run
+from bulkseed.policy.moments import OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.restore import restore
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
@@ -292,8 +292,8 @@ def _owned(row: OwnedRow) -> OwnedSecret:
     doubtful = () if row.doubtful is None else (row.doubtful,)
     return OwnedSecret(
         (row.versions or (row.version_id,)) + doubtful,
-        of_earlier_run(min(sent) / 1e6).ours if sent else None,
-        of_earlier_run(row.made_at / 1e6).ours,
+        OurMoment(min(sent) / 1e6, min(sent) / 1e6) if sent else None,
+        OurMoment(row.made_at / 1e6, row.made_at / 1e6),
         row.dated,
         None if row.service_time is None else ServiceMoment(row.service_time),
     )

@@ -38,10 +38,11 @@ class Clock:
         monotonic: Callable[[], float] | None = None,
         wall: Callable[[], float] = time.time,
         ahead: float = 0.0,
+        awake: Callable[[], float] | None = None,
     ) -> None:
-        """Read both clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
+        """Read the clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
         self.monotonic = monotonic or _counting_sleep()
-        self.awake = monotonic or time.monotonic
+        self.awake = awake or monotonic or time.monotonic
         self.wall = wall
         self._ahead = ahead
         self._offset = wall() + ahead - self.monotonic()

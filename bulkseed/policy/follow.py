@@ -83,7 +83,8 @@ def confirm(
     young = created is not None and (since is None or not created.before(since))
     same = found.version_id == subject.version_id and (found.same_value or subject.generated)
     ours = same and (owned or young)
-    yield MarkHeld(subject.version_id, asked_at) if ours else DropDoubt(asked_at)
+    made = None if owned or created is None else created.service  # of the version: its first is the secret's
+    yield MarkHeld(subject.version_id, asked_at, made) if ours else DropDoubt(asked_at)
     return ours
 
 

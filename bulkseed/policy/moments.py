@@ -1,11 +1,12 @@
 """Moments that carry whose clock they are of, so that a comparison of two clocks does not type-check.
 
-Rules that live here: what is known to be older than an attempt, and by which clock. A creation is compared by
-the service's clock alone where it was known when the attempt was made; by ours where it was not.
+Rules that live here: what may be older than an attempt, what surely is, and by which clock. A creation is
+compared by the service's clock alone where it was known when the attempt was made; by ours where it was not.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 MARGIN = 2.0
@@ -40,8 +41,8 @@ class OurMoment:
     wall: float
 
     def __lt__(self, other: OurMoment) -> bool:
-        """Tell whether it is earlier by both clocks: where they do not agree, neither is believed."""
-        return self.steady < other.steady and self.wall < other.wall
+        """Tell whether it is earlier by either clock: where they do not agree, nothing is sure."""
+        return self.steady < other.steady or self.wall < other.wall
 
     def __add__(self, seconds: float) -> OurMoment:
         """Return the moment that is so much later."""
@@ -72,7 +73,7 @@ class CreationTime:
     earliest: OurMoment
 
     def before(self, sending: Sending) -> bool:
-        """Tell whether this is older than what was sent."""
+        """Tell whether this may be older than what was sent."""
         if sending.service is not None:
             return self.service + 1.0 < sending.service
         return self.latest < sending.ours
@@ -87,5 +88,5 @@ def of_earlier_run(seconds: float, service: float | None = None) -> Sending:
 
     Where it has not, nothing says more: its clock is taken to have gone as ours does.
     """
-    ours = OurMoment(seconds, seconds)
+    ours = OurMoment(seconds, -math.inf)  # the wall clock may have been set since this run began
     return Sending(ours, None if service is None else ServiceMoment(service))

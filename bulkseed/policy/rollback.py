@@ -25,8 +25,8 @@ from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
 CLOCKS = 2.0
 """Seconds by which two times of one creation may differ, clocks being what they are."""
-SLOWEST = 60.0
-"""Seconds before the Date of an answer that its secret may have been created."""
+SLOWEST = 86_400.0
+"""Seconds from a creation to the Date of an answer that came then: a machine may sleep meanwhile."""
 
 
 class RollbackOutcome(StrEnum):

@@ -56,11 +56,13 @@ class MarkForeign(LedgerStep):
 class MarkHeld(LedgerStep):
     """The secret is ours, and the service has this version of ours. The doubt about it is over.
 
-    `asked_at`: before the request that found it out, in epoch seconds.
+    `asked_at`: before the request that found it out, in epoch seconds. `created`: when the secret was made,
+    if that was found out.
     """
 
     version_id: str
     asked_at: float
+    created: ServiceMoment | None = None
 
 
 @dataclass(slots=True, frozen=True)

@@ -28,7 +28,7 @@ from bulkseed.jobs.load_test_cleanup import Name
 from bulkseed.model import Fault, NoReply, SecretValue
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.moments import of_earlier_run
+from bulkseed.policy.moments import OurMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import DELETE, DESCRIBE, Described, LedgerStep
@@ -199,7 +199,7 @@ def test_before_every_deletion_there_is_a_look(lost: int) -> None:
             scene.outage.working_time,
             lambda: 0.5,
         )
-        now = of_earlier_run(EPOCH + virtual_clock.now()).ours
+        now = OurMoment(EPOCH + virtual_clock.now(), EPOCH + virtual_clock.now())
         end = await scene.driver.drive(
             scene.work, rollback(OwnedSecret(("v1",), now + -60.0, now), retry), retry
         )
@@ -217,7 +217,7 @@ def test_a_deletion_that_was_carried_out_unheard_is_not_sent_again() -> None:
     async def test(scene: Scene) -> None:
         await scene.fail(9)
         scene.transport.lose = lambda action, _number: "reply" if action == "DeleteSecret" else "nothing"
-        now = of_earlier_run(EPOCH + virtual_clock.now()).ours
+        now = OurMoment(EPOCH + virtual_clock.now(), EPOCH + virtual_clock.now())
         procedure = rollback(OwnedSecret(("v1",), now + -60.0, now), scene.retry)
         end = await scene.driver.drive(scene.work, procedure, scene.retry)
         assert isinstance(end, RollbackEnd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
 from support.histories import History, check, histories
-from support.world import Network, World
+from support.world import Network, Trouble, World
 
 from bulkseed.engine.job import APPLY
 from bulkseed.ledger import Admission, Ledger
@@ -22,9 +23,10 @@ from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment
 from bulkseed.policy.options import OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject
+from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Request, Response
 
-EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "300"))
+EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "260"))
 """More for a soak: `benchmarks/soak_histories.py`."""
 
 
@@ -55,6 +57,33 @@ class NoNotes(Ledger):
 
     def mark_foreign(self, row_id: int) -> None:
         """Write nothing down."""
+
+
+class NoServiceTime(Ledger):
+    """A ledger that knows only by our clock when an earlier run claimed something."""
+
+    def admit(
+        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+    ) -> Admission:
+        """Take up a block, and forget the service's clock."""
+        admission = super().admit(entries, now, claim=claim, last=last)
+        admission.to_send = [claimed._replace(doubt_service=None) for claimed in admission.to_send]
+        return admission
+
+
+class Believes(Network):
+    """A reply is taken to be about what was asked, whatever it says."""
+
+    async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
+        """Send, and let every reply name what was asked."""
+        answer = await super().send(request, on_write)
+        if not isinstance(answer, Response) or b'"SecretName"' not in answer.body:
+            return answer
+        asked = dict(parse_form(request.query) or [])
+        told = json.loads(answer.body) | {
+            key: asked[key] for key in ("SecretName", "VersionId") if key in asked
+        }
+        return Response(answer.status, answer.headers, json.dumps(told).encode())
 
 
 class RowBeforeReply(Network):
@@ -108,8 +137,11 @@ def _procedure(wrong: Callable[[Rules, Subject, RetryState], Creating]) -> Calla
     return prepare
 
 
-def _row_before_reply(world: World) -> None:
-    world.make_transport = RowBeforeReply
+def _network(kind: type[Network]) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        world.make_transport = kind
+
+    return prepare
 
 
 def _with_updates(history: History) -> History:
@@ -120,12 +152,27 @@ def _with_updates(history: History) -> History:
     )
 
 
+def _with_clocks(history: History) -> History:
+    """A run is killed once it has heard of the service, and our clock is set before the next."""
+    ends = [(step + 10, "kill") for step, _ in history.ends[:1]]
+    return replace(
+        history, count=8, qps=3.0, troubles=[], ends=ends, jumps=[], between=[-3600.0], generated=set()
+    )
+
+
+def _with_mixed_replies(history: History) -> History:
+    """Replies are mixed up, as of a proxy that answers for another."""
+    return replace(history, count=8, troubles=[Trouble("mixed", 0.02)] * 12, jumps=[], between=[])
+
+
 WRONG_DESIGNS: dict[str, tuple[Callable[[World], None], st.SearchStrategy[History]]] = {
     "no claims": (_ledger(NoClaims), histories),
     "no note before an update": (_ledger(NoNotes), histories.map(_with_updates)),
     "adopt without probing": (_procedure(adopts_without_probing), histories),
     "policy while in doubt": (_procedure(applies_the_policy_in_doubt), histories),
-    "row before reply": (_row_before_reply, histories),
+    "no clock of the service": (_ledger(NoServiceTime), histories.map(_with_clocks)),
+    "any reply": (_network(Believes), histories.map(_with_mixed_replies)),
+    "row before reply": (_network(RowBeforeReply), histories),
 }
 
 

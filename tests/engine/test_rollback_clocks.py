@@ -15,7 +15,6 @@ from support.world import World
 from bulkseed.jobs.rollback import rollback
 from bulkseed.ledger import open_ledger
 from bulkseed.model import Origin, SecretDefinition, SecretValue
-from bulkseed.pacing.clock import Clock
 from bulkseed.policy.rollback import RollbackOutcome
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.message import Request, Response
@@ -33,7 +32,7 @@ def definitions(count: int) -> list[SecretDefinition]:
 
 async def roll_back(world: World, skew: float) -> dict[RollbackOutcome, int]:
     """Roll back under a clock of ours that is ahead by `skew`."""
-    world.clock = Clock(virtual_clock.now, lambda: world.time() + skew)
+    world.skew = skew
     with closing(open_ledger(world.path, world.target)) as ledger:
         results = (await rollback(world.target, ledger, ports=world.ports())).results
     return {outcome: count for outcome, count in results.items() if count}

@@ -147,6 +147,7 @@ def test_limits_that_are_no_whole_numbers(tmp_path: Path, limit: float, apart: f
         (0.0, (10, 0), True),
         (0.0, (0, 10), True),
         (-3600.0, (10, 10), True),
+        (-0.01, (10, 10), True),
     ],
 )
 def test_runs_that_follow_each_other_share_the_limit(

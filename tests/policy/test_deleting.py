@@ -67,7 +67,7 @@ def drive(
         lambda: 0.5,
     )
     when = None if made is None else ServiceMoment(made)
-    first, then = of_earlier_run(1_000.0).ours, of_earlier_run(1_000.5).ours
+    first, then = OurMoment(1_000.0, 1_000.0), OurMoment(1_000.5, 1_000.5)
     procedure = rollback(OwnedSecret(versions, first, then, dated, when), retry)
     asked: list[Step[Any] | ClaimRollback] = []
     script = iter(answers)

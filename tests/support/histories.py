@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hypothesis import strategies as st
 
+from bulkseed.engine.options import RunOptions
 from bulkseed.engine.stop import Stop
-from bulkseed.ledger import read_ledger
+from bulkseed.jobs.rollback import rollback
+from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import (
     InvalidLine,
@@ -27,6 +31,7 @@ from bulkseed.model import (
 )
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
+from bulkseed.policy.rollback import RollbackOutcome
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.faults import KINDS
 from bulkseed.wire.actions import create_secret, delete_secret, put_secret_value
@@ -37,9 +42,11 @@ FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # a di
 LIVES = 25
 """No history needs as many runs: every trouble meets one request."""
 
-TROUBLES = ["none", "refused", "late", *(kind for kind in KINDS if kind != "delay")]
+TROUBLES = ["none", "refused", "late", "mixed", *(kind for kind in KINDS if kind != "delay")]
 THERE = ["same", "other value", "other version", "same value, other version", "to be deleted"]
 MEANWHILE = ["create", "create", "put"]
+JUMPS = ["sleep", "sleep uncounted", "sleep without the wall clock", "set", "set", "the service's"]
+SECONDS = [-3600.0, -3.0, -0.4, 0.4, 3.0, 10.0, 3600.0]
 ENDS = ["kill", "kill", "kill", "cancel", "stop", "restart"]
 
 
@@ -66,6 +73,10 @@ class History:
     meanwhile: list[tuple[int, int, str]]
     restarts: list[int] = field(default_factory=list)
     generated: set[int] = field(default_factory=set)
+    jumps: list[tuple[int, str, float]] = field(default_factory=list)  # step, what, seconds
+    between: list[float] = field(default_factory=list)  # by which our clock is set before each further run
+    drift: float = 0.0
+    force: bool = False
 
 
 steps = st.integers(0, 40)
@@ -82,13 +93,19 @@ histories = st.builds(
     one_way=st.sampled_from([0.0, 0.001, 0.01]),
     bad_lines=st.booleans(),
     troubles=st.lists(
-        st.builds(Trouble, st.sampled_from(TROUBLES), st.sampled_from([0.0, 0.02, 0.4, 2.0])), max_size=16
+        st.builds(Trouble, st.sampled_from(TROUBLES), st.sampled_from([0.0, 0.02, 0.4, 2.0, 6.0])),
+        max_size=16,
     ),
     there=st.dictionaries(st.integers(0, 5), st.sampled_from(THERE), max_size=3),
     ends=st.lists(st.tuples(steps, st.sampled_from(ENDS)), max_size=4),
     meanwhile=st.lists(st.tuples(steps, st.integers(0, 5), st.sampled_from(MEANWHILE)), max_size=3),
     restarts=st.just([]) | st.lists(steps, max_size=2),
     generated=st.sets(st.integers(0, 5), max_size=3),
+    jumps=st.just([])
+    | st.lists(st.tuples(steps, st.sampled_from(JUMPS), st.sampled_from(SECONDS)), max_size=3),
+    between=st.just([]) | st.lists(st.sampled_from([0.0, *SECONDS]), max_size=3),
+    drift=st.sampled_from([0.0, 0.0, 0.002, -0.002]),
+    force=st.booleans(),
 )
 
 
@@ -146,9 +163,15 @@ async def _live(history: History, folder: Path, spoil: Callable[[World], None] |
         await asyncio.sleep(5.0)  # what was there is older than any claim, by the service's seconds
         _arrange(history, world)
         settled: dict[str, Outcome] = {}
-        ends = list(history.ends)
-        for _ in range(LIVES):
+        ends, between = list(history.ends), list(history.between)
+        world.drift, skew = history.drift, world.skew
+        for life in range(LIVES):
             await asyncio.sleep(1.0)
+            if life and between:
+                world.skew += between.pop(0)
+            if world.skew != skew:
+                world.undated |= _undated(world)
+                skew = world.skew
             path, heard, sent = world.path, set(world.replied), len(world.sent)
             summary = await _one_life(history, world, ends.pop(0) if ends else None)
             rows = _examine(world, summary)
@@ -169,6 +192,83 @@ async def _live(history: History, folder: Path, spoil: Callable[[World], None] |
             await world.live(_Manifest(manifest(history)), rules=_rules(history))
             assert len(world.sent) == sent, "a settled row cost a request"
             assert outcomes(_rows(world)) == rows
+        await _regenerate(history, world)
+        await _undo(history, world)
+
+
+async def _regenerate(history: History, world: World) -> None:
+    """The way out of values that were lost: a new version of what is proved to be ours, and nothing else.
+
+    What somebody made with our version id after our claim cannot be told from ours.
+    """
+    lost = {n for n, outcome in outcomes(_rows(world)).items() if outcome is Outcome.VALUE_LOST}
+    if not lost:
+        return
+    raised = [
+        replace(entry, version_id="v2")
+        if isinstance(entry, SecretDefinition) and entry.name in lost
+        else entry
+        for entry in manifest(history)
+    ]
+    world.clear_troubles()
+    await world.live(_Manifest(raised), rules=replace(_rules(history), regenerate=True))
+    rows = outcomes(_rows(world))
+    for who in lost:
+        ours, put = world.kms.creators[who] == "ours", world.kms.versions.get((who, "v2"), ("", ""))[0]
+        older = int(who.rpartition("-")[2]) in history.there and who not in world.undated
+        assert ours or not older or put != "ours", f"the value of {who}, which is theirs, was replaced"
+        assert (rows[who] is Outcome.UPDATED) == (put == "ours")
+    _examine_ledger(world)
+
+
+async def _undo(history: History, world: World) -> None:
+    """Roll back: what is ours goes, what is theirs stays, and nothing that is there is called gone."""
+    with read_ledger(world.path) as ledger:
+        owned = {n for (n,) in ledger.select("SELECT name FROM definitions WHERE owned")}
+    regenerated = {
+        n for (n, version), (by, _) in world.kms.versions.items() if (version, by) == ("v2", "ours")
+    }
+    theirs = {n for n, by in world.kms.creators.items() if by == "foreign"}
+    untold = theirs & (world.undated | regenerated)  # by version and time they are ours
+    changed = {n for (n, _), (by, _) in world.kms.versions.items() if by == "foreign"}
+    before = {n: world.value(n) for n in (theirs | changed) - untold}
+    world.clear_troubles()
+    await asyncio.sleep(5.0)
+    ends: dict[str, RollbackOutcome] = {}
+    with closing(open_ledger(world.path, world.target)) as ledger:
+        done = await rollback(
+            world.target,
+            ledger,
+            recovery_days=None if history.force else 7,
+            options=RunOptions(qps=history.qps, rules=Rules(RetryPolicy(100, 3000.0, ceiling=5.0))),
+            on_end=lambda who, end: ends.update({who: end.outcome}),
+            ports=world.ports(),
+        )
+    assert set(ends) == owned
+    assert done.results.total() == len(owned)
+    for who, text in before.items():
+        assert world.value(who) == text, f"{who} is theirs, or was changed by them"
+    for who, end in ends.items():
+        if who in untold:
+            continue
+        there = world.value(who) is not None
+        assert there is (end is RollbackOutcome.CHANGED), f"{who} was {end}"
+        paused = any(what == "sleep uncounted" for _, what, _ in history.jumps)  # then only a time disagrees
+        assert there is (who in changed) or (there and paused), f"{who} is ours, unchanged, and was {end}"
+    _examine_ledger(world)
+
+
+def _undated(world: World) -> set[str]:
+    """Return what is in doubt, and nothing of the service's clock was on record when it was claimed.
+
+    If our clock is set now, a secret of theirs with our version and value cannot be told from ours.
+    """
+    with read_ledger(world.path) as ledger:
+        found = ledger.select(
+            "SELECT name FROM definitions d JOIN runs r ON r.id = d.run WHERE doubt"
+            " AND coalesce(claimed_service, ahead, 0) = 0"
+        )
+        return {name for (name,) in found}
 
 
 def _rules(history: History) -> Rules:
@@ -200,8 +300,28 @@ def _arrange(history: History, world: World) -> None:
                 name(who), f"w{number}", SecretValue(f"their-new-value-{number}")
             )
         world.at_step(step, lambda request=request: world.foreign(request))  # type: ignore[misc]  # bound now
+    for step, what, seconds in history.jumps:
+        world.at_step(step, partial(_jump, world, what, seconds))
     for step in history.restarts:
         world.at_step(step, world.restart_service)
+
+
+def _jump(world: World, what: str, seconds: float) -> None:
+    """Let a clock jump in mid-run. What is under way before the service was heard of has no date."""
+    if not world.heard:
+        world.undated.update(map(name, range(8)))
+    match what:
+        case "set":
+            world.skew += seconds
+        case "the service's":  # it is put right by a little, and goes on
+            world.slept += math.copysign(min(abs(seconds), 0.4), seconds)
+            world.skew -= math.copysign(min(abs(seconds), 0.4), seconds)
+        case "sleep":
+            world.sleep(abs(seconds))
+        case "sleep uncounted":
+            world.sleep(abs(seconds), steady=False)
+        case "sleep without the wall clock":
+            world.sleep(abs(seconds), wall=False)
 
 
 async def _one_life(history: History, world: World, end: tuple[int, str] | None) -> Summary | None:
@@ -241,17 +361,13 @@ def _attempts(world: World) -> int:
 
 def _examine(world: World, summary: Summary | None) -> dict[str, Outcome]:
     """What must hold after every run, however it ended."""
-    with read_ledger(world.path) as ledger:
-        broken = [finding for finding in audit(ledger) if not finding.holds]
-        rows = outcomes(ledger.rows())
-        doubted = {n for (n,) in ledger.select("SELECT name FROM definitions WHERE doubt")}
-    assert not broken, broken
+    rows, doubted = _examine_ledger(world)
     if summary is not None:
         assert sum(summary.outcomes.values()) == summary.definitions
         told = outcomes(world.rows)
         assert all(rows[n] is outcome for n, outcome in told.items()), (rows, told)
     for who, outcome in rows.items():
-        if outcome in {Outcome.CREATED, Outcome.ADOPTED}:
+        if outcome in {Outcome.CREATED, Outcome.ADOPTED} and who not in world.undated:
             assert world.kms.creators.get(who) == "ours", f"{who} is not ours and was called {outcome}"
         if outcome is Outcome.CREATED:
             assert who in world.replied, f"the service never said that it created {who}"
@@ -260,11 +376,21 @@ def _examine(world: World, summary: Summary | None) -> dict[str, Outcome]:
     return rows
 
 
+def _examine_ledger(world: World) -> tuple[dict[str, Outcome], set[str]]:
+    """See that the ledger proves itself; return its rows, and which of them are in doubt."""
+    with read_ledger(world.path) as ledger:
+        broken = [finding for finding in audit(ledger) if not finding.holds]
+        rows = outcomes(ledger.rows())
+        doubted = {n for (n,) in ledger.select("SELECT name FROM definitions WHERE doubt")}
+    assert not broken, broken
+    return rows, doubted
+
+
 def _is_done(history: History, world: World, rows: dict[str, Outcome]) -> bool:
     refused = history.on_exists is OnExists.FAIL or history.on_delete_window is OnDeleteWindow.FAIL
     finished = {Outcome.CONFLICT, Outcome.REJECTED} if refused else {Outcome.CONFLICT}
     theirs = {n for n, who in world.kms.creators.items() if who == "foreign"}
-    theirs |= {name(i) for i in history.generated}  # or perhaps theirs: that cannot be told
+    theirs |= {name(i) for i in history.generated} | world.undated  # or perhaps theirs: that cannot be told
     return len(rows) == history.count and all(
         outcome.settled or (outcome in finished | {Outcome.VALUE_LOST} and n in theirs)
         for n, outcome in rows.items()
@@ -273,7 +399,7 @@ def _is_done(history: History, world: World, rows: dict[str, Outcome]) -> bool:
 
 def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
     """What must hold in the end: the service is as the manifest says, and every row tells the truth."""
-    kms = world.kms
+    kms, doubted = world.kms, _examine_ledger(world)[1]
     assert set(rows) == {name(i) for i in range(history.count)}
     lost = {Outcome.VALUE_LOST}
     for number in range(history.count):
@@ -281,8 +407,11 @@ def _judge(history: History, world: World, rows: dict[str, Outcome]) -> None:
         outcome = rows[who]
         generated = number in history.generated
         if kms.creators[who] == "ours":
-            assert outcome in {Outcome.CREATED, Outcome.ADOPTED} or (generated and outcome in lost)
+            untold = who in world.undated and who in doubted
+            assert outcome in {Outcome.CREATED, Outcome.ADOPTED} or (generated and outcome in lost) or untold
             assert generated or world.value(who, "v1") == value(number)
+            continue
+        if who in world.undated and outcome is Outcome.ADOPTED:
             continue
         updated = kms.versions.get(ours, ("nobody", ""))[0] == "ours"
         theirs = [v for (n, _), (by, v) in kms.versions.items() if n == who and by == "foreign"]

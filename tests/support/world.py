@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
 import shutil
 import sqlite3
@@ -101,9 +102,12 @@ class WatchedKms(Kms):
 
 @dataclass
 class Trouble:
-    """What happens to one request: a fault at the service, a refused connection, or a reply given up."""
+    """What happens to one request: a fault at the service, a refused connection, or a reply given up.
 
-    kind: str = "none"  # none, refused, late, or one of `bulkseed.service.shell.faults.KINDS`
+    mixed: it is answered with the success of the request before, if that was about another secret.
+    """
+
+    kind: str = "none"  # none, refused, late, mixed, or one of `bulkseed.service.shell.faults.KINDS`
     one_way: float = 0.01
 
 
@@ -129,13 +133,17 @@ class World:
         self.replied: set[str] = set()  # names whose CreateSecret was answered with success, and read
         self.steps = 0
         self.path = folder / "0.ledger.db"
-        self.clock = Clock(virtual_clock.now, lambda: self.time() + skew)
+        self.skew, self.drift = skew, 0.0  # our wall clock is ahead of the service's; ours gain each second
+        self.slept = self._steady = 0.0  # time that passed at the service, and on our steady clock, at once
+        self.clock = self.new_clock()
         mine = Credentials(self.credentials.access_key_id, SecretValue(access_key_secret))
         self.target = Target("http://kms.test", "cn-hangzhou", mine)
         self.make_ledger: Callable[[Ledger], Ledger] = lambda ledger: ledger
         self.job = APPLY
         self.make_transport: Callable[[World], Transport] = Network
         self.rows: list[Row] = []
+        self.heard = False  # the service, in this life
+        self.undated: set[str] = set()  # of which nobody can tell whether they are ours
         self._options = options
         self._troubles = iter(troubles)
         self._one_way = one_way
@@ -145,11 +153,37 @@ class World:
         self._plans: dict[int, list[Callable[[], None]]] = {}
         self._task: asyncio.Task[Summary] | None = None
         self._copy: Path | None = None
+        self._answered: tuple[str, Response | None] = ("", None)
         self._travels: set[asyncio.Task[Any]] = set()
+
+    def clear_troubles(self) -> None:
+        """Let nothing happen to further requests."""
+        self._troubles = iter(())
+        self._plans.clear()
 
     def time(self) -> float:
         """Return the epoch seconds of the service."""
-        return EPOCH + virtual_clock.now()
+        return EPOCH + virtual_clock.now() + self.slept
+
+    def new_clock(self) -> Clock:
+        """Return the clock of a run that begins now."""
+
+        def gained() -> float:
+            return self.drift * (virtual_clock.now() - virtual_clock.START)
+
+        def steady() -> float:
+            return virtual_clock.now() + self._steady + gained()
+
+        def wall() -> float:
+            return self.time() + self.skew + gained()
+
+        return Clock(steady, wall, awake=virtual_clock.now)
+
+    def sleep(self, seconds: float, *, steady: bool = True, wall: bool = True) -> None:
+        """Stop our machine, so to speak: time passes elsewhere, and on those of our clocks that count it."""
+        self.slept += seconds
+        self._steady += seconds if steady else 0.0
+        self.skew -= 0.0 if wall else seconds
 
     def at_step(self, step: int, action: Callable[[], None]) -> None:
         """Do `action` at a step: a request leaves, arrives or is answered, or a row is decided."""
@@ -199,7 +233,7 @@ class World:
         for suffix in ("", "-wal"):
             source = Path(f"{self.path}{suffix}")
             if source.exists():
-                shutil.copyfile(source, f"{self._copy}{suffix}")
+                shutil.copy(source, f"{self._copy}{suffix}")
         self._task.cancel()
 
     def cancel(self) -> None:
@@ -213,7 +247,8 @@ class World:
         return self._copy is not None
 
     def ports(self) -> Ports:
-        """Return what stands for network, clocks and dice; the same jitter in every run."""
+        """Return what stands for network, clocks and dice of a run; the same jitter in every run."""
+        self.clock = self.new_clock()
         return Ports(self.make_transport(self), self.clock, random.Random(7).random)  # noqa: S311  # repeatable
 
     async def live(
@@ -226,6 +261,7 @@ class World:
         """Run until the end, and return the summary; None if the run was killed or cancelled."""
         ledger = self.make_ledger(open_ledger(self.path, self.target))
         self.rows = []
+        self.heard = False
 
         def on_row(row: Row) -> None:
             if not self.killed:
@@ -276,6 +312,8 @@ class World:
             response = None
         if response is not None:
             response = disturbance.reply(response)
+        if response is not None:
+            response = self._mixed(request, response, mixed=trouble.kind == "mixed")
         if response is not None and self._rewrite is not None:
             response = self._rewrite(request, response)
         self.step()
@@ -286,10 +324,24 @@ class World:
         date = formatdate(self.time() + ahead, usegmt=True)
         return Response(response.status, {"date": date, **response.headers}, response.body)
 
+    def _mixed(self, request: Request, response: Response, *, mixed: bool) -> Response:
+        """Return the success of the request before if it is to be mixed up, and was about another secret."""
+        name = dict(parse_form(request.query) or []).get("SecretName", "")
+        (before, other), self._answered = self._answered, (name, response)
+        return other if mixed and other is not None and other.status == 200 and before != name else response
+
     def note_reply(self, request: Request) -> None:
         """Note that a client takes a request to have succeeded."""
         if not self.killed and request.headers["x-acs-action"] == "CreateSecret":
             self.replied.add(dict(parse_form(request.query) or [])["SecretName"])
+
+    def is_reply(self, request: Request, answer: Response | NoReply) -> bool:
+        """Tell whether it is a success, and about the secret that was asked for."""
+        if not isinstance(answer, Response) or not isinstance(create_secret.decode(answer), Created):
+            return False
+        asked = dict(parse_form(request.query) or []).get("SecretName")
+        told: dict[str, str | None] = json.loads(answer.body)
+        return told.get("SecretName", asked) == asked
 
     async def settle(self) -> None:
         """Wait until everything that was sent has arrived."""
@@ -326,7 +378,8 @@ class Network:
         except TimeoutError:
             return NoReply("no reply in time", maybe_applied=True)
         world.step()
-        if isinstance(answer, Response) and isinstance(create_secret.decode(answer), Created):
+        world.heard |= isinstance(answer, Response) and answer.status == 200
+        if world.is_reply(request, answer):
             world.note_reply(request)
         return answer
 

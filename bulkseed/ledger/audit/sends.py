@@ -119,11 +119,11 @@ def send_times(ledger: LedgerReader) -> Verdict:
     """
     wrong: list[str] = []
     worst: dict[str, tuple[int, float]] = {}
-    limits = {}
-    for run, run_id, command, text, summary in ledger.select(
-        "SELECT id, run_id, command, limits, summary FROM runs"
+    limits, started = {}, {}
+    for run, run_id, command, text, summary, at in ledger.select(
+        "SELECT id, run_id, command, limits, summary, started_at FROM runs"
     ):
-        limits[run] = run_id, json.loads(text)
+        limits[run], started[run] = (run_id, json.loads(text)), at
         told = summary and json.loads(summary).get("rate")
         main = QuotaGroup.CREATE if JOBS[command].writes else QuotaGroup.READ
         if told and told["limit_qps"] != limits[run][1].get(main):
@@ -134,6 +134,8 @@ def send_times(ledger: LedgerReader) -> Verdict:
         for (_, run), found in runs:
             run_id, by_group = limits[run]
             limit = by_group.get(group, 0) or math.inf
+            if window and started[run] < window[-1]:  # the clock was set back: nothing is known of the pause
+                window.clear()
             times = (sent_at for _, _, sent_at in found)
             alone, together = most_within(max(1.0, 1 / limit), times, window)
             told = f"run {run_id}: {{:,}} {group} attempts within a second, limit {{:g}}"
