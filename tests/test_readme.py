@@ -18,7 +18,7 @@ from support.pages import COMMANDS, PAGES, TEXTS, blocks, commands, files, follo
 from bulkseed.cli.app import app
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.manifest import value_from
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, Verified
 from bulkseed.service.access.policies import read_policies
 from bulkseed.service.shell.databases import read_databases
 from bulkseed.service.shell.faults import KINDS, read_faults
@@ -138,9 +138,9 @@ def test_every_variable_of_ours_is_documented() -> None:
 
 
 def test_the_outcome_table_is_the_code_s() -> None:
-    """Every outcome, in order, settled or not."""
+    """Every outcome, then every result of a verify, in order, settled or not."""
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", TEXTS["outcomes"], re.MULTILINE)
-    assert rows == [(o.value, "yes" if o.settled else "no") for o in Outcome]
+    assert rows == [(o.value, "yes" if o.settled else "no") for o in (*Outcome, *Verified)]
 
 
 def test_the_exit_codes_are_the_code_s() -> None:
