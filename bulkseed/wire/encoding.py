@@ -103,7 +103,7 @@ def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
 def _read_item(raw: bytes) -> Item:
     before, _, after = raw.partition(b"=")
     name = _NAMES.get(before) or _unescape(before)
-    item = Item(name, _unescape(after))
+    item = Item(name, after.decode() if b"%" not in after and b"+" not in after else _unescape(after))
     if name in _SHARED and len(raw) < 512:
         item = item._replace(encoded=_encode(item))
         if len(_known) >= _KNOWN_LIMIT:
@@ -118,12 +118,10 @@ def _encode(item: Item) -> str:
 
 
 def _unescape(raw: bytes) -> str:
-    if b"+" in raw:
-        raw = raw.replace(b"+", b" ")
+    # A slash is most of what names have; whatever else is escaped, it is no part of it.
+    raw = raw.replace(b"+", b" ").replace(b"%2F", b"/")
     if b"%" not in raw:
         return raw.decode()
-    if b"%2F" in raw:  # most of what names have; whatever else is escaped, a slash is no part of it
-        return _unescape(raw.replace(b"%2F", b"/"))
     first, *rest = raw.split(b"%")
     return (first + b"".join([_UNESCAPES[part[:2]] + part[2:] for part in rest])).decode()
 

@@ -10,7 +10,6 @@ import re
 
 from bulkseed.wire.message import Request
 
-_METHODS = {b"GET": "GET", b"POST": "POST"}
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([!-~](?:[ -~\t]*[!-~])?|)[ \t]*")
 _SPECIAL = frozenset(("transfer-encoding", "expect", "upgrade", "content-encoding", "trailer", "te"))
 _REPEATED = frozenset(
@@ -20,19 +19,18 @@ _REPEATED = frozenset(
 _KNOWN_LIMIT = 1024
 _known: dict[bytes, tuple[str, str]] = {}
 _names: dict[bytes, str] = {}
-"""Names of headers as they were sent, and in lower case."""
+"""Names of the other headers as they were sent, and in lower case."""
 
 
 def read_plain(data: bytes) -> Request | None:
     """Return the request if `data` is exactly one, whole and plain."""
     head, blank, body = data.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
-    method, _, rest = first.partition(b" ")
-    target, _, version = rest.partition(b" ")
-    if not (blank and method in _METHODS and version == b"HTTP/1.1" and _visible(target)):
+    if not (blank and first.endswith(b" HTTP/1.1") and first.isascii()):
         return None
-    path, _, query = target.decode().partition("?")
-    if path != "/":
+    method, _, target = first[:-9].decode().partition(" ")
+    path, _, query = target.partition("?")
+    if method not in ("GET", "POST") or path != "/" or " " in query or not query.isprintable():
         return None
     headers: dict[str, str] = {}
     for line in lines:
@@ -40,33 +38,31 @@ def read_plain(data: bytes) -> Request | None:
         if item is None:
             return None
         headers[item[0]] = item[1]
-    if len(headers) != len(lines) or "host" not in headers or not _SPECIAL.isdisjoint(headers):
+    if len(headers) != len(lines) or "host" not in headers:
         return None
     length = headers.get("content-length", "0")
     if not (length.isdigit() and len(length) <= 6 and int(length) == len(body)):
         return None
-    if headers.get("connection", "keep-alive").lower() != "keep-alive":
-        return None
-    return Request(_METHODS[method], query, headers, body)
-
-
-def _visible(text: bytes) -> bool:
-    """Tell whether there is nothing but printable ASCII, blanks included: the fastest way to see it."""
-    return text.isascii() and text.decode().isprintable()
+    return Request(method, query, headers, body)
 
 
 def _read_line(line: bytes) -> tuple[str, str] | None:
-    known, _, text = line.partition(b": ")
-    name = _names.get(known)
-    if name is not None and name not in _REPEATED and _visible(text) and text == text.strip():
-        return name, text.decode()
+    before, _, after = line.partition(b": ")
+    name = _names.get(before)
+    if name is not None and after.isascii():
+        text = after.decode()
+        if text.isprintable() and text == text.strip():  # the fastest way to see that it is plain
+            return name, text
     match = _LINE.fullmatch(line)
     if match is None:
         return None
-    item = match[1].decode().lower(), match[2].decode()
-    if len(_names) < _KNOWN_LIMIT and len(match[1]) < 64:
-        _names[match[1]] = item[0]
-    if item[0] in _REPEATED and len(line) < 512:
+    name, text = item = match[1].decode().lower(), match[2].decode()
+    if name in _SPECIAL or (name == "connection" and text.lower() != "keep-alive"):
+        return None
+    if name not in _REPEATED:
+        if len(_names) < _KNOWN_LIMIT and len(name) < 64:
+            _names[match[1]] = name
+    elif len(line) < 512:
         if len(_known) >= _KNOWN_LIMIT:
             _known.clear()  # the date is another one every second
         _known[line] = item

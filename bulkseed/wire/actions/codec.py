@@ -118,13 +118,15 @@ class Parameters:
         """Read the request, or say which parameter is missing or malformed."""
         values: dict[str, Any] = {}
         for attribute, wire, kind, required, _, is_numbered, empty, _ in shape(cls):
+            text = parameters.get(wire)
+            if text is None and not required and not is_numbered:
+                continue
             if is_numbered:
                 items = _read_numbered(parameters, wire, kind)
                 if isinstance(items, Fault):
                     return items
                 values[attribute] = items
                 continue
-            text = parameters.get(wire)
             if text is None or (text == "" and not required and not empty):
                 if required:
                     return missing_parameter(wire)
