@@ -190,12 +190,20 @@ class CountingKms(Kms):
 class BrokenKms(CountingKms):
     """Its disk is full at the second commit."""
 
+    error: type[Exception] = sqlite3.OperationalError
+
     def commit(self) -> None:
         """Fail once."""
         if self.commits == 1:
             self.commits += 1
-            raise sqlite3.OperationalError("disk full: the secret value is hunter2")
+            raise self.error("disk full: the secret value is hunter2")
         super().commit()
+
+
+class OddKms(BrokenKms):
+    """It fails with an error that is none of the database's."""
+
+    error = RuntimeError
 
 
 def test_requests_of_one_turn_share_a_commit() -> None:
@@ -216,11 +224,14 @@ def test_requests_of_one_turn_share_a_commit() -> None:
     run(scenario)
 
 
-def test_a_commit_that_fails_is_told_to_everyone(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [BrokenKms, OddKms])
+def test_a_commit_that_fails_is_told_to_everyone(
+    kind: type[BrokenKms], caplog: pytest.LogCaptureFixture
+) -> None:
     """The whole group gets InternalFailure and nothing of it is stored; the next group works."""
 
     async def scenario() -> None:
-        wire = Wire(kms_of=BrokenKms.of)
+        wire = Wire(kms_of=kind.of)
         assert isinstance(await wire.create("before"), Created)
         answers = await asyncio.gather(*(wire.create(f"n{number}") for number in range(5)))
         assert {answer.code for answer in answers if isinstance(answer, Fault)} == {"InternalFailure"}
@@ -232,4 +243,4 @@ def test_a_commit_that_fails_is_told_to_everyone(caplog: pytest.LogCaptureFixtur
 
     run(scenario)
     assert "hunter2" not in caplog.text
-    assert "OperationalError" in caplog.text
+    assert kind.error.__name__ in caplog.text

@@ -158,6 +158,35 @@ def test_each_request_takes_its_quota_once(signature: str) -> None:
     assert desk.code(create_secret.Request("c", "v1", SecretValue("x"))) == "Rejected.Throttling"
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_changes_no_quota(jump: float) -> None:
+    """Windows go by the clock that nobody sets: no hour without creates, and none more than the limit."""
+    desk = Desk(ServiceOptions(create_qps=1))
+
+    def create(name: str, now: float, steady: float) -> str | None:
+        request = signed(
+            desk, create_secret.Request(name, "v1", SecretValue("x")).encode(), at=now, nonce=name
+        )
+        response = desk.kms.handle(request, now, steady)
+        return None if response.status == 200 else decode_fault(response).code
+
+    assert create("a", NOW, 50.0) is None
+    assert create("b", NOW + jump, 50.9) == "Rejected.Throttling"
+    assert create("c", NOW + jump, 51.0) is None
+
+
+@pytest.mark.parametrize("form", ["JSON", "XML"])
+def test_every_reply_names_its_request_in_a_header(form: str) -> None:
+    """x-acs-request-id is the RequestId of the body, of a success and of a refusal, and never the same."""
+    desk = Desk()
+    call = replace(CREATE.encode(), query=f"Format={form}&{CREATE.encode().query}")
+    ids = [response.headers["x-acs-request-id"] for response in (desk.send(call), desk.send(call))]
+    again = desk.send(call)
+    assert again.status == 409
+    assert again.headers["x-acs-request-id"].encode() in again.body
+    assert len({*ids, again.headers["x-acs-request-id"]}) == 3
+
+
 def test_a_quota_may_be_less_than_one_a_second() -> None:
     """Half a request a second is one in two seconds."""
     desk = Desk(ServiceOptions(manage_qps=0.5))

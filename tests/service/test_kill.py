@@ -14,13 +14,27 @@ from support.serve_process import UNLIMITED_FLAGS, served
 from yarl import URL
 
 from bulkseed.model import Credentials, SecretValue, Target
-from bulkseed.wire.actions import create_secret, get_secret_value, list_secret_version_ids, list_secrets
+from bulkseed.wire.actions import (
+    create_secret,
+    get_secret_value,
+    list_secret_version_ids,
+    list_secrets,
+    rotate_secret,
+)
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Call, Response
 from bulkseed.wire.signing.verify import SIGNATURES
 
 ROUNDS = 3
 CLIENTS = 16
+ROTATED = ("r0", "r1", "r2", "r3")
+
+
+def managed(name: str) -> create_secret.Request:
+    """Return a CreateSecret of an account in a database that is simulated."""
+    accounts = '{"Accounts":[{"AccountName":"app","AccountPassword":"first"}]}'
+    config = '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}'
+    return create_secret.Request(name, "v1", SecretValue(accounts), secret_type="Rds", extended_config=config)
 
 
 class Caller:
@@ -113,6 +127,65 @@ async def test_acknowledged_creates_survive_kill_9(tmp_path: Path) -> None:
     assert acknowledged <= found.keys()
     assert found == {name: value_for(name) for name in found}
     assert len(found) <= len(acknowledged) + ROUNDS * CLIENTS
+
+
+async def rotate_until_killed(target: Target, killed: asyncio.Event) -> dict[str, int]:
+    """Rotate each secret again and again, and return the last version of each that was acknowledged."""
+    last = dict.fromkeys(ROTATED, 0)
+    async with aiohttp.ClientSession() as session:
+        caller = Caller(session, target)
+
+        async def worker(name: str) -> None:
+            begun = await caller.send(get_secret_value.Request(name).encode())
+            reply = get_secret_value.Reply.read(begun)
+            assert isinstance(reply, get_secret_value.Reply), reply
+            for number in itertools.count(int(reply.version_id[1:]) + 1):
+                request = rotate_secret.Request(name, f"v{number}")
+                try:
+                    response = await caller.send(request.encode())
+                except aiohttp.ClientError:
+                    return
+                assert response.status == 200, response
+                last[name] = number
+
+        workers = [asyncio.create_task(worker(name)) for name in ROTATED]
+        await killed.wait()
+        await asyncio.gather(*workers)
+    return last
+
+
+async def test_acknowledged_rotations_survive_kill_9(tmp_path: Path) -> None:
+    """What was rotated last is in force, or the one rotation after it whose answer was lost."""
+    flags = (*UNLIMITED_FLAGS, "--rotate-per-hour=0")
+    with served(tmp_path, *flags) as (target, process):
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, target)
+            for name in ROTATED:
+                assert (await caller.send(managed(name).encode())).status == 200
+        killed = asyncio.Event()
+        rotating = asyncio.create_task(rotate_until_killed(target, killed))
+        moment = secrets.randbelow(200) / 1000 + 0.2
+        asyncio.get_running_loop().call_later(moment, process.send_signal, signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
+        killed.set()
+        last = await rotating
+    assert any(last.values())
+    with served(tmp_path, *flags) as (target, _):
+        async with aiohttp.ClientSession() as session:
+            caller = Caller(session, target)
+            for name, number in last.items():
+                found = {
+                    stage: get_secret_value.Reply.read(
+                        await caller.send(get_secret_value.Request(name, version_stage=stage).encode())
+                    )
+                    for stage in ("ACSCurrent", "ACSPrevious")
+                }
+                current, previous = found.values()
+                assert isinstance(current, get_secret_value.Reply), current
+                assert int(current.version_id[1:]) in (max(number, 1), number + 1)
+                if number:
+                    assert isinstance(previous, get_secret_value.Reply), previous
+                    assert previous.secret_data != current.secret_data
 
 
 def test_sigterm_ends_the_service_cleanly(tmp_path: Path) -> None:

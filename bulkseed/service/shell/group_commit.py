@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from bulkseed.service.kms import TICK, Kms
+from bulkseed.service.kms import TICK, Kms, new_request_id
 from bulkseed.service.rotation import Job
 from bulkseed.service.shell.databases import Databases
 from bulkseed.service.shell.faults import Arrival, Hook
@@ -75,7 +76,7 @@ class Gate:
         jobs = self._kms.take_jobs()
 
         def settle(stored: bool) -> None:  # as futures are settled
-            answer = response if stored else respond(fault("InternalFailure"))
+            answer = response if stored else _failure()
             if stored and jobs:
                 self._start(self._run_then(jobs, lambda: reply(answer)))
             else:
@@ -128,13 +129,13 @@ class Gate:
             return self._kms.handle(request, self._clock(), self._steady())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that something is stored
             self._fail(error)
-            return respond(fault("InternalFailure"))
+            return _failure()
 
     async def _serve(self, request: Request) -> Response:
         response = self._handle(request)
         jobs = self._kms.take_jobs()
         if not await self._stored():
-            return respond(fault("InternalFailure"))
+            return _failure()
         if jobs:
             await self._run(jobs)
         return response
@@ -196,6 +197,10 @@ class Gate:
         group, self._group = self._group, []
         for settle in group:
             settle(stored)
+
+
+def _failure() -> Response:
+    return respond(replace(fault("InternalFailure"), request_id=new_request_id()))
 
 
 def _arrival(request: Request) -> Arrival:
