@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import Authority
 from support.programs import program
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
@@ -53,6 +54,31 @@ SCENARIO: list[Step] = [
     ("DescribeSecret", {"SecretName": "w"}, "Forbidden.ResourceNotFound", {}),
 ]
 
+MANAGED = {
+    "SecretName": "r",
+    "VersionId": "v1",
+    "SecretData": '{"Accounts":[{"AccountName":"app","AccountPassword":"fake"}]}',
+    "SecretType": "Rds",
+    "ExtendedConfig": '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}',
+}
+CACHED: list[Step] = [
+    ("CreateSecret", {"SecretName": "w", "VersionId": "v1", "SecretData": "one é"}, None, {}),
+    ("GetSecretValue", {"SecretName": "w"}, None, {"SecretData": "one é", "VersionId": "v1"}),
+    ("PutSecretValue", {"SecretName": "w", "VersionId": "v2", "SecretData": "two"}, None, {}),
+    ("GetSecretValue", {"SecretName": "w"}, None, {"SecretData": "one é", "VersionId": "v1"}),
+    ("Refresh", {"SecretName": "w"}, None, {}),
+    ("GetSecretValue", {"SecretName": "w"}, None, {"SecretData": "two", "VersionId": "v2"}),
+    ("GetSecretValue", {"SecretName": "none"}, "Forbidden.ResourceNotFound", {}),
+    ("CreateSecret", MANAGED, None, {}),
+    (
+        "GetSecretValue",
+        {"SecretName": "r"},
+        None,
+        {"SecretData": '{"AccountName":"app","AccountPassword":"fake"}'},
+    ),
+]
+"""For a client that caches: what it has read it gives again, until it is told to look anew."""
+
 PYTHON = {
     "the newest SDK": ("sdk.py", "acs3", ["alibabacloud_kms20160120"]),
     "the newest SDK, RPC 1.0": ("sdk.py", "rpc1", ["alibabacloud_kms20160120"]),
@@ -73,15 +99,17 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         yield target
 
 
-def run(target: Target, command: list[str], signature: str, folder: Path) -> None:
-    """Send the scenario to a client's script, and compare; then once more with a wrong secret."""
+def run(
+    target: Target, command: list[str], signature: str, folder: Path, scenario: list[Step] = SCENARIO
+) -> None:
+    """Send a scenario to a client's script, and compare; then once more with a wrong secret."""
     assert isinstance(target.credentials, Credentials)
     given: dict[str, Any] = {
         "host": target.endpoint.partition("://")[2],
         "id": target.credentials.access_key_id,
         "secret": SECRET.reveal(),
         "signature": signature,
-        "steps": [step[:2] for step in SCENARIO],
+        "steps": [step[:2] for step in scenario],
     }
 
     def answers(**changes: Any) -> list[Any]:
@@ -92,10 +120,11 @@ def run(target: Target, command: list[str], signature: str, folder: Path) -> Non
         found: list[Any] = json.loads(done.stdout)
         return found
 
-    for (action, _, code, expected), (got, body) in zip(SCENARIO, answers(), strict=True):
+    for (action, _, code, expected), (got, body) in zip(scenario, answers(), strict=True):
         assert got == code, action
         assert {name: body.get(name) for name in expected} == expected, action
-    refused = answers(secret="wrong", steps=[["DescribeSecret", {"SecretName": "w"}]])[0][0]
+    reading = "GetSecretValue" if scenario is CACHED else "DescribeSecret"
+    refused = answers(secret="wrong", steps=[[reading, {"SecretName": "w"}]])[0][0]
     assert refused in ("SignatureDoesNotMatch", "InvalidAccessKeySecret"), "the error is raised, no crash"
 
 
@@ -114,6 +143,17 @@ def test_python_clients_do_the_scenario(name: str, target: Target, tmp_path: Pat
     python = str(tmp_path / "env" / "bin" / "python")
     install([python, "-m", "pip", "install", "-q", *packages], tmp_path)
     run(target, [python, str(SCRIPTS / script)], signature, tmp_path)
+
+
+def test_the_caching_client_does_its_scenario(tmp_path: Path) -> None:
+    """The vendor's caching client, which speaks TLS only, and reads managed secrets for its users."""
+    install([sys.executable, "-m", "venv", str(tmp_path / "env")], tmp_path)
+    python = str(tmp_path / "env" / "bin" / "python")
+    install([python, "-m", "pip", "install", "-q", "aliyun-secret-manager-client"], tmp_path)
+    certificate, key = Authority(tmp_path).issue("127.0.0.1")
+    flags = (*UNLIMITED_FLAGS, f"--tls-cert={certificate}", f"--tls-key={key}")
+    with served(tmp_path / "kms", *flags) as (target, _):
+        run(target, [python, str(SCRIPTS / "caching.py")], "rpc1", tmp_path, CACHED)
 
 
 @pytest.mark.parametrize("name", NODE)
