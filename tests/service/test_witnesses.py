@@ -153,7 +153,8 @@ def test_the_caching_client_does_its_scenario(tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path).issue("127.0.0.1")
     flags = (*UNLIMITED_FLAGS, f"--tls-cert={certificate}", f"--tls-key={key}")
     with served(tmp_path / "kms", *flags) as (target, _):
-        run(target, [python, str(SCRIPTS / "caching.py")], "rpc1", tmp_path, CACHED)
+        # -P: the client has a module `sdk`, and so has the folder of the script.
+        run(target, [python, "-P", str(SCRIPTS / "caching.py")], "rpc1", tmp_path, CACHED)
 
 
 @pytest.mark.parametrize("name", NODE)
