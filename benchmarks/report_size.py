@@ -86,7 +86,7 @@ def main(count: int) -> None:
             with timed("audit"):
                 checks = [Check(found.name, found.holds, found.detail) for found in audit(reader)]
             with timed("numbers"):
-                numbers = read_numbers(reader.connection, path.name, checks)
+                numbers = read_numbers(reader, path.name, checks)
         with timed("page"):
             page = render(numbers, "0")
         print(f"ledger: {path.stat().st_size / 1e6:,.0f} MB, {numbers.definitions:,} definitions", end=", ")

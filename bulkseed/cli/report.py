@@ -70,7 +70,7 @@ def _numbers(path: Path) -> Numbers:
 
     with read_ledger(path) as opened, in_words(path):
         checks = [Check(finding.name, finding.holds, finding.detail) for finding in audit(opened)]
-        return read_numbers(opened.connection, path.name, checks)
+        return read_numbers(opened, path.name, checks)
 
 
 def _verification(ledger: Path, given: Path | None) -> Numbers | None:

@@ -36,7 +36,7 @@ SELECT name, version_id, reasons, source, place, r.run_id, i.rowid
 FROM invalid_lines i JOIN runs r ON r.id = run"""
 _RUNS = """
 SELECT read, known, claimed, unsent, invalid, settled, run_id, limits, summary, command,
-       started_at / 1e6, ended_at / 1e6, pid, host, exit_code, stopped_by
+       started_at / 1e6, ended_at / 1e6, pid, host, exit_code, stopped_by, id, caller
 FROM runs"""
 
 
@@ -66,6 +66,8 @@ class Run:
     host: str
     exit_code: int | None
     stopped_by: str | None
+    number: int  # counted from 1
+    caller: str | None  # the access key id, without its middle
 
 
 @dataclass(slots=True)
@@ -173,6 +175,10 @@ class LedgerReader:
     def runs(self) -> Iterator[Run]:
         """Yield the runs, oldest first."""
         return map(_run, self.select(f"{_RUNS} ORDER BY id"))
+
+    def last_signs(self) -> dict[int, float]:
+        """Return the end of the last attempt on record, in epoch seconds, by the number of its run."""
+        return dict(self.select("SELECT run, max(sent_at + latency) / 1e6 FROM attempts GROUP BY run"))
 
     def last_run(self) -> Run | None:
         """Return the run that was begun last, perhaps still going on."""

@@ -5,16 +5,15 @@ Times are epoch microseconds, as in the ledger.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
-from bulkseed.ledger.reader import word
+from bulkseed.ledger.reader import LedgerReader, Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.report.attempts import (
@@ -30,11 +29,6 @@ from bulkseed.report.timeline import Timeline, read_timeline
 
 CREATE = "create"
 
-_RUNS = """
-SELECT limits, summary, id, run_id, command, started_at, ended_at, pid, host, caller, exit_code, stopped_by,
-  read, settled, max(started_at, coalesce(seen, 0))
-FROM runs LEFT JOIN (SELECT run, max(sent_at + latency) AS seen FROM attempts GROUP BY run) ON run = id
-ORDER BY id"""
 _SOURCES = "SELECT source, count(*) FROM definitions GROUP BY source ORDER BY min(id)"
 _SETTLED_AT = "SELECT coalesce(max(settled_at), 0) FROM definitions"
 
@@ -45,32 +39,6 @@ class Check(NamedTuple):
     name: str
     holds: bool
     detail: str
-
-
-@dataclass(slots=True, frozen=True)
-class ReportedRun:
-    """One run, numbered from 1. Without `ended_at` it was killed, or is at work if it is the last."""
-
-    limits: dict[str, float]  # quota group -> attempts a second, 0: no ceiling
-    endpoint: str | None  # known once it ended
-    number: int
-    run_id: str
-    command: str
-    started_at: int
-    ended_at: int | None
-    pid: int
-    host: str
-    caller: str | None
-    exit_code: int | None
-    stopped_by: str | None
-    read: int
-    settled: int
-    last_sign: int  # of which something is on record
-
-    @property
-    def length(self) -> int:
-        """How long it went on, as far as is known, in microseconds."""
-        return (self.ended_at or self.last_sign) - self.started_at
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,7 +55,9 @@ class Numbers:
     in_doubt: int
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
-    runs: list[ReportedRun]
+    runs: list[Run]
+    last_signs: dict[int, int]  # by a run's number, the last moment of which something is on record
+    endpoints: list[str]  # of the runs that ended
     paces: list[Pace]
     answers: list[Answer]
     latencies: list[LatencyFigures]
@@ -96,6 +66,11 @@ class Numbers:
     account: str | None
     sources: dict[str, int]  # a manifest as it was named, or a store -> how many definitions came from it
     names_digest: str  # SHA-256 of the names, each with a newline, in the order in which they were first read
+
+    def length(self, run: Run) -> float:
+        """Return how long a run went on, as far as is known, in seconds."""
+        ended_at = self.last_signs[run.number] / 1e6 if run.ended_at is None else run.ended_at
+        return ended_at - run.started_at
 
     @property
     def definitions(self) -> int:
@@ -118,53 +93,60 @@ class Numbers:
         return all(check.holds for check in self.checks)
 
 
-def read_numbers(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) -> Numbers:
-    """Read one snapshot of a ledger. `connection` is in autocommit mode; `checks` come from its audit.
+def read_numbers(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
+    """Read one snapshot of a ledger. Its connection is in autocommit mode; `checks` come from its audit.
 
     Raises:
         LedgerDamagedError: it holds what no run can have written.
     """
-    connection.execute("BEGIN")
+    ledger.connection.execute("BEGIN")
     try:
-        return _read(connection, name, checks)
+        return _read(ledger, name, checks)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise LedgerDamagedError(
             f"ledger {name} is damaged: see `bulkseed ledger audit {name}` and restore a copy"
         ) from None
     finally:
-        connection.execute("COMMIT")
+        ledger.connection.execute("COMMIT")
 
 
-def _read(connection: sqlite3.Connection, name: str, checks: Sequence[Check]) -> Numbers:
-    def one(query: str) -> int:
-        return int(connection.execute(query).fetchone()[0])
-
-    meta = dict(connection.execute("SELECT key, value FROM meta"))
-    runs = [_run(*row) for row in connection.execute(_RUNS)]
+def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
+    connection = ledger.connection
+    meta = dict(ledger.select("SELECT key, value FROM meta"))
+    runs, signs = list(ledger.runs()), ledger.last_signs()
+    words = JOBS[runs[0].command].words if runs else Outcome
+    last_signs = {run.number: _micro(max(run.started_at, signs.get(run.number, 0.0))) for run in runs}
     paces = read_paces(connection, {run.number: run.limits for run in runs})
     group = _main_group(paces)
     limits = {run.number: run.limits.get(group, 0) for run in runs}
+    ends = (last_signs[run.number] if run.ended_at is None else _micro(run.ended_at) for run in runs)
     return Numbers(
         name=name,
         binding=meta["binding"],
         region=meta["region"],
         created_at=meta["created_at"],
-        format=one("PRAGMA user_version"),
-        as_of=max(one(_SETTLED_AT), *(run.ended_at or run.last_sign for run in runs), 0),
-        counts=_counts(connection),
-        in_doubt=one("SELECT count(*) FROM definitions WHERE doubt"),
+        format=ledger.one("PRAGMA user_version"),
+        as_of=max(ledger.one(_SETTLED_AT), *ends, 0),
+        counts=_counts(ledger, words),
+        in_doubt=ledger.one("SELECT count(*) FROM definitions WHERE doubt"),
         rollbacks=_rollbacks(connection),
         checks=checks,
         runs=runs,
+        last_signs=last_signs,
+        endpoints=sorted({end for run in runs if (end := (run.summary or {}).get("endpoint"))}),
         paces=paces,
         answers=read_answers(connection),
         latencies=read_latencies(connection),
         timeline=read_timeline(connection, group, limits) if group else None,
-        failures=read_failures(connection, _words(connection)),
+        failures=read_failures(connection, words),
         account=meta.get("account"),
         sources=dict(connection.execute(_SOURCES)),
         names_digest=_digest(connection),
     )
+
+
+def _micro(seconds: float) -> int:
+    return round(seconds * 1e6)
 
 
 def _digest(connection: sqlite3.Connection) -> str:
@@ -174,19 +156,10 @@ def _digest(connection: sqlite3.Connection) -> str:
     return digest.hexdigest()
 
 
-def _words(connection: sqlite3.Connection) -> type[Outcome | Verified]:
-    commands = connection.execute("SELECT command FROM runs ORDER BY id LIMIT 1").fetchall()
-    return JOBS[commands[0][0]].words if commands else Outcome
-
-
-def _counts(connection: sqlite3.Connection) -> dict[Outcome | Verified, int]:
-    counts: dict[Outcome | Verified, int] = dict.fromkeys(_words(connection), 0)
-    for outcome, count in connection.execute(
-        "SELECT outcome, count(*) FROM definitions GROUP BY outcome UNION ALL"
-        " SELECT 'invalid', count(*) FROM invalid_lines"
-    ):
-        counts[word(outcome)] = count
-    return counts
+def _counts(ledger: LedgerReader, words: type[Outcome | Verified]) -> dict[Outcome | Verified, int]:
+    """Count the rows of each word, those that none has among them, and the invalid lines."""
+    found = {outcome: count for outcome, count in ledger.counts().items() if count}
+    return {**dict.fromkeys((*words, Outcome.INVALID), 0), **found}
 
 
 def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
@@ -196,10 +169,6 @@ def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(
         connection.execute("SELECT coalesce(result, ''), count(*) FROM rollbacks GROUP BY 1 ORDER BY 1")
     )
-
-
-def _run(limits: str, summary: str | None, *columns: Any) -> ReportedRun:
-    return ReportedRun(json.loads(limits), json.loads(summary).get("endpoint") if summary else None, *columns)
 
 
 def _main_group(paces: list[Pace]) -> str:

@@ -12,11 +12,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bulkseed import humanize as words
+from bulkseed.ledger.reader import Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
-from bulkseed.report.numbers import Numbers, ReportedRun
+from bulkseed.report.numbers import Numbers
 
 MOST_FAILURES = 50
 MOST_ROWS = 100
@@ -83,7 +84,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         version=version,
         meanings=kind.meanings if kind.takes_definitions else APPLY.meanings,
         kinds=list(Kind),
-        ending=lambda run: _ending(run, last=run is numbers.runs[-1]),
+        ending=lambda run: _ending(run, numbers),
         most_failures=MOST_FAILURES,
         most_rows=MOST_ROWS,
         identity=identity(numbers.counts),
@@ -96,7 +97,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         attempts=attempts_of[group or ""],
         attempts_of=attempts_of,
         retries=sum(pace.retries for pace in numbers.paces if pace.group == group),
-        endpoints=sorted({run.endpoint for run in numbers.runs if run.endpoint}),
+        endpoints=numbers.endpoints,
         latencies=latencies,
         plots=_plots(numbers, latencies),
     )
@@ -114,10 +115,10 @@ def fullest_pace(paces: list[Pace]) -> Pace | None:
     return max(limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit), default=None)
 
 
-def _ending(run: ReportedRun, *, last: bool) -> str:
+def _ending(run: Run, numbers: Numbers) -> str:
     if run.ended_at is None:
-        sign = f"last on record: {words.moment(run.last_sign)}"
-        if last:
+        sign = f"last on record: {words.moment(numbers.last_signs[run.number])}"
+        if run is numbers.runs[-1]:
             return f"killed, or at work as process {run.pid} on {run.host}; {sign}"
         return f"killed; {sign}"
     return f"{run.stopped_by or ENDINGS.get(run.exit_code, 'failed')} (exit code {run.exit_code})"

@@ -92,7 +92,7 @@ def build(folder: Path, script: Script) -> tuple[Numbers, list[Sent], Counter[Ou
                 code = "InternalFailure" if outcome is Outcome.EXHAUSTED else None
                 ledger.record([Settlement(claim.row_id, outcome, start + span, code)], records)
     with read_ledger(path) as reader:
-        numbers = read_numbers(reader.connection, path.name, [])
+        numbers = read_numbers(reader, path.name, [])
     return numbers, sent, outcomes
 
 
@@ -193,7 +193,7 @@ def test_reasons_that_differ_in_a_number_are_one(tmp_path: Path) -> None:
     with new_ledger(tmp_path) as ledger:
         ledger.begin_run("run", ["a.jsonl"], {}, START)
         ledger.admit(lines, START)
-        failures = read_numbers(ledger.connection, "x", []).failures
+        failures = read_numbers(ledger, "x", []).failures
     assert [(f.meaning, f.count) for f in failures] == [
         ("duplicate: first seen on line …", 10),
         ("has 30,721 bytes", 10),
@@ -213,7 +213,7 @@ def test_without_a_code_the_message_tells_groups_apart(tmp_path: Path) -> None:
                 for claim, (code, message) in zip(claims, ends, strict=True)
             ]
         )
-        failures = read_numbers(ledger.connection, "x", []).failures
+        failures = read_numbers(ledger, "x", []).failures
     assert [(f.code, f.count) for f in failures] == [(None, 2), ("InternalFailure", 2), (None, 1)]
     assert (failures[0].meaning, failures[2].meaning) == ("differs", "has 12 versions")
     assert failures[0].examples[0].name == "a/1"
@@ -224,7 +224,7 @@ def test_a_second_is_half_open(tmp_path: Path, apart: float, fullest: int) -> No
     """What is a whole second apart is not in the same one."""
     with new_ledger(tmp_path) as ledger:
         pending_run(ledger, 1, START, 0, apart)
-        (pace,) = read_numbers(ledger.connection, "x", []).paces
+        (pace,) = read_numbers(ledger, "x", []).paces
     assert (pace.fullest, pace.kept) == (fullest, fullest == 1)
 
 
@@ -233,7 +233,7 @@ def test_a_second_that_spans_two_runs_counts_both_and_retries_are_of_one(tmp_pat
     with new_ledger(tmp_path) as ledger:
         pending_run(ledger, 1, START, 0)
         pending_run(ledger, 2, START + 0.5, 0, 5)
-        numbers = read_numbers(ledger.connection, "x", [])
+        numbers = read_numbers(ledger, "x", [])
     assert [(pace.fullest, pace.kept, pace.retries) for pace in numbers.paces] == [
         (1, True, 0),
         (2, False, 1),

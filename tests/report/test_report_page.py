@@ -31,7 +31,7 @@ def page_of(ledger: Path) -> str:
     """Return the page of a ledger as the command makes it."""
     with read_ledger(ledger) as reader:
         checks = [Check(found.name, found.holds, found.detail) for found in audit(reader)]
-        return render(read_numbers(reader.connection, ledger.name, checks), "1.2.3")
+        return render(read_numbers(reader, ledger.name, checks), "1.2.3")
 
 
 def parse(page: str) -> ET.Element:
@@ -175,7 +175,7 @@ def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
             rows,
         )
     with read_ledger(path) as reader:
-        text = text_of(parse(render(read_numbers(reader.connection, path.name, []), "1.2.3")))
+        text = text_of(parse(render(read_numbers(reader, path.name, []), "1.2.3")))
     told = "Rolled back: 2 deleted, 1 changed since, so left as they were, 1 not known yet."
     assert told in text
 
