@@ -1,9 +1,9 @@
-"""Thousands of random histories of crashes, lost replies and other people; the suite lives some hundreds.
+"""Thousands of random histories: crashes, lost replies, clocks that jump, other people, and a rollback.
 
     python -m benchmarks.soak_histories [--examples 10000]
 
-It ends with 0 if every promise held in each (`tests/support/histories.py`), and prints the smallest history
-that breaks one otherwise.
+The suite lives some hundreds. It ends with 0 if every promise held in each (`tests/support/histories.py`; and
+`tests/engine/test_rollback_histories.py`, a quarter as many), and prints one that breaks it otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TEST = Path(__file__).parents[1] / "tests/engine/test_histories.py"
+TESTS = Path(__file__).parents[1] / "tests/engine"
 
 
 def main() -> int:
@@ -24,10 +24,14 @@ def main() -> int:
     )
     parser.add_argument("--examples", type=int, default=10_000)
     options = parser.parse_args()
-    command = [sys.executable, "-m", "pytest", "-q", f"{TEST}", "-k", "converges"]
-    return subprocess.run(
-        command, env=os.environ | {"BULKSEED_TEST_HISTORIES": str(options.examples)}, check=False
-    ).returncode
+    applied = _live("test_histories.py", "converges", options.examples)
+    return applied or _live("test_rollback_histories.py", "survive", options.examples // 4)
+
+
+def _live(test: str, which: str, examples: int) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", f"{TESTS / test}", "-k", which]
+    environment = os.environ | {"BULKSEED_TEST_HISTORIES": str(examples)}
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
-from support.histories import FOLDER
+from support.histories import FOLDER, JUMPS, SECONDS, jump
 from support.world import Network, Trouble, World, outcomes
 
 from bulkseed.engine.options import RunHooks, RunOptions
@@ -40,6 +41,8 @@ from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Request, Response
 
 LIVES = 30
+EXAMPLES = int(os.environ.get("BULKSEED_TEST_HISTORIES", "80"))
+"""More for a soak: `benchmarks/soak_histories.py`."""
 TROUBLES = [
     "none",
     "refused",
@@ -50,6 +53,7 @@ TROUBLES = [
     "429",
     "truncate",
     "html-502",
+    "mixed",
 ]
 CHANGES = ["none", "none", "put", "describe", "tag", "made anew", "deleted", "restored", "gone"]
 
@@ -72,12 +76,14 @@ class History:
     lost: set[int]  # deletions whose reply is lost
     quick: bool  # and somebody makes a secret of that name at once
     apply_between: bool
+    since: float = 0.0  # by which our clock was set between the run and its rollback
+    jumps: list[tuple[int, str, float]] = field(default_factory=list)  # step, what, seconds
 
 
 numbers = st.integers(0, 4)
 steps = st.integers(0, 30)
 troubles = st.lists(
-    st.builds(Trouble, st.sampled_from(TROUBLES), st.sampled_from([0.0, 0.02, 0.4, 2.0])), max_size=12
+    st.builds(Trouble, st.sampled_from(TROUBLES), st.sampled_from([0.0, 0.02, 0.4, 2.0, 6.0])), max_size=12
 )
 histories = st.builds(
     History,
@@ -95,6 +101,9 @@ histories = st.builds(
     lost=st.sets(st.integers(0, 4), max_size=3),
     quick=st.booleans(),
     apply_between=st.booleans(),
+    since=st.sampled_from([0.0, *SECONDS]),
+    jumps=st.just([])
+    | st.lists(st.tuples(steps, st.sampled_from(JUMPS), st.sampled_from(SECONDS)), max_size=2),
 )
 
 
@@ -102,7 +111,7 @@ class _Manifest(list[Any]):
     paths = ("m.jsonl",)
 
 
-@settings(max_examples=80)
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_foreign_and_changed_secrets_survive_every_rollback(history: History) -> None:
     """Run until done: exactly what we made and nobody changed is gone; every row and the audit say so."""
@@ -138,6 +147,9 @@ async def _live(history: History, folder: Path) -> None:
         await asyncio.sleep(5.0)
         world._troubles = iter(history.troubles)
         world.make_transport = lambda world: _Lossy(world, people=people, history=history)
+        world.skew += history.since
+        for step, what, seconds in history.jumps:
+            world.at_step(world.steps + step, partial(jump, world, what, seconds))
         for step, number in history.meanwhile:
             world.at_step(world.steps + step, partial(people.make_if_free, _name(number)))
         await _until_done(history, world, people, entries)

@@ -301,12 +301,12 @@ def _arrange(history: History, world: World) -> None:
             )
         world.at_step(step, lambda request=request: world.foreign(request))  # type: ignore[misc]  # bound now
     for step, what, seconds in history.jumps:
-        world.at_step(step, partial(_jump, world, what, seconds))
+        world.at_step(step, partial(jump, world, what, seconds))
     for step in history.restarts:
         world.at_step(step, world.restart_service)
 
 
-def _jump(world: World, what: str, seconds: float) -> None:
+def jump(world: World, what: str, seconds: float) -> None:
     """Let a clock jump in mid-run. What is under way before the service was heard of has no date."""
     if not world.heard:
         world.undated.update(map(name, range(8)))

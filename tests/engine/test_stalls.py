@@ -1,0 +1,12 @@
+"""A network that stalls does not make a real run exceed its limit (row D1); for more see `benchmarks.stalls`."""
+
+from __future__ import annotations
+
+from benchmarks.stalls import measure
+
+
+def test_a_stall_of_the_network_lets_no_second_see_more_than_the_limit() -> None:
+    """Real sockets, a service that counts arrivals: what was held back arrives at once, and still fits."""
+    found = measure(100, 0.5, lead=0.6, tail=0.5)
+    assert found.arrived > 0
+    assert found.most <= 100
