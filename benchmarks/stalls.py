@@ -45,6 +45,7 @@ class Relay:
         self._flows = asyncio.Event()
         self._flows.set()
         self.port = 0
+        self._relaying: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def stands(self) -> AsyncIterator[None]:
@@ -56,6 +57,7 @@ class Relay:
         finally:
             self._flows.set()
             server.close()
+            await asyncio.gather(*self._relaying)  # both ends have gone, or go now
 
     async def stall(self, seconds: float) -> None:
         """Hold everything back for so long."""
@@ -64,6 +66,9 @@ class Relay:
         self._flows.set()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task: asyncio.Task[None] | None = asyncio.current_task()
+        if task is not None:
+            self._relaying.add(task)
         with contextlib.suppress(ConnectionError):
             there, back = await asyncio.open_connection("127.0.0.1", self._port)
             await asyncio.gather(self._pump(reader, back), self._pump(there, writer))

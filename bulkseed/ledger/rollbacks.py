@@ -16,6 +16,7 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import SETTLED
+from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 _ROLLABLE = """
@@ -50,9 +51,9 @@ _NEXT = " AND d.id > ? ORDER BY d.id LIMIT ?"
 _OWNED, _UPDATED = f"{_COLUMNS}{_ROLLABLE}{_NEXT}", f"{_COLUMNS}{_RESTORABLE}{_NEXT}"
 
 _FORGET_VERSIONS = "DELETE FROM earlier_versions WHERE definition = ?"
-_UNKEEP_VERSION = """
+_UNKEEP_VERSION = f"""
 DELETE FROM earlier_versions WHERE definition = ? AND version_id = ?
-AND run IN (SELECT id FROM runs WHERE command = 'rollback')"""
+AND run IN (SELECT id FROM runs WHERE command = '{ROLLBACK.name}')"""  # noqa: S608  # fixed text
 
 
 class OwnedRow(NamedTuple):

@@ -182,7 +182,7 @@ def deletions(ledger: LedgerReader) -> Verdict:
         "deletions sent without a claim": (
             "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run"
             " LEFT JOIN rollbacks b ON b.definition = a.definition AND b.run = a.run"
-            " WHERE r.command = 'rollback' AND a.quota_group = 'create'"
+            f" WHERE r.command = '{ROLLBACK.name}' AND a.quota_group = 'create'"
             " AND (b.claimed_at IS NULL OR b.claimed_at > a.sent_at)"
         ),
         "rows that are owned although their secret was deleted": (
