@@ -230,6 +230,31 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     again.kms.close()
 
 
+def test_what_cannot_be_deleted_keeps_nothing_from_being_rotated(tmp_path: Path) -> None:
+    """A row that was changed on disk stops the due deletions, and not the due rotations."""
+    desk = desk_at(tmp_path / "d")
+    desk.ask(create_secret.Request("a", "v1", SecretValue("x")))
+    desk.ask(delete_secret.Request("a", recovery_window_in_days=7))
+    desk.ask(
+        create_secret.Request(
+            "r",
+            "v1",
+            SecretValue(ACCOUNTS),
+            secret_type="Rds",
+            extended_config=RDS,
+            enable_automatic_rotation=True,
+            rotation_interval="6h",
+        )
+    )
+    before = read(desk, "r")
+    desk.kms.close()
+    tamper(tmp_path / "d", "UPDATE secrets SET mark = zeroblob(16) WHERE name = 'a'")
+    desk = desk_at(tmp_path / "d")
+    desk.now += 8 * 86_400
+    assert read(desk, "r") != before
+    desk.kms.close()
+
+
 def test_a_data_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """In use, of another account, without its master key, damaged, or a file: UsageError, nothing changed."""
     desk = desk_at(tmp_path / "d")

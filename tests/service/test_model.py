@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -14,6 +15,7 @@ from support.kms import NOW, UNLIMITED, Desk
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import (
+    batch_get_secret_value,
     cancel_key_deletion,
     create_key,
     create_secret,
@@ -28,7 +30,9 @@ from bulkseed.wire.actions import (
     restore_secret,
     schedule_key_deletion,
     tag_resource,
+    tag_resources,
     untag_resource,
+    untag_resources,
     update_secret,
     update_secret_version_stage,
 )
@@ -177,14 +181,18 @@ class Model(RuleBasedStateMachine):
         if self.state(name) is None:
             self.secrets[name].description = text
 
-    @rule(name=names, key=colours, value=colours, add=st.booleans())
-    def tag(self, name: str, key: str, value: str, add: bool) -> None:
-        """Tags come and go."""
-        if add:
-            text = f'[{{"TagKey":"{key}","TagValue":"{value}"}}]'
-            self.expect(tag_resource.Request(text, name), self.state(name))
-        else:
-            self.expect(untag_resource.Request(key, name), self.state(name))
+    @rule(name=names, key=colours, value=colours, add=st.booleans(), by_id=st.booleans())
+    def tag(self, name: str, key: str, value: str, add: bool, by_id: bool) -> None:
+        """Tags come and go, by the actions of secrets and by those of resources."""
+        text = f'[{{"TagKey":"{key}","TagValue":"{value}"}}]'
+        pair = tag_resources.TagPair(key, value)
+        request: Any = {
+            (True, False): tag_resource.Request(text, name),
+            (False, False): untag_resource.Request(key, name),
+            (True, True): tag_resources.Request("secret", (name,), (pair,)),
+            (False, True): untag_resources.Request("secret", (name,), (key,)),
+        }[add, by_id]
+        self.expect(request, self.state(name))
         if self.state(name) is None:
             tags = self.secrets[name].tags
             tags.pop(key, None)
@@ -236,6 +244,24 @@ class Model(RuleBasedStateMachine):
         listed = self.desk.ask(list_secrets.Request(page_size=100, fetch_tags=True)).secret_list
         found = {secret.secret_name: {tag.tag_key: tag.tag_value for tag in secret.tags} for secret in listed}
         assert found == {name: thing.tags for name, thing in self.secrets.items()}
+
+    @invariant()
+    def a_batch_agrees(self) -> None:
+        """BatchGetSecretValue gives the values that can be read, and a reason for each of the others."""
+        every = [*self.secrets, "nobody"]
+        asked = orjson.dumps([{"SecretName": name} for name in every]).decode()
+        reply = self.desk.ask(batch_get_secret_value.Request(asked))
+        codes = {name: self.state(name) for name in every}
+        for name, thing in self.secrets.items():
+            codes[name] = codes[name] or self.key_state(thing.key, "Forbidden.KeyNotFound")
+        assert {error.secret_name: error.code for error in reply.errors} == {
+            n: c for n, c in codes.items() if c
+        }
+        assert {read.secret_name: read.secret_data.reveal() for read in reply.secret_values} == {
+            name: thing.versions[thing.stages["ACSCurrent"]]
+            for name, thing in self.secrets.items()
+            if codes[name] is None
+        }
 
     @invariant()
     def every_secret_agrees(self) -> None:
