@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
-from bulkseed.cli.many.cluster_arguments import ClusterArguments
+from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import (
     CreateRate,
     LedgerOption,
@@ -113,6 +113,7 @@ class ApplyArguments:
     ]
     many: ManyArguments
     cluster: ClusterArguments
+    lease: LeaseOption
     yes: Annotated[
         bool,
         option(
@@ -183,10 +184,12 @@ def apply(given: ApplyArguments) -> int:
         )
         if given.cluster.cluster is not None and not given.dry_run:
             from bulkseed.cli.many.cluster import apply_on_workers
+            from bulkseed.cluster.apply import ClusterOptions
 
             given.many.require_alone(only=given.only)
             elsewhere = inputs_elsewhere(given.manifest, given.source)
-            return apply_on_workers(given.many, given.cluster, elsewhere, options, given.watch)
+            where = ClusterOptions(given.cluster.cluster, given.cluster.tls, given.lease)
+            return apply_on_workers(given.many, where, elsewhere, options, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:
                 given.many.require_alone(limit=given.limit, only=given.only)

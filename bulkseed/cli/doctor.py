@@ -12,6 +12,7 @@ import click
 
 from bulkseed.cli.arguments import argument, option, takes
 from bulkseed.cli.many.arguments import TargetsOption
+from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.options import OutputOption, looks_like_source
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, say, wrapped
@@ -34,10 +35,11 @@ _STATE = 9
 class DoctorArguments:
     """What ``bulkseed doctor`` is told."""
 
-    sources: Annotated[tuple[str, ...], argument(nargs=-1, metavar="[SOURCE]…")]
+    sources: Annotated[tuple[str, ...], argument(nargs=-1, metavar="[SOURCE|MANIFEST]…")]
     source: SourceArguments
     target: TargetArguments
     targets: TargetsOption
+    cluster: ClusterArguments
     ledger: Annotated[
         str | None,
         option(
@@ -64,7 +66,8 @@ class DoctorArguments:
 def doctor(given: DoctorArguments) -> int:
     """Check credentials, network, clock, permissions and room of the target; nothing is written.
 
-    With a SOURCE also whether it can be listed and one of its values read (which is not shown).
+    With a SOURCE also whether it can be listed and one of its values read (which is not shown). With
+    --cluster instead its workers, and whether each finds the manifests and credentials for the targets.
 
     \b
     Exit codes: 0 nothing stands in the way, 1 something does, 2 usage.
@@ -74,9 +77,10 @@ def doctor(given: DoctorArguments) -> int:
       bulkseed doctor --region cn-hangzhou --prefix prod/
       bulkseed doctor --targets targets.toml
       bulkseed doctor vault://vault.example.com/kv/prod
+      bulkseed doctor prod.jsonl --targets targets.toml --cluster tls://scheduler:8786 …
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     for name in given.sources:
-        if not looks_like_source(name):
+        if not looks_like_source(name) and given.cluster.cluster is None:
             raise UsageError(f"{name} is not the address of a source: bulkseed plan looks at manifests")
     checkups = run_async(_look, given)
     worst = any(f.state in {"warning", "problem"} for results in checkups.values() for f in results)
@@ -89,8 +93,11 @@ def doctor(given: DoctorArguments) -> int:
 
 async def _look(given: DoctorArguments) -> dict[str, list[CheckResult]]:
     checkups: dict[str, list[CheckResult]] = {}
-    for name in given.sources:
+    for name in filter(looks_like_source, given.sources):
         checkups[name] = await _tell(given, f"source: {name}", _source(name, given.source))
+    if given.cluster.cluster is not None:
+        checkups["cluster"] = await _tell(given, f"cluster: {given.cluster.cluster}", _cluster(given))
+        return checkups
     if given.targets is None:
         path = Path(given.ledger) if given.ledger else None
         chosen = given.target.chosen(*filter(None, [path]))
@@ -168,6 +175,16 @@ async def _target(chosen: TargetOptions, prefix: str) -> AsyncIterator[CheckResu
         raise
     except BulkseedError as error:
         yield CheckResult("credentials", State.PROBLEM, str(error))
+
+
+async def _cluster(given: DoctorArguments) -> AsyncIterator[CheckResult]:
+    from bulkseed.cluster.checkup import check_cluster
+    from bulkseed.targets.spec import read_targets
+
+    manifests = [name for name in given.sources if not looks_like_source(name)]
+    specs = [] if given.targets is None else read_targets(given.targets)
+    async for result in check_cluster(given.cluster.cluster or "", given.cluster.tls, manifests, specs):
+        yield result
 
 
 async def _one_of_many(spec: TargetSpec, prefix: str) -> AsyncIterator[CheckResult]:

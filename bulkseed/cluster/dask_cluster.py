@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -55,6 +56,25 @@ class DaskCluster:
             for address, about in found["workers"].items()
             if about["status"] == "running"
         }
+
+    async def dashboard(self) -> tuple[str, int] | None:
+        """Return host and port of the scheduler's page; None if it has none."""
+        found = await self._client.scheduler.identity(n_workers=0)
+        port = found["services"].get("dashboard")
+        return None if port is None else (urlsplit(found["address"]).hostname or "", port)
+
+    async def ask(self, worker: str, function: Callable[[bytes], bytes], data: bytes) -> Any:
+        """Have a worker do something short; return its JSON.
+
+        Raises:
+            ServiceError: it does not answer, or cannot.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIME):
+                found = await self._client.run(function, data, workers=[worker])
+            return orjson.loads(found[worker])
+        except Exception as error:  # noqa: BLE001  # a task fails with whatever its worker raises
+            raise ServiceError(f"it does not answer, or has no bulkseed ({type(error).__name__})") from None
 
     def begin(self, worker: str, key: str, task: bytes) -> Any:
         """Have a worker work on a target; return Dask's future of it."""

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 from distributed import WorkerPlugin, get_worker, secede
 from distributed.core import ConnectionPool
 
+import bulkseed
 from bulkseed.cluster.progress import failure_to_json
 from bulkseed.cluster.runner import Runner
 from bulkseed.cluster.task import RunWork, Task
 from bulkseed.errors import BulkseedError
-from bulkseed.model import Origin
+from bulkseed.model import Credentials, Origin
+from bulkseed.targets.apply import resolve
+from bulkseed.targets.run_folder import spec_from_json
 
 HANDLER = "bulkseed_ledgers"
 """What the coordinator's server answers to."""
@@ -55,6 +60,39 @@ def survey(data: bytes) -> bytes:
     return orjson.dumps(
         {"lines": routed.lines, "definitions": dict(routed.definitions), "unrouted": unrouted}
     )
+
+
+def look_around(data: bytes) -> bytes:
+    """Tell what a run would find here: our version, the time, manifests, and credentials for targets.
+
+    `data`: JSON with ``paths`` and ``specs``. What is found is in the same order; a text says what is wrong.
+    """
+    asked = orjson.loads(data)
+    return orjson.dumps(
+        {
+            "version": bulkseed.__version__,
+            "time": time.time(),
+            "sizes": [_size(path) for path in asked["paths"]],
+            "credentials": [_credentials(spec) for spec in asked["specs"]],
+        }
+    )
+
+
+def _size(path: str) -> int | str:
+    try:
+        return Path(path).stat().st_size
+    except OSError as error:
+        return error.strerror or "cannot be read"
+
+
+def _credentials(spec: dict[str, Any]) -> str | None:
+    try:
+        source = resolve(spec_from_json(spec)).credentials
+        if not isinstance(source, Credentials):
+            source.fetch()
+    except BulkseedError as error:
+        return str(error)
+    return None
 
 
 class Drain(WorkerPlugin):

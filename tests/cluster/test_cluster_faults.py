@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import signal
-import time
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,8 +71,22 @@ class Run:
         for target in range(TARGETS):
             path = self._folder / "m.run" / f"t{target}.ledger.db"
             while not is_at_work(path) or self._created(path) < share * EACH:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.02)
+                self._look_again()
+
+    def until_placed_again(self, targets: int) -> None:
+        """Wait until so many targets have begun another run."""
+        paths = [self._folder / "m.run" / f"t{target}.ledger.db" for target in range(TARGETS)]
+        while sum(self._runs(path) > 1 for path in paths) < targets:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.02)
+            raise AssertionError(self.process.communicate())
+
+    def _runs(self, path: Path) -> int:
+        with read_ledger(path) as ledger:
+            return sum(1 for _ in ledger.runs())
 
     def _created(self, path: Path) -> int:
         with suppress(LedgerError), read_ledger(path) as ledger:  # it is being made at this moment
@@ -169,13 +183,38 @@ def test_a_source_is_read_where_the_workers_are(
     assert json.loads(verified.stdout)["results"]["identical"] == len(names)
 
 
+def test_doctor_looks_from_each_worker(tmp_path: Path, services: Accounts, cluster: DaskProcesses) -> None:
+    """Version, clock and keys of each; a manifest that is there, one that is not, a target for nobody."""
+    here = write_manifest(tmp_path / "here.jsonl", [{"SecretName": "a", "SecretData": "fake"}])
+    targets = services.targets("any", PACE).split("[[target]]")[1]
+    (tmp_path / "t.toml").write_text(
+        f'[[target]]{targets}[[target]]\nname = "none"\nregion = "cn-beijing"\nworkers = ["egress-*"]\n'
+    )
+    command = ["doctor", here, "gone.jsonl", "--targets", "t.toml", "--output", "json", *cluster.options]
+    done = bulkseed(*command, cwd=tmp_path, env=NO_KEYS)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)["checked"]["cluster"]
+    assert {f["about"].split(" /")[0]: f["state"] for f in found if "gone" not in f["about"]} == {
+        "encryption": "ok",
+        "workers": "ok",
+        "version": "ok",
+        "clocks": "ok",
+        "manifest": "ok",
+        "credentials of t0": "ok",
+        "credentials of none": "problem",
+        "dashboard": "note",
+    }
+    assert [f["state"] for f in found if "gone" in f["about"]] == ["problem"]
+    assert KEY_SECRET not in done.stdout + done.stderr
+
+
 def test_a_worker_killed_and_another_frozen(run: Run, cluster: DaskProcesses) -> None:
     """Their targets go on at others after the lease; the frozen one wakes up and is not heard."""
     run.until(drawn(0.5))
     cluster.workers["a"].kill()
     cluster.workers["a"].wait()
     cluster.workers["b"].send_signal(signal.SIGSTOP)
-    time.sleep(LEASE * 2.5)
+    run.until_placed_again(TARGETS * 2 // 3)
     cluster.workers["b"].send_signal(signal.SIGCONT)
     assert run.end()["exit_code"] == 0
     run.proves_exact()

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 from support.certificates import Authority
@@ -30,10 +30,11 @@ class DaskProcesses:
         self._tls = {"ca": authority.ca_file, "cert": certificate, "key": key}
         self._file = folder / "scheduler.json"
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._unheard: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--host", f"tls://{HOST}", "--port", 0, "--no-dashboard")
+        _read_until(self.scheduler, b"Scheduler at:")
         while not self._file.exists():
-            assert self.scheduler.poll() is None, (folder / "scheduler.log").read_text()
-            time.sleep(0.05)
+            assert self.scheduler.poll() is None
         self.address = str(json.loads(self._file.read_text())["address"])
 
     @property
@@ -46,37 +47,33 @@ class DaskProcesses:
         """Start a worker; its process says when it has registered."""
         keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
         options = ["--name", name, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--host", HOST]
-        self.workers[name] = self._start("worker", *options, name=name, env=keys)
+        self.workers[name] = self._start("worker", *options, env=keys)
+        self._unheard.append(self.workers[name])
 
     def wait_for_workers(self) -> None:
         """Wait until all workers have registered."""
-        for name, process in self.workers.items():
-            while "Registered to" not in (self.folder / f"{name}.log").read_text():
-                assert process.poll() is None, (self.folder / f"{name}.log").read_text()
-                time.sleep(0.05)
+        while self._unheard:
+            _read_until(self._unheard.pop(), b"Registered to:")
 
     def _start(
-        self, kind: str, *options: object, name: str | None = None, env: Mapping[str, str] | None = None
+        self, kind: str, *options: object, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         names = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
         tls = [part for name, path in self._tls.items() for part in (names[name], path)]
         call = [sys.executable, "-m", "dask", kind, "--scheduler-file", self._file, *options, *tls]
-        log: IO[bytes]
-        with (self.folder / f"{name or kind}.log").open("wb") as log:
-            return subprocess.Popen(
-                list(map(str, call)),
-                cwd=self.folder,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(self.folder),
-                    "PYTHONPATH": str(TESTS.parent),
-                    "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
-                    "DASK_TEMPORARY_DIRECTORY": str(self.folder),
-                    **(env or {}),
-                },
-                stdout=log,
-                stderr=log,
-            )
+        return subprocess.Popen(
+            list(map(str, call)),
+            cwd=self.folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.folder),
+                "PYTHONPATH": str(TESTS.parent),
+                "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
+                "DASK_TEMPORARY_DIRECTORY": str(self.folder),
+                **(env or {}),
+            },
+            stderr=subprocess.PIPE,
+        )
 
     def close(self) -> None:
         """End all processes."""
@@ -84,6 +81,24 @@ class DaskProcesses:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+def _read_until(process: subprocess.Popen[bytes], text: bytes) -> None:
+    """Wait until a process says something; what it says after that is read, and forgotten."""
+    told = process.stderr
+    assert told is not None
+    said = []
+    for line in told:
+        said.append(line)
+        if text in line:
+            Thread(target=_drain, args=[told], daemon=True).start()
+            return
+    raise AssertionError(b"".join(said).decode())
+
+
+def _drain(told: IO[bytes]) -> None:
+    with told:
+        told.read()
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bulkseed.cli.many.arguments import ManyArguments
-from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
 from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import say
 from bulkseed.cli.session import beside, stop_on_signals
+from bulkseed.cluster.apply import ClusterOptions, apply_on_cluster
 from bulkseed.engine.stop import Stop
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.manifests import Manifests
@@ -18,7 +18,7 @@ from bulkseed.targets.sources import NamedSources
 
 def apply_on_workers(
     many: ManyArguments,
-    cluster: ClusterArguments,
+    cluster: ClusterOptions,
     inputs: Manifests | NamedSources,
     options: ApplyOptions,
     watch: WatchArguments,
@@ -29,23 +29,18 @@ def apply_on_workers(
 
 async def _apply(
     many: ManyArguments,
-    cluster: ClusterArguments,
+    cluster: ClusterOptions,
     inputs: Manifests | NamedSources,
     options: ApplyOptions,
     progress: str,
 ) -> AllRuns:
-    from bulkseed.cluster.apply import ClusterOptions, apply_on_cluster
-    from bulkseed.cluster.dask_cluster import TlsFiles
 
     folder = many.open(inputs.paths)
-    where = ClusterOptions(
-        cluster.cluster or "", TlsFiles(cluster.tls_ca, cluster.tls_cert, cluster.tls_key), cluster.lease
-    )
     stop = Stop()
     watched: list[TargetRun] = []
     with folder.locked():
         async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            done = await apply_on_cluster(inputs, folder, options, where, stop, watched.extend)
+            done = await apply_on_cluster(inputs, folder, options, cluster, stop, watched.extend)
     if stop.reason is not None:
         say(stop.reason, err=True)
     return done

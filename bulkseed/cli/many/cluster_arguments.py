@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -11,6 +11,20 @@ from bulkseed.cli.arguments import Number, option
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.errors import UsageError
 
+if TYPE_CHECKING:
+    from bulkseed.cluster.dask_cluster import TlsFiles
+
+LeaseOption = Annotated[
+    float,
+    option(
+        "--lease",
+        type=Number(1, 3600),
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="A target of a lost worker waits for so long until it goes on at another one.",
+    ),
+]
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -33,17 +47,13 @@ class ClusterArguments:
         str | None, option("--tls-cert", type=_FILE, metavar="FILE", help="Our certificate there (PEM).")
     ]
     tls_key: Annotated[str | None, option("--tls-key", type=_FILE, metavar="FILE", help="Its key (PEM).")]
-    lease: Annotated[
-        float,
-        option(
-            "--lease",
-            type=Number(1, 3600),
-            default=30.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="A target of a lost worker waits for so long until it goes on at another one.",
-        ),
-    ]
+
+    @property
+    def tls(self) -> TlsFiles:
+        """The files of the cluster's TLS."""
+        from bulkseed.cluster.dask_cluster import TlsFiles
+
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
     def require_targets(self, many: ManyArguments) -> None:
         """Refuse a cluster for one target.
