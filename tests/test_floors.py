@@ -26,6 +26,7 @@ ABOVE_ITS_SIBLINGS = {
     ("sources", "client"),
     ("targets", "jobs"),
     ("cluster", "targets"),
+    ("cluster", "jobs"),
 }
 """On one floor, the first may import the second."""
 FORBIDDEN = {

@@ -18,7 +18,8 @@ TABLES = (
 CREATE TABLE meta (             -- the target that the ledger is bound to, and who is writing to it
   key   TEXT PRIMARY KEY,       -- binding (host of the endpoint, or "embedded" and a folder), region,
                                 -- account (learned from the first ARN), created_at, writer; and as they were
-                                -- used last: endpoint, signature, data_dir (of the embedded local KMS)
+                                -- used last: endpoint, signature, data_dir (of the embedded local KMS);
+                                -- lent: seconds that a run on a cluster may outlive its command
   value TEXT NOT NULL           -- writer: JSON with pid, host, since, file; gone after an orderly end
 )""",
     """
