@@ -338,3 +338,25 @@ def test_the_arn_of_this_secret_is_kept() -> None:
         assert row.arn.endswith(":secret/secret-0")
 
     run(test)
+
+
+def test_g22_a_name_that_does_not_resolve_ends_a_run_with_its_reason() -> None:
+    """G22: exit 3, and why, whatever the number of definitions; they are left for the next run."""
+    reason = "the name nothing.invalid cannot be resolved"
+
+    class Nowhere(Network):
+        """A host that nobody knows."""
+
+        async def send(self, _request: Request, _on_write: Callable[[], bool]) -> Response | NoReply:
+            return NoReply(reason, maybe_applied=False)
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED)
+        world.make_transport = Nowhere
+        with closing(world):
+            summary = await world.live(definitions(1))
+        assert summary is not None
+        assert (summary.exit_code, summary.outcomes[Outcome.PENDING]) == (3, 1)
+        assert reason in (summary.stopped_by or "")
+
+    run(test)

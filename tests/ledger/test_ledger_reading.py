@@ -21,6 +21,8 @@ from support.ledgers import (
 )  # fmt: skip
 
 from bulkseed.ledger import iso, read_ledger, row_as_dict
+from bulkseed.ledger.reader import BLOCK
+from bulkseed.ledger.rollbacks import _OWNED, _UPDATED
 from bulkseed.model import InvalidLine, Origin, Outcome
 
 
@@ -133,3 +135,30 @@ def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
     """Of 100,000 definitions nothing is kept for each: not a name in first run, resume and reading."""
     small, large = map(int, told_by("grow", tmp_path / "prod.ledger.db").split())
     assert large - small < 2_000_000
+
+
+def test_h12_what_is_committed_reaches_the_disk_on_macos_too(tmp_path: Path) -> None:
+    """H12: there fsync alone leaves data in the drive's cache; SQLite keeps the pragmas on any system."""
+    with new_ledger(tmp_path) as ledger:
+        assert ledger.one("PRAGMA fullfsync") == ledger.one("PRAGMA checkpoint_fullfsync") == 1
+
+
+def test_h20_a_block_of_a_rollback_does_not_scan_the_rows_after_it(tmp_path: Path) -> None:
+    """H20: rows come in the order of their ids; nothing is sorted, and other tables are searched."""
+    with new_ledger(tmp_path) as ledger:
+        for query in (_OWNED, _UPDATED):
+            plan = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {query}", (0, 64))]
+            assert plan[0] == "SEARCH claims USING INTEGER PRIMARY KEY (rowid>?)", plan
+            assert not [step for step in plan if "TEMP B-TREE FOR ORDER BY" in step], plan
+            assert not [step for step in plan if step.startswith("SCAN") and "claims" in step], plan
+
+
+def test_h22_a_slow_reader_does_not_hold_the_log_back(tmp_path: Path) -> None:
+    """H22: between two blocks it has no snapshot open, so the whole log can be taken in."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(BLOCK + 10))
+        with read_ledger(ledger.path) as reader:
+            rows = reader.rows()
+            next(rows)
+            busy, *_ = ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            assert (busy, sum(1 for _ in rows)) == (0, BLOCK + 9)

@@ -308,8 +308,7 @@ def _arrange(history: History, world: World) -> None:
 
 def jump(world: World, what: str, seconds: float) -> None:
     """Let a clock jump in mid-run. What is under way before the service was heard of has no date."""
-    if not world.heard:
-        world.undated.update(map(name, range(8)))
+    world.undated.update(world.undated_sends if world.heard else map(name, range(8)))
     match what:
         case "set":
             world.skew += seconds

@@ -143,6 +143,7 @@ class World:
         self.make_transport: Callable[[World], Transport] = Network
         self.rows: list[Row] = []
         self.heard = False  # the service, in this life
+        self.undated_sends: set[str] = set()  # of this life, before the service was heard
         self.undated: set[str] = set()  # of which nobody can tell whether they are ours
         self._options = options
         self._troubles = iter(troubles)
@@ -262,6 +263,7 @@ class World:
         ledger = self.make_ledger(open_ledger(self.path, self.target))
         self.rows = []
         self.heard = False
+        self.undated_sends.clear()
 
         def on_row(row: Row) -> None:
             if not self.killed:
@@ -371,6 +373,8 @@ class Network:
             return NoReply("no connection", maybe_applied=False)
         on_write()
         world.sent.append(virtual_clock.now())
+        if not world.heard:
+            world.undated_sends.add(dict(parse_form(request.query) or []).get("SecretName", ""))
         travel = world.travel(request, trouble)
         try:
             async with asyncio.timeout(self.patience):
