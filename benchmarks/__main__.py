@@ -32,7 +32,17 @@ WRK = "wrk, replaying one request"
 COUNTS = {OURS: 40_000, OURS_PLAIN: 40_000, "bare aiohttp script": 6_000, "typical aiohttp script": 6_000}
 TLS_COUNTS = {**COUNTS, OURS: 25_000, OURS_PLAIN: 25_000, "SDK, async": 60}
 FEW = 3_000
-OTHERS = ("stages", "ledger_cost", "quota", "local_kms", "resume", "memory", "targets", "sources")
+OTHERS = (
+    "stages",
+    "ledger_cost",
+    "quota",
+    "local_kms",
+    "list_pages",
+    "resume",
+    "memory",
+    "targets",
+    "sources",
+)
 
 Figures = dict[str, float]
 Round = dict[str, Figures]
