@@ -270,7 +270,11 @@ class WatchArguments:
 
 def looks_like_source(name: str) -> bool:
     """Tell whether an argument names a source, without loading what reads one."""
-    return bool(_SCHEME.match(name)) or name.lower().endswith(".toml")
+    if not _SCHEME.match(name):
+        return name.lower().endswith(".toml")
+    from bulkseed.manifest.location import is_manifest_url
+
+    return not is_manifest_url(name)
 
 
 def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = "ledger") -> Path:

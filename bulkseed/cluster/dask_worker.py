@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +16,8 @@ import bulkseed
 from bulkseed.cluster.progress import failure_to_json
 from bulkseed.cluster.runner import Runner
 from bulkseed.cluster.task import RunWork, Task
-from bulkseed.errors import BulkseedError
+from bulkseed.errors import BulkseedError, ManifestError
+from bulkseed.manifest.location import size_of
 from bulkseed.model import Credentials, Origin
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.run_folder import spec_from_json
@@ -80,9 +80,10 @@ def look_around(data: bytes) -> bytes:
 
 def _size(path: str) -> int | str:
     try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        return error.strerror or "cannot be read"
+        size = size_of(path)
+    except ManifestError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return "can be read only once" if size is None else size
 
 
 def _credentials(spec: dict[str, Any]) -> str | None:

@@ -29,7 +29,7 @@ def count_entries(paths: Iterable[str], format: str | None, check: Check) -> int
         reader = reader_for(name, format)
         if reader is FORMATS["yaml"]:
             return None
-        blocks = checked(file_blocks(Path(path), decompress, Progress()), check)
+        blocks = checked(file_blocks(path, decompress, Progress()), check)
         try:
             for count in entries_in(blocks) if reader is FORMATS["jsonl"] else (1 for _ in reader(blocks)):
                 total += count

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +18,7 @@ from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, reader_for
+from bulkseed.manifest.location import is_manifest_url, size_of
 from bulkseed.manifest.readable import BrokenError, Readable
 from bulkseed.manifest.source import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
@@ -59,7 +58,10 @@ class Manifest:
         self._allow_empty = allow_empty
         self._table = table
         self._templates: Templates | None = None
-        sizes = [_size(path) for path in (paths if table is None else (*paths, table))]
+        sizes = [
+            None if path == STANDARD_INPUT else size_of(path)
+            for path in (paths if table is None else (*paths, table))
+        ]
         if table is None:
             self.paths = tuple(map(visible, paths))
             self.bytes_total = None if None in sizes else sum(size for size in sizes if size is not None)
@@ -94,7 +96,7 @@ class Manifest:
             format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
             reader, text = reader_for(name, format_name), refuse_dumps(blocks, path)
             plain = reader is json_lines.read and name == path != STANDARD_INPUT
-            own = self._read_lines if plain else None
+            own = self._read_lines if plain and not is_manifest_url(path) else None
             readers.append((path, reader(text) if own is None else own(path, text)))
         return _items(readers, allow_empty=self._allow_empty)
 
@@ -170,7 +172,7 @@ def _blocks(path: str, stdin: Readable | None, progress: Progress) -> tuple[str,
     if path == STANDARD_INPUT:
         return path, stream_blocks(stdin or _standard_input(), progress)
     decompress, name = decompressor(path)
-    return name, file_blocks(Path(path), decompress, progress)
+    return name, file_blocks(path, decompress, progress)
 
 
 def _standard_input() -> Readable:
@@ -213,22 +215,3 @@ def _entries(items: Iterator[Found], defaults: Defaults, keep: Keep) -> Generato
     for origin, folder, item in items:
         if keep(origin, item):
             yield entry(item, origin, folder)
-
-
-def _size(path: str) -> int | None:
-    """Return the size of a file, None for a pipe or a device.
-
-    Raises:
-        ManifestError: it is not there, may not be read, or is a folder.
-    """
-    if path == STANDARD_INPUT:
-        return None
-    try:
-        status = os.stat(path)  # noqa: PTH116  # the name as given, for the message
-    except OSError as error:
-        raise ManifestError(f"{path}: {error.strerror}") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise ManifestError(f"{path}: is a folder, not a manifest")
-    if not os.access(path, os.R_OK):
-        raise ManifestError(f"{path}: Permission denied")
-    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -9,10 +9,10 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from bulkseed.errors import ManifestError, how_to_install
 from bulkseed.manifest import age
+from bulkseed.manifest.location import open_bytes
 from bulkseed.manifest.readable import BrokenError, Readable
 
 BLOCK_BYTES = 64 * 1024  # larger ones are not faster, and short lines weigh many times their bytes
@@ -66,10 +66,10 @@ class _Pulled:
         return block[:size]
 
 
-def file_blocks(path: Path, decompress: Decompressor, progress: Progress) -> Iterator[bytes]:
+def file_blocks(path: str, decompress: Decompressor, progress: Progress) -> Iterator[bytes]:
     """Yield the decompressed content of a file, opened at the first block."""
     try:
-        stream = path.open("rb", buffering=0)
+        stream = open_bytes(path)
     except OSError as error:
         raise BrokenError(f"cannot be opened: {error.strerror}") from None
     with stream:

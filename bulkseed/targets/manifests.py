@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from bulkseed.errors import UsageError
 from bulkseed.manifest import Manifest, open_manifest
+from bulkseed.manifest.location import is_manifest_url
 from bulkseed.manifest.reader import STANDARD_INPUT, LinesReader
 from bulkseed.manifest.templates.expand import Keep
 from bulkseed.manifest.value_from import Elsewhere
@@ -56,8 +57,8 @@ class Manifests:
 
     def absolute(self) -> Manifests:
         """Return them by names that mean the same in another folder."""
-        paths = tuple(str(Path(path).absolute()) for path in self.paths)
-        return replace(self, paths=paths, each=self.each and str(Path(self.each).absolute()))
+        paths = tuple(map(_absolute, self.paths))
+        return replace(self, paths=paths, each=self.each and _absolute(self.each))
 
     def shared_by(self, readers: int) -> Manifests:  # noqa: ARG002  # files have no rate
         """Return them for so many processes."""
@@ -82,6 +83,10 @@ class Manifests:
             if path == STANDARD_INPUT or (Path(path).exists() and not Path(path).is_file()):
                 shown = "standard input" if path == STANDARD_INPUT else path
                 raise UsageError(f"{shown} can be read only once, and each target reads it: name a file")
+
+
+def _absolute(path: str) -> str:
+    return path if is_manifest_url(path) else str(Path(path).absolute())
 
 
 OnUnrouted = Callable[[Origin, str], None]

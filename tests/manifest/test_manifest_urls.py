@@ -1,0 +1,55 @@
+"""Manifests by a URL: read as files are, and their troubles told as those of files are."""
+
+from __future__ import annotations
+
+import gzip
+
+import fsspec
+import pytest
+
+from bulkseed.errors import ManifestError
+from bulkseed.manifest import open_manifest
+from bulkseed.manifest.location import is_manifest_url
+from bulkseed.model import Origin, SecretDefinition
+
+LINES = b'{"SecretName": "a", "SecretData": "fake"}\n{"SecretName": "b", "SecretData": "fake"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("prod.jsonl", LINES), ("prod.jsonl.gz", gzip.compress(LINES))]
+)
+def test_a_url_is_read_as_a_file_is(name: str, content: bytes) -> None:
+    """Its lines, in order, with the URL as their place, its size, and a suffix for compression."""
+    url = f"memory://bulkseed-{name}"
+    with fsspec.open(url, "wb") as file:
+        file.write(content)
+    with open_manifest(url) as entries:
+        assert entries.bytes_total == len(content)
+        found = list(entries)
+        assert entries.bytes_read == len(content)
+    assert [entry.origin for entry in found] == [Origin(url, 1), Origin(url, 2)]
+    assert [entry.name for entry in found if isinstance(entry, SecretDefinition)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("memory://nowhere.jsonl", "memory://nowhere.jsonl: "),
+        ("file:///nowhere.jsonl", "file:///nowhere.jsonl: No such file or directory"),
+        ("hdfs://nowhere.jsonl", "hdfs://nowhere.jsonl: "),
+    ],
+)
+def test_what_cannot_be_read_is_said(url: str, told: str) -> None:
+    """A URL that leads nowhere, or needs a package that is not there."""
+    with pytest.raises(ManifestError) as raised:
+        open_manifest(url)
+    assert str(raised.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vault://v.example/kv/a.json", "flat:a.json", "prod.jsonl", "s3://bucket", "vault+https://a/b.json"],
+)
+def test_sources_and_files_are_no_urls_of_manifests(name: str) -> None:
+    """A store's address stays a store's address."""
+    assert not is_manifest_url(name)
