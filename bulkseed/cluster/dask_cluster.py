@@ -135,7 +135,10 @@ async def connect(
     try:
         if address == "local":
             local = await distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None, asynchronous=True
+                n_workers=2,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",
+                asynchronous=True,
             )
             address = local.scheduler_address
         client = await distributed.Client(
