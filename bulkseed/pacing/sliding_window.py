@@ -16,7 +16,8 @@ guessed. It costs more where replies take longer than a second: no more than Q r
 
 How fast a round trip can be, nobody knows at first: it counts as 0, and all of a latency as excess. It is
 learned from requests that are written after the first reply, for a second at least, as connections that are
-new are slow, and a network may stall just then.
+new are slow, and a network may stall just then. After a stall it is learned anew: what was known may be of a
+machine that was busy, or of another route.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class SlidingWindow:
         "_fastest",
         "_first_reply_at",
         "_held",
+        "_known",
         "_last",
         "_now",
         "_open",
@@ -58,7 +60,12 @@ class SlidingWindow:
         self._shortest = self._second * (1 + SLACK)
         self._open = 0  # requests that are written and neither answered nor lost
         self._held: list[float] = []  # heap: when the places of ended requests become free
-        self._fastest = 0.0  # round trip; 0: nobody knows yet
+        self._forget(math.inf)
+
+    def _forget(self, known: float) -> None:
+        """Begin to learn how fast a round trip can be; for an epoch no more than what was `known`."""
+        self._known = known
+        self._fastest = 0.0  # 0: nobody knows yet
         self._first_reply_at = math.inf
         self._epoch_ends = math.inf
         self._last, self._now = 0.0, math.inf  # the fastest round trips of the last epoch and of this one
@@ -71,6 +78,8 @@ class SlidingWindow:
     def ended(self, permit: Permit, now: float) -> float:
         """Note that the request ended, answered or lost; return when its place becomes free."""
         self._open -= 1
+        if 0 < self._fastest < now - permit.placed_at - self._second:  # a stall
+            self._forget(self._fastest)
         until = max(permit.placed_at + self._shortest, now - self._fastest + self._second)
         heappush(self._held, until)
         return until
@@ -82,11 +91,13 @@ class SlidingWindow:
         if now - latency < self._first_reply_at:
             return
         if now >= self._epoch_ends and self._now < math.inf:
+            if self._last > 0:  # a whole epoch has passed
+                self._known = math.inf
             self._last, self._now = self._now, math.inf
             self._epoch_ends = now + EPOCH
         if latency < self._now:
             self._now = latency
-            self._fastest = min(latency, self._last)
+            self._fastest = min(latency, self._last, self._known)
 
     def free_at(self, now: float, granted: int) -> float:
         """Return when there is a place while `granted` are unwritten; inf: not before a request ends."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.quota import CalendarWindow, Quota, Record, SlidingWindow, most_in_one_second, use
-from support.virtual_clock import now, run
+from support.virtual_clock import START, now, run
 
 from bulkseed.pacing.pacer import Pacer
 
@@ -137,6 +137,21 @@ def test_stalls_never_exceed_the_limit_at_the_service(
     assert most_in_one_second(sorted(record.accepted)) <= limit
     stalled = sum(length for _, length in there + back)
     assert len(record.accepted) >= 0.9 * limit * max(0.0, 27 - stalled - 2 * len(there + back))
+
+
+def test_after_a_stall_a_way_that_is_faster_than_ever_exceeds_no_limit() -> None:
+    """The machine was busy before, and nothing was fast: the service sees no more than the limit after it."""
+
+    def way() -> float:
+        passed = now() - START
+        return 0.15 if passed < 3 else 7 - passed if passed < 7 else 0.0005
+
+    async def main() -> Record:
+        return await use(SlidingWindow(1000), Pacer(100, clock=now), 10, there=way, back=way, workers=200)
+
+    record = run(main)
+    assert most_in_one_second(sorted(record.accepted)) <= 100
+    assert len(record.accepted) > 500
 
 
 def test_a_new_route_is_learned() -> None:
