@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
+from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.options import LogArguments, ManifestArguments, OutputOption, open_manifests
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, say
@@ -117,6 +118,7 @@ class BenchArguments:
             "--yes-really", is_flag=True, help="Allow the public service (*.aliyuncs.com): it costs money."
         ),
     ]
+    cluster: ClusterArguments
     output: OutputOption
     log: LogArguments
 
@@ -153,11 +155,15 @@ def bench(given: BenchArguments) -> int:
     Examples:
       bulkseed bench --endpoint http://127.0.0.1:8080 --rate 500 --seconds 30
       bulkseed bench --endpoint embedded --ladder 250,500,1000,2000,4000
+      bulkseed bench --endpoint http://10.0.0.9:8553 --rate 2000 --cluster tcp://10.0.0.5:8786
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.log)
     chosen = given.target.chosen()
     _need_permission(chosen, given.yes_really)
-    found = run_async(_bench, chosen, given)
+    if given.cluster.cluster is not None:
+        found = _on_workers(chosen, given)
+    else:
+        found = run_async(_bench, chosen, given)
     if given.output == "json":
         print_json(found)
     else:
@@ -165,6 +171,30 @@ def bench(given: BenchArguments) -> int:
     if found["stopped_by"] is not None:
         say(f"stopped early: {found['stopped_by']}", err=True)
     return int(found["exit_code"])
+
+
+def _on_workers(chosen: TargetOptions, given: BenchArguments) -> dict[str, Any]:
+    from bulkseed.cli.many.bench import bench_on_workers
+    from bulkseed.cluster.load_share import Share
+
+    if given.manifest.manifests:
+        raise UsageError("--cluster sends synthetic secrets: give no manifest")
+    if chosen.embedded:
+        raise UsageError("--cluster needs an --endpoint that its workers can reach")
+    run_id = os.urandom(4).hex()
+    share = Share(
+        *(chosen.url, chosen.region, chosen.signature, chosen.ca_file, f"bench/{run_id}"),
+        rate=0.0,
+        count=0,
+        value_bytes=given.value_bytes,
+        connections=given.connections,
+        keep=given.keep,
+        delay=0.0,
+    )
+    where = given.cluster.cluster or "", given.cluster.tls
+    show = _print_rung if given.output == "text" else None
+    found = run_async(bench_on_workers, *where, share, given.rates(), given.p99 / 1000, show)
+    return {"run_id": run_id, **found}
 
 
 def _need_permission(chosen: TargetOptions, given: bool) -> None:

@@ -86,6 +86,32 @@ class DaskCluster:
             key=key,
         )
 
+    async def load(self, worker: str, share: bytes) -> dict[str, Any]:
+        """Have a worker send its share of a load test.
+
+        Raises:
+            BulkseedError: it cannot.
+            ServiceError: it was lost.
+        """
+        from bulkseed.cluster.dask_worker import load
+
+        future = self._client.submit(
+            *(load, share), workers=[worker], allow_other_workers=False, pure=False, retries=0
+        )
+        return await self._json_of(future)
+
+    async def _json_of(self, future: Any) -> dict[str, Any]:
+        try:
+            found = orjson.loads(await self._client.gather(future, asynchronous=True))
+        except Exception as error:  # noqa: BLE001  # a task fails with whatever its worker raises
+            raise ServiceError(
+                f"no worker could do it ({type(error).__name__}): "
+                f"bulkseed and its extra must be installed there, too; {how_to_install('cluster')}"
+            ) from None
+        if "failed" in found:
+            raise failure_from_json(found["failed"])
+        return dict(found)
+
     async def survey(self, work: RunWork) -> dict[str, Any]:
         """Have a worker look through the manifests: values are for workers only.
 
@@ -96,16 +122,7 @@ class DaskCluster:
         from bulkseed.cluster.dask_worker import survey
 
         future = self._client.submit(survey, orjson.dumps(work.to_json()), pure=False)
-        try:
-            found = orjson.loads(await self._client.gather(future, asynchronous=True))
-        except Exception as error:  # noqa: BLE001  # a task fails with whatever its worker raises
-            raise ServiceError(
-                f"no worker could look through the manifests ({type(error).__name__}): "
-                f"bulkseed and its extra must be installed there, too; {how_to_install('cluster')}"
-            ) from None
-        if "failed" in found:
-            raise failure_from_json(found["failed"])
-        return dict(found)
+        return await self._json_of(future)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -94,6 +95,20 @@ def _credentials(spec: dict[str, Any]) -> str | None:
     except BulkseedError as error:
         return str(error)
     return None
+
+
+def load(data: bytes) -> bytes:
+    """Send one worker's share of a load test."""
+    from bulkseed.cluster.load_share import Share, send
+
+    secede()
+    try:
+        return orjson.dumps(asyncio.run(send(Share(**orjson.loads(data)))))
+    except BulkseedError as error:
+        return orjson.dumps({"failed": failure_to_json(error)})
+    except Exception as error:  # noqa: BLE001  # its text may hold anything, a key too
+        told = BulkseedError(f"unexpected {type(error).__name__} at the worker")
+        return orjson.dumps({"failed": failure_to_json(told)})
 
 
 class Drain(WorkerPlugin):

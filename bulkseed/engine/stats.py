@@ -45,6 +45,17 @@ class Latencies:
                 return min(math.exp((bucket + 1) / _STEPS_PER_E) / 1e6, self._max)
         return None
 
+    def to_json(self) -> list[Any]:
+        """Return the whole histogram, for another process."""
+        return [list(self._buckets.items()), self._max]
+
+    def add_json(self, found: list[Any]) -> None:
+        """Count all that another histogram has counted, as exactly as if here."""
+        buckets, longest = found
+        for bucket, count in buckets:
+            self._buckets[bucket] += count
+        self._max = max(self._max, longest)
+
     @property
     def count(self) -> int:
         """How many replies there were."""

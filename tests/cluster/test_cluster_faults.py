@@ -208,6 +208,19 @@ def test_doctor_looks_from_each_worker(tmp_path: Path, services: Accounts, clust
     assert KEY_SECRET not in done.stdout + done.stderr
 
 
+def test_a_load_from_all_workers_is_one_load(tmp_path: Path, cluster: DaskProcesses) -> None:
+    """Each sends its share, the histograms are added, and nothing is left."""
+    with accounts(1, create_qps=0) as there:
+        call = ["bench", "--endpoint", there.endpoints[0], "--rate", 60, "--count", 31, "--output", "json"]
+        done = bulkseed(*call, *cluster.options, cwd=tmp_path, env=NO_KEYS)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+    (rung,) = found["ladder"]
+    assert (rung["due"], rung["arrivals"], rung["created"], rung["problems"]) == (31, 31, 31, {})
+    assert (found["deleted"], found["left"]) == (31, 0)
+    assert rung["latency_ms"]["max"] >= rung["latency_ms"]["p50"] > 0
+
+
 def test_a_worker_killed_and_another_frozen(run: Run, cluster: DaskProcesses) -> None:
     """Their targets go on at others after the lease; the frozen one wakes up and is not heard."""
     run.until(drawn(0.5))
