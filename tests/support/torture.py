@@ -37,6 +37,8 @@ FAULTS: dict[str, Any] = {
     ],
 }
 
+STALLS = {**FAULTS, "rules": [{"probability": 0.002, "fault": "delay", "delay_ms": 2500}, *FAULTS["rules"]]}
+
 
 @contextmanager
 def served(
@@ -107,13 +109,17 @@ def held(data_dir: Path) -> dict[str, str]:
 
 @dataclass
 class Torture:
-    """`kills` times killed after a random time, on a manifest of `count` definitions."""
+    """`kills` times killed after a random time, on a manifest of `count` definitions.
+
+    `soak`: replies stall for seconds, too, and in the end all is rolled back, killed again and again.
+    """
 
     count: int
     kills: int
     longest: float
     seed: int = 1
     qps: float = 0
+    soak: bool = False
 
     def run(self, folder: Path) -> dict[Outcome, int]:
         """Kill, run until done, and see that everything is true; return how often each outcome came."""
@@ -122,7 +128,7 @@ class Torture:
         expected = {d["SecretName"]: d["SecretData"] for d in definitions}
         random_time = random.Random(self.seed)  # noqa: S311  # the same moments in every run
         data_dir, ledger = folder / "kms", folder / "m.ledger.db"
-        with served(data_dir, FAULTS) as endpoint:
+        with served(data_dir, STALLS if self.soak else FAULTS) as endpoint:
             command = ["apply", manifest, "--endpoint", endpoint, "--qps", self.qps, "--output", "json"]
             killed = 0
             while killed < self.kills:
@@ -146,6 +152,13 @@ class Torture:
             assert process.returncode == 0, errors
             again = bulkseed(*command, cwd=folder)
             assert (again.returncode, json.loads(again.stdout)["attempts"]) == (0, 0)
+            before = {outcome: sum(row.outcome is outcome for row in rows_of(ledger)) for outcome in Outcome}
+            if self.soak:
+                self._roll_back(ledger, manifest, endpoint, random_time)
+        if self.soak:
+            assert held(data_dir) == {}
+            assert_audited(ledger)
+            return before
         rows = rows_of(ledger)
         assert held(data_dir) == expected
         assert {row.name for row in rows} == set(expected)
@@ -155,6 +168,25 @@ class Torture:
         proof = bulkseed("ledger", "audit", ledger, cwd=folder)
         assert proof.returncode == 0, proof.stdout
         return {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
+
+    def _roll_back(self, ledger: Path, manifest: Path, endpoint: str, random_time: random.Random) -> None:
+        """See that all values are there; then delete all, killed again and again."""
+        where = ["--endpoint", endpoint, "--qps", self.qps]
+        proof = bulkseed("verify", manifest, "--endpoint", endpoint, cwd=ledger.parent)
+        assert proof.returncode == 0, proof.stdout
+        for _ in range(self.kills):
+            process = start("rollback", ledger, *where, "--yes", "--force", cwd=ledger.parent)
+            try:
+                process.wait(random_time.uniform(0.2, self.longest))
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+            finally:
+                process.communicate()
+            assert_audited(ledger)
+        done = bulkseed("rollback", ledger, *where, "--yes", "--force", "--output", "json", cwd=ledger.parent)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["results"]["gone"] == 0, "what we deleted is not called gone"
 
 
 def rows_of(path: Path) -> list[Row]:
