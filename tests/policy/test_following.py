@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bulkseed.model import Fault, NoReply
+from bulkseed.model import Fault, NoReply, Outcome
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.follow import confirm
+from bulkseed.policy.follow import GONE, confirm, follow
 from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.policy.restore import restore
 from bulkseed.policy.retry import RetryState
@@ -32,6 +33,7 @@ RESET = NoReply("connection reset", maybe_applied=True)
 NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
 NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
 AS_MADE = Described(MADE, "2027-01-15T08:00:00Z")
+CURRENT = Found("v1", same_value=False, created=MADE)
 OURS, BEFORE, THEIRS = (Counted(2, ("v1", "v2"), current) for current in ("v2", "v1", "w"))
 
 
@@ -83,6 +85,25 @@ def test_a_version_that_is_not_there_ends_the_doubt() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answers", "outcome", "gone"),
+    [
+        ([CURRENT, Done()], Outcome.UPDATED, False),
+        ([CURRENT, Done(current=False), replace(CURRENT, version_id="v2")], Outcome.UPDATED, False),
+        ([CURRENT, Done(current=False), CURRENT], Outcome.CONFLICT, False),
+        ([CURRENT, Done(current=False), NO_PERMISSION], Outcome.CONFLICT, False),
+        ([NOT_FOUND], Outcome.REJECTED, True),
+        ([NO_PERMISSION], Outcome.REJECTED, False),
+    ],
+)
+def test_a_new_version_is_in_force_or_that_is_said(
+    answers: list[object], outcome: Outcome, gone: bool
+) -> None:
+    """Where the service had it already, what is in force is looked at."""
+    end, _ = drive(follow("v1", Subject("v2"), retry_state(None)), *answers)
+    assert (end.outcome, end.message == GONE) == (outcome, gone)
+
+
+@pytest.mark.parametrize(
     ("answers", "outcome"),
     [
         ([AS_MADE, OURS, Done()], RollbackOutcome.RESTORED),
@@ -100,9 +121,10 @@ def test_a_version_that_is_not_there_ends_the_doubt() -> None:
 def test_ends_of_a_way_back(answers: list[object], outcome: RollbackOutcome) -> None:
     """Only where ours is in force is anything put back; what a lost answer leaves open stays open."""
     owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
-    end, _ = drive(restore(owned, "v1", "v2", retry_state(None)), *answers)
+    end, noted = drive(restore(owned, "v1", "v2", retry_state(None)), *answers)
     assert isinstance(end, RollbackEnd)
     assert end.outcome is outcome
+    assert len(noted) == (OURS in answers), "it is claimed once, and before the first attempt"
 
 
 @pytest.mark.parametrize(
