@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -28,14 +27,10 @@ class DaskProcesses:
         authority = Authority(folder)
         certificate, key = authority.issue(HOST, client=True)
         self._tls = {"ca": authority.ca_file, "cert": certificate, "key": key}
-        self._file = folder / "scheduler.json"
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._unheard: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--host", f"tls://{HOST}", "--port", 0, "--no-dashboard")
-        _read_until(self.scheduler, b"Scheduler at:")
-        while not self._file.exists():
-            assert self.scheduler.poll() is None
-        self.address = str(json.loads(self._file.read_text())["address"])
+        self.address = _read_until(self.scheduler, b"Scheduler at:").split()[-1].decode()
 
     @property
     def options(self) -> list[object]:
@@ -47,7 +42,7 @@ class DaskProcesses:
         """Start a worker; its process says when it has registered."""
         keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
         options = ["--name", name, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--host", HOST]
-        self.workers[name] = self._start("worker", *options, env=keys)
+        self.workers[name] = self._start("worker", self.address, *options, env=keys)
         self._unheard.append(self.workers[name])
 
     def wait_for_workers(self) -> None:
@@ -60,7 +55,7 @@ class DaskProcesses:
     ) -> subprocess.Popen[bytes]:
         names = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
         tls = [part for name, path in self._tls.items() for part in (names[name], path)]
-        call = [sys.executable, "-m", "dask", kind, "--scheduler-file", self._file, *options, *tls]
+        call = [sys.executable, "-m", "dask", kind, *options, *tls]
         return subprocess.Popen(
             list(map(str, call)),
             cwd=self.folder,
@@ -83,8 +78,8 @@ class DaskProcesses:
             process.wait()
 
 
-def _read_until(process: subprocess.Popen[bytes], text: bytes) -> None:
-    """Wait until a process says something; what it says after that is read, and forgotten."""
+def _read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    """Return the first line that a process says with a text; what it says after that is forgotten."""
     told = process.stderr
     assert told is not None
     said = []
@@ -92,7 +87,7 @@ def _read_until(process: subprocess.Popen[bytes], text: bytes) -> None:
         said.append(line)
         if text in line:
             Thread(target=_drain, args=[told], daemon=True).start()
-            return
+            return line
     raise AssertionError(b"".join(said).decode())
 
 
