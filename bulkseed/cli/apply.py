@@ -188,7 +188,9 @@ def apply(given: ApplyArguments) -> int:
 
             given.many.require_alone(only=given.only)
             elsewhere = inputs_elsewhere(given.manifest, given.source)
-            where = ClusterOptions(given.cluster.cluster, given.cluster.tls, given.lease)
+            where = ClusterOptions(
+                given.cluster.cluster, given.cluster.tls, given.lease, given.source.source_rate
+            )
             return apply_on_workers(given.many, where, elsewhere, options, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:

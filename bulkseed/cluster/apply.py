@@ -32,11 +32,12 @@ from bulkseed.wire.shapes import account_of
 
 @dataclass(slots=True, frozen=True)
 class ClusterOptions:
-    """Where the cluster is; `lease` is in seconds."""
+    """Where the cluster is; `lease` is in seconds, `source_rate` as in `RunWork`."""
 
     address: str
     tls: TlsFiles = field(default_factory=TlsFiles)
     lease: float = LEASE
+    source_rate: float | None = None
 
 
 class _NoKeys:
@@ -78,7 +79,11 @@ async def apply_on_cluster(
 
         async with connect(cluster.address, cluster.tls, answer) as dask:
             readers = max(1, len(await dask.seen()))
-            work = RunWork(folder.specs, inputs.absolute().shared_by(readers), options)
+            work = RunWork(
+                *(folder.specs, inputs.absolute().shared_by(readers), options),
+                source_rate=cluster.source_rate,
+                readers=readers,
+            )
             found = await stop.wait_for(asyncio.ensure_future(dask.survey(work)))
             if found is None:
                 return AllRuns(str(folder.path), [TargetRun(spec, 0) for spec in folder.specs], 0, 0)

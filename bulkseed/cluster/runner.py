@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
 from bulkseed.errors import BulkseedError, LedgerError
 from bulkseed.pacing.clock import Clock
+from bulkseed.sources.named import NamedValues
 from bulkseed.targets.apply import Leave, apply_to_one, raise_file_limit, resolve
-from bulkseed.targets.manifests import RoutedInputs
+from bulkseed.targets.manifests import Manifests, RoutedInputs
 from bulkseed.targets.run_all import THREADS
 
 RENEWALS = 6
@@ -105,6 +107,7 @@ class Runner:
         self._runs: dict[str, tuple[_TargetRun, Future[None]]] = {}
         self._threads = ThreadPoolExecutor(THREADS, "bulkseed-ledgers")
         self._routed: dict[str, asyncio.Future[RoutedInputs]] = {}
+        self._values: NamedValues | None = None
         self._background: set[asyncio.Task[None]] = set()
         threading.Thread(target=self._loop.run_forever, name="bulkseed-runs", daemon=True).start()
         self._start(self._channel.run())
@@ -122,6 +125,8 @@ class Runner:
         for routed in self._routed.values():
             if routed.done() and not routed.cancelled() and routed.exception() is None:
                 routed.result().close()
+        if self._values is not None:
+            self._values.close()
         self._threads.shutdown(wait=False)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -184,7 +189,11 @@ class Runner:
         """Look through what is read once for all targets of a coordinator."""
         routed = self._routed.get(task.coordinator)
         if routed is None:
-            look = partial(work.inputs.route, work.specs, lambda _origin, _why: None)
+            inputs = work.inputs
+            if isinstance(inputs, Manifests):
+                self._values = NamedValues(work.source_rate, work.readers)
+                inputs = replace(inputs, elsewhere=self._values)
+            look = partial(inputs.route, work.specs, lambda _origin, _why: None)
             routed = self._routed[task.coordinator] = self._loop.run_in_executor(self._threads, look)
         return await asyncio.shield(routed)
 

@@ -21,11 +21,16 @@ from bulkseed.targets.spec import TargetSpec
 
 @dataclass(slots=True, frozen=True)
 class RunWork:
-    """The work of a whole run: what is read, where to, and by which rules. All targets have it in common."""
+    """The work of a whole run: what is read, where to, and by which rules. All targets have it in common.
+
+    `source_rate` is for values that lines name at other stores; `readers` workers share it.
+    """
 
     specs: Sequence[TargetSpec]
     inputs: Manifests | NamedSources
     options: ApplyOptions
+    source_rate: float | None = None
+    readers: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it travels."""
@@ -34,6 +39,8 @@ class RunWork:
             "specs": [asdict(spec) for spec in self.specs],
             "sources" if isinstance(self.inputs, NamedSources) else "manifests": asdict(self.inputs),
             "options": asdict(self.options),
+            "source_rate": self.source_rate,
+            "readers": self.readers,
         }
 
     @classmethod
@@ -59,6 +66,8 @@ class RunWork:
             [spec_from_json(spec) for spec in found["specs"]],
             _inputs(found),
             ApplyOptions(**{**options, "rules": Rules(**rules)}),
+            found["source_rate"],
+            found["readers"],
         )
 
 

@@ -27,10 +27,12 @@ class NamedValues:
     """Gives the values that lines name. Close it at the end; it opens nothing before it is asked.
 
     `rate` is the most requests to each store in any second; None: the kind's own, or what the address says.
+    `readers`: how many processes share that.
     """
 
-    def __init__(self, rate: float | None = None) -> None:
+    def __init__(self, rate: float | None = None, readers: int = 1) -> None:
         self._rate = rate
+        self._readers = readers
         self._stack = ExitStack()
         self._loop: SourceLoop | None = None
         self._stores: dict[str, _Store] = {}
@@ -76,7 +78,7 @@ class NamedValues:
     def _store_of(self, spec: SourceSpec) -> _Store:
         """Return what all values of a store share; addresses of one differ in nothing but the path."""
         key = repr(replace(spec, label="", path="")) + repr(sorted(spec.auth.items()))
-        return self._stores.setdefault(key, _Store())
+        return self._stores.setdefault(key, _Store(self._readers))
 
     async def _close(self) -> None:
         for store in self._stores.values():
@@ -91,8 +93,9 @@ class NamedValues:
 class _Store:
     """One store: its pace, and what is open of it, one for each engine that it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: int) -> None:
         self.opened: list[OpenSource] = []
+        self._readers = readers
         self._opening = asyncio.Lock()
         self._pacer: SourcePacer | None = None
 
@@ -107,7 +110,7 @@ class _Store:
             for source in self.opened:
                 if (reference := source.named(spec.path)) is not None:
                     return source, reference
-            source = OpenSource(spec, self._pacer)
+            source = OpenSource(spec, self._pacer, readers=self._readers)
             await source.open()
             self._pacer = source.pacer
             self.opened.append(source)

@@ -16,7 +16,9 @@ LINES = b'{"SecretName": "a", "SecretData": "fake"}\n{"SecretName": "b", "Secret
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("prod.jsonl", LINES), ("prod.jsonl.gz", gzip.compress(LINES))]
+    ("name", "content"),
+    [("prod.jsonl", LINES), ("prod.jsonl.gz", gzip.compress(LINES, mtime=0))],
+    ids=["plain", "gzip"],
 )
 def test_a_url_is_read_as_a_file_is(name: str, content: bytes) -> None:
     """Its lines, in order, with the URL as their place, its size, and a suffix for compression."""
