@@ -65,16 +65,22 @@ class Channel:
         return await waiting.reply
 
     async def run(self) -> None:
-        """Carry calls until cancelled."""
-        while True:
-            await self._something.wait()
-            await asyncio.sleep(GATHER)
-            self._something.clear()
-            batch, self._waiting = self._waiting, []
-            while batch and not await self._carry(batch):
-                batch = [waiting for waiting in batch if not _given_up(waiting)]
-                if batch:
-                    await asyncio.sleep(PAUSE)
+        """Carry calls until cancelled; those that are not answered then are cut off."""
+        batch: list[_Waiting] = []
+        try:
+            while True:
+                await self._something.wait()
+                await asyncio.sleep(GATHER)
+                self._something.clear()
+                batch, self._waiting = self._waiting, []
+                while batch and not await self._carry(batch):
+                    batch = [waiting for waiting in batch if not _given_up(waiting)]
+                    if batch:
+                        await asyncio.sleep(PAUSE)
+        finally:
+            for waiting in (*batch, *self._waiting):
+                if not waiting.reply.done():
+                    waiting.reply.set_exception(CutOffError("nothing is carried any more"))
 
     async def _carry(self, batch: list[_Waiting]) -> bool:
         message = orjson.dumps([waiting.call for waiting in batch])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import orjson
@@ -140,17 +140,17 @@ def _runner(task: Task, connection_args: dict[str, Any]) -> Iterator[Runner]:
 
 
 def _new_runner(task: Task, connection_args: dict[str, Any]) -> Runner:
-    return Runner(_sender(task.coordinator, connection_args), task.lease)
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+        pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
 
+        async def send(message: bytes) -> bytes:
+            answer: bytes = await getattr(pool(task.coordinator), HANDLER)(message=message)
+            return answer
 
-def _sender(address: str, connection_args: dict[str, Any]) -> Callable[[bytes], Awaitable[bytes]]:
-    pool: ConnectionPool | None = None
+        try:
+            yield send
+        finally:
+            await pool.close()
 
-    async def send(message: bytes) -> bytes:
-        nonlocal pool
-        if pool is None:  # made in the event loop that uses it
-            pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
-        answer: bytes = await getattr(pool(address), HANDLER)(message=message)
-        return answer
-
-    return send
+    return Runner(connect, task.lease)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
+
+from bulkseed.pacing.clock import counting_sleep
 
 LEASE = 30.0
 """Seconds. What was lost with its worker waits for so long until it goes on elsewhere."""
@@ -18,12 +19,8 @@ LAPSED = "its worker was cut off from the coordinator"
 AGAIN = frozenset({DRAINED, LAPSED})
 """Why a run was stopped that goes on at another worker."""
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def lease_clock() -> float:
-    """Return seconds of a clock that never jumps and, where the system has one, goes on while it sleeps."""
-    return time.clock_gettime(_CLOCK)
+lease_clock = counting_sleep()
+"""Seconds of a clock that never jumps and, where the system has one, goes on while the machine sleeps."""
 
 
 class Lease:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,10 +30,14 @@ from bulkseed.pacing.clock import Clock
 from bulkseed.sources.named import NamedValues
 from bulkseed.targets.apply import Leave, apply_to_one, raise_file_limit, resolve
 from bulkseed.targets.manifests import Manifests, RoutedInputs
-from bulkseed.targets.run_all import THREADS
 
 RENEWALS = 6
 """A lease is renewed so many times before it would end; the first also measure the coordinator's clock."""
+
+WAITING_THREADS = 64
+"""Of all targets here: each call of a ledger holds one until the coordinator has answered."""
+
+Connect = Callable[[], AbstractAsyncContextManager[Callable[[bytes], Awaitable[bytes]]]]
 
 MOST_BETWEEN = 1.0
 """Seconds between renewals at most: they carry the progress."""
@@ -98,37 +103,48 @@ class _TargetRun:
 
 
 class Runner:
-    """The targets of one coordinator at this worker. `send` carries a message to it, in the runner's loop."""
+    """The targets of one coordinator at this worker.
 
-    def __init__(self, send: Callable[[bytes], Awaitable[bytes]], lease: float) -> None:
+    `connect` gives, in the runner's loop, what carries a message to the coordinator.
+    """
+
+    def __init__(self, connect: Connect, lease: float) -> None:
         self._interval = min(MOST_BETWEEN, lease / RENEWALS)
-        self._loop = asyncio.new_event_loop()
-        self._channel = Channel(send, lease / RENEWALS * 2)
         self._runs: dict[str, tuple[_TargetRun, Future[None]]] = {}
-        self._threads = ThreadPoolExecutor(THREADS, "bulkseed-ledgers")
-        self._routed: dict[str, asyncio.Future[RoutedInputs]] = {}
+        self._threads = ThreadPoolExecutor(WAITING_THREADS, "bulkseed-ledgers")
+        self._routed: asyncio.Future[RoutedInputs] | None = None
         self._values: NamedValues | None = None
-        self._background: set[asyncio.Task[None]] = set()
-        threading.Thread(target=self._loop.run_forever, name="bulkseed-runs", daemon=True).start()
-        self._start(self._channel.run())
-        self._start(self._keep_leases())
+        self._loop: asyncio.AbstractEventLoop
+        self._channel: Channel
+        self._closing: asyncio.Event
+        ready = threading.Event()
+        live = partial(self._live, connect, lease / RENEWALS * 2, ready.set)
+        threading.Thread(target=lambda: asyncio.run(live()), name="bulkseed-runs", daemon=True).start()
+        ready.wait()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    async def _live(self, connect: Connect, patience: float, ready: Callable[[], None]) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        async with connect() as send, asyncio.TaskGroup() as group:
+            self._channel = Channel(send, patience)
+            background = [group.create_task(self._channel.run()), group.create_task(self._keep_leases(group))]
+            ready()
+            await self._closing.wait()
+            for task in background:
+                task.cancel()
 
     def start(self, task: Task) -> Future[None]:
         """Begin a target's run; the future ends with it, and never fails."""
-        return self._start(self._serve(task))
+        return asyncio.run_coroutine_threadsafe(self._serve(task), self._loop)
 
     def close(self) -> None:
         """End the thread; no run may be going on."""
-        for routed in self._routed.values():
-            if routed.done() and not routed.cancelled() and routed.exception() is None:
-                routed.result().close()
+        routed = self._routed
+        if routed is not None and not routed.cancelled() and routed.exception() is None:
+            routed.result().close()
         if self._values is not None:
             self._values.close()
         self._threads.shutdown(wait=False)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._closing.set)
 
     async def drain(self, patience: float) -> None:
         """End all runs in order, so that they go on elsewhere at once; from any event loop.
@@ -142,16 +158,14 @@ class Runner:
         if waiting:
             await asyncio.wait(waiting, timeout=patience)
 
-    async def _keep_leases(self) -> None:
+    async def _keep_leases(self, group: asyncio.TaskGroup) -> None:
         while True:
             await asyncio.sleep(self._interval)
             for run, _ in list(self._runs.values()):
                 if run.lease.is_over:
                     run.stop.request(LAPSED, STOPPED_EARLY)
                 elif not run.renewing:
-                    renewing = asyncio.ensure_future(_quietly(run.renew()))
-                    self._background.add(renewing)
-                    renewing.add_done_callback(self._background.discard)
+                    group.create_task(_quietly(run.renew()))
 
     async def _serve(self, task: Task) -> None:
         run = _TargetRun(task, self._channel)
@@ -178,24 +192,23 @@ class Runner:
         (spec,) = (spec for spec in work.specs if spec.name == task.target)
         raise_file_limit(len(self._runs))
         target = resolve(spec)
-        routed = await self._route(task, work)
+        routed = await self._route(work)
         ledger = RemoteLedger(Path(task.ledger), run.call)
         hooks = RunHooks(None, (), run.stats, run.stop)
         leave = Leave(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
         with routed.open(spec) as entries:
             await apply_to_one(spec, target, entries, ledger, work.options, hooks, self._threads, leave)
 
-    async def _route(self, task: Task, work: RunWork) -> RoutedInputs:
-        """Look through what is read once for all targets of a coordinator."""
-        routed = self._routed.get(task.coordinator)
-        if routed is None:
+    async def _route(self, work: RunWork) -> RoutedInputs:
+        """Look through what is read once for all targets."""
+        if self._routed is None:
             inputs = work.inputs
             if isinstance(inputs, Manifests):
                 self._values = NamedValues(work.source_rate, work.readers)
                 inputs = replace(inputs, elsewhere=self._values)
             look = partial(inputs.route, work.specs, lambda _origin, _why: None)
-            routed = self._routed[task.coordinator] = self._loop.run_in_executor(self._threads, look)
-        return await asyncio.shield(routed)
+            self._routed = self._loop.run_in_executor(self._threads, look)
+        return await asyncio.shield(self._routed)
 
 
 async def _quietly(call: Awaitable[None]) -> None:

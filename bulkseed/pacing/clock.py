@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 
-def _counting_sleep() -> Callable[[], float]:
+def counting_sleep() -> Callable[[], float]:
     """Return a clock that is never set and goes on while the machine sleeps, where the system has one."""
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
     if sys.platform == "darwin":
@@ -41,7 +41,7 @@ class Clock:
         awake: Callable[[], float] | None = None,
     ) -> None:
         """Read the clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
-        self.monotonic = monotonic or _counting_sleep()
+        self.monotonic = monotonic or counting_sleep()
         self.awake = awake or monotonic or time.monotonic
         self.wall = wall
         self._ahead = ahead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import orjson
 
@@ -31,7 +31,7 @@ def tag(context: Context, asked: tag_resources.Request, /) -> tag_resources.Repl
     pairs = [{"TagKey": pair.key, "TagValue": pair.value or ""} for pair in asked.tag]
     for problem in parameter_problems("Tags", orjson.dumps(pairs).decode()):
         return invalid_parameter("Tag", f"It {problem}.")
-    resources = _find(context, asked.resource_type, asked.resource_id)
+    resources = _find(context, asked.resource_type, asked.resource_id, context.find_live)
     if isinstance(resources, Fault):
         return resources
     added = {pair.key: pair.value or "" for pair in asked.tag}
@@ -46,7 +46,7 @@ def untag(context: Context, asked: untag_resources.Request, /) -> untag_resource
     """Take tags from every resource; those that are not there do not matter."""
     if not asked.tag_key and not asked.all:
         return invalid_parameter("TagKey", "At least one is needed, or All.")
-    resources = _find(context, asked.resource_type, asked.resource_id)
+    resources = _find(context, asked.resource_type, asked.resource_id, context.find_live)
     if isinstance(resources, Fault):
         return resources
     for resource in resources:
@@ -58,7 +58,7 @@ def untag(context: Context, asked: untag_resources.Request, /) -> untag_resource
 def list_all(context: Context, asked: listing.Request, /) -> listing.Reply | Fault:
     """Return the tags of the resources that are named, or of all that have tags, page by page."""
     if asked.resource_id:
-        found = _find(context, asked.resource_type, asked.resource_id)
+        found = _find(context, asked.resource_type, asked.resource_id, context.find)
         if isinstance(found, Fault):
             return found
         resources, more = found, None
@@ -79,14 +79,16 @@ def list_all(context: Context, asked: listing.Request, /) -> listing.Reply | Fau
     )
 
 
-def _find(context: Context, kind: str, ids: tuple[str, ...]) -> Resources | Fault:
+def _find(
+    context: Context, kind: str, ids: tuple[str, ...], secret: Callable[[str], StoredSecret | Fault]
+) -> Resources | Fault:
     if kind not in TYPES:
         return invalid_parameter("ResourceType")
     if not 1 <= len(ids) <= RESOURCES_MAX:
         return invalid_parameter("ResourceId", f"1 to {RESOURCES_MAX} are needed.")
     resources: Resources = []
     for name in ids:
-        resource = context.find(name) if kind == "secret" else context.service.keys.find(name)
+        resource = secret(name) if kind == "secret" else context.service.keys.find(name)
         if isinstance(resource, Fault):
             return resource
         resources.append(resource)
