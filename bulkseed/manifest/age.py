@@ -83,6 +83,8 @@ def decrypt(stream: Readable) -> Iterator[bytes]:
                 failures.append("none of the identities can decrypt it, or it is no age file")
             except OSError:
                 failures.append("the encrypted data is damaged or ends too early")
+            except ValueError:  # whoever stops early closes the file, mostly while it is being read
+                failures.append("the file was closed while it was read")
 
     pushing = threading.Thread(target=push, name="bulkseed-age", daemon=True)
     pushing.start()
