@@ -75,7 +75,8 @@ class Walk:
         fifth, deleted = [name for name in settled if name not in changed][:2]
         self._put(self._paths[fifth], "second")
         self.bao.ask("DELETE", f"secret/data/{self._paths[deleted]}")
-        assert self._run("apply", "--qps", "0", code=1) == APPLIED.format(all=self.count + 4)
+        printed = self._run("apply", "--qps", "0", code=1)
+        assert printed == APPLIED.format(all=self.count + 4), printed
         path = self._paths[deleted].removeprefix("prod/")
         verified = VERIFIED.format(count=self.count - 1, all=self.count + 4, path=path, name=deleted)
         assert self._run("verify", "--qps", "0", code=1) == verified
