@@ -2,7 +2,8 @@
 
 Rules that live here. A target is placed with a *ticket*; only the ticket given out last is accepted, and only
 from the one execution that came with it first. Calls of an execution are numbered: the number of the last
-call again gets the same reply, and nothing is done twice. A lease is counted from when a call was heard.
+call again gets the same reply, and nothing is done twice. A lease is counted from when a call was heard, and
+one that has lapsed is never renewed: whoever saw that may place the target again at any later moment.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class HostedLedger:
         self._on_progress = on_progress
         self._on_arn = on_arn
         self._clock = clock
+        self._lent = False  # by this coordinator; what another one has lent is not ours to end
         self._lock = threading.Lock()
 
     def place(self, worker: str) -> Placement:
@@ -79,10 +81,20 @@ class HostedLedger:
             return self.placement
 
     def revoke(self) -> None:
-        """Accept the ticket no more: its run has ended, never began, or its lease is over."""
+        """Accept the ticket no more: its run has ended, or its lease is over."""
         with self._lock:
             self.placement = None
-            self.ledger.lend(None)
+            if self._lent:
+                self.ledger.lend(None)
+                self._lent = False
+
+    def revoke_unbegun(self) -> bool:
+        """Accept the ticket no more if nobody has come with it; tell whether that is so."""
+        with self._lock:
+            if self.placement is None or self.placement.incarnation is not None:
+                return False
+            self.placement = None
+            return True
 
     @property
     def has_lapsed(self) -> bool:
@@ -96,6 +108,8 @@ class HostedLedger:
             placement = self.placement
             if placement is None or call["ticket"] != placement.ticket:
                 return {"refused": "the target was placed again"}
+            if self.has_lapsed:
+                return {"refused": "the lease is over"}
             if placement.incarnation is None:
                 placement.incarnation = call["incarnation"]
             if call["incarnation"] != placement.incarnation:
@@ -124,8 +138,10 @@ class HostedLedger:
         except Exception as error:  # noqa: BLE001  # a worker may send anything; no text of it comes back
             return orjson.dumps({"error": f"unexpected {type(error).__name__} at the coordinator"})
         for name, *arguments in operations:
+            if name == "begin_run":
+                self._lent = True
             if name == "end_run":
-                self.ended = arguments[0]
+                self._lent, self.ended = False, arguments[0]
         return reply
 
     def _do(self, name: str, arguments: list[Any]) -> Any:

@@ -123,7 +123,9 @@ class Placer:
             self._fail(seat, failure_from_json(hosted.failed))
             return False
         if placement.incarnation is None and seat.begun is not None and seat.begun.done():
-            await self._take_back(seat)
+            if not await anyio.to_thread.run_sync(hosted.revoke_unbegun):
+                return False  # it has begun at this moment
+            seat.begun, seat.waits_since = None, lease_clock()
             seat.tries += 1
             return True
         if hosted.has_lapsed:

@@ -22,7 +22,7 @@ from bulkseed.ledger import Ledger
 LEASE = 5.0
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["pass", "place", "renew", "ask", "deliver", "repeat", "answer", "send"]),
+        st.sampled_from(["pass", "look", "place", "renew", "ask", "deliver", "repeat", "answer", "send"]),
         st.integers(0, 3),
         st.sampled_from([0.1, 0.5, 1.0, 2.5, 6.0]),
     ),
@@ -82,15 +82,20 @@ class World:
         self.lease_kind = lease_kind
         self.workers: list[Worker] = []
         self.sent: list[tuple[float, int]] = []
+        self._seen_lapsed = False
 
     def clock_of(self, number: int) -> Callable[[], float]:
         """Return a machine's clock: it began at another time."""
         return lambda: self.now + 1000.0 * (number + 1)
 
     def place(self) -> None:
-        """Do as the coordinator: place what nobody has, or what has lapsed. A task may run twice."""
-        if self.hosted.has_lapsed:
+        """Do as the coordinator: place what nobody has, or what had lapsed at its last look.
+
+        Between that and now it has asked the scheduler, which may take its time. A task may run twice.
+        """
+        if self._seen_lapsed:
             self.hosted.revoke()
+            self._seen_lapsed = False
         if self.hosted.placement is None:
             ticket = self.hosted.place("w").ticket
             number = len(self.workers)
@@ -100,6 +105,8 @@ class World:
         """Take a step."""
         if what == "pass":
             self.now += seconds
+        elif what == "look":
+            self._seen_lapsed = self.hosted.has_lapsed
         elif what == "place":
             self.place()
         elif self.workers:
@@ -160,13 +167,19 @@ NEW, OLD = 0, 2
 
 TAKEN_FOR_DEAD: Steps = [
     *(("place", 0, 0), ("renew", NEW, 0), ("send", NEW, 0)),
-    *(("pass", 0, 6.0), ("pass", 0, 0.5), ("place", 0, 0), ("renew", NEW, 0), ("send", NEW, 0)),
+    *(("pass", 0, 6.0), ("pass", 0, 0.5), ("look", 0, 0), ("place", 0, 0)),
+    *(("renew", NEW, 0), ("send", NEW, 0)),
     *(("renew", OLD, 0), ("send", OLD, 0)),
 ]
 LATE_REPLY: Steps = [
     *(("place", 0, 0), ("ask", NEW, 0), ("deliver", NEW, 0), ("pass", 0, 2.5), ("answer", NEW, 0)),
-    *(("pass", 0, 2.5), ("pass", 0, 1.0), ("pass", 0, 0.5), ("place", 0, 0), ("renew", NEW, 0)),
+    *(("pass", 0, 2.5), ("pass", 0, 1.0), ("pass", 0, 0.5), ("look", 0, 0)),
+    *(("place", 0, 0), ("renew", NEW, 0)),
     *(("send", NEW, 0), ("send", OLD, 0)),
+]
+WOKEN_AT_THE_LOOK: Steps = [
+    *(("place", 0, 0), ("renew", NEW, 0), ("pass", 0, 6.0), ("pass", 0, 0.5), ("look", 0, 0)),
+    *(("renew", NEW, 0), ("place", 0, 0), ("renew", NEW, 0), ("send", NEW, 0), ("send", OLD, 0)),
 ]
 TWICE: Steps = [
     *(("place", 0, 0), ("renew", NEW, 0), ("send", NEW, 0)),
@@ -190,6 +203,16 @@ class FromTheReply(Lease):
         super().renewed(max(asked_at, self._clock()))
 
 
+class RenewsWhatLapsed(HostedLedger):
+    """A coordinator that renews a lease which it has seen lapse."""
+
+    def answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        """Make as if the lease had not lapsed."""
+        if self.placement is not None:
+            self.placement.until = max(self.placement.until, self._clock())
+        return super().answer(call)
+
+
 class HearsAll(HostedLedger):
     """A coordinator that hears every ticket and every execution."""
 
@@ -206,6 +229,7 @@ class HearsAll(HostedLedger):
     [
         pytest.param(TAKEN_FOR_DEAD, Endless, HostedLedger, id="no look at the lease"),
         pytest.param(TAKEN_FOR_DEAD, Lease, HearsAll, id="no fence for old tickets"),
+        pytest.param(WOKEN_AT_THE_LOOK, Lease, RenewsWhatLapsed, id="renewed after it had lapsed"),
         pytest.param(TWICE, Lease, HearsAll, id="no fence for second executions"),
         pytest.param(LATE_REPLY, FromTheReply, HostedLedger, id="counted from the reply"),
     ],

@@ -87,6 +87,23 @@ def test_only_the_ticket_that_is_out_and_its_first_execution_are_heard(tmp_path:
         assert sum(1 for _ in ledger.runs()) == 2
 
 
+def test_what_another_coordinator_has_lent_is_not_ended_by_a_task_that_never_began(tmp_path: Path) -> None:
+    """Killed, started again, and the first task is lost before it begins: the lease of before still holds."""
+    with new_ledger(tmp_path) as ledger:
+        remote(HostedLedger(ledger, LEASE), 0).begin_run("killed", [], {}, START)
+    with new_ledger(tmp_path) as ledger:
+        hosted = HostedLedger(ledger, LEASE)
+        hosted.place("a worker")
+        assert hosted.revoke_unbegun()
+        hosted.place("a worker whose credentials are gone")
+        hosted.revoke()
+        there = remote(hosted, 0)
+        assert there.begin_run("next", [], {}, START + 5) == START + 5 + LEASE + 1.5
+        assert not hosted.revoke_unbegun()
+        hosted.revoke()
+        assert remote(hosted, 0).begin_run("after its lease", [], {}, START + 60) == START + 60
+
+
 def test_a_ledger_that_was_lent_holds_the_next_run_back(tmp_path: Path) -> None:
     """The coordinator was killed: whoever goes on, near or far, waits for the lease to end."""
     with new_ledger(tmp_path) as ledger:
