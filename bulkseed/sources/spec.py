@@ -125,7 +125,9 @@ def specs_of(
     found: list[SourceSpec] = []
     for name in names:
         if not looks_like_source(name):
-            raise UsageError(f"{name}: sources and manifests cannot be mixed in one call")
+            raise UsageError(
+                f"{name}: is no source; give manifests in a call of their own, with the same --ledger"
+            )
         is_file = name.lower().endswith(".toml") and not _SCHEME.match(name)
         found += from_toml(name, overrides) if is_file else [from_url(name, overrides)]
     return [replace(spec, set={**defaults, **spec.set}) for spec in found]

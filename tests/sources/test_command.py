@@ -76,7 +76,7 @@ def test_sources_in_a_file_are_one_run(bao: Bao, tmp_path: Path) -> None:
         (("{address}?toke=canary",), 2, "no option toke"),
         (("{address}?token=canary",), 2, "would show to others"),
         (("vaultx://a/b",), 2, "did you mean vault?"),
-        (("{address}", "prod.jsonl"), 2, "cannot be mixed"),
+        (("{address}", "prod.jsonl"), 2, "is no source; give manifests in a call of their own"),
         (("none.toml",), 2, "none.toml: No such file"),
         (("{address}", "--name", "{{nothing}}"), 2, "template of name"),
         (("{address}?auth.token.env=NOT_SET_ANYWHERE",), 3, "is not set"),

@@ -173,7 +173,17 @@ async def test_a_user_of_a_directory_logs_in(server: Bao, monkeypatch: pytest.Mo
     assert "canary" not in str(caught.value)
 
 
-async def test_an_identity_of_aws_logs_in(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("region", "host", "scope"),
+    [
+        ("", "sts.amazonaws.com", "us-east-1"),
+        ("eu-west-1", "sts.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ],
+)
+async def test_an_identity_of_aws_logs_in(
+    server: Bao, monkeypatch: pytest.MonkeyPatch, region: str, host: str, scope: str
+) -> None:
     """The store gets a request that it can make as us at STS: for this store alone, and without the key."""
     for name, text in {
         "ACCESS_KEY_ID": "AKIAFAKE",
@@ -182,7 +192,8 @@ async def test_an_identity_of_aws_logs_in(server: Bao, monkeypatch: pytest.Monke
     }.items():
         monkeypatch.setenv(f"AWS_{name}", text)
     lease = {"client_token": server.token(POLICY), "lease_duration": 3600, "renewable": True}
-    auth = {"method": "aws", "role": "mover", "region": "eu-west-1", "header": "vault.example"}
+    auth = {"method": "aws", "role": "mover", "header": "vault.example"}
+    auth |= {"region": region} if region else {}
     with logging_in(server, "aws/login", lease) as (address, got):
         assert await read(f"vault+{address}", auth) == '{"k":"fake"}'
     [login] = got
@@ -190,13 +201,15 @@ async def test_an_identity_of_aws_logs_in(server: Bao, monkeypatch: pytest.Monke
         base64.b64decode(login[f"iam_request_{part}"]).decode() for part in ("url", "body", "headers")
     )
     assert (login["role"], login["iam_http_request_method"]) == ("mover", "POST")
-    assert url == "https://sts.amazonaws.com/"
+    assert url == f"https://{host}/"
     assert "Action=GetCallerIdentity" in body
     signed = {name: text for name, [text] in json.loads(headers).items()}
     assert signed["X-Vault-AWS-IAM-Server-ID"] == "vault.example"
     assert signed["X-Amz-Security-Token"] == "s"
     assert "Credential=AKIAFAKE/" in signed["Authorization"]
-    assert "/eu-west-1/sts/aws4_request" in signed["Authorization"]
+    assert signed["Host"] == host
+    assert f"/{scope}/sts/aws4_request" in signed["Authorization"]
+    assert "SignedHeaders=content-type;host;x-amz-date" in signed["Authorization"]
     assert "x-vault-aws-iam-server-id" in signed["Authorization"]
     assert "canary" not in url + body + headers
 

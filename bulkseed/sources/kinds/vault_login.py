@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -99,26 +101,52 @@ def _cert(client: Any, spec: SourceSpec) -> None:
 
 
 def _aws(client: Any, spec: SourceSpec) -> None:
+    """Hand over a signed GetCallerIdentity, with which the store asks STS who we are.
+
+    hvac's own method signs for the global address whatever the region is, and STS of a region refuses that.
+    Source: Vault's page "AWS auth method", parameters ``iam_*`` of a login.
+    """
     try:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
         from botocore.session import Session
     except ImportError:
         raise UsageError(
             f"{spec.label}: auth.method aws needs one more package: {how_to_install('aws')}"
         ) from None
     session = Session(profile=spec.setting("profile") or None)
-    found = session.get_credentials()
-    if found is None:
+    key = session.get_credentials()
+    if key is None:
         raise CredentialsError(f"{spec.label}: there are no AWS credentials to log in with")
-    key = found.get_frozen_credentials()
-    client.auth.aws.iam_login(
-        key.access_key,
-        key.secret_key,
-        session_token=key.token,
-        header_value=spec.setting("header") or None,
-        role=spec.setting("role"),
-        region=spec.setting("region") or "us-east-1",
-        mount_point=_mount(spec, "aws"),
+    region = spec.setting("region")
+    url = _sts_of(session, region) if region else "https://sts.amazonaws.com/"
+    form = "application/x-www-form-urlencoded; charset=utf-8"
+    headers = {"Content-Type": form, "Host": urlsplit(url).netloc}
+    if server_id := spec.setting("header"):
+        headers["X-Vault-AWS-IAM-Server-ID"] = server_id
+    request = AWSRequest("POST", url, headers, "Action=GetCallerIdentity&Version=2011-06-15")
+    SigV4Auth(key.get_frozen_credentials(), "sts", region or "us-east-1").add_auth(request)
+    signed = {"url": url, "headers": json.dumps({name: [text] for name, text in request.headers.items()})}
+    signed["body"] = request.data
+    client.adapter.login(
+        f"/v1/auth/{_mount(spec, 'aws')}/login",
+        use_token=True,
+        json={
+            "role": spec.setting("role"),
+            "iam_http_request_method": "POST",
+            **{f"iam_request_{part}": _base64(text) for part, text in signed.items()},
+        },
     )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _sts_of(session: Any, region: str) -> str:
+    """Return the address of STS in a region."""
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return f"{session.create_client('sts', region_name=region).meta.endpoint_url}/"
 
 
 METHODS: dict[str, Callable[[Any, SourceSpec], None]] = {
