@@ -44,6 +44,11 @@ def number(value: float) -> str:
     return f"{value:,.10g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count and what is counted as ``1 row`` or ``2,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent(part: float, whole: float) -> str:
     """Return a share as ``98.7 %``; all is 100 %, and what is less never looks like it."""
     share = 100 * part / whole if whole else 0.0

@@ -181,16 +181,22 @@ def rows(given: RowsArguments) -> int:
 def rejects(given: RejectsArguments) -> int:
     """Print what is not settled as JSON lines, to repair and replay with ``apply --only``.
 
-    Each line has name, code, message, hint, manifest and line; never a value. At a terminal, in words.
+    Each line has name, code, message, hint, manifest and line; never a value. At a terminal, in words. What
+    was rolled back did not fail and is not listed.
     """
     from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
     from bulkseed.policy.advice import advise
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
             first = next(opened.runs(), None)
             words = Outcome if first is None else JOBS[first.command].words
+            if undone := rolled_back(opened):
+                say(f"not listed: {undone:,} that were rolled back; apply would create them again", err=True)
             for row in opened.rows([word for word in words if not word.settled]):
+                if undone and row.name and is_rolled_back(opened, row.name):
+                    continue
                 document = {
                     "secret_name": row.name,
                     "outcome": row.outcome.value,

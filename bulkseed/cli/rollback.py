@@ -163,11 +163,11 @@ def _preview(given: RollbackArguments) -> None:
     if seen.unfinished:
         say(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
     if undone:
-        say(f"{undone:,} were rolled back before")
+        say(f"rolled back before: {undone:,}")
     if others:
-        say(f"{others:,} others are not known to be made by this ledger, and are left alone")
+        say(f"left alone: {others:,} not known to be made by this ledger")
     if doubtful:
-        say(f"{doubtful:,} of those are in doubt: to find out whether it made them, run apply again first")
+        say(f"  in doubt: {doubtful:,}; to find out whether it made them, run apply again first")
     say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
@@ -192,7 +192,7 @@ def _preview_values(given: RollbackArguments, chosen: TargetOptions, seen: Forec
     if seen.unfinished:
         say(f"{seen.unfinished:,} of them may have been put back by a rollback that did not end")
     if seen.others:
-        say(f"{seen.others:,} others were not updated by this ledger, or not since, and are left alone")
+        say(f"left alone: {seen.others:,} not updated by this ledger, or not since")
     say(f"nothing was sent; to do it: {this_call()} --yes")
 
 

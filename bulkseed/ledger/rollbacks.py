@@ -39,6 +39,10 @@ WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
     SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
 """What this ledger updated and has not put back since."""
 
+_UNDONE = """
+FROM definitions d JOIN rollbacks r ON r.definition = d.id
+WHERE r.result IN ('deleted', 'gone') AND d.outcome = 'pending' AND NOT d.doubt AND d.run < r.run"""
+
 _COLUMNS = """
 SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   coalesce(r.made_at, d.settled_at, d.claimed_at), d.first_sent_at, r.dated, r.definition IS NOT NULL,
@@ -112,10 +116,12 @@ def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) 
 
 def rolled_back(ledger: LedgerReader) -> int:
     """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
-    return ledger.one(
-        "SELECT count(DISTINCT d.id) FROM definitions d JOIN rollbacks r ON r.definition = d.id"
-        " WHERE r.result IN ('deleted', 'gone') AND d.outcome = 'pending' AND NOT d.doubt AND d.run < r.run"
-    )
+    return ledger.one(f"SELECT count(DISTINCT d.id) {_UNDONE}")
+
+
+def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
+    """Tell whether a secret is among those that `rolled_back` counts."""
+    return any(ledger.select(f"SELECT 1 {_UNDONE} AND d.name = ?", name))
 
 
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:

@@ -69,7 +69,7 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     code, stdout, _ = run("rollback", "ours.ledger.db", "--endpoint", "embedded", cwd=tmp_path)
     assert code == 0
     assert "5 to delete unless changed since, restorable for 30 days, 0.5 s at 10/s" in stdout
-    assert "3 others" in stdout
+    assert "left alone: 3" in stdout
     assert "app/00003" in stdout
     assert "rollback ours.ledger.db --endpoint embedded --yes" in stdout
     assert (tmp_path / "ours.ledger.db").read_bytes() == before
@@ -82,17 +82,21 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert set(outcomes("ours.ledger.db", tmp_path).values()) == {"existing", "pending"}
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
     preview = run("rollback", "ours.ledger.db", *where, cwd=tmp_path)[1]
-    assert "5 were rolled back before\n3 others are not known to be made by this ledger" in preview
+    assert "rolled back before: 5\nleft alone: 3 not known to be made by this ledger" in preview
     told = json.loads(run("rollback", "ours.ledger.db", *where, "--output", "json", cwd=tmp_path)[1])
     assert (told["to_delete"], told["left_alone"], told["rolled_back"]) == (0, 3, 5)
     status = run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert "rolled back: 5         another apply would create it again" in status
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
+    not_listed = "not listed: 5 that were rolled back; apply would create them again\n"
+    assert run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path) == (0, "", not_listed)
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
     assert (code, "secrets of this ledger: 0" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
     assert "definitions: 8 = 3 identical + 5 missing" in stdout
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
+    code, stdout, stderr = run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path)
+    assert (code, len(stdout.splitlines()), stderr) == (0, 5, "")
     assert run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)[0] == 0
     assert "rolled back" not in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
@@ -199,7 +203,7 @@ def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
     assert run(*call, "--force", cwd=tmp_path)[0] == 2
     code, stdout, _ = run(*call, cwd=tmp_path)
     assert (code, "1 to put back" in stdout, "app/00000: v2 -> v1" in stdout) == (0, True, True)
-    assert "2 others" in stdout
+    assert "left alone: 2" in stdout
     code, stdout, _ = run(*call, "--yes", "--output", "json", cwd=tmp_path)
     results = {"deleted": 0, "gone": 0, "restored": 1, "changed": 0, "failed": 0, "pending": 0}
     assert (code, json.loads(stdout)["results"]) == (0, results)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from bulkseed.humanize import counted
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader, word
 from bulkseed.model import SETTLED, Outcome, Verified
@@ -42,7 +43,7 @@ def states(ledger: LedgerReader) -> Verdict:
     }
     rows, wrong = broken(ledger, rules, "definitions")
     wrong += broken(ledger, {"rows created that had ended otherwise": "outcome != 'pending'"}, _CREATED)[1]
-    return wrong, f"{rows:,} rows"
+    return wrong, counted(rows, "row")
 
 
 def names(ledger: LedgerReader) -> Verdict:
@@ -133,7 +134,7 @@ def rows(ledger: LedgerReader) -> Verdict:
         wrong += differences(numbers) if run == last else excesses(numbers)
     strays = "definitions WHERE run NOT IN (SELECT id FROM runs)"
     wrong += differences([("rows of no run", ledger.one(f"SELECT count(*) FROM {strays}"), 0)])  # noqa: S608  # fixed
-    return wrong, f"{definitions:,} definitions + {lines:,} invalid lines"
+    return wrong, f"{counted(definitions, 'definition')} + {counted(lines, 'invalid line')}"
 
 
 def summaries(ledger: LedgerReader) -> Verdict:
@@ -155,7 +156,7 @@ def summaries(ledger: LedgerReader) -> Verdict:
             (f"run {run_id}: {text}", rows_now.get(text, 0), told.get(text, 0)) for text in sorted(words)
         )
         if run == last:
-            detail = f"{sum(told.values()):,} definitions"
+            detail = counted(sum(told.values()), "definition")
             wrong += _last(ledger, run, JOBS[command], known, told, rows_now)
     return wrong, detail
 
@@ -177,7 +178,7 @@ def settled_once(ledger: LedgerReader) -> Verdict:
     """As many rows are settled as were ever settled, less those whose VersionId changed."""
     count = ledger.one(f"SELECT count(*) FROM definitions WHERE ending IN {_ENDED}")  # noqa: S608  # fixed text
     settled = ledger.one("SELECT coalesce(sum(settled - reopened), 0) FROM runs")
-    return differences([("settled by all runs", settled, count)]), f"{count:,} rows"
+    return differences([("settled by all runs", settled, count)]), counted(count, "row")
 
 
 def deletions(ledger: LedgerReader) -> Verdict:

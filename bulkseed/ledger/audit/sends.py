@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 
+from bulkseed.humanize import counted
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.policy.jobs import JOBS
@@ -57,7 +58,7 @@ def claims(ledger: LedgerReader) -> Verdict:
         "attempts in an unknown quota group": f"quota_group NOT IN {_GROUPS}",
     }
     attempts, wrong = broken(ledger, rules, _WITH_RUNS)
-    return wrong, f"{attempts:,} attempts"
+    return wrong, counted(attempts, "attempt")
 
 
 def answers(ledger: LedgerReader) -> Verdict:
@@ -79,7 +80,7 @@ def answers(ledger: LedgerReader) -> Verdict:
         "rows not in doubt although an attempt may have had effect": unsure,
     }
     rows, wrong = broken(ledger, rules, _WITH_ANSWERS)
-    return wrong, f"{rows:,} rows"
+    return wrong, counted(rows, "row")
 
 
 def attempts(ledger: LedgerReader) -> Verdict:
@@ -96,13 +97,13 @@ def attempts(ledger: LedgerReader) -> Verdict:
         ("number of the last other attempt", last, others),
     ]
     excess = []
-    for run_id, command, claimed, summary, counted, found, carried in ledger.select(
+    for run_id, command, claimed, summary, tallied, found, carried in ledger.select(
         "SELECT run_id, command, claimed, summary, attempts, coalesce(n, 0), coalesce(names, 0)"
         " FROM runs LEFT JOIN"
         " (SELECT run, count(*) AS n, count(DISTINCT definition) AS names FROM attempts GROUP BY run)"
         " ON run = id"
     ):
-        numbers.append((f"run {run_id}: attempts that it counted", counted, found))
+        numbers.append((f"run {run_id}: attempts that it counted", tallied, found))
         if summary is not None:
             numbers.append((f"run {run_id}: attempts in its summary", json.loads(summary)["attempts"], found))
         if JOBS[command].takes_definitions:  # the claims of a rollback are its own
