@@ -24,6 +24,7 @@ from bulkseed.errors import ServiceError, UsageError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
+from bulkseed.policy.rollback import ROLLED_BACK_MEANS, RowState
 from bulkseed.targets.run_folder import is_run_folder, open_run_folder
 
 if TYPE_CHECKING:
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 
 LISTED = 1000
 """The most rows in the JSON of an audit; the text has all of them."""
-
-
-class RowState(StrEnum):
-    """What a row is called for people where its outcome says less."""
-
-    ROLLED_BACK = "rolled back"
 
 
 @dataclass(slots=True, frozen=True)
@@ -157,7 +152,7 @@ def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int) -> None:
     shown: dict[StrEnum, int] = {**counts, Outcome.PENDING: counts.get(Outcome.PENDING, 0) - undone}
     print_results(
         {**shown, RowState.ROLLED_BACK: undone},
-        {**meanings, RowState.ROLLED_BACK: "another apply would create it again"},
+        {**meanings, RowState.ROLLED_BACK: ROLLED_BACK_MEANS},
         "definitions",
     )
 

@@ -39,9 +39,11 @@ WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
     SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
 """What this ledger updated and has not put back since."""
 
-_UNDONE = """
-FROM definitions d JOIN rollbacks r ON r.definition = d.id
-WHERE r.result IN ('deleted', 'gone') AND d.outcome = 'pending' AND NOT d.doubt AND d.run < r.run"""
+IS_ROLLED_BACK = """d.outcome = 'pending' AND NOT d.doubt AND EXISTS (
+  SELECT 1 FROM rollbacks r
+  WHERE r.definition = d.id AND r.result IN ('deleted', 'gone') AND d.run < r.run)"""
+"""Of a definition `d`: a rollback has deleted it or found it gone, and no apply has taken it up since."""
+_ROLLED_BACK = f"FROM definitions d WHERE {IS_ROLLED_BACK}"
 
 _COLUMNS = """
 SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
@@ -116,12 +118,12 @@ def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) 
 
 def rolled_back(ledger: LedgerReader) -> int:
     """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
-    return ledger.one(f"SELECT count(DISTINCT d.id) {_UNDONE}")
+    return ledger.one(f"SELECT count(*) {_ROLLED_BACK}")
 
 
 def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
     """Tell whether a secret is among those that `rolled_back` counts."""
-    return any(ledger.select(f"SELECT 1 {_UNDONE} AND d.name = ?", name))
+    return any(ledger.select(f"SELECT 1 {_ROLLED_BACK} AND d.name = ?", name))
 
 
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:

@@ -40,6 +40,20 @@ class RollbackOutcome(StrEnum):
     PENDING = "pending"
 
 
+class RowState(StrEnum):
+    """What a row is called for people where its outcome says less: rolled back, and so pending."""
+
+    ROLLED_BACK = "rolled back"
+
+    @property
+    def settled(self) -> bool:
+        """Another apply would create it again."""
+        return False
+
+
+ROLLED_BACK_MEANS = "another apply would create it again"
+
+
 @dataclass(slots=True, frozen=True)
 class OwnedSecret:
     """A secret of ours: its versions, and by our clock when we first sent it and when we knew of it.

@@ -10,16 +10,19 @@ from typing import NamedTuple
 
 from bulkseed.humanize import same_mistake
 from bulkseed.ledger.reader import word
+from bulkseed.ledger.rollbacks import IS_ROLLED_BACK
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.advice import advise
 
 EXAMPLES = 5
-_GROUPS = """
-SELECT outcome, code, iif(code IS NULL, message, NULL) AS said, count(*) AS n FROM definitions
-WHERE outcome IN (SELECT value FROM json_each(?)) GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""
+_GROUPS = f"""
+SELECT outcome, code, iif(code IS NULL, message, NULL) AS said, count(*) AS n FROM definitions d
+WHERE outcome IN (SELECT value FROM json_each(?)) AND NOT ({IS_ROLLED_BACK})
+GROUP BY outcome, code, said ORDER BY n DESC, 1, 2, 3"""  # noqa: S608  # fixed text
 _EXAMPLES = f"""
-SELECT name, source, place FROM definitions
-WHERE outcome = ? AND code IS ? AND (code IS NOT NULL OR message IS ?) ORDER BY id LIMIT {EXAMPLES}"""  # noqa: S608  # fixed text
+SELECT name, source, place FROM definitions d
+WHERE outcome = ? AND code IS ? AND (code IS NOT NULL OR message IS ?) AND NOT ({IS_ROLLED_BACK})
+ORDER BY id LIMIT {EXAMPLES}"""  # noqa: S608  # fixed text
 
 
 class Example(NamedTuple):

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.reader import LedgerReader, Run
+from bulkseed.ledger.rollbacks import rolled_back
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
+from bulkseed.policy.rollback import RowState
 from bulkseed.report.attempts import (
     Answer,
     LatencyFigures,
@@ -51,7 +53,7 @@ class Numbers:
     created_at: str
     format: int
     as_of: int  # the latest moment on record
-    counts: dict[Outcome | Verified, int]
+    counts: dict[Outcome | Verified | RowState, int]
     in_doubt: int
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
@@ -79,8 +81,13 @@ class Numbers:
 
     @property
     def unsettled(self) -> int:
-        """How many a next run would try again."""
-        return sum(count for outcome, count in self.counts.items() if not outcome.settled)
+        """How many a next run would try again; what was rolled back is counted apart."""
+        return sum(count for state, count in self.counts.items() if not state.settled) - self.undone
+
+    @property
+    def undone(self) -> int:
+        """How many were rolled back, and nobody has taken up since."""
+        return self.counts.get(RowState.ROLLED_BACK, 0)
 
     @property
     def is_verify(self) -> bool:
@@ -156,16 +163,19 @@ def _digest(connection: sqlite3.Connection) -> str:
     return digest.hexdigest()
 
 
-def _counts(ledger: LedgerReader, words: type[Outcome | Verified]) -> dict[Outcome | Verified, int]:
+def _counts(
+    ledger: LedgerReader, words: type[Outcome | Verified]
+) -> dict[Outcome | Verified | RowState, int]:
     """Count the rows of each word, those that none has among them, and the invalid lines."""
     found = {outcome: count for outcome, count in ledger.counts().items() if count}
-    return {**dict.fromkeys((*words, Outcome.INVALID), 0), **found}
+    counts = {**dict.fromkeys((*words, Outcome.INVALID), 0), **found}
+    if not (undone := rolled_back(ledger)):
+        return {**counts}
+    return {**counts, Outcome.PENDING: counts[Outcome.PENDING] - undone, RowState.ROLLED_BACK: undone}
 
 
 def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
-    """Count what rollbacks did; their table is made by the first one."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollbacks'").fetchone():
-        return {}
+    """Count what rollbacks did."""
     return dict(
         connection.execute("SELECT coalesce(result, ''), count(*) FROM rollbacks GROUP BY 1 ORDER BY 1")
     )

@@ -15,6 +15,7 @@ from bulkseed import humanize as words
 from bulkseed.ledger.reader import Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
+from bulkseed.policy.rollback import ROLLED_BACK_MEANS, RowState
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
 from bulkseed.report.numbers import Numbers
@@ -82,7 +83,10 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         and verified.names_digest == numbers.names_digest
         and verified.as_of >= numbers.as_of,
         version=version,
-        meanings=kind.meanings if kind.takes_definitions else APPLY.meanings,
+        meanings={
+            **(kind.meanings if kind.takes_definitions else APPLY.meanings),
+            RowState.ROLLED_BACK: ROLLED_BACK_MEANS,
+        },
         kinds=list(Kind),
         ending=lambda run: _ending(run, numbers),
         most_failures=MOST_FAILURES,
@@ -103,7 +107,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
     )
 
 
-def identity(counts: Mapping[Outcome | Verified, int]) -> str:
+def identity(counts: Mapping[Outcome | Verified | RowState, int]) -> str:
     """Return the counts as the terms of a sum."""
     terms = [f"{count:,} {outcome.value}" for outcome, count in counts.items() if count]
     return " + ".join(terms) or "0"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bulkseed.model import Outcome, Verified
+from bulkseed.policy.rollback import RowState
 from bulkseed.report.attempts import Pace
 from bulkseed.report.numbers import Numbers
 from bulkseed.report.page import fullest_pace, identity, page_template
@@ -19,7 +20,7 @@ class TargetRow:
     name: str
     page: str
     region: str
-    counts: dict[Outcome | Verified, int]
+    counts: dict[Outcome | Verified | RowState, int]
     unsettled: int
     adds_up: bool
     fullest: Pace | None
@@ -46,7 +47,7 @@ def render_targets(run: str, rows: Sequence[TargetRow], unrouted: int, version: 
 
     `unrouted`: how many lines went nowhere. `version` is that of bulkseed.
     """
-    counts: Counter[Outcome | Verified] = Counter()
+    counts: Counter[Outcome | Verified | RowState] = Counter()
     for row in rows:
         counts.update(row.counts)
     return page_template("targets.html").render(
@@ -55,6 +56,7 @@ def render_targets(run: str, rows: Sequence[TargetRow], unrouted: int, version: 
         unrouted=unrouted,
         definitions=counts.total(),
         unsettled=sum(row.unsettled for row in rows),
+        undone=counts[RowState.ROLLED_BACK],
         identity=identity(counts),
         version=version,
     )

@@ -90,6 +90,11 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
     not_listed = "not listed: 5 that were rolled back; apply would create them again\n"
     assert run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path) == (0, "", not_listed)
+    assert run("report", "ours.ledger.db", "-o", "page.html", cwd=tmp_path)[0] == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "5 of 8 definitions were rolled back; all others are settled." in page
+    assert "8 definitions</strong> = 3 existing + 5 rolled back" in page
+    assert "deleted when it was rolled back" not in page.casefold()
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
     assert (code, "secrets of this ledger: 0" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
