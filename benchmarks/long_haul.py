@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from benchmarks.common import publish
 from bulkseed.engine.run import MOST_WORKERS
 from bulkseed.ledger import read_ledger
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.quotas import QUOTAS
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from bulkseed.ledger import AttemptRecord, Claim, Creation, Ledger, open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
-from bulkseed.model import Credentials, Origin, Outcome, SecretDefinition, SecretValue, Target
+from bulkseed.model import Credentials, Origin, Outcome, QuotaGroup, SecretDefinition, SecretValue, Target
 from bulkseed.report.numbers import Check, read_numbers
-from bulkseed.wire.message import QuotaGroup
 
 RUNS = 3
 BLOCK = 5000

@@ -30,12 +30,12 @@ from bulkseed.client.sanitize import CreatedCheck
 from bulkseed.jobs.apply import seed
 from bulkseed.ledger import Claim, Creation, open_ledger
 from bulkseed.manifest import open_manifest
-from bulkseed.model import Created, Credentials, SecretDefinition, SecretValue, Target
+from bulkseed.model import Created, Credentials, QuotaGroup, SecretDefinition, SecretValue, Target
 from bulkseed.pacing.pacer import always
 from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.transport.raw import RawTransport
 from bulkseed.wire.actions import create_secret
-from bulkseed.wire.message import QuotaGroup, Request, Response
+from bulkseed.wire.message import Request, Response
 from bulkseed.wire.signing.verify import SIGNATURES
 
 BLOCK, WORKERS, NOW = 1024, 64, 1_800_000_000.0

@@ -230,6 +230,16 @@ class ReadValue:
     data_type: str | None = None
 
 
+class QuotaGroup(StrEnum):
+    """A group of actions that share one quota per account and region."""
+
+    CREATE = "create"  # CreateSecret, DeleteSecret
+    READ = "read"  # GetSecretValue, DescribeSecret
+    MANAGE = "manage"  # everything else
+
+    __hash__ = str.__hash__  # an enum's own is Python code, and this one is looked up for every secret
+
+
 class Outcome(StrEnum):
     """What became of a definition; the meaning of each is in the README's outcome table."""
 

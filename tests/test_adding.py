@@ -82,14 +82,13 @@ from bulkseed.client.operations import OPERATIONS, Operation
 from bulkseed.engine.job import RunJob
 from bulkseed.engine.options import RunOptions
 from bulkseed.jobs.apply import seed
-from bulkseed.model import Verified
+from bulkseed.model import QuotaGroup, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.steps import Aborted, Ending, GiveUp, Step
 from bulkseed.service.access import resources
 from bulkseed.service.served import SERVED, Served
 from bulkseed.wire.actions.table import ACTIONS, Action
 from bulkseed.wire.actions.codec import Document, Parameters, call
-from bulkseed.wire.message import QuotaGroup
 
 
 @dataclass(frozen=True, slots=True)

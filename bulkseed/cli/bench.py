@@ -213,8 +213,8 @@ async def _bench(chosen: TargetOptions, given: BenchArguments) -> dict[str, Any]
     from bulkseed.engine.stop import Stop
     from bulkseed.jobs.load_test import LoadTest, synthetic
     from bulkseed.jobs.load_test_cleanup import remove
+    from bulkseed.model import QuotaGroup
     from bulkseed.pacing.ceilings import limits
-    from bulkseed.wire.message import QuotaGroup
 
     run_id, stop, manifests = os.urandom(4).hex(), Stop(), given.manifest.manifests
     ladder = given.rates()

@@ -17,9 +17,9 @@ from bulkseed.cli.render import heading, print_effort, print_json, print_results
 from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
+from bulkseed.model import QuotaGroup
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
-from bulkseed.wire.message import QuotaGroup
 from bulkseed.wire.quotas import QUOTAS
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from bulkseed.client.operations import Operation
 from bulkseed.client.sanitize import CreatedCheck, sanitized
 from bulkseed.client.service_time import ServiceTime
 from bulkseed.client.work_item import WorkItem
-from bulkseed.model import Created, Fault, NoReply
+from bulkseed.model import Created, Fault, NoReply, QuotaGroup
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.transport.results import CancelledAfterReplyError
-from bulkseed.wire.message import QuotaGroup, Response, Transport
+from bulkseed.wire.message import Response, Transport
 
 Item = TypeVar("Item")
 A = TypeVar("A")

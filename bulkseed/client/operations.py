@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from bulkseed.client.service_time import ServiceTime
-from bulkseed.model import Created, Fault, NoReply, SecretDefinition
+from bulkseed.model import Created, Fault, NoReply, QuotaGroup, SecretDefinition
 from bulkseed.policy import steps
 from bulkseed.policy.moments import CreationTime
 from bulkseed.policy.steps import Counted, Described, Done, Found, Step
@@ -21,7 +21,7 @@ from bulkseed.wire.actions import (
     update_secret_version_stage,
 )
 from bulkseed.wire.encoding import parse_timestamp
-from bulkseed.wire.message import Call, QuotaGroup, Response
+from bulkseed.wire.message import Call, Response
 from bulkseed.wire.validation.secret_types import holds_value
 
 CURRENT = "ACSCurrent"

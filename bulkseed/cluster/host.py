@@ -27,8 +27,7 @@ from bulkseed.cluster.records import (
 )
 from bulkseed.errors import BulkseedError, LedgerError
 from bulkseed.ledger import Ledger, TakeUp
-from bulkseed.model import Outcome
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import Outcome, QuotaGroup
 
 LedgerCall = dict[str, Any]
 """``target``, ``ticket``, ``incarnation``, ``number`` (None: it only renews), ``operations``, and sometimes

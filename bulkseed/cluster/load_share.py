@@ -10,11 +10,10 @@ from bulkseed.engine.lane import open_lane
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.load_test import LoadTest, synthetic
 from bulkseed.jobs.load_test_cleanup import remove
-from bulkseed.model import SignatureName
+from bulkseed.model import QuotaGroup, SignatureName
 from bulkseed.pacing.ceilings import limits
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.spec import TargetSpec
-from bulkseed.wire.message import QuotaGroup
 
 
 @dataclass(slots=True, frozen=True)

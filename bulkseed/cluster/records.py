@@ -11,8 +11,7 @@ from typing import Any
 
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.reader import word
-from bulkseed.model import InvalidLine, ManifestEntry, Origin, SecretDefinition, SecretValue
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import InvalidLine, ManifestEntry, Origin, QuotaGroup, SecretDefinition, SecretValue
 
 Json = Any
 _NO_VALUE = SecretValue("")

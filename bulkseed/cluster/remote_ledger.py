@@ -10,9 +10,8 @@ from typing import Any
 from bulkseed.cluster.records import admission_from_json, entry_to_json
 from bulkseed.ledger import Admission, AttemptRecord, Creation, Settlement, TakeUp
 from bulkseed.ledger.reader import Tally
-from bulkseed.model import ManifestEntry
+from bulkseed.model import ManifestEntry, QuotaGroup
 from bulkseed.policy.jobs import APPLY
-from bulkseed.wire.message import QuotaGroup
 
 Operations = list[list[Any]]
 """Methods of a `LedgerPort` with their arguments, as JSON."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from bulkseed.model import QuotaGroup
 from bulkseed.policy import create, jobs, steps, verify
 from bulkseed.policy.jobs import JobKind
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Aborted, Ending, Procedure, Step, Subject
-from bulkseed.wire.message import QuotaGroup
 
 
 class RunJob(NamedTuple):

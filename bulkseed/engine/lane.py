@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from bulkseed.client.client import Client, Observer
 from bulkseed.client.credentials import SignerCache
 from bulkseed.client.service_time import ServiceTime
-from bulkseed.model import Target
+from bulkseed.model import QuotaGroup, Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer, always
 from bulkseed.policy.moments import Sending
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
-from bulkseed.wire.message import QuotaGroup, Transport
+from bulkseed.wire.message import Transport
 
 
 @dataclass(slots=True, frozen=True)

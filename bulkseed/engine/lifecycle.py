@@ -13,8 +13,8 @@ from bulkseed.engine.lane import Lane
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, LedgerError
+from bulkseed.model import QuotaGroup
 from bulkseed.pacing.ceilings import hold_back
-from bulkseed.wire.message import QuotaGroup
 
 T = TypeVar("T")
 

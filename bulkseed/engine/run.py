@@ -27,10 +27,9 @@ from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, LedgerPort, TakeUp
-from bulkseed.model import ManifestEntry, Outcome, Summary
+from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Summary
 from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import DropDoubt, LedgerStep, MarkHeld
-from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 256
 UNPACED_WORKERS = 64

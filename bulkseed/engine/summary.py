@@ -10,9 +10,8 @@ from bulkseed.engine.lane import Lane
 from bulkseed.engine.options import RunHooks
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import LedgerPort
-from bulkseed.model import Outcome, Summary, Verified
+from bulkseed.model import Outcome, QuotaGroup, Summary, Verified
 from bulkseed.pacing.pacer import Pacer
-from bulkseed.wire.message import QuotaGroup
 
 
 def summarise(

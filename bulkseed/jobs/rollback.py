@@ -30,7 +30,7 @@ from bulkseed.engine.stop import STOPPED_EARLY
 from bulkseed.engine.summary import summarise, with_results
 from bulkseed.ledger import Ledger
 from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks
-from bulkseed.model import Outcome, Summary, Target
+from bulkseed.model import Outcome, QuotaGroup, Summary, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
@@ -42,7 +42,6 @@ from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, 
 from bulkseed.policy.rollback import rollback as roll_back
 from bulkseed.policy.steps import Aborted, ClaimRollback, Done, LedgerStep
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
-from bulkseed.wire.message import QuotaGroup
 
 MOST_WORKERS = 16
 BLOCK = 64

@@ -21,9 +21,8 @@ from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settleme
 from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_host
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
-from bulkseed.model import ManifestEntry, Outcome
+from bulkseed.model import ManifestEntry, Outcome, QuotaGroup
 from bulkseed.policy.jobs import APPLY, VERIFY
-from bulkseed.wire.message import QuotaGroup
 from bulkseed.wire.shapes import account_of
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 from bulkseed.ledger.reader import Tally
 from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
-from bulkseed.model import ManifestEntry
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import ManifestEntry, QuotaGroup
 
 
 class LedgerPort(Protocol):

@@ -7,8 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bulkseed.model import InvalidLine, Outcome, SecretDefinition, Verified
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import InvalidLine, Outcome, QuotaGroup, SecretDefinition, Verified
 
 
 class TakeUp(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bulkseed.model import QuotaGroup
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.pacing.sliding_window import SLACK
-from bulkseed.wire.message import QuotaGroup
 from bulkseed.wire.quotas import QUOTAS
 
 

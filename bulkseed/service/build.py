@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bulkseed.errors import UsageError
-from bulkseed.model import Credentials, SecretValue
+from bulkseed.model import Credentials, QuotaGroup, SecretValue
 from bulkseed.service.access.account import Account
 from bulkseed.service.access.nonces import Nonces
 from bulkseed.service.access.policies import Policies, read_policies
@@ -23,7 +23,6 @@ from bulkseed.service.storage.key_file import prepare_folder, private_file
 from bulkseed.service.storage.keys import Keys
 from bulkseed.service.storage.marks import Marks
 from bulkseed.service.storage.store import Store
-from bulkseed.wire.message import QuotaGroup
 from bulkseed.wire.signing.verify import AccessKey
 
 

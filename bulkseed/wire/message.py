@@ -7,22 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from bulkseed.model import NoReply
 
 API_VERSION = "2016-01-20"
-
-
-class QuotaGroup(StrEnum):
-    """A group of actions that share one quota per account and region."""
-
-    CREATE = "create"  # CreateSecret, DeleteSecret
-    READ = "read"  # GetSecretValue, DescribeSecret
-    MANAGE = "manage"  # everything else
-
-    __hash__ = str.__hash__  # an enum's own is Python code, and this one is looked up for every secret
 
 
 @dataclass(slots=True)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import QuotaGroup
 
 QUOTAS = {QuotaGroup.CREATE: 10.0, QuotaGroup.READ: 450.0, QuotaGroup.MANAGE: 40.0}

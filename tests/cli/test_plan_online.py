@@ -24,7 +24,7 @@ from bulkseed.jobs.existing_names import look_up_gone
 from bulkseed.jobs.preflight import check
 from bulkseed.ledger import Creation, open_ledger
 from bulkseed.ledger.preview import Preview
-from bulkseed.model import Fault, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.model import Fault, Origin, QuotaGroup, SecretDefinition, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.faults import KINDS, Arrival, Disturbance
@@ -37,7 +37,6 @@ from bulkseed.wire.actions import (
     disable_key,
     list_secrets,
 )
-from bulkseed.wire.message import QuotaGroup
 
 KEYS = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
 

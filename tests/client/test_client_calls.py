@@ -24,12 +24,12 @@ from bulkseed.engine.lane import Lane, open_lane
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ServiceError
 from bulkseed.jobs.load_test import LoadTest, synthetic
-from bulkseed.model import Created, Fault, NoReply, Origin, SecretDefinition, SecretValue
+from bulkseed.model import Created, Fault, NoReply, Origin, QuotaGroup, SecretDefinition, SecretValue
 from bulkseed.pacing.ceilings import limits
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import describe_secret
 from bulkseed.wire.fault import respond
-from bulkseed.wire.message import QuotaGroup, Request, Response
+from bulkseed.wire.message import Request, Response
 
 UNLIMITED = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
 DESCRIBE = question(describe_secret.GROUP, describe_secret.Request, describe_secret.Reply.read)

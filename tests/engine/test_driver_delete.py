@@ -25,7 +25,7 @@ from bulkseed.engine.outage import OutageMonitor
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.load_test_cleanup import Name
-from bulkseed.model import Fault, NoReply, SecretValue
+from bulkseed.model import Fault, NoReply, QuotaGroup, SecretValue
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import OurMoment, of_earlier_run
@@ -34,7 +34,7 @@ from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, 
 from bulkseed.policy.steps import DELETE, DESCRIBE, Described, LedgerStep
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
-from bulkseed.wire.message import QuotaGroup, Request, Response
+from bulkseed.wire.message import Request, Response
 
 NAME = "secret-1"
 LOOK = ["DescribeSecret", "ListSecretVersionIds"]

@@ -13,8 +13,7 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, TakeUp, read_ledger
 from bulkseed.ledger.admission import _FIND
-from bulkseed.model import InvalidLine, Origin, Outcome
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup
 
 
 @pytest.fixture

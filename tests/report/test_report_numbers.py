@@ -14,10 +14,9 @@ from support.ledgers import START, definition, new_ledger
 from support.reports import pending_run
 
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
-from bulkseed.model import InvalidLine, Origin, Outcome, Verified
+from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup, Verified
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
-from bulkseed.wire.message import QuotaGroup
 
 ANSWERS = {
     (200, None): Kind.ACCEPTED,

@@ -21,10 +21,9 @@ from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.ledger.audit.run import audit
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, QuotaGroup
 from bulkseed.report.numbers import Check, read_numbers
 from bulkseed.report.page import render
-from bulkseed.wire.message import QuotaGroup
 
 
 def page_of(ledger: Path) -> str:

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.ledger import AttemptRecord, Claim, Ledger, Settlement, open_ledger
-from bulkseed.model import Credentials, ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue, Target
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import (
+    Credentials,
+    ManifestEntry,
+    Origin,
+    Outcome,
+    QuotaGroup,
+    SecretDefinition,
+    SecretValue,
+    Target,
+)
 
 TESTS = Path(__file__).parents[1]
 START = 1_764_000_000.0

@@ -19,9 +19,9 @@ from bulkseed.cli.app import COMMANDS, app
 from bulkseed.cli.watching.events import EVENTS
 from bulkseed.cli.watching.telemetry import LATENCY, METRICS
 from bulkseed.ledger.sqlite.schema import TABLES
+from bulkseed.model import QuotaGroup
 from bulkseed.policy.advice import ADVICE
 from bulkseed.wire.actions.table import ACTIONS
-from bulkseed.wire.message import QuotaGroup
 
 ROOT = Path(__file__).parents[2]
 RESULTS = "benchmarks/results"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.ledger import AttemptRecord, Claim, Ledger, Settlement
-from bulkseed.model import InvalidLine, Origin, Outcome
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup
 from support.ledgers import START, definition, new_ledger, summary
 
 HOSTILE = (

@@ -16,8 +16,8 @@ from operator import itemgetter
 from bulkseed.humanize import counted
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader
+from bulkseed.model import QuotaGroup
 from bulkseed.policy.jobs import JOBS
-from bulkseed.wire.message import QuotaGroup
 
 _GROUPS = "('" + "', '".join(group.value for group in QuotaGroup) + "')"
 

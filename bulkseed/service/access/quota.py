@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from bulkseed.wire.message import QuotaGroup
+from bulkseed.model import QuotaGroup
 
 
 class Quota:

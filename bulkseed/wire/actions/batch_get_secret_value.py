@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions import get_secret_value
 from bulkseed.wire.actions.codec import Document, Parameters, call
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "BatchGetSecretValue"
 GROUP = QuotaGroup.READ

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call
 from bulkseed.wire.actions.list_key_versions import KeyVersion
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "CreateKeyVersion"
 GROUP = QuotaGroup.MANAGE

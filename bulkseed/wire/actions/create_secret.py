@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import orjson
 
-from bulkseed.model import Created, Fault, NoReply, SecretDefinition, SecretValue
+from bulkseed.model import Created, Fault, NoReply, QuotaGroup, SecretDefinition, SecretValue
 from bulkseed.wire.actions.codec import (
     MISMATCHED,
     UNREADABLE,
@@ -23,7 +23,7 @@ from bulkseed.wire.actions.codec import (
 )
 from bulkseed.wire.encoding import percent
 from bulkseed.wire.fault import decode_fault
-from bulkseed.wire.message import Call, QuotaGroup, Response
+from bulkseed.wire.message import Call, Response
 from bulkseed.wire.validation.secret_types import requested_name
 
 ACTION = "CreateSecret"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkseed.model import SecretValue
+from bulkseed.model import QuotaGroup, SecretValue
 from bulkseed.wire.actions.codec import Document, Parameters, call
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "Decrypt"
 GROUP = QuotaGroup.READ

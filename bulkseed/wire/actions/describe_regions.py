@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call, listed
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "DescribeRegions"
 GROUP = QuotaGroup.MANAGE

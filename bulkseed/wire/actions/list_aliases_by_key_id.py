@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call, listed
 from bulkseed.wire.actions.list_aliases import AliasEntry
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "ListAliasesByKeyId"
 GROUP = QuotaGroup.MANAGE

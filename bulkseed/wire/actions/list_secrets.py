@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call, listed
 from bulkseed.wire.actions.describe_secret import Tag
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "ListSecrets"
 GROUP = QuotaGroup.MANAGE

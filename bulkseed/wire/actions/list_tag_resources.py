@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call, listed, numbered
 from bulkseed.wire.actions.tag_resources import TagPair
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 ACTION = "ListTagResources"
 GROUP = QuotaGroup.MANAGE

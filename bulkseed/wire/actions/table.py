@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
+from bulkseed.model import QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters
-from bulkseed.wire.message import QuotaGroup
 
 
 class Action(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Self
 
 import orjson
 
-from bulkseed.model import Fault
+from bulkseed.model import Fault, QuotaGroup
 from bulkseed.wire.actions.codec import Document, Parameters, call, may_be_empty, named
-from bulkseed.wire.message import Call, QuotaGroup
+from bulkseed.wire.message import Call
 
 _CUSTOM = "ExtendedConfig.CustomData."
 ACTION = "UpdateSecret"
