@@ -370,12 +370,12 @@ class Summary:
         }
 
     @classmethod
-    def from_dict(cls, shape: Mapping[str, Any]) -> Summary:
-        """Return the summary of an apply that `as_dict` has given."""
+    def from_dict(cls, shape: Mapping[str, Any], words: type[Outcome | Verified] = Outcome) -> Summary:
+        """Return the summary that `as_dict` has given, of a run with these words."""
         told = dict(shape)
         rate = told.pop("rate")
-        outcomes: dict[Outcome | Verified, int] = {Outcome(k): n for k, n in told.pop("outcomes").items()}
-        return cls(outcomes=outcomes, **told, **rate)
+        outcomes: dict[Outcome | Verified, int] = {words(k): n for k, n in told.pop("outcomes").items()}
+        return cls(outcomes=outcomes, words=words, **told, **rate)
 
     def raise_for_failures(self) -> None:
         """Raise `UnfinishedError` unless every definition is settled."""

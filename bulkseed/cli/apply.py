@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import click
@@ -157,7 +158,7 @@ def apply(given: ApplyArguments) -> int:
     set_up_logging(given.watch.log)
     given.manifest.require()
     target = given.target
-    given.cluster.require_targets(given.many)
+    given.cluster.require_targets(many=given.many.chosen)
     given.many.require_alone(
         endpoint=target.endpoint,
         region=target.region,
@@ -182,16 +183,14 @@ def apply(given: ApplyArguments) -> int:
             given.limit,
             given.only,
         )
-        if given.cluster.cluster is not None and not given.dry_run:
-            from bulkseed.cli.many.cluster import apply_on_workers
-            from bulkseed.cluster.apply import ClusterOptions
+        cluster = given.cluster.options(given.lease, given.source.source_rate)
+        if cluster is not None and not given.dry_run:
+            from bulkseed.cli.many.cluster import run_on_workers
+            from bulkseed.cluster.task import RunWork
 
-            given.many.require_alone(only=given.only)
-            elsewhere = inputs_elsewhere(given.manifest, given.source)
-            where = ClusterOptions(
-                given.cluster.cluster, given.cluster.tls, given.lease, given.source.source_rate
-            )
-            return apply_on_workers(given.many, where, elsewhere, options, given.watch)
+            work = RunWork(options, inputs=inputs_elsewhere(given.manifest, given.source))
+            open_folder = partial(given.many.open, given.manifest.manifests)
+            return run_on_workers(open_folder, cluster, work, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:
                 given.many.require_alone(limit=given.limit, only=given.only)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
+from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_effort, print_json, print_results, say
@@ -72,6 +73,8 @@ class RollbackArguments:
         ),
     ]
     retry: RetryArguments
+    cluster: ClusterArguments
+    lease: LeaseOption
     watch: WatchArguments
 
     @property
@@ -98,6 +101,7 @@ def rollback(given: RollbackArguments) -> int:
         raise click.UsageError("--restore-values deletes nothing: --force has no meaning with it")
     from bulkseed.targets.run_folder import is_run_folder
 
+    given.cluster.require_targets(many=is_run_folder(given.ledger))
     if is_run_folder(given.ledger):
         return _roll_back_targets(given)
     if not given.yes:
@@ -113,13 +117,20 @@ def rollback(given: RollbackArguments) -> int:
 
 def _roll_back_targets(given: RollbackArguments) -> int:
     from bulkseed.cli.many.rollback import roll_back_targets
+    from bulkseed.jobs.rollback import Undo
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
-    from bulkseed.targets.rollback import Undo
 
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
     undo = Undo(given.restorable_for, given.restore_values)
+    if given.yes and (cluster := given.cluster.options(given.lease)):
+        from bulkseed.cli.many.cluster import run_on_workers
+        from bulkseed.cluster.task import RunWork
+        from bulkseed.targets.run_folder import open_run_folder
+
+        open_folder = partial(open_run_folder, given.ledger)
+        return run_on_workers(open_folder, cluster, RunWork(options, undo=undo), given.watch)
     return roll_back_targets(given.ledger, undo, options, given.watch, yes=given.yes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import click
 
 from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.many.arguments import ManyArguments
+from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import (
     ManifestArguments,
     RetryArguments,
@@ -65,6 +67,8 @@ class VerifyArguments:
     ]
     retry: RetryArguments
     many: ManyArguments
+    cluster: ClusterArguments
+    lease: LeaseOption
     watch: WatchArguments
 
 
@@ -82,6 +86,7 @@ def verify(given: VerifyArguments) -> int:
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
     given.manifest.require()
+    given.cluster.require_targets(many=given.many.chosen)
     if given.many.chosen:
         return _verify_targets(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call
@@ -93,16 +98,25 @@ def verify(given: VerifyArguments) -> int:
 
 
 def _verify_targets(given: VerifyArguments) -> int:
-    from bulkseed.cli.many.manifests import inputs_of
+    from bulkseed.cli.many.manifests import inputs_elsewhere, inputs_of
     from bulkseed.cli.many.verify import verify_targets
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
+    from bulkseed.targets.verify import ReadBack
 
     given.many.require_alone(endpoint=given.target.endpoint, ledger=given.ledger_path)
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
+    reading = ReadBack(given.qps, given.resume)
+    if cluster := given.cluster.options(given.lease, given.source.source_rate):
+        from bulkseed.cli.many.cluster import run_on_workers
+        from bulkseed.cluster.task import RunWork
+
+        work = RunWork(options, inputs=inputs_elsewhere(given.manifest, given.source), reading=reading)
+        open_folder = partial(given.many.open, given.manifest.manifests)
+        return run_on_workers(open_folder, cluster, work, given.watch)
     with inputs_of(given.manifest, given.source) as inputs:
-        return verify_targets(given.many, inputs, given.qps, options, given.watch, resume=given.resume)
+        return verify_targets(given.many, inputs, reading, options, given.watch)
 
 
 async def _verify(given: VerifyArguments) -> Verification:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 import bulkseed
-from bulkseed.cluster.dask_cluster import DaskCluster, TlsFiles, connect
+from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
 from bulkseed.cluster.placement import WorkerSeen
 from bulkseed.errors import ServiceError
 from bulkseed.jobs.checkup import CLOCK_TOLERANCE, CheckResult, State
@@ -33,7 +33,7 @@ async def check_cluster(
         UsageError: the extra is not installed, or address and TLS files make no sense.
     """
     try:
-        async with connect(address, tls, _refuse) as cluster:
+        async with connect(address, tls, Office()) as cluster:
             yield _encryption(address)
             workers = await cluster.seen()
             if not workers:
@@ -46,10 +46,6 @@ async def check_cluster(
             yield await _page(cluster)
     except ServiceError as error:
         yield CheckResult("scheduler", State.PROBLEM, str(error))
-
-
-async def _refuse(_message: bytes) -> bytes:
-    return b"[]"
 
 
 def _encryption(address: str) -> CheckResult:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ import orjson
 
 from bulkseed.cluster.placement import WorkerSeen
 from bulkseed.cluster.progress import failure_from_json
-from bulkseed.cluster.task import RunWork
+from bulkseed.cluster.task import Coordinator
 from bulkseed.errors import ServiceError, UsageError, how_to_install
 
 CONNECT_TIME = 10.0
@@ -28,6 +28,14 @@ class TlsFiles:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+
+
+@dataclass(slots=True)
+class Office:
+    """What workers may ask a coordinator for: to write to its ledgers, and the work (`RunWork`)."""
+
+    answer: Callable[[bytes], Awaitable[bytes]] | None = None
+    work: bytes = b""
 
 
 class DaskCluster:
@@ -112,24 +120,22 @@ class DaskCluster:
             raise failure_from_json(found["failed"])
         return dict(found)
 
-    async def survey(self, work: RunWork) -> dict[str, Any]:
+    async def survey(self, us: Coordinator) -> dict[str, Any]:
         """Have a worker look through the manifests: values are for workers only.
 
         Raises:
             BulkseedError: it cannot.
-            ServiceError: there is no worker, or none that can run bulkseed.
+            ServiceError: there is no worker, or none that can run bulkseed or reach us.
         """
         from bulkseed.cluster.dask_worker import survey
 
-        future = self._client.submit(survey, orjson.dumps(work.to_json()), pure=False)
+        future = self._client.submit(survey, orjson.dumps(asdict(us)), pure=False)
         return await self._json_of(future)
 
 
 @asynccontextmanager
-async def connect(
-    address: str, tls: TlsFiles, answer: Callable[[bytes], Awaitable[bytes]]
-) -> AsyncIterator[DaskCluster]:
-    """Connect to a scheduler; `answer` is asked with each message of a worker.
+async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[DaskCluster]:
+    """Connect to a scheduler; workers may ask `office`.
 
     `address`: ``tls://host:port``, ``tcp://host:port``, or ``local`` for workers of our own on this machine.
 
@@ -143,7 +149,7 @@ async def connect(
         from distributed.utils import get_ip
     except ImportError:
         raise UsageError(f"--cluster needs Dask: {how_to_install('cluster')}") from None
-    from bulkseed.cluster.dask_worker import HANDLER, Drain
+    from bulkseed.cluster.dask_worker import LEDGERS, WORK, Drain
 
     for name in ("distributed", "distributed.client"):  # what matters is said in our words
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -169,9 +175,12 @@ async def connect(
     host = urlsplit(address).hostname or "127.0.0.1"
 
     async def on_message(message: bytes) -> bytes:
-        return await answer(message)
+        return b"[]" if office.answer is None else await office.answer(message)
 
-    server = Server({HANDLER: on_message}, needs_workdir=False)
+    async def on_work() -> bytes:
+        return office.work
+
+    server = Server({LEDGERS: on_message, WORK: on_work}, needs_workdir=False)
     try:
         listen_args = security.get_listen_args("scheduler") if security is not None else {}
         await server.listen(f"{address.partition('://')[0]}://{get_ip(host)}:0", **listen_args)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,43 +16,53 @@ from distributed.core import ConnectionPool
 
 import bulkseed
 from bulkseed.cluster.progress import failure_to_json
-from bulkseed.cluster.runner import Runner
-from bulkseed.cluster.task import RunWork, Task
-from bulkseed.errors import BulkseedError, ManifestError
+from bulkseed.cluster.runner import Line, Runner
+from bulkseed.cluster.task import Coordinator, RunWork, Task
+from bulkseed.errors import BulkseedError, ManifestError, ServiceError
 from bulkseed.manifest.location import size_of
 from bulkseed.model import Credentials, Origin
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.run_folder import spec_from_json
 
-HANDLER = "bulkseed_ledgers"
+LEDGERS, WORK = "bulkseed_ledgers", "bulkseed_work"
 """What the coordinator's server answers to."""
+
+REACH_TIME = 10.0
+"""Seconds until a coordinator must have said what is to be done."""
 
 DRAIN_TIME = 10.0
 """Seconds that a worker which is shut down waits for its runs to end in order."""
 
 _lock = threading.Lock()
-_runners: dict[str, tuple[Runner, int]] = {}  # by coordinator, with how many of its targets are here
+_runners: dict[Coordinator, tuple[Runner, int]] = {}  # with how many of its targets are here
 
 
 def serve_target(data: bytes) -> None:
     """Work on a target until its run has ended. In the ledger stands how."""
     task = Task.from_bytes(data)
-    connection_args = get_worker().security.get_connection_args("worker")
+    connection_args = _connection_args()
     secede()  # a worker serves many targets, and each mostly waits
     with _runner(task, connection_args) as runner:
         runner.start(task).result()
 
 
+def _connection_args() -> dict[str, Any]:
+    return dict(get_worker().security.get_connection_args("worker"))
+
+
 def survey(data: bytes) -> bytes:
-    """Look through the manifests; return what each target gets, and what goes nowhere."""
+    """Look through the manifests; return what each target gets, and what goes nowhere.
+
+    `data`: JSON of a `Coordinator`.
+    """
     unrouted: list[tuple[str, int | str, str]] = []
 
     def note(origin: Origin, why: str) -> None:
         unrouted.append((*origin, str(why)))
 
     try:
-        work = RunWork.from_json(orjson.loads(data))
-        routed = work.inputs.route(work.specs, note)
+        work = asyncio.run(_work_of(Coordinator(**orjson.loads(data)), _connection_args()))
+        routed = work.what_is_read().route(work.specs, note)
         routed.close()
     except BulkseedError as error:
         return orjson.dumps({"failed": failure_to_json(error)})
@@ -122,35 +133,53 @@ class Drain(WorkerPlugin):
             await runner.drain(DRAIN_TIME)
 
 
+async def _work_of(coordinator: Coordinator, connection_args: dict[str, Any]) -> RunWork:
+    try:
+        async with asyncio.timeout(REACH_TIME), _connect(coordinator, connection_args) as line:
+            work = await line.work()
+    except Exception as error:  # noqa: BLE001  # whatever a connection that cannot be made raises
+        raise ServiceError(
+            f"a worker cannot connect to this command at {coordinator.address} ({type(error).__name__})"
+        ) from None
+    return RunWork.from_bytes(work)
+
+
 @contextmanager
 def _runner(task: Task, connection_args: dict[str, Any]) -> Iterator[Runner]:
     """Give the runner of the task's coordinator; it ends with the last of its targets."""
+    key = task.coordinator
     with _lock:
-        runner, users = _runners.get(task.coordinator) or (_new_runner(task, connection_args), 0)
-        _runners[task.coordinator] = (runner, users + 1)
+        runner, users = _runners.get(key) or (_new_runner(task, connection_args), 0)
+        _runners[key] = (runner, users + 1)
     try:
         yield runner
     finally:
         with _lock:
-            runner, users = _runners.pop(task.coordinator)
+            runner, users = _runners.pop(key)
             if users > 1:
-                _runners[task.coordinator] = (runner, users - 1)
+                _runners[key] = (runner, users - 1)
             else:
                 runner.close()
 
 
 def _new_runner(task: Task, connection_args: dict[str, Any]) -> Runner:
-    @asynccontextmanager
-    async def connect() -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
-        pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
+    return Runner(partial(_connect, task.coordinator, connection_args), task.lease)
 
-        async def send(message: bytes) -> bytes:
-            answer: bytes = await getattr(pool(task.coordinator), HANDLER)(message=message)
-            return answer
 
-        try:
-            yield send
-        finally:
-            await pool.close()
+@asynccontextmanager
+async def _connect(coordinator: Coordinator, connection_args: dict[str, Any]) -> AsyncIterator[Line]:
+    pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
+    there = pool(coordinator.address)
 
-    return Runner(connect, task.lease)
+    async def send(message: bytes) -> bytes:
+        answer: bytes = await getattr(there, LEDGERS)(message=message)
+        return answer
+
+    async def work() -> bytes:
+        told: bytes = await getattr(there, WORK)()
+        return told
+
+    try:
+        yield Line(send, work)
+    finally:
+        await pool.close()

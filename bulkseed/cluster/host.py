@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,16 +19,11 @@ from typing import Any
 import orjson
 
 from bulkseed.cluster.lease import MARGIN, lease_clock
-from bulkseed.cluster.records import (
-    admission_to_json,
-    attempt_from_json,
-    creation_from_json,
-    entry_from_json,
-    settlement_from_json,
-)
-from bulkseed.errors import BulkseedError, LedgerError
-from bulkseed.ledger import Ledger, TakeUp
-from bulkseed.model import Outcome, QuotaGroup
+from bulkseed.cluster.operations import LedgerOperations
+from bulkseed.cluster.records import owned_row_from_json, rollback_end_from_json
+from bulkseed.errors import BulkseedError
+from bulkseed.ledger import Ledger
+from bulkseed.policy.rollback import UNDONE, RollbackEnd, RollbackOutcome
 
 LedgerCall = dict[str, Any]
 """``target``, ``ticket``, ``incarnation``, ``number`` (None: it only renews), ``operations``, and sometimes
@@ -47,9 +43,15 @@ class Placement:
 
 
 class HostedLedger:
-    """A target's ledger, and who may write to it. `ended` is the JSON of its last run once that has ended.
+    """A target's ledger, and who may write to it.
 
-    `on_progress` and `on_arn` are called in a thread of the ledger's, with what a worker tells.
+    `on_progress`, `on_arn` and `on_end` are called in a thread of the ledger's, with what a worker tells.
+
+    Attributes:
+        ended: the JSON of its last run, once that has ended.
+        failed: what a worker says is in the way.
+        stop: why its run has to stop, and the exit code.
+        undone_before: ends of a rollback that runs before the last one brought about, under this coordinator.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class HostedLedger:
         lease: float,
         on_progress: Callable[[dict[str, Any]], object] = lambda _progress: None,
         on_arn: Callable[[str], object] = lambda _arn: None,
+        on_end: Callable[[str, RollbackEnd], object] = lambda _name, _end: None,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
         self.ledger = ledger
@@ -65,10 +68,13 @@ class HostedLedger:
         self.ended: dict[str, Any] | None = None
         self.failed: dict[str, Any] | None = None
         self.stop: tuple[str, int] | None = None
+        self.undone_before: Counter[RollbackOutcome] = Counter()
         self._lease = lease
         self._on_progress = on_progress
-        self._on_arn = on_arn
+        self._operations = LedgerOperations(ledger, lease + MARGIN, on_arn)
+        self._on_end = on_end
         self._clock = clock
+        self._undone: Counter[RollbackOutcome] = Counter()  # by the run that began last
         self._lent = False  # by this coordinator; what another one has lent is not ours to end
         self._lock = threading.Lock()
 
@@ -130,7 +136,7 @@ class HostedLedger:
         """Do operations in one transaction; what cannot be told is not done."""
         try:
             with self.ledger.transaction():
-                results = [self._do(name, arguments) for name, *arguments in operations]
+                results = [self._operations.do(name, arguments) for name, *arguments in operations]
                 reply = orjson.dumps({"results": results})
         except BulkseedError as error:
             return orjson.dumps({"error": str(error)})
@@ -138,57 +144,13 @@ class HostedLedger:
             return orjson.dumps({"error": f"unexpected {type(error).__name__} at the coordinator"})
         for name, *arguments in operations:
             if name == "begin_run":
-                self._lent = True
-            if name == "end_run":
+                self._lent = self._operations.goes_on = True
+                self.undone_before += self._undone
+                self._undone.clear()
+            elif name == "end_run":
                 self._lent, self.ended = False, arguments[0]
+            elif name == "end_rollback":
+                row, end = owned_row_from_json(arguments[0]), rollback_end_from_json(arguments[1])
+                self._undone[end.outcome] += end.outcome in UNDONE
+                self._on_end(row.name, end)
         return reply
-
-    def _do(self, name: str, arguments: list[Any]) -> Any:
-        ledger = self.ledger
-        match name:
-            case "begin_run":
-                run_id, sources, limits, now, command, afresh, (follow, reopen, gone), caller = arguments
-                until = ledger.begin_run(
-                    run_id,
-                    sources,
-                    {QuotaGroup(group): limit for group, limit in limits.items()},
-                    now,
-                    command,
-                    afresh=afresh,
-                    again=TakeUp(follow, tuple(map(Outcome, reopen)), gone),
-                    caller=caller,
-                )
-                ledger.lend(self._lease + MARGIN)
-                return until
-            case "admit":
-                found, now, claim, last = arguments
-                entries = [entry_from_json(entry) for entry in found]
-                return admission_to_json(ledger.admit(entries, now, claim=claim, last=last), entries)
-            case "record":
-                settlements, attempts, creations = arguments
-                made = [creation_from_json(creation) for creation in creations]
-                ledger.record(
-                    [settlement_from_json(settlement) for settlement in settlements],
-                    [attempt_from_json(attempt) for attempt in attempts],
-                    made,
-                )
-                for creation in made:
-                    if creation.arn:
-                        self._on_arn(creation.arn)
-            case "mark_foreign":
-                ledger.mark_foreign(*arguments)
-            case "mark_held":
-                ledger.mark_held(*arguments)
-            case "drop_doubt":
-                ledger.drop_doubt(*arguments)
-            case "bind_account":
-                ledger.bind_account(*arguments)
-            case "tally":
-                return list(ledger.tally())
-            case "end_run":
-                summary, exit_code, stopped_by, now = arguments
-                ledger.end_run(summary, exit_code, stopped_by, now)
-                ledger.lend(None)
-            case _:
-                raise LedgerError(f"there is no operation {name}")
-        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -18,7 +18,6 @@ from bulkseed.cluster.lease import AGAIN, lease_clock
 from bulkseed.cluster.progress import failure_from_json
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
 from bulkseed.errors import BulkseedError, ServiceError
-from bulkseed.model import Summary
 from bulkseed.targets.run_all import TargetEnd, TargetRun
 
 LOOK_EVERY = 0.1
@@ -73,7 +72,10 @@ class _Seat:
 
 
 class Placer:
-    """Places the targets of a run until all have ended. `task` makes what a worker is told of a target."""
+    """Places the targets of a run until all have ended.
+
+    `task` makes what a worker is told of a target, `end_of` the end of one from what its last run has told.
+    """
 
     def __init__(
         self,
@@ -81,11 +83,13 @@ class Placer:
         hosted: Mapping[str, HostedLedger],
         workers: Workers,
         task: Callable[[str, Placement], bytes],
+        end_of: Callable[[HostedLedger, Mapping[str, Any]], TargetEnd],
         stop: Stop,
     ) -> None:
         self._seats = [_Seat(run, hosted[run.spec.name]) for run in runs]
         self._workers = workers
         self._task = task
+        self._end_of = end_of
         self._stop = stop
         self._silent: dict[str, float] = {}  # workers that lost a lease, with when they were seen last
 
@@ -114,7 +118,7 @@ class Placer:
             await self._take_back(seat)
             seat.tries = 0
             if ended["stopped_by"] not in AGAIN or self._stop.requested:
-                seat.run.end = TargetEnd.of_apply(Summary.from_dict(ended))
+                seat.run.end = self._end_of(hosted, ended)
                 seat.closed = True
                 return False
             return True

@@ -11,7 +11,9 @@ from typing import Any
 
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Settlement
 from bulkseed.ledger.reader import word
+from bulkseed.ledger.rollbacks import OwnedRow
 from bulkseed.model import InvalidLine, ManifestEntry, Origin, QuotaGroup, SecretDefinition, SecretValue
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 Json = Any
 _NO_VALUE = SecretValue("")
@@ -71,6 +73,18 @@ def attempt_from_json(found: Json) -> AttemptRecord:
 def creation_from_json(found: Json) -> Creation:
     """Return a creation; it travels as a list."""
     return Creation(*found)
+
+
+def owned_row_from_json(found: Json) -> OwnedRow:
+    """Return a row of a rollback; it travels as a list."""
+    row = OwnedRow(*found)
+    return row._replace(versions=tuple(row.versions))
+
+
+def rollback_end_from_json(found: Json) -> RollbackEnd:
+    """Return the end of a secret's rollback; it travels as a list."""
+    outcome, *rest = found
+    return RollbackEnd(RollbackOutcome(outcome), *rest)
 
 
 def _text(text: str | None) -> str | None:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bulkseed.cluster.records import admission_from_json, entry_to_json
+from bulkseed.cluster.records import admission_from_json, entry_to_json, owned_row_from_json
 from bulkseed.ledger import Admission, AttemptRecord, Creation, Settlement, TakeUp
 from bulkseed.ledger.reader import Tally
+from bulkseed.ledger.rollbacks import OwnedRow
 from bulkseed.model import ManifestEntry, QuotaGroup
 from bulkseed.policy.jobs import APPLY
+from bulkseed.policy.rollback import RollbackEnd
 
 Operations = list[list[Any]]
 """Methods of a `LedgerPort` with their arguments, as JSON."""
@@ -44,11 +46,13 @@ class RemoteLedger:
             self._inside = False
             self._held = []
 
-    def _do(self, name: str, *arguments: Any) -> None:
+    def do(self, name: str, *arguments: Any) -> None:
+        """Have something done that has no answer, with the rest of the transaction."""
         with self.transaction():
             self._held.append([name, *arguments])
 
-    def _ask(self, name: str, *arguments: Any) -> Any:
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Have something done, after what was held back, and return its answer."""
         operations, self._held = [*self._held, [name, *arguments]], []
         return self._call(operations)[-1]
 
@@ -68,7 +72,7 @@ class RemoteLedger:
         follow, reopen, gone = again
         wanted = [follow, [outcome.value for outcome in reopen], list(gone)]
         in_words = {group.value: limit for group, limit in limits.items()}
-        until: float | None = self._ask(
+        until: float | None = self.ask(
             "begin_run", run_id, list(sources), in_words, now, command, afresh, wanted, caller
         )
         return until
@@ -77,7 +81,7 @@ class RemoteLedger:
         self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
     ) -> Admission:
         """See `Ledger.admit`. The values stay here."""
-        found = self._ask("admit", [entry_to_json(entry) for entry in entries], now, claim, last)
+        found = self.ask("admit", [entry_to_json(entry) for entry in entries], now, claim, last)
         return admission_from_json(found, entries)
 
     def record(
@@ -87,28 +91,48 @@ class RemoteLedger:
         creations: Sequence[Creation] = (),
     ) -> None:
         """See `Ledger.record`."""
-        self._do("record", *(list(map(list, rows)) for rows in (settlements, attempts, creations)))
+        self.do("record", *(list(map(list, rows)) for rows in (settlements, attempts, creations)))
 
     def mark_foreign(self, row_id: int) -> None:
         """See `Ledger.mark_foreign`."""
-        self._do("mark_foreign", row_id)
+        self.do("mark_foreign", row_id)
 
     def mark_held(self, row_id: int, version_id: str, now: float, service_time: float | None = None) -> None:
         """See `Ledger.mark_held`."""
-        self._do("mark_held", row_id, version_id, now, service_time)
+        self.do("mark_held", row_id, version_id, now, service_time)
 
     def drop_doubt(self, row_id: int, now: float) -> None:
         """See `Ledger.drop_doubt`."""
-        self._do("drop_doubt", row_id, now)
+        self.do("drop_doubt", row_id, now)
 
     def bind_account(self, account: str) -> None:
         """See `Ledger.bind_account`."""
-        self._do("bind_account", account)
+        self.do("bind_account", account)
 
     def tally(self) -> Tally:
         """See `Ledger.tally`."""
-        return Tally(*self._ask("tally"))
+        return Tally(*self.ask("tally"))
 
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:
         """See `Ledger.end_run`."""
-        self._do("end_run", dict(summary), exit_code, stopped_by, now)
+        self.do("end_run", dict(summary), exit_code, stopped_by, now)
+
+
+class RemoteRollbacks:
+    """The part of a remote ledger that one rollback writes; see `Rollbacks`."""
+
+    def __init__(self, ledger: RemoteLedger, now: float, *, restore_values: bool = False) -> None:
+        self._ledger = ledger
+        ledger.do("roll_back", now, restore_values)
+
+    def owned(self, after: int, limit: int) -> list[OwnedRow]:
+        """See `Rollbacks.owned`."""
+        return [owned_row_from_json(row) for row in self._ledger.ask("owned_rows", after, limit)]
+
+    def claim(self, row: OwnedRow, dated: str | None, now: float) -> None:
+        """See `Rollbacks.claim`."""
+        self._ledger.do("claim_rollback", list(row), dated, now)
+
+    def end(self, row: OwnedRow, undone: RollbackEnd, now: float, *, claimed: bool, doubt: bool) -> None:
+        """See `Rollbacks.end`."""
+        self._ledger.do("end_rollback", list(row), list(undone), now, claimed, doubt)

@@ -15,21 +15,26 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bulkseed.cluster.channel import Channel, CutOffError
+from bulkseed.cluster.channel import PAUSE, Channel, CutOffError
 from bulkseed.cluster.lease import DRAINED, LAPSED, Lease
 from bulkseed.cluster.progress import failure_to_json, progress_to_json
-from bulkseed.cluster.remote_ledger import Operations, RemoteLedger
+from bulkseed.cluster.remote_ledger import Operations, RemoteLedger, RemoteRollbacks
 from bulkseed.cluster.task import RunWork, Task
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
 from bulkseed.errors import BulkseedError, LedgerError
+from bulkseed.jobs.rollback import Undoing
+from bulkseed.manifest.selection import Selection
 from bulkseed.pacing.clock import Clock
 from bulkseed.sources.named import NamedValues
-from bulkseed.targets.apply import Leave, apply_to_one, raise_file_limit, resolve
+from bulkseed.targets.apply import apply_to_one, raise_file_limit, resolve
+from bulkseed.targets.leave import Leave
 from bulkseed.targets.manifests import Manifests, RoutedInputs
+from bulkseed.targets.rollback import roll_back_one
+from bulkseed.targets.verify import verify_one
 
 RENEWALS = 6
 """A lease is renewed so many times before it would end; the first also measure the coordinator's clock."""
@@ -37,7 +42,15 @@ RENEWALS = 6
 WAITING_THREADS = 64
 """Of all targets here: each call of a ledger holds one until the coordinator has answered."""
 
-Connect = Callable[[], AbstractAsyncContextManager[Callable[[bytes], Awaitable[bytes]]]]
+
+class Line(NamedTuple):
+    """A connection to the coordinator: `send` carries a message there, `work` asks what is to be done."""
+
+    send: Callable[[bytes], Awaitable[bytes]]
+    work: Callable[[], Awaitable[bytes]]
+
+
+Connect = Callable[[], AbstractAsyncContextManager[Line]]
 
 MOST_BETWEEN = 1.0
 """Seconds between renewals at most: they carry the progress."""
@@ -105,27 +118,30 @@ class _TargetRun:
 class Runner:
     """The targets of one coordinator at this worker.
 
-    `connect` gives, in the runner's loop, what carries a message to the coordinator.
+    `connect` gives, in the runner's loop, the line to the coordinator.
     """
 
     def __init__(self, connect: Connect, lease: float) -> None:
         self._interval = min(MOST_BETWEEN, lease / RENEWALS)
+        self._patience = lease / RENEWALS * 2
         self._runs: dict[str, tuple[_TargetRun, Future[None]]] = {}
         self._threads = ThreadPoolExecutor(WAITING_THREADS, "bulkseed-ledgers")
+        self._work: asyncio.Task[RunWork] | None = None
         self._routed: asyncio.Future[RoutedInputs] | None = None
         self._values: NamedValues | None = None
         self._loop: asyncio.AbstractEventLoop
         self._channel: Channel
+        self._line: Line
         self._closing: asyncio.Event
         ready = threading.Event()
-        live = partial(self._live, connect, lease / RENEWALS * 2, ready.set)
+        live = partial(self._live, connect, ready.set)
         threading.Thread(target=lambda: asyncio.run(live()), name="bulkseed-runs", daemon=True).start()
         ready.wait()
 
-    async def _live(self, connect: Connect, patience: float, ready: Callable[[], None]) -> None:
+    async def _live(self, connect: Connect, ready: Callable[[], None]) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        async with connect() as send, asyncio.TaskGroup() as group:
-            self._channel = Channel(send, patience)
+        async with connect() as self._line, asyncio.TaskGroup() as group:
+            self._channel = Channel(self._line.send, self._patience)
             background = [group.create_task(self._channel.run()), group.create_task(self._keep_leases(group))]
             ready()
             await self._closing.wait()
@@ -139,7 +155,7 @@ class Runner:
     def close(self) -> None:
         """End the thread; no run may be going on."""
         routed = self._routed
-        if routed is not None and not routed.cancelled() and routed.exception() is None:
+        if routed is not None and routed.done() and not routed.cancelled() and not routed.exception():
             routed.result().close()
         if self._values is not None:
             self._values.close()
@@ -172,7 +188,7 @@ class Runner:
         ended: Future[None] = Future()
         self._runs[task.ticket] = (run, ended)
         try:
-            await self._apply(task, run)
+            await self._do(task, run)
         except CutOffError:
             pass  # it goes on elsewhere when the lease is over
         except BulkseedError as error:
@@ -185,24 +201,59 @@ class Runner:
             del self._runs[task.ticket]
             ended.set_result(None)
 
-    async def _apply(self, task: Task, run: _TargetRun) -> None:
+    async def _do(self, task: Task, run: _TargetRun) -> None:
         for _ in range(RENEWALS if len(self._runs) == 1 else 1):
             await run.renew()
-        work = RunWork.from_json(task.work)
-        (spec,) = (spec for spec in work.specs if spec.name == task.target)
+        work = await self._what_to_do(run)
+        spec, options = work.spec(task.target), work.options
         raise_file_limit(len(self._runs))
         target = resolve(spec)
-        routed = await self._route(work)
         ledger = RemoteLedger(Path(task.ledger), run.call)
         hooks = RunHooks(None, (), run.stats, run.stop)
         leave = Leave(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
-        with routed.open(spec) as entries:
-            await apply_to_one(spec, target, entries, ledger, work.options, hooks, self._threads, leave)
+        if work.undo is not None:
+            undoing = Undoing(ledger, work.undo, RemoteRollbacks)
+            await roll_back_one(spec, target, undoing, options, hooks, None, self._threads, leave)
+            return
+        with (await self._route(work)).open(spec) as part:
+            if work.reading is not None:
+                await verify_one(target, part, ledger, work.reading, options, hooks, self._threads, leave)
+                return
+            chosen = work.selections.get(spec.name)
+            entries = part if chosen is None else Selection.from_json(chosen).of(part)
+            await apply_to_one(spec, target, entries, ledger, options, hooks, self._threads, leave)
+
+    async def _what_to_do(self, run: _TargetRun) -> RunWork:
+        """Ask the coordinator, once for all targets.
+
+        Raises:
+            CutOffError: it has not said so for a whole lease.
+            UsageError: it has another version of bulkseed.
+        """
+        while True:
+            if self._work is None:
+                self._work = self._loop.create_task(self._ask_for_work())
+            asked = self._work
+            try:
+                return await asyncio.shield(asked)
+            except BulkseedError:
+                raise
+            except Exception:  # noqa: BLE001  # whatever a connection that breaks raises
+                if self._work is asked:
+                    self._work = None
+            if run.lease.is_over:
+                raise CutOffError("the coordinator has not said for a whole lease what is to be done")
+            await asyncio.sleep(PAUSE)
+
+    async def _ask_for_work(self) -> RunWork:
+        async with asyncio.timeout(self._patience):
+            told = await self._line.work()
+        return RunWork.from_bytes(told)
 
     async def _route(self, work: RunWork) -> RoutedInputs:
         """Look through what is read once for all targets."""
         if self._routed is None:
-            inputs = work.inputs
+            inputs = work.what_is_read()
             if isinstance(inputs, Manifests):
                 self._values = NamedValues(work.source_rate, work.readers)
                 inputs = replace(inputs, elsewhere=self._values)

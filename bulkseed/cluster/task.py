@@ -1,55 +1,96 @@
-"""What the coordinator tells a worker of a target: everything but values, keys and the rows of the ledger."""
+"""What the coordinator tells a worker of a target: everything but values, keys and the rows of the ledger.
+
+Through the scheduler goes only where the coordinator is, and a ticket. The rest each worker asks the
+coordinator for, once for all of its targets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 import bulkseed
 from bulkseed.errors import UsageError
+from bulkseed.jobs.rollback import Undo
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.manifests import Manifests
-from bulkseed.targets.run_folder import spec_from_json
+from bulkseed.targets.run_folder import RunFolder, spec_from_json
 from bulkseed.targets.sources import NamedSources
 from bulkseed.targets.spec import TargetSpec
+from bulkseed.targets.verify import ReadBack
+
+WorkInputs = Manifests | NamedSources
 
 
 @dataclass(slots=True, frozen=True)
 class RunWork:
     """The work of a whole run: what is read, where to, and by which rules. All targets have it in common.
 
-    `source_rate` is for values that lines name at other stores; `readers` workers share it.
+    It is an apply, or with `reading` a verify, or with `undo` a rollback, which reads nothing. `selections`
+    are what `Selection.to_json` gave, by target; none: everything is taken. `source_rate` is for values that
+    lines name at other stores; `readers` workers share it.
     """
 
-    specs: Sequence[TargetSpec]
-    inputs: Manifests | NamedSources
     options: ApplyOptions
+    specs: Sequence[TargetSpec] = ()
+    inputs: WorkInputs | None = None
+    reading: ReadBack | None = None
+    undo: Undo | None = None
+    selections: Mapping[str, list[Any]] = field(default_factory=dict)
     source_rate: float | None = None
     readers: int = 1
 
-    def to_json(self) -> dict[str, Any]:
+    def spec(self, target: str) -> TargetSpec:
+        """Return a target by its name."""
+        (spec,) = (spec for spec in self.specs if spec.name == target)
+        return spec
+
+    def what_is_read(self) -> WorkInputs:
+        """Return the inputs.
+
+        Raises:
+            UsageError: there are none.
+        """
+        if self.inputs is None:
+            raise UsageError("this run reads nothing")
+        return self.inputs
+
+    def ledger(self, folder: RunFolder, target: str) -> Path:
+        """Return the path of the ledger that a target's run writes."""
+        return folder.ledger(target) if self.reading is None else folder.verifications(target)
+
+    def to_bytes(self) -> bytes:
         """Return it as it travels."""
-        return {
-            "version": bulkseed.__version__,
-            "specs": [asdict(spec) for spec in self.specs],
-            "sources" if isinstance(self.inputs, NamedSources) else "manifests": asdict(self.inputs),
-            "options": asdict(self.options),
-            "source_rate": self.source_rate,
-            "readers": self.readers,
-        }
+        return orjson.dumps(
+            {
+                "version": bulkseed.__version__,
+                "specs": [asdict(spec) for spec in self.specs],
+                "inputs": None if self.inputs is None else asdict(self.inputs),
+                "is_source": isinstance(self.inputs, NamedSources),
+                "options": asdict(self.options),
+                "reading": self.reading,
+                "undo": self.undo,
+                "selections": dict(self.selections),
+                "source_rate": self.source_rate,
+                "readers": self.readers,
+            },
+            default=list,  # a named tuple
+        )
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> RunWork:
+    def from_bytes(cls, data: bytes) -> RunWork:
         """Return the work that a coordinator has sent.
 
         Raises:
             UsageError: it has another version of bulkseed.
         """
+        found = orjson.loads(data)
         if found["version"] != bulkseed.__version__:
             raise UsageError(
                 f"the worker has bulkseed {bulkseed.__version__} and the coordinator {found['version']}: "
@@ -63,39 +104,46 @@ class RunWork:
             "on_delete_window": OnDeleteWindow(rules["on_delete_window"]),
         }
         return cls(
-            [spec_from_json(spec) for spec in found["specs"]],
-            _inputs(found),
             ApplyOptions(**{**options, "rules": Rules(**rules)}),
+            [spec_from_json(spec) for spec in found["specs"]],
+            found["inputs"] and _inputs(found["inputs"], is_source=found["is_source"]),
+            found["reading"] and ReadBack(*found["reading"]),
+            found["undo"] and Undo(*found["undo"]),
+            found["selections"],
             found["source_rate"],
             found["readers"],
         )
 
 
-def _inputs(found: dict[str, Any]) -> Manifests | NamedSources:
-    if "manifests" in found:
-        given = found["manifests"]
+def _inputs(given: dict[str, Any], *, is_source: bool) -> WorkInputs:
+    paths = tuple(given["paths"])
+    if not is_source:
         defaults = tuple((name, text) for name, text in given["defaults"])
-        return Manifests(**{**given, "paths": tuple(given["paths"]), "defaults": defaults})
-    given = found["sources"]
+        return Manifests(**{**given, "paths": paths, "defaults": defaults})
     lists = {key: tuple(given["overrides"][key]) for key in ("include", "exclude")}
-    return NamedSources(
-        **{**given, "paths": tuple(given["paths"]), "overrides": {**given["overrides"], **lists}}
-    )
+    return NamedSources(**{**given, "paths": paths, "overrides": {**given["overrides"], **lists}})
+
+
+@dataclass(slots=True, frozen=True)
+class Coordinator:
+    """A coordinator: where it answers, and which one of all that have answered there."""
+
+    address: str
+    token: str
 
 
 @dataclass(slots=True, frozen=True)
 class Task:
     """One target, to be worked on under a ticket.
 
-    `coordinator`: where it answers. `ledger`: the path of the target's ledger there. `lease`: in seconds.
+    `ledger`: the path of the target's ledger at the coordinator. `lease`: in seconds.
     """
 
-    coordinator: str
+    coordinator: Coordinator
     target: str
     ticket: str
     ledger: str
     lease: float
-    work: dict[str, Any] = field(repr=False)
 
     def to_bytes(self) -> bytes:
         """Return it as it travels."""
@@ -104,4 +152,5 @@ class Task:
     @classmethod
     def from_bytes(cls, data: bytes) -> Task:
         """Return the task that a coordinator has sent."""
-        return cls(**orjson.loads(data))
+        found = orjson.loads(data)
+        return cls(**{**found, "coordinator": Coordinator(**found["coordinator"])})

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
 
-from bulkseed.client.operations import OPERATIONS, Named, Operation, deletion
+from bulkseed.client.operations import OPERATIONS, deletion
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.lane import Lane, Ports, open_lane
 from bulkseed.engine.lifecycle import run_lifecycle
@@ -27,9 +28,10 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.pool import WorkerPool
 from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stop import STOPPED_EARLY
+from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import summarise, with_results
-from bulkseed.ledger import Ledger
-from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks
+from bulkseed.ledger import Ledger, LedgerPort
+from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks, RollbacksPort
 from bulkseed.model import Outcome, QuotaGroup, Summary, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy import steps
@@ -38,14 +40,13 @@ from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.moments import OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.restore import restore
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
+from bulkseed.policy.rollback import UNDONE, OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
 from bulkseed.policy.rollback import rollback as roll_back
-from bulkseed.policy.steps import Aborted, ClaimRollback, Done, LedgerStep
+from bulkseed.policy.steps import Aborted, ClaimRollback, LedgerStep
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 
 MOST_WORKERS = 16
 BLOCK = 64
-_SUCCESSES = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
 
 
 @dataclass(slots=True, frozen=True)
@@ -93,9 +94,8 @@ async def rollback(
         UsageError: the target's endpoint makes no sense.
     """
     options, hooks = options or RunOptions(), hooks or RunHooks()
-    job = _Job(deletion(recovery_days), _delete)
     async with _open(target, options, timeout, ports) as lane:
-        return await _run(lane, ledger, job, options, hooks, on_end)
+        return await roll_back_in(lane, Undoing(ledger, Undo(recovery_days)), options, hooks, on_end)
 
 
 async def restore_values(
@@ -113,16 +113,27 @@ async def restore_values(
     The arguments and errors are those of `rollback`.
     """
     options, hooks = options or RunOptions(), hooks or RunHooks()
+    undoing = Undoing(ledger, Undo(restore_values=True))
     async with _open(target, options, timeout, ports) as lane:
-        return await _run(lane, ledger, _Job(deletion(30), _put_back, restores=True), options, hooks, on_end)
+        return await roll_back_in(lane, undoing, options, hooks, on_end)
 
 
-class _Job(NamedTuple):
-    """What a rollback does to each secret; `restores`: it puts versions back, and deletes nothing."""
+class Undo(NamedTuple):
+    """What a rollback does: it deletes, or it puts versions back and deletes nothing.
 
-    delete: Operation[Named, Done]
-    procedure: Callable[[OwnedRow, RetryState], RollingBack]
-    restores: bool = False
+    `recovery_days`: how long secrets can be restored (7 to 30); None deletes at once.
+    """
+
+    recovery_days: int | None = 30
+    restore_values: bool = False
+
+
+class Undoing(NamedTuple):
+    """What is undone: what a ledger did. `rollbacks` opens its part of that ledger, wherever it is."""
+
+    ledger: LedgerPort
+    undo: Undo
+    rollbacks: Callable[..., RollbacksPort] = Rollbacks
 
 
 def _open(
@@ -137,18 +148,30 @@ def _open(
     )
 
 
-async def _run(
-    lane: Lane, ledger: Ledger, job: _Job, options: RunOptions, hooks: RunHooks, on_end: OnEnd | None
+async def roll_back_in(
+    lane: Lane,
+    undoing: Undoing,
+    options: RunOptions,
+    hooks: RunHooks,
+    on_end: OnEnd | None,
+    threads: Executor | None = None,
 ) -> RolledBack:
-    with ThreadPoolExecutor(1, "bulkseed-ledger") as executor:
-        rows = _Rows(lane, ledger, Recorder(ledger, executor), hooks, restores=job.restores)
-        operations = {**OPERATIONS, steps.DELETE: job.delete}
+    """Roll back in a lane that is open. The rest is as of `rollback`; `threads` as of `run_job`."""
+    with ExitStack() as stack:
+        executor = (
+            stack.enter_context(ThreadPoolExecutor(1, "bulkseed-ledger"))
+            if threads is None
+            else Strand(threads)
+        )
+        undo = undoing.undo
+        rows = _Rows(lane, undoing, Recorder(undoing.ledger, executor), hooks)
+        operations = {**OPERATIONS, steps.DELETE: deletion(undo.recovery_days)}
         async with (
             run_lifecycle(lane, rows.recorder, hooks.stop, rows.begin, rows.end) as run,
             anyio.create_task_group() as group,
         ):
             machinery = assemble(run, lane, rows.recorder, options, hooks, rows.claim, operations)
-            remover = _Remover(rows, machinery, job, options, hooks, on_end)
+            remover = _Remover(rows, machinery, undo, options, hooks, on_end)
 
             def spawn(work: Callable[[], Awaitable[object]]) -> None:
                 group.start_soon(run.guard, work)
@@ -168,20 +191,20 @@ async def _run(
 class _Rows:
     """The rows of a rollback, on their way from the ledger to the workers and back."""
 
-    def __init__(
-        self, lane: Lane, ledger: Ledger, recorder: Recorder, hooks: RunHooks, *, restores: bool
-    ) -> None:
+    def __init__(self, lane: Lane, undoing: Undoing, recorder: Recorder, hooks: RunHooks) -> None:
         self.recorder = recorder
         self._lane = lane
-        self._ledger = ledger
+        self._ledger = undoing.ledger
         self._hooks = hooks
-        self._restores = restores
-        self._results: Counter[RollbackOutcome] = Counter({RollbackOutcome.RESTORED: 0} if restores else ())
+        self._open = partial(undoing.rollbacks, undoing.ledger, restore_values=undoing.undo.restore_values)
+        self._results: Counter[RollbackOutcome] = Counter(
+            {RollbackOutcome.RESTORED: 0} if undoing.undo.restore_values else ()
+        )
         self._rows: deque[OwnedRow] = deque()
         self._claimed: set[int] = set()  # by this run, and not ended
         self._after = 0
         self._filling = anyio.Lock()
-        self._rollbacks: Rollbacks
+        self._rollbacks: RollbacksPort
 
     def begin(self, run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
         """Begin in the ledger's thread; return until when the run before may have sent."""
@@ -189,7 +212,7 @@ class _Rows:
             sent_until = self._ledger.begin_run(
                 run_id, [], limits, now, ROLLBACK.name, caller=self._lane.signers.caller
             )
-            self._rollbacks = Rollbacks(self._ledger, now, restore_values=self._restores)
+            self._rollbacks = self._open(now)
             return sent_until
 
     def end(self, run_id: str, elapsed: float, now: float) -> RolledBack:
@@ -199,7 +222,7 @@ class _Rows:
             self._results[RollbackOutcome.PENDING] += len(rows)
             self._after = rows[-1].row_id
         run = summarise(run_id, self._ledger.path, self._lane, QuotaGroup.CREATE, self._hooks, elapsed)
-        succeeded = all(outcome in _SUCCESSES for outcome, count in self._results.items() if count)
+        succeeded = all(outcome in UNDONE for outcome, count in self._results.items() if count)
         code = run.exit_code if self._hooks.stop.requested else 0 if succeeded else 1
         run = replace(run, definitions=self._results.total(), exit_code=code)
         rolled_back = RolledBack(run, self._results)
@@ -247,14 +270,14 @@ class _Remover:
         self,
         rows: _Rows,
         machinery: Machinery,
-        job: _Job,
+        undo: Undo,
         options: RunOptions,
         hooks: RunHooks,
         on_end: OnEnd | None,
     ) -> None:
         self._rows = rows
-        self._procedure = job.procedure
-        self._restores = job.restores
+        self._procedure = _put_back if undo.restore_values else _delete
+        self._restores = undo.restore_values
         self._machinery = machinery
         self._policy = options.rules.retry
         self._stop = hooks.stop

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bulkseed.engine.job import VERIFY
-from bulkseed.engine.lane import Ports, open_lane
+from bulkseed.engine.lane import Lane, Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.summary import with_results
-from bulkseed.ledger import Ledger, LedgerReader
+from bulkseed.ledger import Ledger, LedgerPort, LedgerReader
 from bulkseed.model import ManifestEntry, Row, Summary, Target, Verified
 from bulkseed.pacing.ceilings import limits
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
@@ -80,6 +81,24 @@ async def verify(
         ports=ports,
     )
     async with opening as lane:
-        afresh = replace(options, afresh=not resume)
-        run = await run_job(VERIFY, definitions, lane, ledger, afresh, hooks)
+        return await verify_in(lane, definitions, ledger, replace(options, afresh=not resume), hooks)
+
+
+async def verify_in(
+    lane: Lane,
+    definitions: Iterable[ManifestEntry] | AsyncIterable[ManifestEntry],
+    ledger: LedgerPort,
+    options: RunOptions,
+    hooks: RunHooks,
+    threads: Executor | None = None,
+) -> Verification:
+    """Verify in a lane that is open; `afresh` of `options` says whether anything is believed.
+
+    The rest is as of `verify`; `threads` as of `run_job`.
+    """
+    return verification_of(await run_job(VERIFY, definitions, lane, ledger, options, hooks, threads))
+
+
+def verification_of(run: Summary) -> Verification:
+    """Return what a run of a verify found."""
     return Verification(run, Counter({Verified(word.value): count for word, count in run.outcomes.items()}))

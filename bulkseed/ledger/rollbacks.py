@@ -9,7 +9,7 @@ creates it again. Once its version before is back in force, the row names that v
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bulkseed.ledger.admission import KEEP_VERSION
 from bulkseed.ledger.creations import expand_created
@@ -149,6 +149,22 @@ def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
         version_id,
         next((before for before in reversed(earlier) if before != version_id), None),
     )
+
+
+class RollbacksPort(Protocol):
+    """What a rollback needs of its part of a ledger, wherever that is; see `Rollbacks`."""
+
+    def owned(self, after: int, limit: int) -> list[OwnedRow]:
+        """Return the next rows, in the order of their ids."""
+        ...
+
+    def claim(self, row: OwnedRow, dated: str | None, now: float) -> None:
+        """Put on disk that the secret may be deleted, or get its version back, from now on."""
+        ...
+
+    def end(self, row: OwnedRow, undone: RollbackEnd, now: float, *, claimed: bool, doubt: bool) -> None:
+        """Write down how it ended."""
+        ...
 
 
 class Rollbacks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 
 from bulkseed.errors import ManifestError
+from bulkseed.manifest.location import is_manifest_url
+from bulkseed.manifest.reader import STANDARD_INPUT
 from bulkseed.manifest.templates.expand import places_of
 from bulkseed.model import ManifestEntry, Origin
 
@@ -19,7 +21,7 @@ _MAX_LINE = 1024 * 1024
 _SHOWN = 3
 
 Wanted = str | Origin
-"""A name, or for a line that had none its place, with the real paths of its files."""
+"""A name, or for a line that had none its place."""
 
 
 class Selection:
@@ -30,10 +32,29 @@ class Selection:
     """
 
     def __init__(self, path: str, wanted: dict[Wanted, int], size: int) -> None:
+        """`path`: the file of rejects; `wanted`: what is named there, with the number of its line."""
         self.size = size
         self._path = path
-        self._wanted = wanted
-        self._missing = dict(wanted)
+        self._given = wanted
+        self._wanted = {key if isinstance(key, str) else _real(key): line for key, line in wanted.items()}
+        self._missing = dict(self._wanted)
+
+    def to_json(self) -> list[Any]:
+        """Return it for another process, which has the same manifests at the same absolute paths."""
+        named = [
+            [key if isinstance(key, str) else [_changed(key.manifest, os.path.abspath), key.line], number]
+            for key, number in self._given.items()
+        ]
+        return [self._path, named, self.size]
+
+    @classmethod
+    def from_json(cls, found: list[Any]) -> Selection:
+        """Return what `to_json` gave."""
+        path, named, size = found
+        wanted: dict[Wanted, int] = {
+            key if isinstance(key, str) else Origin(*key): number for key, number in named
+        }
+        return cls(path, wanted, size)
 
     def __contains__(self, entry: ManifestEntry) -> bool:
         keys: list[Wanted] = [_real(place) for place in (entry.origin, *places_of(entry.origin))]
@@ -128,7 +149,7 @@ def _wanted(reject: dict[str, Any], where: str) -> Wanted:
     if isinstance(name, str):
         return name  # wherever it is now
     if isinstance(manifest, str) and isinstance(number, int):
-        return _real(Origin(manifest, number))
+        return Origin(manifest, number)
     raise ManifestError(f"{where}: has neither secret_name nor manifest and line")
 
 
@@ -139,8 +160,17 @@ def _real(place: Origin) -> Origin:
 @functools.lru_cache(maxsize=1024)
 def _real_name(name: str) -> str:
     """Return a manifest's name, or that of a template and its table, with real paths."""
+    return _changed(name, os.path.realpath)
+
+
+def _changed(name: str, change: Callable[[str], str]) -> str:
+    """Return a manifest's name with its paths changed."""
     template, at, table = name.partition("@")
     path, _, line = template.rpartition(":")
     if at and line.isdecimal():
-        return f"{os.path.realpath(path)}:{line}@{os.path.realpath(table)}"
-    return name if name == "-" else os.path.realpath(name)
+        return f"{_path(path, change)}:{line}@{_path(table, change)}"
+    return _path(name, change)
+
+
+def _path(name: str, change: Callable[[str], str]) -> str:
+    return name if name == STANDARD_INPUT or is_manifest_url(name) else change(name)

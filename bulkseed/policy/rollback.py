@@ -53,6 +53,9 @@ class RowState(StrEnum):
 
 ROLLED_BACK_MEANS = "another apply would create it again"
 
+UNDONE = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
+"""What is undone: no later rollback takes it up."""
+
 
 @dataclass(slots=True, frozen=True)
 class OwnedSecret:

@@ -15,7 +15,6 @@ import anyio
 
 from bulkseed.client.credentials import find_credentials
 from bulkseed.engine.job import APPLY
-from bulkseed.engine.lane import Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
@@ -24,9 +23,8 @@ from bulkseed.ledger import LedgerPort, open_ledger
 from bulkseed.manifest.selection import read_selections
 from bulkseed.model import Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
-from bulkseed.pacing.clock import Clock
-from bulkseed.pacing.pacer import always
 from bulkseed.policy.options import Rules
+from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
@@ -97,15 +95,6 @@ class ApplyOptions:
     only: str | None = None
 
 
-@dataclass(slots=True, frozen=True)
-class Leave:
-    """How long a target may be sent to, by which clock, and whether what is left then is counted."""
-
-    may_send: Callable[[], bool] = always
-    clock: Clock | None = None
-    account_for_rest: bool = True
-
-
 async def apply_to_one(
     spec: TargetSpec,
     target: Target,
@@ -114,7 +103,7 @@ async def apply_to_one(
     options: ApplyOptions,
     hooks: RunHooks,
     threads: Executor,
-    leave: Leave = Leave(),  # it cannot be changed
+    leave: Leave = ALWAYS,
 ) -> Summary:
     """Provision the entries of one target; `threads` are those that all ledgers share.
 
@@ -131,15 +120,8 @@ async def apply_to_one(
         options.limit,
         account_for_rest=leave.account_for_rest,
     )
-    opening = open_lane(
-        target,
-        limits(APPLY.group, spec.qps),
-        connections=connections(run_options),
-        timeout=options.timeout,
-        may_send=leave.may_send,
-        ports=Ports(clock=leave.clock),
-    )
-    async with opening as lane:
+    ceilings, most = limits(APPLY.group, spec.qps), connections(run_options)
+    async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
         return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
 
 

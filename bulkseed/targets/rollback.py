@@ -6,29 +6,51 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple
 
 import anyio
 
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.rollback import restore_values, rollback
+from bulkseed.jobs.rollback import MOST_WORKERS, OnEnd, RolledBack, Undo, Undoing, roll_back_in
 from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.rollbacks import forecast
+from bulkseed.model import QuotaGroup, Target
+from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.rollback import RollbackEnd
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
+from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.spec import TargetSpec
 
 
-class Undo(NamedTuple):
-    """What a rollback does: it deletes, or it puts versions back and deletes nothing.
+def end_of_rollback(found: RolledBack) -> TargetEnd:
+    """Return the end of a target's rollback."""
+    results = {outcome.value: count for outcome, count in found.results.items()}
+    return TargetEnd(found.run, results, found.as_dict())
 
-    `recovery_days`: how long secrets can be restored (7 to 30); None deletes at once.
+
+async def roll_back_one(
+    spec: TargetSpec,
+    target: Target,
+    undoing: Undoing,
+    options: ApplyOptions,
+    hooks: RunHooks,
+    on_end: OnEnd | None,
+    threads: Executor,
+    leave: Leave = ALWAYS,
+) -> RolledBack:
+    """Undo what one target's ledger did; `threads` are those that all ledgers share.
+
+    Raises:
+        CredentialsError: there are none.
+        LedgerError: the ledger cannot be written; nothing was deleted that it does not know of.
+        UsageError: the target's endpoint makes no sense.
     """
-
-    recovery_days: int | None = 30
-    restore_values: bool = False
+    run_options = RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after)
+    ceilings = limits(QuotaGroup.CREATE, spec.qps)
+    async with leave.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
+        return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
 
 
 def to_roll_back(folder: RunFolder, *, restore_values: bool = False) -> list[TargetRun]:
@@ -56,8 +78,7 @@ async def roll_back_all(
 ) -> AllRuns:
     """Undo what the run's ledgers did, each at its target's own pace. The folder must be locked.
 
-    `on_begin` is called
-    with the runs, `on_end` with a target, a secret's name and its end.
+    `on_begin` is called with the runs, `on_end` with a target, a secret's name and its end.
 
     Raises:
         LedgerError: a ledger cannot be read.
@@ -67,23 +88,15 @@ async def roll_back_all(
     raise_file_limit(len(runs))
     on_begin(runs)
 
-    async def roll_back(run: TargetRun, _threads: Executor) -> TargetEnd:
+    async def roll_back(run: TargetRun, threads: Executor) -> TargetEnd:
         spec = run.spec
         target = resolve(spec)
         with ExitStack() as stack:
             open_it = partial(open_ledger, folder.ledger(spec.name), target, create=False)
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            act = partial(rollback, recovery_days=undo.recovery_days)
-            done = await (restore_values if undo.restore_values else act)(
-                target,
-                ledger,
-                options=RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after),
-                hooks=RunHooks(stats=run.stats, stop=run.stop),
-                on_end=partial(on_end, spec.name),
-                timeout=options.timeout,
-            )
-        results = {outcome.value: count for outcome, count in done.results.items()}
-        return TargetEnd(done.run, results, done.as_dict())
+            hooks, ended = RunHooks(stats=run.stats, stop=run.stop), partial(on_end, spec.name)
+            undoing = Undoing(ledger, undo)
+            return end_of_rollback(await roll_back_one(spec, target, undoing, options, hooks, ended, threads))
 
     await run_all(runs, roll_back, stop)
     return AllRuns(str(folder.path), runs, 0, 0, "results")

@@ -7,15 +7,20 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import anyio
 
+from bulkseed.engine.job import VERIFY
 from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.run import Entries, connections
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.verify import verify
-from bulkseed.ledger import open_ledger
-from bulkseed.model import Row
+from bulkseed.jobs.verify import Verification, verify_in
+from bulkseed.ledger import LedgerPort, open_ledger
+from bulkseed.model import Row, Target
+from bulkseed.pacing.ceilings import limits
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
+from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
@@ -29,17 +34,57 @@ class VerifyHooks:
     on_row: Callable[[str, Row], None] | None = None
 
 
+class ReadBack(NamedTuple):
+    """How a verify reads: so many reads a second at each target; `resume` as of `verify`."""
+
+    qps: float
+    resume: bool = False
+
+
+def end_of_verify(found: Verification) -> TargetEnd:
+    """Return the end of a target's verify."""
+    results = {result.value: count for result, count in found.results.items()}
+    return TargetEnd(found.run, results, found.as_dict())
+
+
+async def verify_one(
+    target: Target,
+    entries: Entries,
+    ledger: LedgerPort,
+    reading: ReadBack,
+    options: ApplyOptions,
+    hooks: RunHooks,
+    threads: Executor,
+    leave: Leave = ALWAYS,
+) -> Verification:
+    """Read back the entries of one target; `threads` are those that all ledgers share.
+
+    Raises:
+        CredentialsError: there are none.
+        LedgerError: the ledger cannot be written, or records other runs than verifies.
+        UsageError: the target's endpoint makes no sense.
+    """
+    run_options = RunOptions(
+        reading.qps,
+        rules=options.rules,
+        stop_after=options.stop_after,
+        account_for_rest=leave.account_for_rest,
+        afresh=not reading.resume,
+    )
+    ceilings, most = limits(VERIFY.group, reading.qps), connections(run_options)
+    async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
+        return await verify_in(lane, entries, ledger, run_options, hooks, threads)
+
+
 async def verify_all(
     folder: RunFolder,
     inputs: Inputs,
-    qps: float,
+    reading: ReadBack,
     options: ApplyOptions,
     stop: Stop,
     hooks: VerifyHooks,
-    *,
-    resume: bool = False,
 ) -> AllRuns:
-    """Verify the manifests against every target of a run, `qps` reads a second at each. Lock it first.
+    """Verify the manifests against every target of a run. Lock it first.
 
     Raises:
         ManifestError: a manifest cannot be read at all.
@@ -50,7 +95,7 @@ async def verify_all(
     runs = [TargetRun(spec, routed.definitions[spec.name]) for spec in folder.specs]
     hooks.on_surveyed(runs)
 
-    async def read_back(run: TargetRun, _threads: Executor) -> TargetEnd:
+    async def read_back(run: TargetRun, threads: Executor) -> TargetEnd:
         spec = run.spec
         target = resolve(spec)
         on_row = partial(hooks.on_row, spec.name) if hooks.on_row is not None else None
@@ -58,17 +103,9 @@ async def verify_all(
             open_it = partial(open_ledger, folder.verifications(spec.name), target)
             ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
             entries = stack.enter_context(routed.open(spec))
-            done = await verify(
-                entries,
-                target,
-                ledger,
-                resume=resume,
-                options=RunOptions(qps, rules=options.rules, stop_after=options.stop_after),
-                hooks=RunHooks(on_row, stats=run.stats, stop=run.stop),
-                timeout=options.timeout,
-            )
-        results = {result.value: count for result, count in done.results.items()}
-        return TargetEnd(done.run, results, done.as_dict())
+            heard = RunHooks(on_row, stats=run.stats, stop=run.stop)
+            found = await verify_one(target, entries, ledger, reading, options, heard, threads)
+        return end_of_verify(found)
 
     await run_all(runs, read_back, stop)
     return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted, "results")

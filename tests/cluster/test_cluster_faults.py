@@ -9,7 +9,7 @@ import json
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from support.dask_processes import DaskProcesses, dask_cluster, memory_of
 from support.many_kms import Accounts, accounts
 
 from bulkseed.errors import LedgerError
-from bulkseed.ledger import read_ledger
+from bulkseed.ledger import LedgerReader, read_ledger
 from bulkseed.ledger.audit.run import audit
+from bulkseed.ledger.rollbacks import rolled_back
 from bulkseed.ledger.sqlite.lock import is_at_work
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, Verified
 
 TARGETS, EACH, PACE, QUOTA = 12, 24, 12, 14
 LEASE = 2
@@ -47,6 +48,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]
         yield found
 
 
+Counted = Callable[[LedgerReader], int]
+
+
+def created(ledger: LedgerReader) -> int:
+    """Count what a ledger's runs have created."""
+    return ledger.counts()[Outcome.CREATED]
+
+
+def read_back(ledger: LedgerReader) -> int:
+    """Count what a verify has found identical."""
+    return ledger.counts()[Verified.IDENTICAL]
+
+
 class Run:
     """One run of the command over the cluster: `names` are its own."""
 
@@ -63,14 +77,19 @@ class Run:
             ],
         )
         self.local = ["apply", "m.jsonl", "--targets", "targets.toml", "--output", "json"]
-        self.arguments = [*self.local, "--lease", LEASE, *cluster.options]
+        self._there = ["--lease", LEASE, *cluster.options]
+        self.arguments = [*self.local, *self._there]
         self.process = start(*self.arguments, cwd=folder, env=NO_KEYS)
 
-    def until(self, share: float) -> None:
+    def then(self, *command: object) -> None:
+        """Begin another command on the cluster."""
+        self.process = start(*command, "--output", "json", *self._there, cwd=self._folder, env=NO_KEYS)
+
+    def until(self, share: float, count: Counted = created, kind: str = "ledger") -> None:
         """Wait until so much of it is on record."""
         for target in range(TARGETS):
-            path = self._folder / "m.run" / f"t{target}.ledger.db"
-            while not is_at_work(path) or self._created(path) < share * EACH:
+            path = self._folder / "m.run" / f"t{target}.{kind}.db"
+            while not is_at_work(path) or self._count(path, count) < share * EACH:
                 self._look_again()
 
     def until_placed_again(self, targets: int) -> None:
@@ -88,10 +107,17 @@ class Run:
         with read_ledger(path) as ledger:
             return sum(1 for _ in ledger.runs())
 
-    def _created(self, path: Path) -> int:
+    def _count(self, path: Path, count: Counted) -> int:
         with suppress(LedgerError), read_ledger(path) as ledger:  # it is being made at this moment
-            return ledger.counts()[Outcome.CREATED]
+            return count(ledger)
         return 0
+
+    def holds(self) -> None:
+        """Audit every ledger; no service has refused anything for its pace."""
+        for target in range(TARGETS):
+            with read_ledger(self._folder / "m.run" / f"t{target}.ledger.db") as ledger:
+                assert [found for found in audit(ledger) if not found.holds] == []
+                assert [run.run_id for run in ledger.runs() if (run.summary or {}).get("throttled")] == []
 
     def end(self) -> dict[str, object]:
         """Wait for its end, and return what it printed."""
@@ -112,18 +138,21 @@ class Run:
     def proves_exact(self) -> list[Outcome]:
         """Hold everything against the services and the ledgers; return what became of the definitions."""
         outcomes = []
+        self.holds()
         for target in range(TARGETS):
             with read_ledger(self._folder / "m.run" / f"t{target}.ledger.db") as ledger:
-                assert [found for found in audit(ledger) if not found.holds] == []
-                assert [run.run_id for run in ledger.runs() if (run.summary or {}).get("throttled")] == []
                 rows = list(ledger.rows())
             assert {row.name for row in rows} == {f"{self._names}/{target}/{n}" for n in range(EACH)}
             outcomes += [Outcome(row.outcome) for row in rows]
         assert set(outcomes) <= {Outcome.CREATED, Outcome.ADOPTED}
-        verified = bulkseed("verify", "m.jsonl", "--run", "m.run", "--output", "json", cwd=self._folder)
-        results = json.loads(verified.stdout)["results"]
-        assert {name: n for name, n in results.items() if n} == {"identical": TARGETS * EACH}
+        assert counted(self.here("verify", "m.jsonl", "--run", "m.run")) == {"identical": TARGETS * EACH}
         return outcomes
+
+    def here(self, *command: str) -> dict[str, object]:
+        """Run a command on this machine alone; return what it printed."""
+        done = bulkseed(*command, "--output", "json", cwd=self._folder)
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
 
 
 @pytest.fixture
@@ -137,6 +166,13 @@ def run(
     finally:
         begun.process.kill()
         begun.process.communicate()
+
+
+def counted(found: dict[str, object]) -> dict[str, int]:
+    """Return the results of all targets, without those that nothing has."""
+    results = found["results"]
+    assert isinstance(results, dict)
+    return {name: count for name, count in results.items() if count}
 
 
 def finds(text: bytes, pid: int) -> bool:
@@ -256,13 +292,35 @@ def test_the_coordinator_killed_and_started_again(run: Run) -> None:
     run.proves_exact()
 
 
-def test_ctrl_c_ends_all_runs_in_order(run: Run) -> None:
-    """Nothing is in doubt, the exit code is 130, and the next run does the rest."""
+def test_ctrl_c_then_a_verify_and_a_rollback_that_lose_workers(run: Run, cluster: DaskProcesses) -> None:
+    """Nothing is in doubt, the exit code is 130, the next run does the rest. All of it is undone after."""
     run.until(drawn(0.5))
     run.process.send_signal(signal.SIGINT)
     assert run.end()["exit_code"] == 130
     assert run.again()["exit_code"] == 0
     assert set(run.proves_exact()) == {Outcome.CREATED}
+
+    run.then("verify", "m.jsonl", "--run", "m.run", "--qps", PACE)
+    run.until(drawn(0.5), read_back, "verify")
+    process = cluster.workers.pop("c")
+    process.terminate()
+    found = run.end()
+    assert (found["exit_code"], found["definitions"]) == (0, TARGETS * EACH)
+    assert counted(found) == {"identical": TARGETS * EACH}
+    assert process.wait(TIMEOUT) == 0
+
+    run.then("rollback", "m.run", "--yes")
+    run.until(drawn(0.5), rolled_back)
+    cluster.workers["a"].kill()
+    cluster.workers["a"].wait()
+    undone = run.end()
+    assert (undone["exit_code"], undone["definitions"]) == (0, TARGETS * EACH)
+    assert set(counted(undone)) <= {"deleted", "gone"}
+    run.holds()
+    assert counted(run.here("verify", "m.jsonl", "--run", "m.run")) == {"missing": TARGETS * EACH}
+    for name in "ac":
+        cluster.add_worker(name)
+    cluster.wait_for_workers()
 
 
 def test_the_scheduler_killed(run: Run, cluster: DaskProcesses) -> None:

@@ -1,11 +1,13 @@
-"""What `apply --cluster` refuses before anything happens, each in one line."""
+"""What `--cluster` refuses before anything happens, each in one line; and `--cluster local`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from support.command import bulkseed, simple, write_manifest
+from support.many_kms import accounts
 
 TARGETS = '[[target]]\nname = "a"\nregion = "cn-hangzhou"\nendpoint = "http://127.0.0.1:9"\n'
 
@@ -25,7 +27,7 @@ TARGETS = '[[target]]\nname = "a"\nregion = "cn-hangzhou"\nendpoint = "http://12
             3,
             "no connection to the scheduler tcp://127.0.0.1:9: is it running",
         ),
-        (["--targets", "t.toml", "--cluster", "local", "--only", "r.jsonl"], 2, "--only does not go with"),
+        (["--targets", "t.toml", "--cluster", "local", "--only", "r.jsonl"], 2, "r.jsonl: No such file"),
         (["--targets", "t.toml", "--cluster", "local", "--identity", "t.toml"], 2, "BULKSEED_AGE_IDENTITY"),
     ],
 )
@@ -36,3 +38,33 @@ def test_what_makes_no_sense_is_said(tmp_path: Path, options: list[str], exit_co
     done = bulkseed("apply", "m.jsonl", *options, cwd=tmp_path)
     assert (done.returncode, told in done.stderr) == (exit_code, True), done.stderr
     assert not list(tmp_path.glob("**/*.db"))
+
+
+@pytest.mark.parametrize("command", [["verify", "m.jsonl"], ["rollback", "m.ledger.db", "--yes"]])
+def test_one_target_has_no_cluster(tmp_path: Path, command: list[str]) -> None:
+    """Verify and rollback refuse it, too."""
+    write_manifest(tmp_path / "m.jsonl", simple(1))
+    (tmp_path / "m.ledger.db").touch()
+    done = bulkseed(*command, "--cluster", "local", cwd=tmp_path)
+    assert (done.returncode, "or a run folder" in done.stderr) == (2, True), done.stderr
+
+
+def test_local_workers_take_just_what_is_named(tmp_path: Path) -> None:
+    """`--cluster local` with `--only`: names, and the place of a line that had no good one."""
+    names = ["only/0/a", "only/1/b", "only/0/c", "only/0/bad name"]
+    write_manifest(tmp_path / "m.jsonl", [{"SecretName": name, "SecretData": "fake"} for name in names])
+    rejects = [
+        {"target": "t0", "secret_name": "only/0/a"},
+        {"target": "t1", "secret_name": "only/1/b"},
+        {"target": "t0", "manifest": "m.jsonl", "line": 4},
+    ]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(reject) + "\n" for reject in rejects))
+    with accounts(2, create_qps=0) as services:
+        (tmp_path / "t.toml").write_text(services.targets("only", 50))
+        on_cluster = ["--cluster", "local", "--lease", 5, "--output", "json"]
+        call = ["apply", "m.jsonl", "--targets", "t.toml", "--only", "r.jsonl", *on_cluster]
+        done = bulkseed(*call, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert {outcome: n for outcome, n in found["outcomes"].items() if n} == {"created": 2, "invalid": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "m.run", "r.jsonl", "t.toml"]

@@ -11,9 +11,11 @@ from support.ledgers import START, attempt, definition, new_ledger, settlement
 from support.remote_ledgers import LEASE, LossyCalls, over_json, remote
 
 from bulkseed.cluster.host import HostedLedger
-from bulkseed.cluster.remote_ledger import RemoteLedger
+from bulkseed.cluster.remote_ledger import RemoteLedger, RemoteRollbacks
 from bulkseed.errors import LedgerError
-from bulkseed.model import Outcome
+from bulkseed.ledger.rollbacks import Rollbacks, rolled_back
+from bulkseed.model import Outcome, Verified
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 
 def test_no_value_travels(tmp_path: Path) -> None:
@@ -113,3 +115,47 @@ def test_a_ledger_that_was_lent_holds_the_next_run_back(tmp_path: Path) -> None:
         assert ledger.begin_run("next", [], {}, START + 5) == START + 5 + LEASE + 1.5
         ledger.end_run({}, 0, None, START + 6)
         assert ledger.begin_run("after", [], {}, START + 9) == START + 6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rollback_is_written_once_whatever_is_lost(tmp_path: Path, seed: int) -> None:
+    """Over lost, repeated and late calls the ledger says what one on this machine would say."""
+    told = []
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("r", ["prod.jsonl"], {}, START)
+        claims = ledger.admit([definition(name, n + 1) for n, name in enumerate("abc")], START).to_send
+        ledger.record([settlement(claim) for claim in claims], [attempt(claim) for claim in claims])
+        ledger.end_run({}, 0, None, START + 1)
+        hosted = HostedLedger(ledger, LEASE, on_end=lambda name, end: told.append((name, end)))
+        there = remote(hosted, seed)
+        with there.transaction():
+            there.begin_run("undo", [], {}, START + 2, "rollback")
+            rollbacks = RemoteRollbacks(there, START + 2)
+        first, second, third = rollbacks.owned(0, 10)
+        assert rollbacks.owned(0, 10) == Rollbacks(ledger, START + 2).owned(0, 10)
+        for row in (first, second):
+            rollbacks.claim(row, "2026-01-01T00:00:00Z", START + 3)
+        deleted = RollbackEnd(RollbackOutcome.DELETED, status=200, request_id="q")
+        changed = RollbackEnd(RollbackOutcome.CHANGED, "it has other versions than ours")
+        rollbacks.end(first, deleted, START + 4, claimed=True, doubt=False)
+        rollbacks.end(third, changed, START + 4, claimed=False, doubt=False)
+        assert told == [(first.name, deleted), (third.name, changed)]
+        assert rolled_back(ledger) == 1
+        assert [row.claimed for row in Rollbacks(ledger, START + 5).owned(0, 10)] == [True, False]
+
+
+def test_a_verify_that_goes_on_elsewhere_believes_what_was_found(tmp_path: Path) -> None:
+    """The first run of a command forgets, those after it do not."""
+
+    def known_at_first(hosted: HostedLedger) -> int:
+        there = remote(hosted, 0)
+        there.begin_run(f"{hosted.placement}", ["prod.jsonl"], {}, START, "verify", afresh=True)
+        admission = there.admit([definition("one")], START)
+        for claim in admission.to_send:
+            there.record([settlement(claim, Verified.IDENTICAL)], [attempt(claim)])
+        return admission.settled.total()
+
+    with new_ledger(tmp_path) as ledger:
+        for _ in range(2):  # as another command does
+            hosted = HostedLedger(ledger, LEASE)
+            assert [known_at_first(hosted) for _ in range(3)] == [0, 1, 1]

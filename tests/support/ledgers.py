@@ -19,6 +19,7 @@ from bulkseed.model import (
     SecretDefinition,
     SecretValue,
     Target,
+    Verified,
 )
 
 TESTS = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ def definitions(count: int, first: int = 1) -> list[SecretDefinition]:
 
 
 def settlement(
-    claim: Claim, outcome: Outcome = Outcome.CREATED, at: float = START + 2, **more: Any
+    claim: Claim, outcome: Outcome | Verified = Outcome.CREATED, at: float = START + 2, **more: Any
 ) -> Settlement:
     """Return the end of a claim."""
     return Settlement(claim.row_id, outcome, at, **more)

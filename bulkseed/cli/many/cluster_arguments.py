@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import Number, option
-from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.errors import UsageError
 
 if TYPE_CHECKING:
+    from bulkseed.cluster.coordinator import ClusterOptions
     from bulkseed.cluster.dask_cluster import TlsFiles
 
 LeaseOption = Annotated[
@@ -55,11 +55,19 @@ class ClusterArguments:
 
         return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
-    def require_targets(self, many: ManyArguments) -> None:
+    def options(self, lease: float, source_rate: float | None = None) -> ClusterOptions | None:
+        """Return where the cluster is, if one is meant."""
+        if self.cluster is None:
+            return None
+        from bulkseed.cluster.coordinator import ClusterOptions
+
+        return ClusterOptions(self.cluster, self.tls, lease, source_rate)
+
+    def require_targets(self, *, many: bool) -> None:
         """Refuse a cluster for one target.
 
         Raises:
             UsageError: there is no targets file and no run folder.
         """
-        if self.cluster is not None and not many.chosen:
-            raise UsageError("--cluster places targets: name them with --targets FILE")
+        if self.cluster is not None and not many:
+            raise UsageError("--cluster places targets: name them with --targets FILE, or a run folder")

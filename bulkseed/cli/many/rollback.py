@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bulkseed.cli.many.display import conclude_all, watch_all
 from bulkseed.cli.options import WatchArguments
@@ -10,9 +10,10 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, say
 from bulkseed.cli.session import beside, stop_on_signals, this_call
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.rollback import Undo
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.apply import ApplyOptions
-from bulkseed.targets.rollback import Undo, roll_back_all, to_roll_back
+from bulkseed.targets.rollback import roll_back_all, to_roll_back
 from bulkseed.targets.run_all import AllRuns, TargetRun
 from bulkseed.targets.run_folder import RunFolder, open_run_folder
 
@@ -23,12 +24,13 @@ def roll_back_targets(
     """Roll back every target of a run; without `yes` say what would be done. Return the worst exit code."""
     folder = open_run_folder(path)
     if not yes:
-        _preview(folder, undo, watch.output)
+        preview(folder, undo, watch.output)
         return 0
     return conclude_all(run_async(_roll_back, folder, undo, options, watch), watch.output)
 
 
-def _preview(folder: RunFolder, undo: Undo, output: str) -> None:
+def preview(folder: RunFolder, undo: Undo, output: str) -> None:
+    """Print what a rollback would do; send nothing."""
     runs = to_roll_back(folder, restore_values=undo.restore_values)
     total = sum(run.expected for run in runs)
     if output == "json":
@@ -55,10 +57,16 @@ async def _roll_back(folder: RunFolder, undo: Undo, options: ApplyOptions, watch
     def begun(runs: Sequence[TargetRun]) -> None:
         watched.extend(runs)
 
-    def ended(target: str, name: str, end: RollbackEnd) -> None:
-        if watch.output == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
-            say(f"{target}: {name}: {end.outcome}: {end.message}")
-
     with folder.locked():
         async with beside((stop_on_signals, stop), (watch_all, watch.progress, watched)):
-            return await roll_back_all(folder, undo, options, stop, begun, ended)
+            return await roll_back_all(folder, undo, options, stop, begun, tell_end(watch.output))
+
+
+def tell_end(output: str) -> Callable[[str, str, RollbackEnd], None]:
+    """Return what prints a secret that is left as it is: its target, its name and its end."""
+
+    def told(target: str, name: str, end: RollbackEnd) -> None:
+        if output == "text" and end.outcome in {RollbackOutcome.CHANGED, RollbackOutcome.FAILED}:
+            say(f"{target}: {name}: {end.outcome}: {end.message}")
+
+    return told

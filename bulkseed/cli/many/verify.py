@@ -16,33 +16,22 @@ from bulkseed.model import Verified
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.manifests import Inputs
 from bulkseed.targets.run_all import AllRuns, TargetRun
-from bulkseed.targets.verify import VerifyHooks, verify_all
+from bulkseed.targets.verify import ReadBack, VerifyHooks, verify_all
 
 
 def verify_targets(
-    many: ManyArguments,
-    inputs: Inputs,
-    qps: float,
-    options: ApplyOptions,
-    watch: WatchArguments,
-    *,
-    resume: bool,
+    many: ManyArguments, inputs: Inputs, reading: ReadBack, options: ApplyOptions, watch: WatchArguments
 ) -> int:
     """Verify all targets of a run; return the worst exit code."""
-    done = run_async(_verify, many, inputs, qps, options, watch.progress, resume)
+    done = run_async(_verify, many, inputs, reading, options, watch.progress)
     if watch.output == "text":
         for run in done.runs:
-            _print_problems(run)
+            print_problems(run)
     return conclude_all(done, watch.output)
 
 
 async def _verify(
-    many: ManyArguments,
-    inputs: Inputs,
-    qps: float,
-    options: ApplyOptions,
-    progress: str,
-    resume: bool,
+    many: ManyArguments, inputs: Inputs, reading: ReadBack, options: ApplyOptions, progress: str
 ) -> AllRuns:
     folder = many.open(inputs.paths)
     stop = Stop()
@@ -54,10 +43,11 @@ async def _verify(
     hooks = VerifyHooks(surveyed)
     with folder.locked():
         async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            return await verify_all(folder, inputs, qps, options, stop, hooks, resume=resume)
+            return await verify_all(folder, inputs, reading, options, stop, hooks)
 
 
-def _print_problems(run: TargetRun) -> None:
+def print_problems(run: TargetRun) -> None:
+    """Print what a target's verify found not to be identical."""
     if run.summary is None:
         return
     unsettled = [word for word in Verified if not word.settled and word is not Verified.PENDING]

@@ -1,0 +1,38 @@
+"""How long a target may be sent to: on a cluster, as long as a lease lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from bulkseed.engine.lane import Lane, Ports, open_lane
+from bulkseed.model import QuotaGroup, Target
+from bulkseed.pacing.clock import Clock
+from bulkseed.pacing.pacer import always
+
+
+@dataclass(slots=True, frozen=True)
+class Leave:
+    """How long a target may be sent to, by which clock, and whether what is left then is counted."""
+
+    may_send: Callable[[], bool] = always
+    clock: Clock | None = None
+    account_for_rest: bool = True
+
+    def open_lane(
+        self, target: Target, limits: Mapping[QuotaGroup, float], connections: int, timeout: float
+    ) -> AbstractAsyncContextManager[Lane]:
+        """Open a lane that sends nothing without leave; see `open_lane`."""
+        return open_lane(
+            target,
+            limits,
+            connections=connections,
+            timeout=timeout,
+            may_send=self.may_send,
+            ports=Ports(clock=self.clock),
+        )
+
+
+ALWAYS = Leave()
+"""On one machine."""
