@@ -13,7 +13,7 @@ import pytest
 import yaml
 from support import reference
 from support.command import bulkseed, start
-from support.pages import COMMANDS, PAGES, TEXTS, blocks, commands, files, follow
+from support.pages import COMMANDS, PAGES, TEXTS, a_store, blocks, commands, files, follow
 
 from bulkseed.cli.app import app
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
@@ -45,7 +45,8 @@ def test_every_command_on_a_page_is_run_or_says_why_not(page: str) -> None:
 @pytest.mark.parametrize("page", sorted(RUNNABLE))
 def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
     """Followed from its top to its end, against the local KMS, each command ends and prints as told."""
-    follow(TEXTS[page], tmp_path)
+    with a_store(TEXTS[page]) as text:
+        follow(text, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES)

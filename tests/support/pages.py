@@ -19,22 +19,26 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from support.command import BULKSEED, environment
+from support.openbao import ROOT_TOKEN, openbao
 
 ROOT = Path(__file__).parents[2]
 MANUAL = ROOT / "bulkseed" / "manual"
 PAGES = {"README": ROOT / "README.md", **{path.stem: path for path in sorted(MANUAL.glob("*.md"))}}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 COMMANDS = {"sh", "console"}
+_VAULT = "vault.example:8200"
 _BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ON_THE_LOCAL_KMS = """
 bulkseed() {
   case "$*" in
     *--endpoint*) command bulkseed "$@" ;;
-    apply*|plan*--online*|verify*|rollback*|ledger*--online*) command bulkseed "$@" --endpoint embedded ;;
+    apply*|doctor*|plan*--online*|verify*|rollback*|ledger*--online*)
+      command bulkseed "$@" --endpoint embedded ;;
     *) command bulkseed "$@" ;;
   esac
 }
@@ -71,17 +75,33 @@ def files(text: str) -> dict[str, str]:
     return found
 
 
+@contextmanager
+def a_store(text: str) -> Iterator[str]:
+    """Give a page with OpenBao in place of the Vault that it speaks of, and the manual's least permission."""
+    if _VAULT not in text:
+        yield text
+        return
+    with openbao() as bao:
+        bao.put("secret", "prod/orders/db", {"password": "fake"})
+        bao.put("secret", "prod/orders/api", {"key": "fake-api-key"})
+        policy = next(block.text for block in blocks(TEXTS["source-vault"]) if block.language == "hcl")
+        text = text.replace("VAULT_TOKEN=…", f"VAULT_TOKEN={bao.token(policy)}")
+        text = text.replace("WRITER_TOKEN=…", f"WRITER_TOKEN={ROOT_TOKEN}")
+        yield text.replace(f"https://{_VAULT}", bao.address)
+
+
 def follow(text: str, folder: Path) -> None:
     """Do what a page says, from its top to its end, in `folder`, with the local KMS as the service."""
     (folder / "manifests").symlink_to(ROOT / "manifests")
     for name, content in files(text).items():
         (folder / name).write_text(content, encoding="utf-8")
-    printed: str | None = None
+    printed, exports = None, ""
     for block in blocks(text):
         if (marked := block.mark("file")) is not None:
             (folder / marked.removeprefix(": ")).write_text(block.text, encoding="utf-8")
         elif (said := block.mark("run")) is not None:
-            _run(block.text, said, folder)
+            _run(exports + block.text, said, folder)
+            exports += "".join(re.findall(r"^export .*\n", block.text, re.MULTILINE))
         elif block.mark("example") is not None:
             printed = _python(block.text, folder)
         elif block.language == "console" and block.mark("not run") is None:
