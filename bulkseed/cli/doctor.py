@@ -21,7 +21,8 @@ from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, req
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 
 if TYPE_CHECKING:
-    from bulkseed.jobs.checkup import CheckResult
+    from bulkseed.jobs.check_result import CheckResult
+    from bulkseed.targets.run_all import Accounts
     from bulkseed.targets.spec import TargetSpec
 
 
@@ -104,11 +105,13 @@ async def _look(given: DoctorArguments) -> dict[str, list[CheckResult]]:
         checkups["target"] = await _tell(given, f"target: {chosen}", _target(chosen, given.prefix))
         checkups["ledger"] = await _tell(given, f"ledger: {path or 'none is given'}", _disk(path, chosen))
         return checkups
+    from bulkseed.targets.run_all import Accounts
     from bulkseed.targets.spec import read_targets
 
+    accounts = Accounts()
     for spec in read_targets(given.targets):
         head = f"target: {spec.name}: {spec.endpoint or spec.region}"
-        checkups[spec.name] = await _tell(given, head, _one_of_many(spec, given.prefix))
+        checkups[spec.name] = await _tell(given, head, _one_of_many(spec, given.prefix, accounts))
     return checkups
 
 
@@ -133,7 +136,7 @@ async def _disk(path: Path | None, chosen: TargetOptions) -> AsyncIterator[Check
 
 
 def _look_at_disk(path: Path | None, chosen: TargetOptions) -> Iterator[CheckResult]:
-    from bulkseed.jobs.checkup import CheckResult, State
+    from bulkseed.jobs.check_result import CheckResult, State
     from bulkseed.ledger import read_ledger
 
     folder = Path() if path is None else path.parent
@@ -164,7 +167,8 @@ def _look_at_disk(path: Path | None, chosen: TargetOptions) -> Iterator[CheckRes
 
 
 async def _target(chosen: TargetOptions, prefix: str) -> AsyncIterator[CheckResult]:
-    from bulkseed.jobs.checkup import CheckResult, State, check_target
+    from bulkseed.jobs.check_result import CheckResult, State
+    from bulkseed.jobs.checkup import check_target
 
     try:
         async with open_target(chosen, 0) as target:
@@ -187,20 +191,24 @@ async def _cluster(given: DoctorArguments) -> AsyncIterator[CheckResult]:
         yield result
 
 
-async def _one_of_many(spec: TargetSpec, prefix: str) -> AsyncIterator[CheckResult]:
-    from bulkseed.jobs.checkup import CheckResult, State, check_target
-    from bulkseed.targets.apply import resolve
+async def _one_of_many(spec: TargetSpec, prefix: str, accounts: Accounts) -> AsyncIterator[CheckResult]:
+    from bulkseed.jobs.check_result import CheckResult, State
+    from bulkseed.jobs.checkup import check_target
+    from bulkseed.targets.apply import resolve, shared_quota
 
     try:
         async for result in check_target(resolve(spec), prefix):
             yield result
+            if result.about == "account" and (other := accounts.other(spec.name, spec.region, result.text)):
+                why, _ = shared_quota(other, result.text, spec.region)
+                yield CheckResult("account", State.PROBLEM, why)
     except BulkseedError as error:
         yield CheckResult("target", State.PROBLEM, str(error))
 
 
 async def _source(name: str, given: SourceArguments) -> AsyncIterator[CheckResult]:
     from bulkseed.cli.sources import list_sources
-    from bulkseed.jobs.checkup import CheckResult, State
+    from bulkseed.jobs.check_result import CheckResult, State
     from bulkseed.model import Fault, NoReply, SecretDefinition, UnreadValue
     from bulkseed.policy.advice import advice
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from bulkseed.client.daemon_executor import DaemonExecutor
@@ -105,10 +105,13 @@ class SignerCache:
     was used last, without its middle.
     """
 
-    def __init__(self, target: Target, clock: Clock) -> None:
+    def __init__(
+        self, target: Target, clock: Clock, make: Callable[[str, Credentials], Signer] | None = None
+    ) -> None:
+        """`make`: signs for another product than KMS, given its host."""
         self._source = target.credentials
         self._host = urlsplit(target.endpoint).netloc
-        self._make = SIGNATURES[target.signature]
+        self._make = make or SIGNATURES[target.signature]
         self._clock = clock
         self._lock = asyncio.Lock()
         self.lasting: Signer | None = None

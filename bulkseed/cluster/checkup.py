@@ -16,7 +16,8 @@ import bulkseed
 from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
 from bulkseed.cluster.placement import WorkerSeen
 from bulkseed.errors import ServiceError
-from bulkseed.jobs.checkup import CLOCK_TOLERANCE, CheckResult, State
+from bulkseed.jobs.check_result import CheckResult, State
+from bulkseed.jobs.checkup import CLOCK_TOLERANCE
 from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.spec import TargetSpec
 

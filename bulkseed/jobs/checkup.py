@@ -7,19 +7,21 @@ a caller may write cannot be asked without writing.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from bulkseed.client.operations import Operation, question
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import CredentialsError, ServiceError
 from bulkseed.humanize import duration, masked
+from bulkseed.jobs.caller import check_caller, sts_endpoint
+from bulkseed.jobs.check_result import CheckResult, State
 from bulkseed.model import Credentials, Fault, Target
 from bulkseed.policy.advice import advice
 from bulkseed.policy.backoff import RetryPolicy
@@ -42,24 +44,6 @@ RETRY = RetryPolicy(max_attempts=2, budget=10.0)
 """Whoever asks for a checkup does not want to wait for an outage to end."""
 
 
-class State(StrEnum):
-    """How bad what was found is."""
-
-    OK = "ok"
-    NOTE = "note"  # not asked, or worth knowing
-    WARNING = "warning"  # some commands will not work
-    PROBLEM = "problem"  # no command will work
-
-
-class CheckResult(NamedTuple):
-    """One thing that was looked at. `action`: what to do about it."""
-
-    about: str
-    state: State
-    text: str
-    action: str | None = None
-
-
 _LIST = question(list_secrets.GROUP, list_secrets.Request, list_secrets.Reply.read)
 _DESCRIBE = question(describe_secret.GROUP, describe_secret.Request, describe_secret.Reply.read)
 _VALUE = question(get_secret_value.GROUP, get_secret_value.Request, get_secret_value.Reply.read)
@@ -80,10 +64,13 @@ NEEDED_BY = {
 WRITES = "kms:CreateSecret, kms:PutSecretValue, kms:DeleteSecret and kms:RestoreSecret"
 
 
-async def check_target(target: Target, prefix: str = "") -> AsyncIterator[CheckResult]:
+async def check_target(
+    target: Target, prefix: str = "", sts: str | None = None
+) -> AsyncIterator[CheckResult]:
     """Look at everything, in the order in which a request meets it; stop where nothing after it can work.
 
-    `prefix`: what the names begin with that the caller's policy allows.
+    `prefix`: what the names begin with that the caller's policy allows. `sts`: where STS is, if not at the
+    environment's.
 
     Raises:
         UsageError: the target's endpoint makes no sense.
@@ -96,7 +83,8 @@ async def check_target(target: Target, prefix: str = "") -> AsyncIterator[CheckR
     try:
         yield await _credentials(target)
         async with open_questioner(target, RETRY) as service:
-            async for result in _ask(service, prefix):
+            where = sts or sts_endpoint(os.environ)
+            async for result in _ask(service, prefix, check_caller(target, where)):
                 yield result
     except CredentialsError as error:
         yield CheckResult("credentials", State.PROBLEM, str(error))
@@ -160,11 +148,17 @@ async def _credentials(target: Target) -> CheckResult:
     return CheckResult("credentials", State.OK, f"{text}, temporary, good for {duration(left)}")
 
 
-async def _ask(service: Questioner, prefix: str) -> AsyncIterator[CheckResult]:
+async def _ask(
+    service: Questioner, prefix: str, caller: AsyncIterator[CheckResult]
+) -> AsyncIterator[CheckResult]:
     listed = await service.ask(_LIST, list_secrets.Request(page_number=1, page_size=1))
     yield CheckResult("service", State.OK, "accepts our signature")
     yield _clock(service)
-    if not isinstance(listed, Fault) and listed.secret_list:
+    known = False
+    async for told in caller:
+        known = known or told.about == "account"
+        yield told
+    if not known and not isinstance(listed, Fault) and listed.secret_list:
         name = listed.secret_list[0].secret_name
         described = await service.ask(_DESCRIBE, describe_secret.Request(name))
         account = None if isinstance(described, Fault) else account_of(described.arn or "")

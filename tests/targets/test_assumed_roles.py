@@ -1,78 +1,19 @@
-"""Roles of targets, assumed by STS: the vendor's provider against a stub of AssumeRole over TLS.
-
-The stub checks what the vendor documents of a request (AssumeRole, API version 2015-04-01; signature version
-1.0 with HMAC-SHA1): it is independent of the provider, which signs.
-"""
+"""Roles of targets, assumed by STS, and who one is there: against a stub over TLS."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlsplit
 
-import orjson
 import pytest
-from alibabacloud_credentials.utils import auth_util
 from support.certificates import Authority
-from support.proxy import forward_proxy
+from support.stub_sts import KEY, ROLE, SECRET, signature_of, stub_sts
 
 from bulkseed.errors import CredentialsError
+from bulkseed.jobs.caller import check_caller, sts_endpoint
 from bulkseed.model import Target
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.spec import TargetSpec
-
-ROLE = "acs:ram::1234567890123456:role/bulkseed"
-HOST = "sts.aliyuncs.com"
-KEY, SECRET = "fake-id", "fake-secret"
-
-
-def signature_of(query: Mapping[str, str]) -> str:
-    """Return the signature that a GET with these parameters must have."""
-    pairs = sorted((name, text) for name, text in query.items() if name != "Signature")
-    text = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
-    to_sign = f"GET&%2F&{quote(text, safe='~')}".encode()
-    return base64.b64encode(hmac.digest(f"{SECRET}&".encode(), to_sign, hashlib.sha1)).decode()
-
-
-@asynccontextmanager
-async def assuming(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch, status: int = 200
-) -> AsyncIterator[list[dict[str, str]]]:
-    """Answer AssumeRole in the place of the public STS, and give the queries that came."""
-    queries: list[dict[str, str]] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        queries.append(dict(parse_qsl(urlsplit(head.split()[1].decode()).query)))
-        role = {
-            "AccessKeyId": "STS.fake-id",
-            "AccessKeySecret": "fake-assumed-secret",
-            "SecurityToken": "fake-token",
-            "Expiration": "2099-01-01T00:00:00Z",
-        }
-        body = orjson.dumps({"Credentials": role} if status == 200 else {"Code": "NoPermission"})
-        writer.write(
-            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(body))
-        )
-        writer.write(body)
-        await writer.drain()
-        writer.close()
-
-    context = authority.server_context(HOST)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server, forward_proxy(server.sockets[0].getsockname()[1]) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
-        # The vendor's library reads them when it is imported, which an earlier test may have done.
-        monkeypatch.setattr(auth_util, "environment_access_key_id", KEY)
-        monkeypatch.setattr(auth_util, "environment_access_key_secret", SECRET)
-        yield queries
 
 
 @pytest.fixture
@@ -87,7 +28,7 @@ async def test_a_target_s_role_is_assumed_with_the_environment_s_key(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request is what the vendor documents, and the target signs with the role's own credentials."""
-    async with assuming(authority, monkeypatch) as queries:
+    async with stub_sts(authority, monkeypatch) as queries:
         target: Target = resolve(TargetSpec("a", "cn-hangzhou", role_arn=ROLE))
         found = await asyncio.to_thread(target.credentials.fetch)  # type: ignore[union-attr]  # a role's are fetched
     [query] = queries
@@ -111,8 +52,63 @@ async def test_a_role_that_may_not_be_assumed_is_told_by_its_name(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who may not assume it reads which role that is and what to look at; no key is in the message."""
-    async with assuming(authority, monkeypatch, status=403):
+    async with stub_sts(authority, monkeypatch, status=403):
         target = resolve(TargetSpec("a", "cn-hangzhou", role_arn=ROLE))
         with pytest.raises(CredentialsError, match=f"{ROLE} could not be assumed") as refused:
             await asyncio.to_thread(target.credentials.fetch)  # type: ignore[union-attr]  # a role's are fetched
     assert SECRET not in str(refused.value)
+
+
+async def checked(target: Target, endpoint: str = "https://sts.aliyuncs.com") -> list[tuple[str, str, str]]:
+    """Return what is told of a target's caller."""
+    return [(told.about, told.state.value, told.text) async for told in check_caller(target, endpoint)]
+
+
+async def test_who_one_is_with_a_key_and_with_a_role(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each target's caller by its ARN, and its account; the request is signed as documented."""
+    async with stub_sts(authority, monkeypatch) as queries:
+        ca = str(authority.ca_file)
+        user = resolve(TargetSpec("a", "cn-hangzhou", ca_file=ca))
+        role = resolve(TargetSpec("b", "cn-hangzhou", role_arn=ROLE, ca_file=ca))
+        assert await checked(user) == [
+            ("caller", "ok", "acs:ram::1111111111111111:user/ann (RAMUser)"),
+            ("account", "ok", "1111111111111111"),
+        ]
+        assert await checked(role) == [
+            ("caller", "ok", "acs:ram::1234567890123456:role/bulkseed/bulkseed (AssumedRoleUser)"),
+            ("account", "ok", "1234567890123456"),
+        ]
+    assert [query["Action"] for query in queries] == ["GetCallerIdentity", "AssumeRole", "GetCallerIdentity"]
+
+
+async def test_a_caller_that_is_not_told_is_no_obstacle(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS refuses, or is out of reach, or there is none for a local KMS: each is a note with its reason."""
+    local = resolve(TargetSpec("c", "cn-hangzhou", "http://127.0.0.1:9"))
+    assert await checked(local) == [
+        ("caller", "note", "not asked: STS does not know callers of http://127.0.0.1:9")
+    ]
+    async with stub_sts(authority, monkeypatch, status=403):
+        target = resolve(TargetSpec("a", "cn-hangzhou", ca_file=str(authority.ca_file)))
+        refused = await checked(target)
+        monkeypatch.delenv("HTTPS_PROXY")
+        [(_, state, text)] = await checked(target, "http://127.0.0.1:9")
+    assert refused == [("caller", "note", "not told by https://sts.aliyuncs.com (NoPermission)")]
+    assert (state, text.startswith("not told by http://127.0.0.1:9 (")) == ("note", True)
+
+
+@pytest.mark.parametrize(
+    ("region", "inside", "expected"),
+    [
+        ("", "", "https://sts.aliyuncs.com"),
+        ("cn-beijing", "", "https://sts.cn-beijing.aliyuncs.com"),
+        ("cn-beijing", "true", "https://sts-vpc.cn-beijing.aliyuncs.com"),
+    ],
+)
+def test_sts_is_asked_where_roles_are_assumed(region: str, inside: str, expected: str) -> None:
+    """As the vendor's provider chooses its host."""
+    environ = {"ALIBABA_CLOUD_STS_REGION": region, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": inside}
+    assert sts_endpoint(environ) == expected

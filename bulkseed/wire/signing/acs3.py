@@ -73,7 +73,13 @@ _prepared = lru_cache(maxsize=16)(_Hmac)  # a service asks for the same few agai
 class Acs3Signer:
     """Signs calls for one host with one access key; what never changes is prepared once."""
 
-    def __init__(self, host: str, credentials: Credentials, user_agent: str = "bulkseed") -> None:
+    def __init__(
+        self,
+        host: str,
+        credentials: Credentials,
+        user_agent: str = "bulkseed",
+        api_version: str = API_VERSION,
+    ) -> None:
         key_id, token = credentials.access_key_id, credentials.security_token
         for text in (key_id, token.reveal() if token else ""):
             if not (text.isascii() and text.isprintable()):
@@ -89,7 +95,7 @@ class Acs3Signer:
             "accept": "application/json",
             "content-type": _FORM,
             "user-agent": user_agent,
-            "x-acs-version": API_VERSION,
+            "x-acs-version": api_version,
         }
         signed = ["content-type", "host", "x-acs-action", "x-acs-content-sha256", "x-acs-date"]
         signed += ["x-acs-signature-nonce", "x-acs-version"]
@@ -102,7 +108,7 @@ class Acs3Signer:
         names = ";".join(signed)
         self._before_action = f"content-type:{_FORM}\nhost:{host}\n{id_line}x-acs-action:"
         self._before_nonce = f"\n{token_line}x-acs-signature-nonce:"
-        self._after_nonce = f"\nx-acs-version:{API_VERSION}\n\n{names}\n"
+        self._after_nonce = f"\nx-acs-version:{api_version}\n\n{names}\n"
         self._authorization = f"{ALGORITHM} Credential={key_id},SignedHeaders={names},Signature="
         self._fields = "".join(f"{name}: {text}\r\n" for name, text in constant.items())
         self._second = -1
