@@ -261,7 +261,7 @@ class Outcome(StrEnum):
     @property
     def settled(self) -> bool:
         """True when a later run leaves this definition alone."""
-        return self in SETTLED
+        return self in APPLY_SETTLED
 
 
 class Verified(StrEnum):
@@ -281,10 +281,10 @@ class Verified(StrEnum):
     @property
     def settled(self) -> bool:
         """True when a verify that is resumed leaves this definition alone."""
-        return self is Verified.IDENTICAL or self is Verified.PRESENT  # an `Outcome.BEHIND` is settled
+        return self in VERIFY_SETTLED
 
 
-SETTLED: frozenset[Outcome | Verified] = frozenset(
+APPLY_SETTLED = frozenset(
     {
         Outcome.CREATED,
         Outcome.ADOPTED,
@@ -292,9 +292,10 @@ SETTLED: frozenset[Outcome | Verified] = frozenset(
         Outcome.EXISTING,
         Outcome.UPDATED,
         Outcome.BEHIND,
-        Verified.PRESENT,
     }
 )
+VERIFY_SETTLED = frozenset({Verified.IDENTICAL, Verified.PRESENT})
+"""Two sets, as words of both kinds are equal if their texts are: behind is settled for an apply only."""
 
 
 @dataclass(slots=True)

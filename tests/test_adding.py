@@ -105,14 +105,14 @@ class Reply(Document):
     short: bool
 
 
-ACTIONS["CheckName"] = Action(QuotaGroup.READ, Request, Reply)
+ACTIONS["CheckName"] = Action(QuotaGroup.MANAGE, Request, Reply)
 SERVED["CheckName"] = Served(
     lambda context, asked: Reply(context.request_id, len(asked.secret_name) < 6), resources.secret
 )
 
 CHECK = Step("check")
 OPERATIONS[CHECK] = Operation(
-    QuotaGroup.READ,
+    QuotaGroup.MANAGE,
     lambda item: Request(item.name).encode(),
     lambda response, item, time: Reply.read(response, Request(item.name)),
 )
@@ -126,8 +126,8 @@ def check(rules, subject, retry):
     return Ending(Verified.PRESENT if found.short else Verified.DIFFERS, status=200)
 
 
-JOBS["names"] = VERIFY._replace(name="names", title="Checked names")
-NAMES = RunJob(JOBS["names"], QuotaGroup.READ, check, CHECK)
+JOBS["names"] = VERIFY._replace(name="names", title="Checked names", group=QuotaGroup.MANAGE)
+NAMES = RunJob(JOBS["names"], check, CHECK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ async def _names(given):
     with open_manifests(given.manifest) as entries:
         async with open_session("names", given.watch, chosen, path, 0) as session:
             hooks = session.hooks
-            return await seed(entries, session.target, session.ledger, job=NAMES, qps=0, stats=hooks.stats)
+            return await seed(entries, session.target, session.ledger, job=NAMES, qps=7, stats=hooks.stats)
 
 
 COMMANDS["names"] = ("toy", "look whether names are short")
@@ -199,7 +199,7 @@ def test_a_signature_is_its_file_and_one_row(tmp_path: Path) -> None:
 
 
 def test_an_action_and_a_job_are_a_file_and_a_row_each(tmp_path: Path) -> None:
-    """The local KMS serves the action; the ledger, its audit and the report know the job by its words."""
+    """The local KMS serves the action; the ledger, its audit and the report know the job by its row."""
     lines = [json.dumps({"SecretName": name, "SecretData": "fake"}) for name in ("app/a", "app/long")]
     (tmp_path / "m.jsonl").write_text("\n".join(lines))
     done = _run(tmp_path, ACTION_AND_JOB, "names", "m.jsonl", "--endpoint", "embedded")
@@ -210,5 +210,11 @@ def test_an_action_and_a_job_are_a_file_and_a_row_each(tmp_path: Path) -> None:
     assert "definitions: 2 = 1 present + 1 differs" in status
     assert [json.loads(row)["secret_name"] for row in rows.splitlines()] == ["app/long"]
     assert "everything adds up" in audit
+    assert "manage: at most 2 within a second, limit 7" in audit
     _run(tmp_path, ACTION_AND_JOB, "report", "names.db", "-o", "page.html")
     assert "Checked names" in (tmp_path / "page.html").read_text()
+    for command in ("apply", "verify"):
+        call = [command, "m.jsonl", "--endpoint", "embedded", "--ledger", "names.db"]
+        done = _run(tmp_path, ACTION_AND_JOB, *call)
+        said = f"names.db records runs of names: {command} needs another --ledger"
+        assert (done.returncode, said in done.stderr) == (4, True), done.stderr

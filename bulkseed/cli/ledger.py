@@ -162,11 +162,11 @@ def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int) -> None:
 def rows(given: RowsArguments) -> int:
     """Print the rows as JSON lines."""
     from bulkseed.ledger import read_ledger, row_as_dict
-    from bulkseed.ledger.reader import word
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
-            for row in opened.rows([word(text) for text in given.outcomes] or None):
+            chosen = [word for word in opened.words() if word in given.outcomes]
+            for row in opened.rows(chosen if given.outcomes else None):
                 say(orjson.dumps(with_target(row_as_dict(row), target)).decode())
     return 0
 
@@ -185,11 +185,9 @@ def rejects(given: RejectsArguments) -> int:
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
-            first = next(opened.runs(), None)
-            words = Outcome if first is None else JOBS[first.command].words
             if undone := rolled_back(opened):
                 say(f"not listed: {undone:,} that were rolled back; apply would create them again", err=True)
-            for row in opened.rows([word for word in words if not word.settled]):
+            for row in opened.rows([word for word in opened.words() if not word.settled]):
                 if undone and row.name and is_rolled_back(opened, row.name):
                     continue
                 document = {
@@ -316,9 +314,9 @@ async def _look(
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existence_audit import find_absent
     from bulkseed.ledger import require_target
-    from bulkseed.model import SETTLED
 
-    total = sum(count for word, count in opened.counts().items() if word.settled)
+    settled = [word for word in opened.words() if word.settled]
+    total = sum(count for word, count in opened.counts().items() if word in settled)
     async with opening as target:
         require_target(opened, target, data_dir=local_dir)
 
@@ -326,4 +324,6 @@ async def _look(
             return f"looked for {service.answered:,} of {total:,} at the service so far"
 
         async with open_questioner(target) as service, beside((tell_meanwhile, so_far)):
-            return await find_absent(service, opened.rows(SETTLED), absent)
+            return await find_absent(
+                service, opened.rows([word for word in opened.words() if word.settled]), absent
+            )

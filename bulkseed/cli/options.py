@@ -16,12 +16,10 @@ from bulkseed.cli.sources import SourceArguments, ValuesElsewhere, list_sources
 from bulkseed.errors import UsageError
 from bulkseed.humanize import visible
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.options import Rules
 
 if TYPE_CHECKING:
     from bulkseed.engine.options import RunOptions
-    from bulkseed.ledger import LedgerReader
     from bulkseed.manifest import Manifest
     from bulkseed.manifest.entries import OpenEntries
 
@@ -294,19 +292,6 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
     while path.suffix.lower() in suffixes:
         path = path.with_suffix("")
     return Path(f"{visible(path.name)}.{kind}.db")
-
-
-def require_applies(ledger: LedgerReader) -> None:
-    """Refuse a ledger that verifies have written: what they have read back is no sign of what was applied.
-
-    Raises:
-        LedgerError: it is one.
-    """
-    from bulkseed.errors import LedgerError
-
-    first = next(ledger.runs(), None)
-    if first is not None and JOBS[first.command] is VERIFY:
-        raise LedgerError(f"ledger {ledger.path} records what verify read back: apply needs another --ledger")
 
 
 def parse_defaults(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -210,6 +210,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
     from bulkseed.manifest.selection import read_selection
+    from bulkseed.policy.jobs import APPLY
 
     path = o.ledger_path_for(given.manifest.manifests, given.ledger_path)
     target = given.target.chosen(path)
@@ -221,7 +222,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
         if ledger is not None:
             require_same_target(ledger, target)
-            o.require_applies(ledger)
+            ledger.require_shared_with(APPLY)
         if given.output == "text":
             say(heading(target, path))
         preview = stack.enter_context(Preview(ledger))

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import click
 
-from bulkseed.cli.options import WatchArguments, require_applies
+from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.render import heading, print_json, say
 from bulkseed.cli.target import TargetOptions, open_target
 from bulkseed.cli.watching import events
@@ -27,8 +27,8 @@ from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
 from bulkseed.humanize import visible
 from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger, read_ledger
-from bulkseed.model import Summary, Target
-from bulkseed.policy.jobs import APPLY, JOBS
+from bulkseed.model import Outcome, QuotaGroup, Summary, Target
+from bulkseed.policy.jobs import JOBS
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,13 +68,14 @@ async def open_session(
     Raises:
         BulkseedError: one of them cannot be opened.
     """
-    stats = Stats()
+    stats, kind = Stats(), JOBS[command]
     lines = heading(chosen, path)  # before there is a ledger
     async with AsyncExitStack() as stack:
-        target = await stack.enter_async_context(open_target(chosen, qps if JOBS[command].writes else 0))
+        target = await stack.enter_async_context(
+            open_target(chosen, qps if kind.group is QuotaGroup.CREATE else 0)
+        )
         ledger = stack.enter_context(open_ledger(path, target, data_dir=chosen.local_dir, create=create))
-        if command == "apply":
-            require_applies(ledger)
+        ledger.require_shared_with(kind)
         _begin(lines, given.output)
         stack.enter_context(report_if_it_fails(ledger, given.output))
         stack.enter_context(prometheus(stats, given.metrics_port))
@@ -178,7 +179,7 @@ def _tell(run: Run, output: str, path: str) -> None:
         what = counts if JOBS[run.command].takes_definitions else "what was deleted"
         say(f"on record: {what}: bulkseed ledger status {path}", err=True)
     elif output == "json":
-        outcomes = "outcomes" if JOBS[run.command] is APPLY else "results"
+        outcomes = "outcomes" if JOBS[run.command].words is Outcome else "results"
         print_json({outcomes if key == "outcomes" else key: told for key, told in run.summary.items()})
     else:
         ends = run.summary.get("outcomes") or run.summary["results"]

@@ -26,7 +26,7 @@ from bulkseed.jobs.rollback import RolledBack
 from bulkseed.jobs.verify import verification_of
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.manifest.selection import Selection, read_selections
-from bulkseed.model import Credentials, Summary, Target, Verified
+from bulkseed.model import Credentials, Outcome, Summary, Target, Verified
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.apply import endpoint_of, raise_file_limit, shared_quota
 from bulkseed.targets.rollback import end_of_rollback, to_roll_back
@@ -122,7 +122,7 @@ async def run_on_cluster(
                     opening = partial(_open, stack, work, folder, run)
                     ledger = await asyncio.get_running_loop().run_in_executor(threads, opening)
                     if ledger is not None:
-                        hosted[run.spec.name] = _host(run, ledger, accounts, cluster.lease, hooks)
+                        hosted[run.spec.name] = _host(work, run, ledger, accounts, cluster.lease, hooks)
                 placed = [run for run in found.runs if run.error is None]
                 await Placer(placed, hosted, dask, task, partial(end_of, work), stop).run()
                 hosted.clear()  # whoever still calls is refused
@@ -160,7 +160,7 @@ def _open(stack: ExitStack, work: RunWork, folder: RunFolder, run: TargetRun) ->
 
 
 def _host(
-    run: TargetRun, ledger: Ledger, accounts: Accounts, lease: float, hooks: ClusterHooks
+    work: RunWork, run: TargetRun, ledger: Ledger, accounts: Accounts, lease: float, hooks: ClusterHooks
 ) -> HostedLedger:
     spec = run.spec
 
@@ -170,7 +170,7 @@ def _host(
         if other:
             hosted.stop = shared_quota(other, account or "", spec.region)
 
-    told = partial(take_progress, run.stats)
+    told = partial(take_progress, run.stats, Outcome if work.reading is None else Verified)
     hosted = HostedLedger(ledger, lease, told, on_arn, partial(hooks.on_end, spec.name))
     return hosted
 

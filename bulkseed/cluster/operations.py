@@ -17,7 +17,8 @@ from bulkseed.cluster.records import (
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Ledger, TakeUp
 from bulkseed.ledger.rollbacks import Rollbacks
-from bulkseed.model import Outcome, QuotaGroup
+from bulkseed.model import Outcome, QuotaGroup, Verified
+from bulkseed.policy.jobs import JOBS
 
 
 class LedgerOperations:
@@ -35,6 +36,7 @@ class LedgerOperations:
         self._lent_for = lent_for
         self._on_arn = on_arn
         self._rollbacks: Rollbacks | None = None
+        self._words: type[Outcome | Verified] = Outcome
 
     def do(self, name: str, arguments: list[Any]) -> Any:
         """Do one, and return its result as JSON.
@@ -108,13 +110,14 @@ class LedgerOperations:
             again=TakeUp(follow, tuple(map(Outcome, reopen)), gone),
             caller=caller,
         )
+        self._words = JOBS[command].words
         self._ledger.lend(self._lent_for)
         return until
 
     def _record(self, settlements: list[Any], attempts: list[Any], creations: list[Any]) -> None:
         made = [creation_from_json(creation) for creation in creations]
         self._ledger.record(
-            [settlement_from_json(settlement) for settlement in settlements],
+            [settlement_from_json(settlement, self._words) for settlement in settlements],
             [attempt_from_json(attempt) for attempt in attempts],
             made,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from bulkseed.engine.stats import Stats
 from bulkseed.errors import BulkseedError
-from bulkseed.ledger.reader import word
+from bulkseed.model import Outcome, Verified
 
 
 def progress_to_json(stats: Stats) -> dict[str, Any]:
@@ -25,11 +25,11 @@ def progress_to_json(stats: Stats) -> dict[str, Any]:
     }
 
 
-def take_progress(stats: Stats, found: dict[str, Any]) -> None:
-    """Show in `stats` what a worker has told."""
+def take_progress(stats: Stats, words: type[Outcome | Verified], found: dict[str, Any]) -> None:
+    """Show in `stats` what a worker has told; `words` are those of its job."""
     for name, value in found.items():
         if isinstance(value, dict):
-            value = Counter({word(text): count for text, count in value.items()})
+            value = Counter({words(text): count for text, count in value.items()})
         setattr(stats, name, value)
 
 

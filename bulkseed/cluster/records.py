@@ -10,9 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from bulkseed.ledger import Admission, AttemptRecord, Claim, Creation, Settlement
-from bulkseed.ledger.reader import word
 from bulkseed.ledger.rollbacks import OwnedRow
-from bulkseed.model import InvalidLine, ManifestEntry, Origin, QuotaGroup, SecretDefinition, SecretValue
+from bulkseed.model import (
+    InvalidLine,
+    ManifestEntry,
+    Origin,
+    Outcome,
+    QuotaGroup,
+    SecretDefinition,
+    SecretValue,
+    Verified,
+)
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
 Json = Any
@@ -46,22 +54,24 @@ def admission_to_json(admission: Admission, entries: Sequence[ManifestEntry]) ->
     }
 
 
-def admission_from_json(found: Json, entries: Sequence[ManifestEntry]) -> Admission:
-    """Return the admission, with the definitions as they were read."""
+def admission_from_json(
+    found: Json, entries: Sequence[ManifestEntry], words: type[Outcome | Verified]
+) -> Admission:
+    """Return the admission, with the definitions as they were read; `words` are those of the job."""
     claims = []
     for number, *rest in found["to_send"]:
         definition = entries[number]
         assert isinstance(definition, SecretDefinition)  # noqa: S101  # an invalid line is never claimed
         claims.append(Claim(definition, *rest))
     invalid = [line for line in map(entry_from_json, found["invalid"]) if isinstance(line, InvalidLine)]
-    settled = Counter({word(text): count for text, count in found["settled"].items()})
+    settled = Counter({words(text): count for text, count in found["settled"].items()})
     return Admission(claims, settled, invalid, found["unsent"])
 
 
-def settlement_from_json(found: Json) -> Settlement:
-    """Return a settlement; it travels as a list."""
+def settlement_from_json(found: Json, words: type[Outcome | Verified]) -> Settlement:
+    """Return a settlement; it travels as a list. `words` are those of the job."""
     row_id, outcome, *rest = found
-    return Settlement(row_id, word(outcome), *rest)
+    return Settlement(row_id, words(outcome), *rest)
 
 
 def attempt_from_json(found: Json) -> AttemptRecord:

@@ -11,8 +11,8 @@ from bulkseed.cluster.records import admission_from_json, entry_to_json, owned_r
 from bulkseed.ledger import Admission, AttemptRecord, Creation, Settlement, TakeUp
 from bulkseed.ledger.reader import Tally
 from bulkseed.ledger.rollbacks import OwnedRow
-from bulkseed.model import ManifestEntry, QuotaGroup
-from bulkseed.policy.jobs import APPLY
+from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Verified
+from bulkseed.policy.jobs import APPLY, JOBS
 from bulkseed.policy.rollback import RollbackEnd
 
 Operations = list[list[Any]]
@@ -30,6 +30,7 @@ class RemoteLedger:
         self._call = call
         self._held: Operations = []
         self._inside = False
+        self._words: type[Outcome | Verified] = Outcome
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -69,6 +70,7 @@ class RemoteLedger:
         caller: str | None = None,
     ) -> float | None:
         """See `Ledger.begin_run`."""
+        self._words = JOBS[command].words
         follow, reopen, gone = again
         wanted = [follow, [outcome.value for outcome in reopen], list(gone)]
         in_words = {group.value: limit for group, limit in limits.items()}
@@ -82,7 +84,7 @@ class RemoteLedger:
     ) -> Admission:
         """See `Ledger.admit`. The values stay here."""
         found = self.ask("admit", [entry_to_json(entry) for entry in entries], now, claim, last)
-        return admission_from_json(found, entries)
+        return admission_from_json(found, entries, self._words)
 
     def record(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bulkseed.model import QuotaGroup
 from bulkseed.policy import create, jobs, steps, verify
 from bulkseed.policy.jobs import JobKind
 from bulkseed.policy.options import Rules
@@ -14,17 +13,16 @@ from bulkseed.policy.steps import Aborted, Ending, Procedure, Step, Subject
 
 
 class RunJob(NamedTuple):
-    """A kind of job, the quota group that paces it, the procedure of each definition, and its first step.
+    """A kind of job, the procedure of each definition, and its first step.
 
     `follows`: a secret of ours whose version changed gets the new one.
     """
 
     kind: JobKind
-    group: QuotaGroup
     procedure: Callable[[Rules, Subject, RetryState], Procedure[Ending | Aborted]]
     first: Step[Any]
     follows: bool = False
 
 
-APPLY = RunJob(jobs.APPLY, QuotaGroup.CREATE, create.create, steps.CREATE, follows=True)
-VERIFY = RunJob(jobs.VERIFY, QuotaGroup.READ, verify.verify, steps.READ_VERSION)
+APPLY = RunJob(jobs.APPLY, create.create, steps.CREATE, follows=True)
+VERIFY = RunJob(jobs.VERIFY, verify.verify, steps.READ_VERSION)

@@ -91,7 +91,7 @@ async def run_job(
         CredentialsError: the credentials have expired and no new ones can be had.
         LedgerError: the ledger cannot be written; nothing was sent that it does not know of.
     """
-    pacer, stats, stop = lane.pacers[job.group], hooks.stats, hooks.stop
+    pacer, stats, stop = lane.pacers[job.kind.group], hooks.stats, hooks.stop
     with ExitStack() as stack:
         strand, reader = _executors(stack, threads)
         recorder = Recorder(ledger, strand)
@@ -114,7 +114,7 @@ async def run_job(
             )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:
-            summary = summarise(run_id, ledger.path, lane, job.group, hooks, elapsed, job.kind.words)
+            summary = summarise(run_id, ledger.path, lane, job.kind.group, hooks, elapsed, job.kind.words)
             check_against_ledger(summary, ledger)
             ledger.end_run(summary.as_dict(), summary.exit_code, summary.stopped_by, now)
             return summary

@@ -70,7 +70,7 @@ async def seed(
     options = RunOptions(qps, workers, rules or Rules(), stop_after, limit, account_for_rest, gone=gone)
     hooks = RunHooks(on_row, observers, stats or Stats(), stop or Stop())
     opening = open_lane(
-        target, limits(job.group, qps), connections=connections(options), timeout=timeout, ports=ports
+        target, limits(job.kind.group, qps), connections=connections(options), timeout=timeout, ports=ports
     )
     async with opening as lane:
         return await run_job(job, definitions, lane, ledger, options, hooks)

@@ -141,7 +141,7 @@ def _open(
 ) -> AbstractAsyncContextManager[Lane]:
     return open_lane(
         target,
-        limits(QuotaGroup.CREATE, options.qps),
+        limits(ROLLBACK.group, options.qps),
         connections=MOST_WORKERS,
         timeout=timeout,
         ports=ports,
@@ -176,7 +176,7 @@ async def roll_back_in(
             def spawn(work: Callable[[], Awaitable[object]]) -> None:
                 group.start_soon(run.guard, work)
 
-            pacer = lane.pacers[QuotaGroup.CREATE]
+            pacer = lane.pacers[ROLLBACK.group]
             WorkerPool(
                 rows,
                 remover.remove,
@@ -221,7 +221,7 @@ class _Rows:
         while rows := self._rollbacks.owned(self._after, 4096):
             self._results[RollbackOutcome.PENDING] += len(rows)
             self._after = rows[-1].row_id
-        run = summarise(run_id, self._ledger.path, self._lane, QuotaGroup.CREATE, self._hooks, elapsed)
+        run = summarise(run_id, self._ledger.path, self._lane, ROLLBACK.group, self._hooks, elapsed)
         succeeded = all(outcome in UNDONE for outcome, count in self._results.items() if count)
         code = run.exit_code if self._hooks.stop.requested else 0 if succeeded else 1
         run = replace(run, definitions=self._results.total(), exit_code=code)

@@ -72,10 +72,10 @@ async def verify(
         LedgerError: the ledger cannot be written, or records other runs than verifies.
         UsageError: the target's endpoint makes no sense.
     """
-    options, hooks = options or RunOptions(qps=QUOTAS[VERIFY.group]), hooks or RunHooks()
+    options, hooks = options or RunOptions(qps=QUOTAS[VERIFY.kind.group]), hooks or RunHooks()
     opening = open_lane(
         target,
-        limits(VERIFY.group, options.qps),
+        limits(VERIFY.kind.group, options.qps),
         connections=connections(options),
         timeout=timeout,
         ports=ports,

@@ -21,17 +21,16 @@ from typing import NamedTuple
 import orjson
 
 from bulkseed.ledger.creations import expand_created
-from bulkseed.ledger.reader import word
+from bulkseed.ledger.reader import IN_SETTLED, SETTLED_ENDINGS
 from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
-from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition, Verified
+from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition, Verified
 
-_SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
 _FIND = f"""
 SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
   claimed_at, doubt, is_foreign, doubt_version, service_time,
-  iif(owned AND outcome NOT IN {_SETTLED},
+  iif(owned AND NOT ending {IN_SETTLED},
     (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
     NULL),
   iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0),
@@ -98,7 +97,8 @@ class Reading:
     VersionId changed is taken up. `reopen`: the outcomes of other people's secrets that are taken up again,
     unless the run that took them up last wanted the same. `gone`: names that the service does not have any
     more, whatever their rows say.
-    `sources`: what this run reads to its end. `stale`: earlier runs found invalid lines.
+    `words`: those of the run's job. `sources`: what this run reads to its end. `stale`: earlier runs found
+    invalid lines.
     """
 
     run: int
@@ -108,6 +108,7 @@ class Reading:
     reopen: frozenset[Outcome]
     sources: tuple[str, ...]
     stale: bool
+    words: type[Outcome | Verified] = Outcome
     gone: frozenset[str] = frozenset()
     _resolved: dict[str, str] = field(default_factory=dict)
 
@@ -160,7 +161,7 @@ class Block:
         self._write(len(entries))
         return Admission(
             to_send=self._claims if self._claim else [],
-            settled=Counter({word(text): count for text, count in self._known.items()}),
+            settled=Counter({self._reading.words(text): count for text, count in self._known.items()}),
             invalid=self._invalid,
             unsent=0 if self._claim else len(self._claims),
         )
@@ -210,7 +211,7 @@ class Block:
 
     def _judge(self, entry: SecretDefinition, row: _Row) -> None:
         """Leave a settled row alone, or take it up."""
-        if row.outcome not in SETTLED or row.ending == Verified.BEHIND:  # of a verify
+        if row.ending not in SETTLED_ENDINGS:
             self._take_up(entry, row)
         elif entry.name in self._reading.gone:
             self._reopened.append(row.id)

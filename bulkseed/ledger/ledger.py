@@ -22,7 +22,7 @@ from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_ho
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup
-from bulkseed.policy.jobs import APPLY, VERIFY
+from bulkseed.policy.jobs import APPLY, JOBS
 from bulkseed.wire.shapes import account_of
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
@@ -152,16 +152,16 @@ class Ledger(LedgerReader):
             sources: what it reads to the end; what was invalid there and is not found again is forgotten.
             limits: quota group -> the most attempts in any second, 0 for no ceiling.
             now: epoch seconds.
-            command: apply, verify or rollback.
+            command: the name of a job, a row of `JOBS`.
             afresh: forget everything that earlier runs have found.
             again: which settled rows are taken up again.
             caller: whose requests they are, as it may be shown.
 
         Raises:
-            LedgerError: it cannot be written, or verifies and other runs would share a ledger.
+            LedgerError: it cannot be written, or its runs are of a job that does not share it.
         """
         with self.transaction():
-            self._require_kind(command)
+            self.require_shared_with(JOBS[command])
             before = [ended for (ended,) in self.select("SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1")]
             if afresh:
                 for table in _START_OVER:
@@ -188,6 +188,7 @@ class Ledger(LedgerReader):
             reopen=frozenset(again.reopen),
             sources=tuple(sources),
             stale=stale,
+            words=JOBS[command].words,
             gone=frozenset(again.gone),
         )
         return sent_until
@@ -207,12 +208,6 @@ class Ledger(LedgerReader):
             self.connection.execute("DELETE FROM meta WHERE key = 'lent'")
             if seconds is not None:
                 self.connection.execute("INSERT INTO meta VALUES ('lent', ?)", (str(seconds),))
-
-    def _require_kind(self, command: str) -> None:
-        other = "!=" if command == VERIFY.name else "="
-        query = f"SELECT command FROM runs WHERE command {other} ? LIMIT 1"  # noqa: S608  # fixed text
-        for (found,) in self.select(query, VERIFY.name):
-            raise LedgerError(f"ledger {self.path} records runs of {found}: {command} needs another --ledger")
 
     def end_run(self, summary: Mapping[str, Any], exit_code: int, stopped_by: str | None, now: float) -> None:
         """Write down how the run ended."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.reader import SETTLED_ENDINGS, LedgerReader
 from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.file import in_words
-from bulkseed.model import SETTLED, InvalidLine, ManifestEntry, Outcome, SecretDefinition
+from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
 
 _NAMES = """
 CREATE TABLE names (
@@ -123,7 +123,7 @@ class Preview:
 
     def _outcome(self, entry: SecretDefinition, known: _Known | None) -> Outcome | None:
         """Return what it counts as if a run leaves it alone."""
-        if known is None or known.ending not in SETTLED:
+        if known is None or known.ending not in SETTLED_ENDINGS:
             return None
         if known.version_id == entry.version_id:
             again = known.ending in self._reopen and not known.owned and not known.compared

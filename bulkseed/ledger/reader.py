@@ -22,10 +22,17 @@ from bulkseed.ledger.sqlite.file import (
     warn_of_lost_log,
 )
 from bulkseed.ledger.sqlite.lock import is_at_work
-from bulkseed.model import SETTLED, Outcome, Row, Verified
+from bulkseed.model import APPLY_SETTLED, VERIFY_SETTLED, Outcome, Row, Verified
+from bulkseed.policy.jobs import APPLY, JOBS, JobKind
 
 BLOCK = 1000
 """Rows that are read at a time."""
+SETTLED_ENDINGS = frozenset(
+    {word.value for word in (*APPLY_SETTLED, *VERIFY_SETTLED)} - {Outcome.BEHIND.value}
+)
+"""The `ending` of settled rows. An apply's row that is behind has another one, a verify's is not settled."""
+IN_SETTLED = "IN ('" + "', '".join(sorted(SETTLED_ENDINGS)) + "')"
+"""As a condition in SQL."""
 
 _ROWS = """
 SELECT d.name, version_id, outcome, code, message, status, request_id, arn, d.attempts, source, place,
@@ -126,12 +133,31 @@ class LedgerReader:
             data_dir=meta.get("data_dir"),
         )
 
+    def words(self) -> type[Outcome | Verified]:
+        """Return what the outcomes of the rows are called: all runs of a ledger have the same words."""
+        for (command,) in self.select("SELECT command FROM runs ORDER BY id LIMIT 1"):
+            return JOBS.get(command, APPLY).words
+        return Outcome
+
+    def require_shared_with(self, kind: JobKind) -> None:
+        """Refuse a ledger that a job does not share.
+
+        Raises:
+            LedgerError: its runs are of another kind.
+        """
+        for (found,) in self.select("SELECT DISTINCT command FROM runs"):
+            if found not in JOBS or not kind.shares_ledger(JOBS[found]):
+                raise LedgerError(
+                    f"ledger {self.path} records runs of {found}: {kind.name} needs another --ledger"
+                )
+
     def counts(self) -> dict[Outcome | Verified, int]:
         """Count the rows of each outcome, the invalid lines among them; a verify has words of its own."""
-        counts: dict[Outcome | Verified, int] = dict.fromkeys(Outcome, 0)
+        words = self.words()
+        counts: dict[Outcome | Verified, int] = dict.fromkeys(words, 0)
         for outcome, count in self.select("SELECT outcome, count(*) FROM definitions GROUP BY outcome"):
-            counts[word(outcome)] = count
-        counts[Outcome.INVALID] = self.one("SELECT count(*) FROM invalid_lines")
+            counts[words(outcome)] = count
+        counts[words.INVALID] = self.one("SELECT count(*) FROM invalid_lines")
         return counts
 
     def rows(self, outcomes: Collection[Outcome | Verified] | None = None) -> Iterator[Row]:
@@ -140,13 +166,13 @@ class LedgerReader:
         They are read a block at a time: however slowly they are taken, the log of a run that goes on is not
         held back. So each block is as the ledger is at its time.
         """
-        chosen, wanted = "", []
+        chosen, wanted, words = "", [], self.words()
         if outcomes is not None:
             chosen = " AND outcome IN (SELECT value FROM json_each(?))"
             wanted = [json.dumps([outcome.value for outcome in outcomes])]
         query = f"{_ROWS} WHERE d.id > ?{chosen} ORDER BY d.id LIMIT {BLOCK}"
         for columns in self._blocks(query, *wanted):
-            yield _row(columns)
+            yield _row(columns, words)
         if outcomes is None or Outcome.INVALID in outcomes:
             query = f"{_INVALID_ROWS} WHERE i.rowid > ? ORDER BY i.rowid LIMIT {BLOCK}"
             for columns in self._blocks(query):
@@ -163,13 +189,12 @@ class LedgerReader:
     def find(self, name: str) -> Row | None:
         """Return the row of a secret name."""
         for columns in self.select(_ROWS + " WHERE d.name = ?", name):
-            return _row(columns[:-1])
+            return _row(columns[:-1], self.words())
         return None
 
     def settled_of(self, source: str) -> Iterator[str]:
         """Yield the names that are settled and were read last at `source`."""
-        settled = ", ".join(f"'{word.value}'" for word in sorted(SETTLED))
-        query = f"SELECT name FROM definitions WHERE source = ? AND outcome IN ({settled}) ORDER BY name"  # noqa: S608  # fixed text
+        query = f"SELECT name FROM definitions WHERE source = ? AND ending {IN_SETTLED} ORDER BY name"  # noqa: S608  # fixed text
         return (name for (name,) in self.select(query, source))
 
     def runs(self) -> Iterator[Run]:
@@ -252,22 +277,14 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     return ledger
 
 
-def word(text: str) -> Outcome | Verified:
-    """Return the outcome, or the result of a verify, that a row of the ledger has."""
-    return _WORDS[text]
-
-
-_WORDS: dict[str, Outcome | Verified] = {o.value: o for o in (*Verified, *Outcome)}
-
-
 def _run(columns: tuple[Any, ...]) -> Run:
     *tally, run_id, limits, summary = columns[:9]
     return Run(Tally(*tally), run_id, json.loads(limits), summary and json.loads(summary), *columns[9:])
 
 
-def _row(columns: tuple[Any, ...]) -> Row:
+def _row(columns: tuple[Any, ...], words: type[Outcome | Verified]) -> Row:
     name, version_id, outcome, *rest = columns
-    return Row(name, version_id, word(outcome), *rest)
+    return Row(name, version_id, words(outcome), *rest)
 
 
 def _invalid_row(columns: tuple[Any, ...]) -> Row:

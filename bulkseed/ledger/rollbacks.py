@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from bulkseed.ledger.admission import KEEP_VERSION
 from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
-from bulkseed.ledger.reader import LedgerReader
-from bulkseed.model import SETTLED
+from bulkseed.ledger.reader import SETTLED_ENDINGS, LedgerReader
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
@@ -129,7 +128,7 @@ def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
     row_id, name, version_id, outcome, made_at, first_sent_at, dated, *rest = columns
     open_claim, restoring, doubt, earlier_texts, claimed_at, service_time = rest
-    held = outcome in SETTLED
+    held = outcome in SETTLED_ENDINGS
     earlier: list[str] = json.loads(earlier_texts)
     versions = tuple(dict.fromkeys([*earlier, *([version_id] if held else [])]))
     return OwnedRow(
@@ -192,7 +191,7 @@ class Rollbacks:
             self._close(row, at, "resumed")
             self._insert(row, dated, at, None, None)
             self._definition(row, "outcome = 'pending', settled_at = NULL, doubt = 1")
-            if not row.reopened and row.outcome in SETTLED:
+            if not row.reopened and row.outcome in SETTLED_ENDINGS:
                 self._ledger.connection.execute(KEEP_VERSION, (row.row_id, self._run, row.version_id))
                 self._count("reopened")
 
@@ -214,17 +213,17 @@ class Rollbacks:
                     *(f"{undone.outcome} when it was rolled back", undone.status, undone.request_id),
                 )
                 self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id,))
-                if not known and row.outcome in SETTLED:
+                if not known and row.outcome in SETTLED_ENDINGS:
                     self._count("reopened")
             elif undone.outcome is RollbackOutcome.RESTORED:
                 self._restored(row, undone, known=known)
             elif known:
-                settled_at = row.made_at if row.outcome in SETTLED else None
+                settled_at = row.made_at if row.outcome in SETTLED_ENDINGS else None
                 doubt = row.doubtful is not None
                 self._definition(
                     row, "outcome = ?, settled_at = ?, doubt = ?", row.outcome, settled_at, doubt
                 )
-                if row.outcome in SETTLED:
+                if row.outcome in SETTLED_ENDINGS:
                     self._ledger.connection.execute(_UNKEEP_VERSION, (row.row_id, row.last))
                     self._count("settled")
 

@@ -10,10 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from bulkseed.ledger.reader import LedgerReader
-from bulkseed.model import SETTLED
+from bulkseed.ledger.reader import IN_SETTLED, LedgerReader
 
-_SETTLED = "('" + "', '".join(sorted(word.value for word in SETTLED)) + "')"
 _NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
 
 
@@ -49,7 +47,7 @@ class SettledNames:
 @contextmanager
 def settled_names(ledger: LedgerReader) -> Iterator[SettledNames]:
     """Give the names that a ledger has as settled."""
-    query = f"SELECT name FROM definitions WHERE outcome IN {_SETTLED}"  # noqa: S608  # fixed text
+    query = f"SELECT name FROM definitions WHERE ending {IN_SETTLED}"  # noqa: S608  # fixed text
     with closing(sqlite3.connect("", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.executemany("INSERT INTO names VALUES (?)", ledger.select(query))

@@ -1,6 +1,6 @@
 """What runs are for: a row for each kind of job, with its words and the rules that others need to know.
 
-Whoever has a command's name from a ledger looks it up here; nobody compares names.
+Whoever has a command's name from a ledger looks it up here, and asks its row; nobody else compares names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple
 
-from bulkseed.model import Outcome, Verified
+from bulkseed.model import Outcome, QuotaGroup, Verified
 from bulkseed.policy.rollback import RollbackOutcome
 
 
@@ -22,22 +22,28 @@ class JobKind(NamedTuple):
         title: what a report of it is called.
         words: what the rows that it settles are called.
         meanings: its ends, and what each means.
+        group: the quota group of most of its requests: its runs are paced by it.
         streaks: ends that stop a run if they come too often in a row.
         problems: ends that a display shows as the last problem.
         unread: how a definition ends whose value its source does not give; None: as the reading of it did.
         takes_definitions: whether its runs take up the definitions of a manifest; else the ledger's rows.
-        writes: whether its runs are paced by the quota of creates and deletes; else by the one of reads.
+        ledger_of: the kind whose ledgers its runs write to; "": its own, to which no other kind writes.
     """
 
     name: str
     title: str
     words: type[Outcome | Verified]
     meanings: Mapping[StrEnum, str]
+    group: QuotaGroup
     streaks: AbstractSet[StrEnum] = frozenset()
     problems: AbstractSet[StrEnum] = frozenset()
     unread: Verified | None = None
     takes_definitions: bool = True
-    writes: bool = True
+    ledger_of: str = ""
+
+    def shares_ledger(self, other: JobKind) -> bool:
+        """Tell whether runs of both kinds may stand in one ledger."""
+        return (self.ledger_of or self.name) == (other.ledger_of or other.name)
 
 
 APPLY = JobKind(
@@ -58,6 +64,7 @@ APPLY = JobKind(
         Outcome.INVALID: "bad manifest line, never sent",
         Outcome.PENDING: "the run ended before this was finished",
     },
+    group=QuotaGroup.CREATE,
     streaks={Outcome.REJECTED, Outcome.EXHAUSTED},
     problems={Outcome.REJECTED, Outcome.EXHAUSTED, Outcome.CONFLICT, Outcome.VALUE_LOST},
 )
@@ -76,10 +83,10 @@ VERIFY = JobKind(
         Verified.INVALID: "bad manifest line, nothing to compare",
         Verified.PENDING: "the run ended before this was read",
     },
+    group=QuotaGroup.READ,
     streaks={Verified.UNREADABLE},
     problems={Verified.UNREADABLE, Verified.DIFFERS, Verified.BEHIND, Verified.MISSING},
     unread=Verified.UNREADABLE,
-    writes=False,
 )
 
 ROLLBACK = JobKind(
@@ -94,7 +101,9 @@ ROLLBACK = JobKind(
         RollbackOutcome.FAILED: "is as it was, the service did not do it",
         RollbackOutcome.PENDING: "the run ended before this was certain",
     },
+    group=QuotaGroup.CREATE,
     takes_definitions=False,
+    ledger_of=APPLY.name,
 )
 
 JOBS: dict[str, JobKind] = {kind.name: kind for kind in (APPLY, VERIFY, ROLLBACK)}

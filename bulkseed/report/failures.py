@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulkseed.humanize import same_mistake
-from bulkseed.ledger.reader import word
 from bulkseed.ledger.rollbacks import IS_ROLLED_BACK
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.advice import advise
@@ -56,7 +55,7 @@ def read_failures(connection: sqlite3.Connection, words: type[Outcome | Verified
 def _definitions(connection: sqlite3.Connection, words: type[Outcome | Verified]) -> Iterator[Failure]:
     unsettled = [word.value for word in words if not word.settled and word.value != Outcome.INVALID]
     for text, code, said, count in connection.execute(_GROUPS, (json.dumps(unsettled),)).fetchall():
-        outcome = word(text)
+        outcome = words(text)
         advice = advise(outcome, code)
         examples = connection.execute(_EXAMPLES, (text, code, said))
         yield Failure(

@@ -91,8 +91,8 @@ class Numbers:
 
     @property
     def is_verify(self) -> bool:
-        """True if its runs read back what is there, and write nothing."""
-        return any(run.command == VERIFY.name for run in self.runs)
+        """True if its runs are verifies."""
+        return any(JOBS[run.command].shares_ledger(VERIFY) for run in self.runs)
 
     @property
     def adds_up(self) -> bool:
@@ -121,7 +121,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
     connection = ledger.connection
     meta = dict(ledger.select("SELECT key, value FROM meta"))
     runs, signs = list(ledger.runs()), ledger.last_signs()
-    words = JOBS[runs[0].command].words if runs else Outcome
+    words = ledger.words()
     last_signs = {run.number: _micro(max(run.started_at, signs.get(run.number, 0.0))) for run in runs}
     paces = read_paces(connection, {run.number: run.limits for run in runs})
     group = _main_group(paces)

@@ -120,7 +120,7 @@ async def apply_to_one(
         options.limit,
         account_for_rest=leave.account_for_rest,
     )
-    ceilings, most = limits(APPLY.group, spec.qps), connections(run_options)
+    ceilings, most = limits(APPLY.kind.group, spec.qps), connections(run_options)
     async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
         return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
 

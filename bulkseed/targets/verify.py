@@ -71,7 +71,7 @@ async def verify_one(
         account_for_rest=leave.account_for_rest,
         afresh=not reading.resume,
     )
-    ceilings, most = limits(VERIFY.group, reading.qps), connections(run_options)
+    ceilings, most = limits(VERIFY.kind.group, reading.qps), connections(run_options)
     async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
         return await verify_in(lane, entries, ledger, run_options, hooks, threads)
 

@@ -54,6 +54,24 @@ def test_an_error_is_told_and_nothing_is_half_done(tmp_path: Path) -> None:
         }
 
 
+def test_a_verify_from_afar_has_the_words_of_a_verify(tmp_path: Path) -> None:
+    """What it finds behind is not settled, though the same word of an apply would be."""
+    with new_ledger(tmp_path) as ledger:
+        there = remote(HostedLedger(ledger, LEASE), 1)
+        there.begin_run("r", ["prod.jsonl"], {}, START, "verify")
+        one, two = there.admit([definition("one", 1), definition("two", 2)], START).to_send
+        there.record(
+            [
+                settlement(claim)._replace(outcome=word)
+                for claim, word in ((one, Verified.BEHIND), (two, Verified.PRESENT))
+            ]
+        )
+        assert (there.tally().claimed, there.tally().settled) == (2, 1)
+        there.begin_run("s", ["prod.jsonl"], {}, START + 1, "verify")
+        again = there.admit([definition("one", 1), definition("two", 2)], START + 1)
+        assert (again.settled, [word.settled for word in again.settled]) == ({Verified.PRESENT: 1}, [True])
+
+
 def test_a_transaction_that_fails_here_is_not_sent(tmp_path: Path) -> None:
     """What was said inside is forgotten."""
     with new_ledger(tmp_path) as ledger:

@@ -20,10 +20,11 @@ from support.ledgers import (
     whole_run,
 )  # fmt: skip
 
-from bulkseed.ledger import iso, read_ledger, row_as_dict
+from bulkseed.ledger import Settlement, iso, read_ledger, row_as_dict
 from bulkseed.ledger.reader import BLOCK
 from bulkseed.ledger.rollbacks import _OWNED, _UPDATED
-from bulkseed.model import InvalidLine, Origin, Outcome
+from bulkseed.ledger.settled_names import settled_names
+from bulkseed.model import InvalidLine, Origin, Outcome, Verified
 
 
 def test_a_row_as_scripts_see_it(tmp_path: Path) -> None:
@@ -97,6 +98,30 @@ def test_runs_and_status(tmp_path: Path) -> None:
         "rollback", None, os.getpid(), os.uname().nodename,
     )  # fmt: skip
     assert (status.target.binding, status.target.region) == ("kms.cn-hangzhou.aliyuncs.com", "cn-hangzhou")
+
+
+def test_what_a_verify_found_behind_is_not_settled(tmp_path: Path) -> None:
+    """Its ledger has the words of a verify: "behind" is one of an apply, too, and settled there."""
+    found = {"a": Verified.BEHIND, "b": Verified.IDENTICAL, "c": Verified.MISSING}
+    with new_ledger(tmp_path) as ledger:
+        ledger.begin_run("run-1", [], LIMITS, START, "verify")
+        claims = ledger.admit([definition(name) for name in found], START).to_send
+        ledger.record([Settlement(claim.row_id, found[claim.definition.name], START + 1) for claim in claims])
+        assert [(row.name, row.outcome, row.outcome.settled) for row in ledger.rows()] == [
+            (name, outcome, name == "b") for name, outcome in found.items()
+        ]
+        assert {outcome for outcome, count in ledger.counts().items() if outcome.settled and count} == {
+            Verified.IDENTICAL
+        }
+        assert list(ledger.settled_of(str(claims[0].definition.origin.manifest))) == ["b"]
+        with settled_names(ledger) as names:
+            assert names.all() == ["b"]
+        ledger.begin_run("run-2", [], LIMITS, START + 2, "verify")
+        again = ledger.admit([definition(name) for name in found], START + 2)
+        assert ([claim.definition.name for claim in again.to_send], again.settled) == (
+            ["a", "c"],
+            {Verified.IDENTICAL: 1},
+        )
 
 
 def test_attempts_of_a_run(tmp_path: Path) -> None:

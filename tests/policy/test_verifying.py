@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pytest
 
-from bulkseed.model import Fault, NoReply, Verified
+from bulkseed.model import Fault, NoReply, Outcome, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.jobs import APPLY, JOBS, ROLLBACK, VERIFY
 from bulkseed.policy.moments import of_earlier_run
@@ -90,3 +90,17 @@ def test_every_word_of_a_job_has_a_meaning(name: str) -> None:
 def test_jobs_are_found_by_their_commands() -> None:
     """The table is what a ledger's runs are looked up in."""
     assert [JOBS[kind.name] is kind for kind in (APPLY, VERIFY, ROLLBACK)] == [True] * 3
+
+
+def test_jobs_that_share_a_ledger_say_so() -> None:
+    """A rollback works on what an apply wrote; a new job has ledgers of its own, whatever its words."""
+    assert ROLLBACK.shares_ledger(APPLY)
+    assert APPLY.shares_ledger(ROLLBACK)
+    assert not VERIFY.shares_ledger(APPLY)
+    assert not VERIFY._replace(name="another").shares_ledger(VERIFY)
+
+
+def test_a_word_that_two_kinds_of_jobs_have_is_settled_for_each_by_its_own_rule() -> None:
+    """What an apply leaves behind is meant so; what a verify finds behind is to be read again."""
+    assert (Outcome.BEHIND.settled, Verified.BEHIND.settled) == (True, False)
+    assert (Outcome.IDENTICAL.settled, Verified.IDENTICAL.settled) == (True, True)

@@ -8,13 +8,10 @@ from typing import Any
 
 from bulkseed.humanize import counted
 from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
-from bulkseed.ledger.reader import LedgerReader, word
-from bulkseed.model import SETTLED, Outcome, Verified
+from bulkseed.ledger.reader import IN_SETTLED, LedgerReader
+from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, ROLLBACK, JobKind
 
-_SETTLED = "('" + "', '".join(sorted(outcome.value for outcome in SETTLED)) + "')"
-_ENDED = "('" + "', '".join(sorted(word.value for word in SETTLED - {Outcome.BEHIND})) + "')"
-"""How a definition ends that is settled: of an apply, what is behind has ended otherwise before."""
 _CREATED = "creations JOIN claims ON claims.id = creations.id"
 _UNCLAIMED = """
 SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run
@@ -37,7 +34,7 @@ def states(ledger: LedgerReader) -> Verdict:
         "rows created or adopted but not owned": "ending IN ('created', 'adopted') AND NOT owned",
         "rows in doubt without a claim": "doubt AND claimed_at IS NULL",
         # One that was there may stay in doubt: whether it is ours could not be found out.
-        "rows in doubt although settled": f"doubt AND outcome IN {_SETTLED}"
+        "rows in doubt although settled": f"doubt AND ending {IN_SETTLED}"
         " AND outcome NOT IN ('existing', 'identical')",
         "rows with attempts but no first one": "(attempts = 0) != (first_sent_at IS NULL)",
     }
@@ -87,8 +84,9 @@ def runs(ledger: LedgerReader) -> Verdict:
             continue
         wrong += excesses([(about + "settled", settled, claimed)])
         if run.summary is not None:
-            told = Counter({word(name): n for name, n in run.summary["outcomes"].items()})
-            done = sum(told[outcome] for outcome in JOBS[run.command].words if outcome.settled)
+            words = JOBS[run.command].words
+            told = Counter({words(name): n for name, n in run.summary["outcomes"].items()})
+            done = sum(told[outcome] for outcome in words if outcome.settled)
             rest = told.total() - done - told[Outcome.INVALID]
             wrong += differences(
                 (about + what, found, expected)
@@ -176,7 +174,7 @@ def _last(
 
 def settled_once(ledger: LedgerReader) -> Verdict:
     """As many rows are settled as were ever settled, less those whose VersionId changed."""
-    count = ledger.one(f"SELECT count(*) FROM definitions WHERE ending IN {_ENDED}")  # noqa: S608  # fixed text
+    count = ledger.one(f"SELECT count(*) FROM definitions WHERE ending {IN_SETTLED}")  # noqa: S608  # fixed text
     settled = ledger.one("SELECT coalesce(sum(settled - reopened), 0) FROM runs")
     return differences([("settled by all runs", settled, count)]), counted(count, "row")
 

@@ -126,8 +126,7 @@ def send_times(ledger: LedgerReader) -> Verdict:
     ):
         limits[run], started[run] = (run_id, json.loads(text)), at
         told = summary and json.loads(summary).get("rate")
-        main = QuotaGroup.CREATE if JOBS[command].writes else QuotaGroup.READ
-        if told and told["limit_qps"] != limits[run][1].get(main):
+        if told and told["limit_qps"] != limits[run][1].get(JOBS[command].group):
             wrong.append(f"run {run_id}: the limit in its summary: {told['limit_qps']:g}")
     sends = ledger.select("SELECT quota_group, run, sent_at FROM attempts ORDER BY quota_group, run, sent_at")
     for group, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda pair: pair[0][0]):
