@@ -1,7 +1,7 @@
 """What a reply says is checked before a row or a log can carry it: it may echo a value.
 
 Each text must have the shape of what it claims to be, and must not be a part of the value that was sent, nor
-hold it.
+hold it. What is decided does not change by that: a value may look like a version or a code by chance.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeVar
 from bulkseed.model import Created, Fault, SecretDefinition
 from bulkseed.policy.advice import ADVICE
 from bulkseed.policy.steps import Done, Found
+from bulkseed.policy.verdicts import known_part
 from bulkseed.wire.shapes import ARN_PREFIX, CODE, CODE_MAX, REQUEST_ID, VERSION_ID
 
 A = TypeVar("A")
@@ -30,7 +31,7 @@ def sanitized(answer: A, item: object) -> A:
             len(answer.code) <= CODE_MAX and is_good(answer.code, CODE, definition)
         )
         safe = Fault(
-            code=answer.code if good_code else f"HTTP{answer.status}",
+            code=answer.code if good_code else known_part(answer.code) or f"HTTP{answer.status}",
             status=answer.status,
             request_id=answer.request_id if is_good(answer.request_id, REQUEST_ID, definition) else None,
             retry_after=answer.retry_after,
@@ -41,8 +42,7 @@ def sanitized(answer: A, item: object) -> A:
         good_id = is_good(answer.request_id, REQUEST_ID, definition)
         safe = Done(answer.request_id if good_id else None, answer.current)
     elif isinstance(answer, Found) and definition is not None and answer.version_id != definition.version_id:
-        good_version = is_good(answer.version_id, VERSION_ID, definition)
-        safe = replace(answer, version_id=answer.version_id if good_version else "another one")
+        safe = replace(answer, echoes=not is_good(answer.version_id, VERSION_ID, definition))
     return safe  # type: ignore[return-value]  # each branch makes what it was given
 
 

@@ -154,7 +154,7 @@ class _Creation:
         if found.same_value:
             if self._subject.foreign and found.version_id == version_id:
                 return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
-            other = None if found.version_id == version_id else f"the current version is {found.version_id}"
+            other = None if found.version_id == version_id else f"the current version is {found.told}"
             return Ending(Outcome.IDENTICAL, message=other, status=200)
         if found.version_id == version_id:
             message = f"version {version_id} exists with another value"

@@ -43,7 +43,7 @@ def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Abo
     if found.version_id == wanted:
         return _there(found, wanted)
     if found.version_id != held:
-        message = f"changed at both sides: the current version is {found.version_id}, ours was {held}"
+        message = f"changed at both sides: the current version is {found.told}, ours was {held}"
         return Ending(Outcome.CONFLICT, message=message, status=200)
     try:
         put = yield from retry.ask(steps.PUT)

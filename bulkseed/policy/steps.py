@@ -12,7 +12,7 @@ Whoever drives it closes it to leave its item pending, and reads what it returns
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue, Verified
@@ -84,11 +84,20 @@ class ClaimRollback(LedgerStep):
 
 @dataclass(slots=True, frozen=True)
 class Found:
-    """A version as read back. `created` is None where the service does not say when it was."""
+    """A version as read back. `created` is None where the service does not say when it was.
 
-    version_id: str
+    `version_id` is for comparing; what people read is `told`, as the service may have put the value there.
+    """
+
+    version_id: str = field(repr=False)
     same_value: bool
     created: CreationTime | None
+    echoes: bool = False
+
+    @property
+    def told(self) -> str:
+        """The version without anything of the value."""
+        return "another one" if self.echoes else self.version_id
 
 
 @dataclass(slots=True, frozen=True)

@@ -102,6 +102,15 @@ def _matches(rule: VerdictRule, fault: Fault, step: Step[Any] | None) -> bool:
     return fault.code == rule.code
 
 
+def known_part(code: str) -> str | None:
+    """Return what a rule knows of a code, which says nothing but our own text; None if no rule knows it."""
+    for rule in RULES:
+        known = (rule.code or "").removesuffix("*")
+        if known and (code == known or (rule.code != known and code.startswith(known))):
+            return known
+    return None
+
+
 def classify(answer: Fault | NoReply, step: Step[Any] | None = None) -> Verdict:
     """Return the verdict on an answer to `step` that is no success. Never raises; unknown is no success."""
     if isinstance(answer, NoReply):

@@ -14,6 +14,7 @@ from bulkseed.policy.steps import (
     READ_VERSION,
     Aborted,
     Ending,
+    Found,
     GiveUp,
     Procedure,
     Subject,
@@ -29,20 +30,18 @@ _ABSENT = {
 
 def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
     """Read a definition's version back and compare. See `bulkseed.policy.steps` for the protocol."""
-    behind = None
+    current = None
     try:
         found = yield from retry.ask(READ_VERSION)
         if isinstance(found, Fault) and classify(found) is Verdict.NOT_FOUND:
             current = yield from retry.ask(READ_CURRENT)
-            behind = None if isinstance(current, Fault) else current.version_id
     except GiveUp as given_up:
         if given_up.abort:
             return Aborted(given_up.answer)
         return ended(Verified.UNREADABLE, given_up.answer)
-    if behind is not None and behind != subject.version_id:
-        return Ending(
-            Verified.BEHIND, message=f"the service has version {behind}, and not this one", status=200
-        )
+    if isinstance(current, Found) and current.version_id != subject.version_id:
+        message = f"the service has version {current.told}, and not this one"
+        return Ending(Verified.BEHIND, message=message, status=200)
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)
