@@ -38,7 +38,7 @@ def test_everything_public_is_documented() -> None:
 
 
 def test_help_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A default argument would be printed by help() and inspect: none holds a key."""
+    """A default argument would be printed by help() and inspect: none holds a key (G4)."""
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-in-the-environment")
     script = (
         "import bulkseed, pydoc\n"
@@ -53,7 +53,7 @@ def test_help_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN"])
 @pytest.mark.parametrize("text", ["fake-key\n", " fake-key", "fake key"])
 def test_white_space_in_a_key_is_said(name: str, text: str) -> None:
-    """The service would call it a wrong secret; the message does not show the key."""
+    """The service would call it a wrong secret; the message does not show the key (F3)."""
     keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "fake-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "fake-secret"}
     with pytest.raises(bulkseed.CredentialsError, match=f"{name} has white space") as caught:
         bulkseed.Credentials.from_environment(keys | {f"ALIBABA_CLOUD_{name}": text})

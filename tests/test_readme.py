@@ -198,7 +198,10 @@ RECIPES = recipe_commands()
 
 @pytest.mark.parametrize(("page", "call"), RECIPES, ids=[" ".join(call) for _, call in RECIPES])
 def test_the_commands_of_the_recipes_run(page: str, call: list[str], tmp_path: Path) -> None:
-    """Each recipe is well-formed, and does its work with the page's files, here against the local KMS."""
+    """Each recipe is well-formed, and does its work with the page's files, here against the local KMS.
+
+    (G5)
+    """
     for name, text in files(TEXTS[page]).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     program, *arguments = call

@@ -58,7 +58,7 @@ def test_a_command_is_called_with_one_object() -> None:
     ],
 )
 def test_a_number_that_is_none_is_a_usage_error(tmp_path: Path, call: tuple[str, ...]) -> None:
-    """NaN, infinity and what no rate can be end with exit code 2 and the option's name."""
+    """NaN, infinity and what no rate can be end with exit code 2 and the option's name (H16)."""
     write_manifest(tmp_path / "m.jsonl", simple(1))
     done = bulkseed(*call, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -145,7 +145,10 @@ def test_a_service_that_refuses_is_one_clear_error(tmp_path: Path, endpoint: str
 
 
 def test_what_may_not_be_looked_at_is_not_called_broken(tmp_path: Path) -> None:
-    """The ledger adds up; that nothing is known of the service is said, with the permission, and exits 3."""
+    """The ledger adds up; that nothing is known of the service is said, with the permission, and exits 3.
+
+    (F3)
+    """
     allow = [{"action": ["kms:CreateSecret"], "resource": ["*"]}]
     keys = {"access_key_id": "user", "access_key_secret": "fake-user-secret"}
     (tmp_path / "users.json").write_text(json.dumps({"users": [{"name": "user", **keys, "allow": allow}]}))

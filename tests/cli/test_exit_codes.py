@@ -79,7 +79,7 @@ def test_3_wrong_credentials(manifest: Path, tmp_path: Path) -> None:
 
 
 def test_4_another_target(manifest: Path, tmp_path: Path) -> None:
-    """A ledger belongs to one target."""
+    """A ledger belongs to one target (F1)."""
     call = ["apply", manifest, "--qps", 0]
     assert bulkseed(*call, "--endpoint", "embedded", cwd=tmp_path).returncode == 0
     with StubKms(KEY_ID, KEY_SECRET) as stub:
@@ -90,7 +90,7 @@ def test_4_another_target(manifest: Path, tmp_path: Path) -> None:
 
 
 def test_4_another_data_directory(manifest: Path, tmp_path: Path) -> None:
-    """Two embedded services are two targets: what one has says nothing about the other."""
+    """Two embedded services are two targets: what one has says nothing about the other (F1)."""
     call = ["apply", manifest, "--endpoint", "embedded", "--qps", 0, "--data-dir"]
     assert bulkseed(*call, "one", cwd=tmp_path).returncode == 0
     assert bulkseed(*call, "other", cwd=tmp_path).returncode == 4

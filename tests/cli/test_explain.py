@@ -83,7 +83,7 @@ def test_a_security_token_is_masked_and_read_from_the_environment(tmp_path: Path
 
 
 def test_what_cannot_be_sent_by_mistake_is_all_that_is_printed(tmp_path: Path) -> None:
-    """No text that is printed without --reveal creates a secret with the mask as its value."""
+    """No text that is printed without --reveal creates a secret with the mask as its value (G13)."""
     manifest = write_manifest(tmp_path / "m.jsonl", [DEFINITION])
     masked = bulkseed("explain", manifest, "--line", 1, cwd=tmp_path).stdout
     assert "SecretData=****" not in masked

@@ -218,7 +218,7 @@ async def test_proxies_of_the_environment(excepted: bool, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("where", ["embedded", "loopback"])
 async def test_values_for_this_machine_never_reach_a_proxy(where: str, tmp_path: Path) -> None:
-    """The embedded KMS and a loopback address are reached directly, whatever the environment says."""
+    """The embedded KMS and a loopback address are reached directly, whatever the environment says (C1)."""
     async with hostile_server(creates) as server, forward_proxy(server.port) as proxy:
         names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
         endpoint = "embedded" if where == "embedded" else server.url

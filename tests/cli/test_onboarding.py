@@ -91,7 +91,10 @@ def test_generated_values_are_made_once(tmp_path: Path) -> None:
 
 
 def test_a_generated_value_that_is_lost_is_not_called_ours(tmp_path: Path) -> None:
-    """Created without an answer by a run that is over: it exists, and the row says that no more is known."""
+    """Created without an answer by a run that is over: it exists, and the row says that no more is known.
+
+    (G3)
+    """
     manifest = write_manifest(tmp_path / "m.jsonl", GENERATED)
     lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
     with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
@@ -109,7 +112,7 @@ def test_a_generated_value_that_is_lost_is_not_called_ours(tmp_path: Path) -> No
 
 
 def test_a_generated_value_that_is_lost_is_generated_again(tmp_path: Path) -> None:
-    """With another VersionId, asked for, and only what version and time prove to be ours."""
+    """With another VersionId, asked for, and only what version and time prove to be ours (G3)."""
     manifest = write_manifest(tmp_path / "m.jsonl", GENERATED)
     lost = {"action": "CreateSecret", "requests": [2], "fault": "drop-after"}
     with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):

@@ -68,7 +68,10 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
 
 
 def test_bad_lines_are_grouped_by_reason(tmp_path: Path) -> None:
-    """However many there are: the commonest reason first, each with five lines and what is wrong there."""
+    """However many there are: the commonest reason first, each with five lines and what is wrong there.
+
+    (G15)
+    """
     lines = [{"SecretName": "a" * at + " ", "SecretData": "fake"} for at in range(20)]
     write_manifest(tmp_path / "m.jsonl", ["bad", *lines, "bad", {"SecretName": "b", "Tags": {"a b": "c"}}])
     told = bulkseed("plan", "m.jsonl", cwd=tmp_path).stdout.splitlines()[2:]
@@ -88,7 +91,7 @@ def test_bad_lines_are_grouped_by_reason(tmp_path: Path) -> None:
 
 
 def test_a_repair_can_be_previewed(tmp_path: Path) -> None:
-    """With --only the plan is about what the rejects name; what they name in vain is an error."""
+    """With --only the plan is about what the rejects name; what they name in vain is an error (A14, G21)."""
     write_manifest(tmp_path / "m.jsonl", simple(5))
     write_manifest(tmp_path / "rejects.jsonl", [{"secret_name": "app/00002"}])
     done = bulkseed("plan", "m.jsonl", "--only", "rejects.jsonl", "--output", "json", cwd=tmp_path)
@@ -100,7 +103,10 @@ def test_a_repair_can_be_previewed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
 def test_nothing_at_all_is_no_success(tmp_path: Path, command: str) -> None:
-    """`generate | bulkseed apply -` is not green when the generator dies, unless that is said to be right."""
+    """`generate | bulkseed apply -` is not green when the generator dies, unless that is said to be right.
+
+    (F7)
+    """
     call = [command, "-", *HERE] if command == "apply" else [command, "-"]
     done = bulkseed(*call, cwd=tmp_path)
     assert (done.returncode, "--allow-empty" in done.stderr) == (2, True)
@@ -108,7 +114,7 @@ def test_nothing_at_all_is_no_success(tmp_path: Path, command: str) -> None:
 
 
 def test_the_fields_of_a_definition_fit_a_terminal(tmp_path: Path) -> None:
-    """Every key has a line, and none is wider than 80 columns."""
+    """Every key has a line, and none is wider than 80 columns (G21)."""
     told = bulkseed("plan", "--fields", cwd=tmp_path).stdout.splitlines()
     assert set(KEYS) <= {line.partition(" ")[0] for line in told}
     assert max(map(len, told)) <= 80

@@ -12,7 +12,7 @@ SERVED = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCES
 
 
 def test_what_is_gone_is_named_and_created_again(tmp_path: Path) -> None:
-    """Deleted by hand when it was settled: a plan names it, an apply leaves it, --recreate makes it."""
+    """Deleted by hand when it was settled: a plan names it, an apply leaves it, --recreate makes it (A13)."""
     names = [d["SecretName"] for d in simple(30)]
     write_manifest(tmp_path / "m.jsonl", simple(30))
     write_manifest(tmp_path / "other.jsonl", [simple(30)[4], simple(30)[7]])

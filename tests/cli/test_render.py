@@ -14,7 +14,7 @@ RUN = Summary("r", "m.ledger.db", "e", "r", 2, {}, 2, 0, 0, 0.99, 0.0, 2, 1234.5
 
 
 def test_less_than_a_second_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two requests in a few milliseconds are not thousands a second."""
+    """Two requests in a few milliseconds are not thousands a second (G24)."""
     print_effort(RUN)
     assert "rate" not in capsys.readouterr().out
     print_effort(dataclasses.replace(RUN, elapsed_s=1.0))

@@ -55,7 +55,10 @@ def outcomes(ledger: str, cwd: Path) -> dict[str, str]:
 
 
 def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) -> None:
-    """The preview sends and writes nothing; --yes plans the deletion; apply restores or makes it again."""
+    """The preview sends and writes nothing; --yes plans the deletion; apply restores or makes it again.
+
+    (G26, G27)
+    """
     theirs = write_manifest(tmp_path / "theirs.jsonl", simple(3))
     ours = write_manifest(tmp_path / "ours.jsonl", simple(8))
     where = ["--endpoint", "embedded", "--qps", 0]
@@ -108,7 +111,7 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
 
 
 def test_what_was_changed_since_is_left_alone_and_named(tmp_path: Path, endpoint: str) -> None:
-    """A new version by another ledger's run saves a secret; what is gone already counts as done."""
+    """A new version by another ledger's run saves a secret; what is gone already counts as done (A2)."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(6))
     where = ["--endpoint", endpoint, "--qps", 0]
     assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
@@ -197,7 +200,7 @@ def test_walls_and_mistakes(tmp_path: Path, endpoint: str) -> None:
 
 
 def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
-    """G1: an updated secret of ours gets its version before; the preview names it, nothing is deleted."""
+    """An updated secret of ours gets its version before; the preview names it, nothing is deleted (G1)."""
     where = ["--endpoint", endpoint, "--qps", 0]
     first, *others = simple(3)
     manifest = write_manifest(tmp_path / "m.jsonl", [first, *others])

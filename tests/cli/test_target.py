@@ -22,7 +22,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_commands_take_their_target_from_the_ledger(tmp_path: Path, manifest: Path) -> None:
-    """After a first apply nothing needs to be told again, from another folder neither."""
+    """After a first apply nothing needs to be told again, from another folder neither (F1)."""
     assert bulkseed("apply", manifest, "--endpoint", "embedded", cwd=tmp_path).returncode == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -40,7 +40,7 @@ def test_commands_take_their_target_from_the_ledger(tmp_path: Path, manifest: Pa
 
 
 def test_a_verify_takes_its_target_from_what_was_applied(tmp_path: Path, manifest: Path) -> None:
-    """Its own ledger is new; the one of the apply beside it knows the target."""
+    """Its own ledger is new; the one of the apply beside it knows the target (F1)."""
     assert bulkseed("apply", manifest, "--endpoint", "embedded", cwd=tmp_path).returncode == 0
     done = bulkseed("verify", manifest, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def test_a_verify_takes_its_target_from_what_was_applied(tmp_path: Path, manifes
 
 @pytest.mark.parametrize("command", ["plan", "apply", "verify"])
 def test_a_command_begins_with_target_and_ledger(tmp_path: Path, manifest: Path, command: str) -> None:
-    """Where it goes and what is on record stand before everything else."""
+    """Where it goes and what is on record stand before everything else (F2, G8, G10)."""
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         done = bulkseed(command, manifest, "--endpoint", stub.endpoint, cwd=tmp_path)
         kind = "verify" if command == "verify" else "ledger"
@@ -59,7 +59,7 @@ def test_a_command_begins_with_target_and_ledger(tmp_path: Path, manifest: Path,
 
 
 def test_the_environment_may_name_the_endpoint(tmp_path: Path, manifest: Path) -> None:
-    """BULKSEED_ENDPOINT counts where neither option nor ledger says another."""
+    """BULKSEED_ENDPOINT counts where neither option nor ledger says another (G8)."""
     env = environment(BULKSEED_ENDPOINT="embedded", ALIBABA_CLOUD_REGION_ID="cn-beijing")
     done = bulkseed("plan", manifest, cwd=tmp_path, env=env)
     assert done.stdout.startswith("target: the local KMS in .bulkseed (cn-beijing)\n")
@@ -79,7 +79,7 @@ def test_the_environment_may_name_the_endpoint(tmp_path: Path, manifest: Path) -
 def test_the_region_of_the_profile_counts(
     tmp_path: Path, manifest: Path, more: dict[str, str], region: str
 ) -> None:
-    """Unless a variable says another, or the credentials are not the profile's."""
+    """Unless a variable says another, or the credentials are not the profile's (F2)."""
     profiles = [{"name": "one", "region_id": "cn-beijing"}, {"name": "other", "region_id": "cn-shanghai"}]
     (tmp_path / ".aliyun").mkdir()
     (tmp_path / ".aliyun" / "config.json").write_text(json.dumps({"current": "one", "profiles": profiles}))
@@ -89,7 +89,7 @@ def test_the_region_of_the_profile_counts(
 
 
 def test_a_password_in_an_endpoint_is_not_printed(tmp_path: Path, manifest: Path) -> None:
-    """It is refused by every command, in words that do not repeat it."""
+    """It is refused by every command, in words that do not repeat it (C2)."""
     for call in ("plan", "apply", "verify"):
         done = bulkseed(call, manifest, "--endpoint", "http://user:fake-pass@127.0.0.1:9", cwd=tmp_path)
         assert done.returncode == 2
@@ -124,7 +124,7 @@ def answer(text: str, *call: object, cwd: Path) -> tuple[int, str]:
 
 
 def test_a_first_write_to_the_public_service_is_asked_about(tmp_path: Path, manifest: Path) -> None:
-    """At a terminal; no is the default, and then nothing is sent and no ledger is made."""
+    """At a terminal; no is the default, and then nothing is sent and no ledger is made (G8)."""
     code, screen = answer("\n", "apply", manifest, cwd=tmp_path)
     assert code == 2
     assert f"target: {PUBLIC} (cn-hangzhou)" in screen
@@ -133,7 +133,7 @@ def test_a_first_write_to_the_public_service_is_asked_about(tmp_path: Path, mani
 
 
 def test_yes_lets_the_first_write_begin(tmp_path: Path, manifest: Path) -> None:
-    """With a yes it goes on; here only a proxy that is not there is asked."""
+    """With a yes it goes on; here only a proxy that is not there is asked (G8)."""
     call = ("apply", manifest, "--max-attempts", 1, "--stop-after", 1)
     code, _ = answer("y\n", *call, cwd=tmp_path)
     assert code == 3

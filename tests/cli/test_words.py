@@ -22,7 +22,7 @@ HERE = ("--endpoint", "embedded", "--qps", "0")
 
 @given(st.text())
 def test_nothing_visible_steers_a_terminal(text: str) -> None:
-    """No control character but line feed and tab is left, and what can be encoded stays as it is."""
+    """No control character but line feed and tab is left, and what can be encoded stays as it is (C5)."""
     shown = visible(text)
     assert not [c for c in shown if c not in "\n\t" and (ord(c) < 32 or 127 <= ord(c) < 160)]
     assert not set(shown) & set(
@@ -35,7 +35,7 @@ def test_nothing_visible_steers_a_terminal(text: str) -> None:
 
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_a_name_in_a_manifest_does_not_reach_the_terminal_as_it_is(tmp_path: Path, output: str) -> None:
-    """Escape sequences and turned text come out as escapes, in text and in JSON."""
+    """Escape sequences and turned text come out as escapes, in text and in JSON (C5)."""
     steer = "a\x1b]0;owned\x07\u202e\x9b31m"
     line = {"SecretName": "fine", "SecretData": "fake", "VersionId": steer, "Tags": {steer: "x"}}
     write_manifest(tmp_path / "m.jsonl", [line])
@@ -48,7 +48,7 @@ def test_a_name_in_a_manifest_does_not_reach_the_terminal_as_it_is(tmp_path: Pat
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
 def test_a_name_that_is_no_utf8_is_escaped(tmp_path: Path, encoding: str) -> None:
-    """A manifest of any name is provisioned, whatever the terminal can show."""
+    """A manifest of any name is provisioned, whatever the terminal can show (F4)."""
     name = os.fsdecode(b"m\xff\xe5\xaf\x86.jsonl")
     write_manifest(tmp_path / "m.jsonl", [*simple(1), "bad"]).rename(tmp_path / name)
     for call in (("plan", name), ("apply", name, *HERE), ("apply", name, *HERE, "--output", "json")):
@@ -63,7 +63,10 @@ def test_a_name_that_is_no_utf8_is_escaped(tmp_path: Path, encoding: str) -> Non
 
 
 def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Path) -> None:
-    """Counts of this run and of earlier ones are told apart; the commonest reasons stand below."""
+    """Counts of this run and of earlier ones are told apart; the commonest reasons stand below.
+
+    (F8, G10, G16, G23)
+    """
     write_manifest(tmp_path / "m.jsonl", simple(3))
     assert "settled before" not in bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path).stdout
     write_manifest(tmp_path / "m.jsonl", [*simple(5), *['{"SecretName": "a b", "SecretData": "fake"}'] * 3])
@@ -76,7 +79,7 @@ def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Pa
 
 
 def test_what_was_there_before_was_not_compared(tmp_path: Path) -> None:
-    """A foreign secret counts as settled, and the screen says that nobody looked at its value."""
+    """A foreign secret counts as settled, and the screen says that nobody looked at its value (G11)."""
     write_manifest(tmp_path / "m.jsonl", simple(2))
     bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     done = bulkseed("apply", "m.jsonl", *HERE, "--ledger", "other.db", cwd=tmp_path)
@@ -84,7 +87,7 @@ def test_what_was_there_before_was_not_compared(tmp_path: Path) -> None:
 
 
 def test_a_short_run_has_no_rate_above_what_was_sent(tmp_path: Path) -> None:
-    """A few requests in a few milliseconds are a few a second, not hundreds."""
+    """A few requests in a few milliseconds are a few a second, not hundreds (G24)."""
     write_manifest(tmp_path / "m.jsonl", simple(3))
     call = ("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 100, "--output", "json")
     rate = json.loads(bulkseed(*call, cwd=tmp_path).stdout)["rate"]
@@ -103,14 +106,14 @@ def test_a_short_run_has_no_rate_above_what_was_sent(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_command_points_to_the_right_one(tmp_path: Path, word: str, meant: str) -> None:
-    """Words of other tools, and slips of the finger."""
+    """Words of other tools, and slips of the finger (G30)."""
     done = bulkseed(word, cwd=tmp_path)
     assert done.returncode == 2
     assert f"there is no command '{word}': did you mean bulkseed {meant}" in done.stderr
 
 
 def test_text_logs_carry_the_facts(tmp_path: Path) -> None:
-    """Name, code and problem of an event stand in the line, as they do in JSON."""
+    """Name, code and problem of an event stand in the line, as they do in JSON (H9)."""
     write_manifest(tmp_path / "m.jsonl", [*simple(1), "bad"])
     done = bulkseed("apply", "m.jsonl", *HERE, "--log-level", "debug", cwd=tmp_path)
     assert "definition.settled secret_name=app/00000 outcome=created manifest=m.jsonl line=1" in done.stderr
@@ -119,7 +122,7 @@ def test_text_logs_carry_the_facts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_hang_up_stops_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
-    """A closed terminal ends a run as SIGTERM does; under nohup the run goes on."""
+    """A closed terminal ends a run as SIGTERM does; under nohup the run goes on (D4)."""
     write_manifest(tmp_path / "m.jsonl", simple(40))
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
@@ -139,7 +142,10 @@ def test_a_hang_up_stops_in_order_unless_it_is_ignored(tmp_path: Path, ignored: 
 
 
 def test_a_ledger_speaks_in_the_words_of_its_command(tmp_path: Path) -> None:
-    """A verify's is counted and filtered by what a verify finds, an apply's says what was rolled back."""
+    """A verify's is counted and filtered by what a verify finds, an apply's says what was rolled back.
+
+    (G17, G27)
+    """
     write_manifest(tmp_path / "m.jsonl", simple(2))
     bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path)
@@ -157,7 +163,7 @@ def test_a_ledger_speaks_in_the_words_of_its_command(tmp_path: Path) -> None:
 
 
 def test_what_fails_again_is_not_said_to_be_retried(tmp_path: Path) -> None:
-    """Where only another option helps it is named, and the same command is for when that is done."""
+    """Where only another option helps it is named, and the same command is for when that is done (G28)."""
     write_manifest(tmp_path / "m.jsonl", simple(2))
     bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path)
@@ -170,7 +176,7 @@ def test_what_fails_again_is_not_said_to_be_retried(tmp_path: Path) -> None:
 
 
 def test_a_shell_completes_ledgers_and_run_folders_only(tmp_path: Path) -> None:
-    """Neither manifests nor the files that SQLite puts beside a ledger."""
+    """Neither manifests nor the files that SQLite puts beside a ledger (G32)."""
     for name in ("m.jsonl", "m.csv", "m.ledger.db", "m.ledger.db-wal", "m.ledger.db-shm"):
         (tmp_path / name).touch()
     (tmp_path / "m.run").mkdir()

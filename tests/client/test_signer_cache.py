@@ -89,7 +89,7 @@ def test_keys_that_last_are_asked_for_once() -> None:
 
 
 def test_a_source_that_fails_ahead_of_time_is_asked_again() -> None:
-    """While the keys are good its failure matters to nobody; when they expire it ends the run."""
+    """While the keys are good its failure matters to nobody; when they expire it ends the run (H4)."""
 
     async def main() -> None:
         source = Source(HOUR)
@@ -131,7 +131,10 @@ class SetClock:
 
 
 async def test_a_source_that_hangs_holds_nobody_up() -> None:
-    """While its keys are good, requests are signed with them; it keeps neither the run nor the process."""
+    """While its keys are good, requests are signed with them; it keeps neither the run nor the process.
+
+    (H4)
+    """
     wall = SetClock()
     source = Hanging(Credentials("k", SecretValue("fake"), SecretValue("fake-token"), wall.now + HOUR))
     signers = SignerCache(Target("http://kms.test", "cn-hangzhou", source), Clock(wall=wall))
@@ -148,7 +151,7 @@ async def test_a_source_that_hangs_holds_nobody_up() -> None:
 
 
 async def test_a_source_that_hangs_from_the_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With words, in place of a command that never ends."""
+    """With words, in place of a command that never ends (H4)."""
     monkeypatch.setattr("bulkseed.client.credentials.FETCH_TIMEOUT", 0.01)
     source = Hanging(Credentials("k", SecretValue("fake")))
     source.first = None

@@ -58,7 +58,7 @@ def test_no_date_hurts(date: str) -> None:
 
 
 def test_a_clock_that_is_put_right_is_corrected_for_again() -> None:
-    """The first correction is of the clock as it was; a later refusal tells of the clock as it is."""
+    """The first correction is of the clock as it was; a later refusal tells of the clock as it is (D3)."""
     known = ServiceTime()
     known.correct(reply("Thu, 01 Jan 2026 00:20:00 GMT", 400), NOW)
     assert known.correction == 1200.0
@@ -117,7 +117,7 @@ def test_two_clocks_are_not_compared() -> None:
     ],
 )
 def test_a_clock_that_jumped_makes_nothing_of_ours_older(name: str, steady: float, wall: float) -> None:
-    """A4, H2: created after it was sent, while one of our clocks jumped: not before it."""
+    """Created after it was sent, while one of our clocks jumped: not before it (A4, H2)."""
     known, hands = ServiceTime(), Hands()
     service = NOW + 20.0
     known.saw(dated(service), hands.clock)
@@ -134,7 +134,7 @@ def test_a_clock_that_jumped_makes_nothing_of_ours_older(name: str, steady: floa
 
 @pytest.mark.parametrize(("steady", "wall"), [(0.0, 10.0), (10.0, 0.0), (0.0, -10.0)])
 def test_where_our_clocks_do_not_agree_nothing_of_theirs_is_young(steady: float, wall: float) -> None:
-    """Nothing was known of the service's clock when it was sent, and one of ours was set then."""
+    """Nothing was known of the service's clock when it was sent, and one of ours was set then (A4)."""
     known, hands = ServiceTime(), Hands()
     sent = known.sending(hands.clock)
     hands.steady += steady
@@ -146,7 +146,10 @@ def test_where_our_clocks_do_not_agree_nothing_of_theirs_is_young(steady: float,
 
 
 def test_what_was_there_long_before_is_older() -> None:
-    """By our clocks where the service's was not known, by the service's where it was; near it, not surely."""
+    """By our clocks where the service's was not known, by the service's where it was; near it, not surely.
+
+    (H2)
+    """
     known, hands = ServiceTime(), Hands()
     unknown = known.sending(hands.clock)
     known.saw(dated(NOW + 20), hands.clock)
@@ -165,7 +168,7 @@ def test_what_was_there_long_before_is_older() -> None:
 
 
 def test_what_an_earlier_run_noted_is_compared_by_the_clock_that_it_noted() -> None:
-    """A4: killed under a clock that was an hour fast: by its own clock ours would be older."""
+    """Killed under a clock that was an hour fast: by its own clock ours would be older (A4)."""
     made = CreationTime(ServiceMoment(NOW), OurMoment(NOW, NOW), OurMoment(NOW - 3, NOW - 3))
     assert made.before(of_earlier_run(NOW + 3600))
     assert not made.before(of_earlier_run(NOW + 3600, NOW - 0.5))
@@ -176,7 +179,10 @@ def test_what_an_earlier_run_noted_is_compared_by_the_clock_that_it_noted() -> N
 
 
 def test_the_clock_of_a_run_counts_sleep_and_its_budgets_do_not() -> None:
-    """Where the system has such a clock; what waits inside the process goes by the one that stands still."""
+    """Where the system has such a clock; what waits inside the process goes by the one that stands still.
+
+    (H2)
+    """
     clock = Clock()
     counting = getattr(time, "CLOCK_BOOTTIME", None)
     if counting is None:

@@ -119,7 +119,7 @@ def test_stalls_never_exceed_the_limit_at_the_service(
 ) -> None:
     """Whatever stalls on either way, for as long as it likes: no second at the service is over the limit.
 
-    The first three seconds are spared: how fast a round trip can be must be seen once.
+    The first three seconds are spared: how fast a round trip can be must be seen once (D1).
     """
 
     async def main() -> Record:

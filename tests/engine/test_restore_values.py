@@ -84,7 +84,10 @@ def deletions(world: World) -> int:
 
 
 def test_what_was_updated_has_its_value_before_and_nothing_is_deleted() -> None:
-    """The one that was never updated is left alone; a second call sends nothing; apply and rollback go on."""
+    """The one that was never updated is left alone; a second call sends nothing; apply and rollback go on.
+
+    (G1)
+    """
 
     async def test(world: World) -> None:
         await apply(world, "v1", "v1", "v1")
@@ -110,7 +113,7 @@ def test_what_was_updated_has_its_value_before_and_nothing_is_deleted() -> None:
 
 
 def test_each_time_the_version_before_the_last_one_is_put_back() -> None:
-    """After two updates it is the second version; a version that is out of force cannot be put again."""
+    """After two updates it is the second version; a version that is out of force cannot be put again (G1)."""
 
     async def test(world: World) -> None:
         for version in ("v1", "v2", "v3"):
@@ -126,7 +129,7 @@ def test_each_time_the_version_before_the_last_one_is_put_back() -> None:
 
 @pytest.mark.parametrize("somebody", ["puts", "deletes", "plans"])
 def test_what_somebody_changed_since_is_left_alone(somebody: str) -> None:
-    """Another version in force, or no secret at all: `changed`, and the row is as before."""
+    """Another version in force, or no secret at all: `changed`, and the row is as before (G1)."""
 
     async def test(world: World) -> None:
         await apply(world, "v1")

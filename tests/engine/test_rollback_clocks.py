@@ -41,7 +41,7 @@ async def roll_back(world: World, skew: float) -> dict[RollbackOutcome, int]:
 @pytest.mark.parametrize("then", [-10.0, -2.0, 0.0, 2.0, 10.0])
 @pytest.mark.parametrize("now", [-10.0, 0.0, 10.0])
 def test_a_clock_that_was_wrong_takes_nothing_from_what_is_ours(then: float, now: float) -> None:
-    """Made under one clock and rolled back under another: all are deleted."""
+    """Made under one clock and rolled back under another: all are deleted (A2)."""
 
     async def test(folder: Path) -> None:
         world = World(folder, options=UNLIMITED, skew=then)
@@ -54,7 +54,7 @@ def test_a_clock_that_was_wrong_takes_nothing_from_what_is_ours(then: float, now
 
 
 def test_what_was_adopted_after_a_kill_is_rolled_back() -> None:
-    """Its claim came before the kill, its first attempt on record long after it was created."""
+    """Its claim came before the kill, its first attempt on record long after it was created (A3)."""
 
     async def test(folder: Path) -> None:
         arrived: list[Request] = []

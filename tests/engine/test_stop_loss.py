@@ -144,7 +144,7 @@ class Nobody(Network):
 
 
 def test_a_service_that_cannot_be_reached_stops_the_run() -> None:
-    """Nothing listens for a minute: the run says so; nothing was sent, so nothing is in doubt."""
+    """Nothing listens for a minute: the run says so; nothing was sent, so nothing is in doubt (D2)."""
 
     async def test(folder: Path) -> None:
         world = World(folder, options=UNLIMITED)
@@ -161,7 +161,7 @@ def test_a_service_that_cannot_be_reached_stops_the_run() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 30, 500])
 def test_a_service_that_comes_up_late_is_waited_for(count: int) -> None:
-    """Half a minute after the run began it is there, and all is created, however many there are."""
+    """Half a minute after the run began it is there, and all is created, however many there are (D2)."""
 
     async def test(folder: Path) -> None:
         world = World(folder, options=UNLIMITED)

@@ -149,7 +149,7 @@ def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -
 def test_no_proxy_names_networks(
     monkeypatch: pytest.MonkeyPatch, endpoint: str, no_proxy: str, direct: bool
 ) -> None:
-    """A network in NO_PROXY stands for every address in it."""
+    """A network in NO_PROXY stands for every address in it (C1)."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert (parse_endpoint(endpoint).proxy is None) is direct
@@ -159,7 +159,10 @@ def test_no_proxy_names_networks(
 async def test_this_machine_is_never_reached_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    """A proxy would read the values of plain HTTP: the embedded KMS and loopback are reached directly."""
+    """A proxy would read the values of plain HTTP: the embedded KMS and loopback are reached directly.
+
+    (C1)
+    """
     async with hostile_server(answering) as server, forward_proxy(server.port) as proxy:
         for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(variable, proxy.url)
@@ -175,7 +178,7 @@ async def test_this_machine_is_never_reached_through_a_proxy(
     "endpoint", ["https://user:hunter2@kms.example", "ftp://user:hunter2@x", "https://u:hunter2@a..b"]
 )
 def test_a_password_in_an_endpoint_is_not_shown(endpoint: str) -> None:
-    """The message about such an endpoint leaves out what stands before the host."""
+    """The message about such an endpoint leaves out what stands before the host (C2)."""
     with pytest.raises(UsageError) as caught:
         parse_endpoint(endpoint)
     assert "hunter2" not in str(caught.value)
@@ -195,7 +198,7 @@ def test_a_password_in_an_endpoint_is_not_shown(endpoint: str) -> None:
     ],
 )
 def test_the_public_service_is_known_however_it_is_written(endpoint: str, public: bool) -> None:
-    """Case, a dot at the end and the dots of other scripts make no other host of it."""
+    """Case, a dot at the end and the dots of other scripts make no other host of it (H17)."""
     assert is_public(endpoint) is public
 
 

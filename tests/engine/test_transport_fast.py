@@ -145,7 +145,7 @@ async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost() -> Non
 
 
 async def test_a_reply_in_the_turn_of_a_cancellation_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cancellation goes on, and carries the reply: what it created would be nobody's otherwise."""
+    """The cancellation goes on, and carries the reply: what it created would be nobody's otherwise (H23)."""
     cancelling: list[asyncio.Task[object]] = []
     receive = RawConnection.data_received
 

@@ -44,7 +44,10 @@ async def test_a_ca_file_is_trusted(open_to: Opener, authority: Authority) -> No
 def test_the_keys_of_connections_are_not_written(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SSLKEYLOGFILE, which debugging tools leave behind, is not honoured: whoever reads it reads values."""
+    """SSLKEYLOGFILE, which debugging tools leave behind, is not honoured: whoever reads it reads values.
+
+    (H24)
+    """
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     for ca_file in (None, str(authority.ca_file)):
         context = parse_endpoint("https://kms.example", ca_file).tls

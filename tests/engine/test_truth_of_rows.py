@@ -99,7 +99,7 @@ def test_a_run_that_is_cancelled_as_it_reads_an_answer_records_it(qps: float) ->
 
 
 def test_a_reply_in_the_turn_of_a_cancellation_is_recorded() -> None:
-    """The transport hands it over with the cancellation: the secret is created, and its row says so."""
+    """The transport hands it over with the cancellation: the secret is created, and its row says so (H23)."""
 
     class Both(Network):
         """The tenth answer and the cancellation come together."""
@@ -341,7 +341,7 @@ def test_the_arn_of_this_secret_is_kept() -> None:
 
 
 def test_g22_a_name_that_does_not_resolve_ends_a_run_with_its_reason() -> None:
-    """G22: exit 3, and why, whatever the number of definitions; they are left for the next run."""
+    """Exit 3, and why, whatever the number of definitions; they are left for the next run (G22)."""
     reason = "the name nothing.invalid cannot be resolved"
 
     class Nowhere(Network):

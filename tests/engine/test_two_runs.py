@@ -93,7 +93,7 @@ JOBS: dict[str, Any] = {"apply": _apply, "verify": _verify, "rollback": _roll_ba
 async def test_a_run_on_a_slow_disk_does_not_hold_up_another_in_the_same_loop(
     job: str, tmp_path: Path
 ) -> None:
-    """Whenever the disk of the one is waited for, from the beginning to the end, the other goes on."""
+    """Whenever the disk of the one is waited for, from the beginning to the end, the other goes on (H21)."""
     disk = SlowDisk()
     async with local_service(UNLIMITED) as target:
         slow: Coroutine[Any, Any, None] = JOBS[job](target, tmp_path / "slow.db", "slow", disk)

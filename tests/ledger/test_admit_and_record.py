@@ -64,7 +64,10 @@ def test_another_version_id_opens_a_settled_row_again(ledger: Ledger, short: boo
 
 
 def test_what_was_never_compared_is_taken_up_once_by_a_run_that_compares(ledger: Ledger) -> None:
-    """A row of another's secret that was left as it was is asked about again, but not by each such run."""
+    """A row of another's secret that was left as it was is asked about again, but not by each such run.
+
+    (A6)
+    """
     (claim,) = ledger.admit([definition("a")], START).to_send
     ledger.record([settlement(claim, Outcome.EXISTING)])
     for number, taken_up in enumerate([True, False], start=2):
@@ -75,7 +78,10 @@ def test_what_was_never_compared_is_taken_up_once_by_a_run_that_compares(ledger:
 
 
 def test_a_secret_of_ours_whose_version_changed_is_followed_or_left_behind(ledger: Ledger) -> None:
-    """Left behind it keeps its version, and counts as settled; the claim of a follower knows what we hold."""
+    """Left behind it keeps its version, and counts as settled; the claim of a follower knows what we hold.
+
+    (A5)
+    """
     (claim,) = ledger.admit([definition("a")], START).to_send
     ledger.record([], [], [Creation(claim.row_id, START + 1, 0.02, service_time=START)])
     ledger.begin_run("run-2", [], LIMITS, START + 2, again=TakeUp(follow=False))
@@ -165,7 +171,10 @@ def test_an_invalid_line_takes_no_name(ledger: Ledger) -> None:
 
 
 def test_invalid_lines_are_forgotten_when_their_manifest_is_read_again(ledger: Ledger) -> None:
-    """A repaired line leaves no row, nor one that is gone once all is read; those of other manifests stay."""
+    """A repaired line leaves no row, nor one that is gone once all is read; those of other manifests stay.
+
+    (G7, H8)
+    """
 
     def places() -> list[tuple[str | None, int | str | None]]:
         return [(row.manifest, row.line) for row in ledger.rows([Outcome.INVALID])]
@@ -180,7 +189,7 @@ def test_invalid_lines_are_forgotten_when_their_manifest_is_read_again(ledger: L
 
 
 def test_a_part_of_a_manifest_leaves_what_was_invalid_elsewhere_in_it(ledger: Ledger) -> None:
-    """A run over a selection forgets what it has read again, however the manifest's path is spelt."""
+    """A run over a selection forgets what it has read again, however the manifest's path is spelt (G7)."""
     ledger.admit([InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in (1, 2)], START)
     ledger.begin_run("run-2", [], LIMITS, START + 9)
     ledger.admit([definition("a", 2, manifest=str(Path("prod.jsonl").resolve()))], START + 9, last=True)
@@ -221,7 +230,7 @@ def test_doubt_keeps_to_the_earlier_time_when_the_clock_goes_back(ledger: Ledger
 
 
 def test_a_doubt_is_known_by_the_clock_of_the_service(ledger: Ledger) -> None:
-    """A4: what a run's first answer said of that clock dates its claims, however often they are taken up."""
+    """What a run's first answer said of that clock dates its claims, however often they are taken up (A4)."""
     claims = ledger.admit([definition(name, line) for line, name in enumerate("ab", 1)], START).to_send
     ledger.record([], [], [Creation(claims[0].row_id, START + 1, 0.5, service_time=START + 3601.5)])
     ledger.record([], [], [])
@@ -236,7 +245,10 @@ def test_a_doubt_is_known_by_the_clock_of_the_service(ledger: Ledger) -> None:
 
 
 def test_a_doubt_is_not_dated_by_the_clock_of_another_run(ledger: Ledger) -> None:
-    """The run that claimed it heard nothing of the service: what the next one hears says nothing of that."""
+    """The run that claimed it heard nothing of the service: what the next one hears says nothing of that.
+
+    (A4)
+    """
     ledger.admit([definition("a")], START)
     for number in (2, 3):
         ledger.begin_run(f"run-{number}", [], LIMITS, START + number)

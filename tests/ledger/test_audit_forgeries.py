@@ -135,7 +135,7 @@ def test_they_are_true_and_have_everything(untouched: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize(("ledger", "found", "forgery"), FORGERIES)
 def test_a_forgery_is_found(untouched: dict[str, Path], ledger: str, found: set[str], forgery: str) -> None:
-    """Each of the checks that are to find it does."""
+    """Each of the checks that are to find it does (H15)."""
     with closing(sqlite3.connect(untouched[ledger])) as connection:
         connection.executescript(forgery)
         assert connection.total_changes

@@ -39,7 +39,7 @@ def _touch(folder: Path, how: Callable[[Path], object]) -> tuple[Ledger, str]:
 
 
 def test_a_renamed_ledger_stops_the_run_and_is_whole(tmp_path: Path) -> None:
-    """No more is claimed, answers that come later are kept, and the message says where the rows are."""
+    """No more is claimed, answers that come later are kept, and the message says where the rows are (A12)."""
     moved = tmp_path / "moved.db"
     _, told = _touch(tmp_path, lambda path: path.rename(moved))
     assert f"renamed while it was in use: its rows are in {moved}" in told
@@ -50,7 +50,7 @@ def test_a_renamed_ledger_stops_the_run_and_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [Path.unlink, _replace], ids=["deleted", "replaced"])
 def test_the_rows_of_a_ledger_that_is_gone_are_rescued(tmp_path: Path, how: Callable[[Path], object]) -> None:
-    """All of them are written into a new file, for its owner only, which the message names."""
+    """All of them are written into a new file, for its owner only, which the message names (A12)."""
     _, told = _touch(tmp_path, how)
     rescued = tmp_path / "prod.ledger.db.rescued"
     assert f"its rows will be in {rescued} when this command ends" in told
@@ -62,7 +62,7 @@ def test_the_rows_of_a_ledger_that_is_gone_are_rescued(tmp_path: Path, how: Call
 
 @pytest.mark.parametrize("content", [b"", b"x" * 9000], ids=["truncated", "overwritten"])
 def test_an_overwritten_ledger_stops_the_run(tmp_path: Path, content: bytes) -> None:
-    """Nothing more is written into a file that has another content."""
+    """Nothing more is written into a file that has another content (A12)."""
     with new_ledger(tmp_path) as ledger:
         ledger.begin_run("run-1", [], LIMITS, START)
         ledger.path.write_bytes(content)
@@ -82,7 +82,7 @@ def test_a_reader_and_a_log_taken_in_disturb_nothing(tmp_path: Path) -> None:
 
 
 def test_a_writer_keeps_others_out_under_any_name(tmp_path: Path) -> None:
-    """Neither a link to the ledger nor its new name lets a second writer in."""
+    """Neither a link to the ledger nor its new name lets a second writer in (A12)."""
     with new_ledger(tmp_path) as ledger:
         (tmp_path / "link.db").symlink_to(ledger.path)
         (tmp_path / "hard.db").hardlink_to(ledger.path)
@@ -94,7 +94,10 @@ def test_a_writer_keeps_others_out_under_any_name(tmp_path: Path) -> None:
 def test_a_killed_ledger_that_was_looked_into_raises_no_alarm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any SQLite client that opens it takes its log in: nothing is missing then, and nothing is said."""
+    """Any SQLite client that opens it takes its log in: nothing is missing then, and nothing is said.
+
+    (F10)
+    """
     path = tmp_path / "prod.ledger.db"
     with child("write", path) as writer:
         assert writer.stdout is not None
@@ -109,7 +112,7 @@ def test_a_killed_ledger_that_was_looked_into_raises_no_alarm(
 
 
 def test_a_ledger_says_whether_its_writer_is_at_work(tmp_path: Path) -> None:
-    """While a process writes it is told so, and no longer when it has ended."""
+    """While a process writes it is told so, and no longer when it has ended (G12)."""
     with new_ledger(tmp_path) as ledger, read_ledger(ledger.path) as reader:
         assert reader.status().at_work is True
     with read_ledger(ledger.path) as reader:
@@ -119,7 +122,7 @@ def test_a_ledger_says_whether_its_writer_is_at_work(tmp_path: Path) -> None:
 def test_a_ledger_that_others_could_read_is_tightened_and_that_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A mode that was too open is named, and is 0600 from then on."""
+    """A mode that was too open is named, and is 0600 from then on (C4)."""
     new_ledger(tmp_path).close()
     path = tmp_path / "prod.ledger.db"
     path.chmod(0o644)
@@ -129,12 +132,12 @@ def test_a_ledger_that_others_could_read_is_tightened_and_that_is_said(
 
 
 def test_a_ledger_opens_where_all_locks_share_one_table(tmp_path: Path) -> None:
-    """Where flock is a lock like SQLite's own (macOS, NFS), ours does not keep SQLite out."""
+    """Where flock is a lock like SQLite's own (macOS, NFS), ours does not keep SQLite out (H1)."""
     assert told_by("write_under_one_lock_table", tmp_path / "prod.ledger.db") == "3\n"
 
 
 def test_the_account_is_learned_and_another_one_refused(tmp_path: Path) -> None:
-    """The first ARN binds the ledger; the answer of another account is not recorded."""
+    """The first ARN binds the ledger; the answer of another account is not recorded (A11)."""
     arn = "acs:kms:cn-hangzhou:{}:secret/secret-00000{}"
     with new_ledger(tmp_path) as ledger:
         ledger.begin_run("run-1", [], LIMITS, START)
@@ -150,7 +153,7 @@ def test_the_account_is_learned_and_another_one_refused(tmp_path: Path) -> None:
 
 
 def test_public_and_vpc_endpoint_of_a_region_are_one_target(tmp_path: Path) -> None:
-    """The ledger of one opens for the other, and knows how it was reached last."""
+    """The ledger of one opens for the other, and knows how it was reached last (A11)."""
     new_ledger(tmp_path).close()
     inside = target("https://kms-vpc.cn-hangzhou.aliyuncs.com")
     with open_ledger(tmp_path / "prod.ledger.db", inside) as ledger:

@@ -163,13 +163,13 @@ def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
 
 
 def test_h12_what_is_committed_reaches_the_disk_on_macos_too(tmp_path: Path) -> None:
-    """H12: there fsync alone leaves data in the drive's cache; SQLite keeps the pragmas on any system."""
+    """There fsync alone leaves data in the drive's cache; SQLite keeps the pragmas on any system (H12)."""
     with new_ledger(tmp_path) as ledger:
         assert ledger.one("PRAGMA fullfsync") == ledger.one("PRAGMA checkpoint_fullfsync") == 1
 
 
 def test_h20_a_block_of_a_rollback_does_not_scan_the_rows_after_it(tmp_path: Path) -> None:
-    """H20: rows come in the order of their ids; nothing is sorted, and other tables are searched."""
+    """Rows come in the order of their ids; nothing is sorted, and other tables are searched (H20)."""
     with new_ledger(tmp_path) as ledger:
         for query in (_OWNED, _UPDATED):
             plan = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {query}", (0, 64))]
@@ -179,7 +179,7 @@ def test_h20_a_block_of_a_rollback_does_not_scan_the_rows_after_it(tmp_path: Pat
 
 
 def test_h22_a_slow_reader_does_not_hold_the_log_back(tmp_path: Path) -> None:
-    """H22: between two blocks it has no snapshot open, so the whole log can be taken in."""
+    """Between two blocks it has no snapshot open, so the whole log can be taken in (H22)."""
     with new_ledger(tmp_path) as ledger:
         whole_run(ledger, definitions(BLOCK + 10))
         with read_ledger(ledger.path) as reader:

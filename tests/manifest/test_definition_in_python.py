@@ -10,7 +10,7 @@ import bulkseed
 
 
 def test_parameters_make_a_definition() -> None:
-    """All forms of a manifest are allowed."""
+    """All forms of a manifest are allowed (G20)."""
     made = bulkseed.definition(
         {"SecretName": "app/db", "SecretData": {"port": 1.5, "n": 2**70}, "Tags": {"team": "a"}}
     )

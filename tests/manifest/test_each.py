@@ -335,7 +335,7 @@ def test_no_damage_makes_a_value_readable(wounds: list[tuple[int, int, str]], in
 
 @pytest.mark.parametrize("cell", ["../outside", "/etc/x", "a/b", "a\\b", "..", "."])
 def test_a_cell_chooses_no_folder(tmp_path: Path, cell: str) -> None:
-    """A table fills in a part of a file's name; which folder is read, only the template says."""
+    """A table fills in a part of a file's name; which folder is read, only the template says (H6)."""
     (tmp_path / "outside").write_text("fake")
     templates = [{"SecretName": "a", "SecretDataFrom": {"file": "{tenant}"}}]
     [entry] = good_and_bad(filled(tmp_path, templates, f"tenant\n{cell}\n"))[1]

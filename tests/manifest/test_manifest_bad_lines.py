@@ -297,7 +297,10 @@ HEADERS = {
 
 @pytest.mark.parametrize("header", HEADERS)
 def test_a_csv_header_that_cannot_be_used_ends_the_manifest(header: str) -> None:
-    """It is told once, with a way in for tables of one's own, and without the cells: they may be values."""
+    """It is told once, with a way in for tables of one's own, and without the cells: they may be values.
+
+    (G14)
+    """
     [entry] = read_text(f"{header}\na,x\nb,y\n", "csv")
     assert isinstance(entry, InvalidLine)
     problems, example = HEADERS[header]

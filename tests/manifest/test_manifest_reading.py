@@ -70,7 +70,10 @@ def test_entries_are_counted_as_they_are_read(text: str, size: int) -> None:
 
 
 def test_counting_ahead_is_known_where_it_is_cheap(tmp_path: Path) -> None:
-    """Files are counted, compressed and broken ones too, but no YAML; it can be given up at any block."""
+    """Files are counted, compressed and broken ones too, but no YAML; it can be given up at any block.
+
+    (G25)
+    """
     good = tmp_path / "a.jsonl"
     good.write_text("# comment\n\n" + as_jsonl(list(numbered(2000))) + "nonsense\n")
     broken = tmp_path / "b.ndjson.gz"

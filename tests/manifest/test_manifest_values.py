@@ -44,7 +44,7 @@ def _sent(line: str, format_name: str = "jsonl") -> str:
 @given(document=_documents(numbers), spaces=st.sampled_from(["", " ", "  "]))
 @settings(max_examples=300, deadline=None)
 def test_a_json_value_is_sent_digit_for_digit(document: str, spaces: str) -> None:
-    """Fractions, exponents and integers of any size keep their own text, at any depth."""
+    """Fractions, exponents and integers of any size keep their own text, at any depth (B2)."""
     value = f'{{"value":{document}}}'
     line = f'{{"SecretName":{spaces}"a","SecretData":{spaces}{value}{spaces}}}'
     assert _sent(line) == value
@@ -54,7 +54,7 @@ def test_a_json_value_is_sent_digit_for_digit(document: str, spaces: str) -> Non
 @given(number=numbers)
 @settings(max_examples=100, deadline=None)
 def test_a_number_alone_is_the_text_of_it(number: str) -> None:
-    """`"SecretData": 1.10` is the value 1.10."""
+    """`"SecretData": 1.10` is the value 1.10 (B2)."""
     assert _sent(f'{{"SecretName":"a","SecretData":{number}}}') == number
     assert _sent(f"SecretName: a\nSecretData: {number}\n", "yaml") == number
 
@@ -62,7 +62,10 @@ def test_a_number_alone_is_the_text_of_it(number: str) -> None:
 @given(number=numbers)
 @settings(max_examples=200, deadline=None)
 def test_a_yaml_token_keeps_its_text(number: str) -> None:
-    """Inside an object it is a number with the same digits or a text, and a text if it has an exponent."""
+    """Inside an object it is a number with the same digits or a text, and a text if it has an exponent.
+
+    (B1)
+    """
     sent = _sent(f"SecretName: a\nSecretData: {{token: {number}, list: [{number}]}}\n", "yaml")
     token = f'"{number}"' if "e" in number.lower() else number
     assert sent == f'{{"token":{token},"list":[{token}]}}'
@@ -72,7 +75,7 @@ def test_a_yaml_token_keeps_its_text(number: str) -> None:
     "token", ["12345e7", "0e4815162342", "1e10", "5.", ".5", "0123", "+49", "0x1F", "1_000"]
 )
 def test_what_only_looks_like_a_number_is_a_text_in_yaml(token: str) -> None:
-    """A commit, a telephone number or a PIN is not calculated with."""
+    """A commit, a telephone number or a PIN is not calculated with (B1)."""
     assert _sent(f"SecretName: a\nSecretData: {{x: {token}}}\n", "yaml") == f'{{"x":"{token}"}}'
 
 
@@ -88,7 +91,7 @@ def test_what_only_looks_like_a_number_is_a_text_in_yaml(token: str) -> None:
 def test_a_key_that_stands_twice_is_refused(
     around: list[tuple[str, str]], depth: int, first: str, *, escaped: bool
 ) -> None:
-    """At every depth, however the key is written: nobody can tell which one was meant."""
+    """At every depth, however the key is written: nobody can tell which one was meant (B3)."""
     value = _object([("k", first), *around, ("k", '"x"')])
     if escaped:
         value = value.replace('"k":', '"\\u006b":', 1)
@@ -101,7 +104,7 @@ def test_a_key_that_stands_twice_is_refused(
 
 @pytest.mark.parametrize("parameter", ["VersionId", "Description", "SecretDataType", "SecretName", "Tags"])
 def test_a_parameter_that_stands_twice_is_named(parameter: str) -> None:
-    """The parameters' own names are no secrets."""
+    """The parameters' own names are no secrets (B3)."""
     line = f'{{"SecretName": "a", "SecretData": "x", "{parameter}": "1", "{parameter}": "2"}}'
     assert good_and_bad(read_text(line, "jsonl"))[1][0].reasons == (f"has {parameter} twice",)
 
@@ -115,7 +118,7 @@ def test_escaped_marks_in_texts_are_no_keys() -> None:
 
 
 def test_tags_may_be_the_text_of_a_mapping() -> None:
-    """A cell of a table can hold `{"team": "a"}`, too."""
+    """A cell of a table can hold `{"team": "a"}`, too (G14)."""
     table = 'SecretName,SecretData,Tags\na,x,"{""team"": ""a""}"\n'
     [entry] = read_text(table, "csv")
     assert isinstance(entry, SecretDefinition)

@@ -51,7 +51,7 @@ TEXTS = {
 def test_a_known_dump_is_named_with_the_command_for_it(
     tmp_path: Path, name: str, text: str, command: str
 ) -> None:
-    """Whatever the suffix says, there is one reason, with the way in and without a value."""
+    """Whatever the suffix says, there is one reason, with the way in and without a value (F6)."""
     path = tmp_path / name
     path.write_text(text)
     with open_manifest(path) as entries:
@@ -77,7 +77,7 @@ def test_a_manifest_is_not_taken_for_a_dump(text: str) -> None:
 
 @pytest.mark.parametrize("size", [3, 65536])
 def test_objects_that_span_lines_are_told_once(size: int) -> None:
-    """Pretty-printed objects in JSON lines are one mistake, not one on each line; so is an array."""
+    """Pretty-printed objects in JSON lines are one mistake, not one on each line; so is an array (F6)."""
     objects = [json.loads(GOOD)] * 3
     spread = "\n".join(json.dumps(each, indent=2) for each in objects)
     for text, word in ((spread, "jq -c"), (json.dumps(objects, indent=1), "--format json")):
@@ -93,7 +93,7 @@ def test_a_damaged_first_line_costs_only_itself() -> None:
 
 
 def test_suffixes_may_be_written_large(tmp_path: Path) -> None:
-    """Some systems do."""
+    """Some systems do (F6)."""
     path = tmp_path / "SOME.JSONL.GZ"
     path.write_bytes(gzip.compress(GOOD.encode()))
     [entry] = open_manifest(path)
@@ -101,7 +101,7 @@ def test_suffixes_may_be_written_large(tmp_path: Path) -> None:
 
 
 def test_a_window_too_wide_to_keep_is_told(tmp_path: Path) -> None:
-    """`zstd --long=31` is not called damage."""
+    """`zstd --long=31` is not called damage (F6)."""
     wide = zstandard.ZstdCompressionParameters.from_level(3, window_log=31, enable_ldm=True)
     packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
     path = tmp_path / "some.jsonl.zst"
@@ -137,7 +137,7 @@ def test_a_table_without_rows_can_be_an_error(tmp_path: Path) -> None:
 
 
 def test_characters_can_be_left_to_the_service(tmp_path: Path) -> None:
-    """Unchecked, only structure and size make a line invalid."""
+    """Unchecked, only structure and size make a line invalid (F9)."""
     odd = {"SecretName": "密码 1", "SecretData": "x", "VersionId": "v\u200b1", "Tags": {"team a": "x y"}}
     path = tmp_path / "some.jsonl"
     path.write_text(

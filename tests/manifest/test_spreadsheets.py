@@ -35,7 +35,7 @@ def _values(text: str | bytes, size: int = 65536) -> dict[str, str]:
 def test_cells_are_read_as_they_were_written(  # all ways of a spreadsheet at once
     values: list[str], separator: str, newline: str, size: int, *, named: bool, bom: bool
 ) -> None:
-    """Whatever separates cells and ends rows, and also where lines break inside of cells."""
+    """Whatever separates cells and ends rows, and also where lines break inside of cells (F5)."""
     written = io.StringIO(newline="")
     table = csv.writer(written, delimiter=separator, lineterminator=newline, quoting=csv.QUOTE_ALL)
     table.writerow(["SecretName", "SecretData"])
@@ -59,7 +59,10 @@ def test_cells_are_read_as_they_were_written(  # all ways of a spreadsheet at on
     }.items(),
 )
 def test_what_a_spreadsheet_adds_is_passed_over(text: str, expected: dict[str, str]) -> None:
-    """Empty rows and columns, its own separator, a line that names it, and rows that end as on old Macs."""
+    """Empty rows and columns, its own separator, a line that names it, and rows that end as on old Macs.
+
+    (F5)
+    """
     for size in (1, 65536):
         assert _values(text.encode("utf-8-sig"), size) == expected
 
@@ -77,7 +80,10 @@ def test_a_cell_without_a_column_is_told() -> None:
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_header_between_rows_makes_no_secret(tmp_path: Path, mark: str) -> None:
-    """Of files that were joined, each header after the first is one invalid line, in tables of --each too."""
+    """Of files that were joined, each header after the first is one invalid line, in tables of --each too.
+
+    (B4)
+    """
     header = "SecretName,SecretData"
     good, [wrong] = good_and_bad(read_text(f"{header}\na,1\n{mark}{header}\r\nb,2\n", "csv"))
     assert [definition.name for definition in good] == ["a", "b"]

@@ -13,7 +13,7 @@ pytest_plugins = ["bulkseed.testing"]
 
 
 async def test_it_is_a_target_for_a_run(local_kms: LocalKms, tmp_path: Path) -> None:
-    """A program that provisions can be tested with it, without waiting for a quota."""
+    """A program that provisions can be tested with it, without waiting for a quota (G19)."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(30))
     with (
         open_manifest(str(manifest)) as definitions,
@@ -25,7 +25,7 @@ async def test_it_is_a_target_for_a_run(local_kms: LocalKms, tmp_path: Path) -> 
 
 
 def test_each_test_has_its_own(local_kms: LocalKms) -> None:
-    """What a client needs is there as text, and the secret is in no picture of the fixture."""
+    """What a client needs is there as text, and the secret is in no picture of the fixture (G19)."""
     assert local_kms.endpoint == f"http://{local_kms.host}"
     assert local_kms.access_key_id
     assert local_kms.access_key_secret not in repr(local_kms)

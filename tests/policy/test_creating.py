@@ -108,7 +108,10 @@ def test_a_generated_value_is_adopted_by_the_run_that_made_it() -> None:
 
 @pytest.mark.parametrize("on_exists", OnExists)
 def test_a_generated_value_that_is_lost_proves_nothing(on_exists: OnExists) -> None:
-    """What an earlier run may have created with a value that nobody knows is not called ours, nor changed."""
+    """What an earlier run may have created with a value that nobody knows is not called ours, nor changed.
+
+    (G3)
+    """
     given = rules(on_exists=on_exists)
     drive = Drive([EXISTS, found(same=False)], given, doubt_since=CLAIMED_AT, generated=True)
     assert isinstance(drive.end, Ending)
@@ -130,7 +133,7 @@ def test_what_cannot_be_a_lost_value_of_ours_is_theirs(answer: Answer) -> None:
 
 @pytest.mark.parametrize(("older_by", "service"), [(3600.0, False), (1.0, False), (1.0, True)])
 def test_a_lost_value_that_only_a_time_speaks_against_stays_in_doubt(older_by: float, service: bool) -> None:
-    """H2: a clock may have been set since; by the service's own only what is close may be ours."""
+    """A clock may have been set since; by the service's own only what is close may be ours (H2)."""
     since = CLAIMED_AT + 3600 if service else None
     answer = found(same=False, created_at=CLAIMED_AT - older_by)
     drive = Drive([EXISTS, answer], doubt_since=CLAIMED_AT, doubt_service=since, generated=True)
@@ -176,7 +179,7 @@ def test_what_cannot_have_been_applied_leaves_no_doubt(loss: Answer) -> None:
 
 
 def test_attempts_run_out() -> None:
-    """The last answer is kept, and doubt survives for the next run."""
+    """The last answer is kept, and doubt survives for the next run (A10)."""
     drive = Drive([RESET] * 3, rules(retry=RetryPolicy(max_attempts=3)))
     assert drive.end == Ending(Outcome.EXHAUSTED, None, "connection reset", doubt=True)
     assert len(drive.waits) == 2
@@ -263,7 +266,7 @@ def test_a_procedure_always_ends_within_its_attempts(
     st.booleans(),
 )
 def test_only_update_writes_to_what_exists(answers: list[Answer], on_exists: OnExists, doubt: bool) -> None:
-    """Whatever the service answers, even a version that was not asked for: no version is put."""
+    """Whatever the service answers, even a version that was not asked for: no version is put (A1)."""
     readable = {READ_VERSION, READ_CURRENT}
     procedure = create(
         rules(on_exists=on_exists),
@@ -293,7 +296,7 @@ def test_only_update_writes_to_what_exists(answers: list[Answer], on_exists: OnE
 
 
 def test_a_time_alone_takes_no_doubt_off_the_record() -> None:
-    """Version and value are ours and only the clocks disagree: it is said, and stays in doubt."""
+    """Version and value are ours and only the clocks disagree: it is said, and stays in doubt (A4, H2)."""
     older = found(created_at=CLAIMED_AT - 1)
     for on_exists in OnExists:
         drive = Drive([RESET, EXISTS, older, older], rules(on_exists=on_exists))
@@ -303,7 +306,7 @@ def test_a_time_alone_takes_no_doubt_off_the_record() -> None:
 
 
 def test_what_was_to_be_compared_and_cannot_be_read_is_not_settled() -> None:
-    """Asked to compare without the permission: the row says which one is missing."""
+    """Asked to compare without the permission: the row says which one is missing (A7)."""
     for on_exists in (OnExists.VERIFY, OnExists.UPDATE):
         for answers in ([EXISTS, NO_PERMISSION], [RESET, EXISTS, NO_PERMISSION]):
             drive = Drive(answers, rules(on_exists=on_exists))
@@ -313,7 +316,7 @@ def test_what_was_to_be_compared_and_cannot_be_read_is_not_settled() -> None:
 
 
 def test_a_put_without_an_answer_stays_in_doubt() -> None:
-    """The version may be in force by now, whatever was heard of it."""
+    """The version may be in force by now, whatever was heard of it (A10)."""
     there = found(same=False, version="v0")
     drive = Drive([EXISTS, there, Counted(1), *[RESET] * 20], rules(on_exists=OnExists.UPDATE))
     assert outcome(drive) is Outcome.EXHAUSTED

@@ -180,7 +180,10 @@ def test_a_deletion_that_is_refused_for_the_time_is_preceded_by_a_look_too() -> 
     ],
 )
 def test_a_creation_is_told_by_the_clock_of_the_service(dated: float, outcome: RollbackOutcome) -> None:
-    """Where the service's time is on record, ours is not asked; what disagrees is changed, never gone."""
+    """Where the service's time is on record, ours is not asked; what disagrees is changed, never gone.
+
+    (A2)
+    """
     # By our own clock it would be an hour older, and an hour younger.
     for created_at, not_before in ((1_001.0 - 3600, 998.0 - 3600), (1_001.0 + 3600, 998.0 + 3600)):
         found = replace(AS_MADE, created=created(dated, created_at, not_before))
@@ -203,7 +206,7 @@ def test_a_creation_is_told_by_the_clock_of_the_service(dated: float, outcome: R
     ],
 )
 def test_what_we_updated_ourselves_is_deleted(counted: Counted, outcome: RollbackOutcome) -> None:
-    """A version that this ledger put is no change by others; any other version is."""
+    """A version that this ledger put is no change by others; any other version is (A5, G1)."""
     answers: list[Answer] = [replace(AS_MADE, unchanged=False), counted]
     if outcome is RollbackOutcome.DELETED:
         answers.append(Done())
@@ -216,7 +219,7 @@ def test_what_we_updated_ourselves_is_deleted(counted: Counted, outcome: Rollbac
 def test_nothing_that_exists_is_gone_by_arithmetic(
     at: float, service_time: float, made: float | None
 ) -> None:
-    """Whatever its times are, a secret that is there is deleted or left as changed."""
+    """Whatever its times are, a secret that is there is deleted or left as changed (A2, H2)."""
     found = replace(AS_MADE, created=created(service_time, at, at - 3))
     look: list[Answer] = [found]
     end, _ = drive(look, made=made)

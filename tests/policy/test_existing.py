@@ -62,7 +62,7 @@ ON_EXISTS = [
 
 @pytest.mark.parametrize(("on_exists", "answers", "expected"), ON_EXISTS)
 def test_on_exists(on_exists: OnExists, answers: list[Answer], expected: Outcome) -> None:
-    """What an existing secret means is the user's choice; `update` writes only what differs."""
+    """What an existing secret means is the user's choice; `update` writes only what differs (A1)."""
     drive = Drive(answers, rules(on_exists=on_exists))
     assert outcome(drive) is expected
     writes_after = 3  # the create, the read, the count

@@ -98,7 +98,7 @@ def test_a_version_that_is_not_there_ends_the_doubt() -> None:
 def test_a_new_version_is_in_force_or_that_is_said(
     answers: list[object], outcome: Outcome, gone: bool
 ) -> None:
-    """Where the service had it already, what is in force is looked at."""
+    """Where the service had it already, what is in force is looked at (A5)."""
     end, _ = drive(follow("v1", Subject("v2"), retry_state(None)), *answers)
     assert (end.outcome, end.message == GONE) == (outcome, gone)
 

@@ -70,7 +70,10 @@ def press(chrome: Chrome, key: str) -> None:
 @pytest.mark.parametrize("scheme", [LIGHT, DARK])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_it_opens_from_disk_alone_and_fits(chrome: Chrome, page: Path, width: int, scheme: str) -> None:
-    """Nothing on the console, no request but for the file, nothing wider than the window, legible colours."""
+    """Nothing on the console, no request but for the file, nothing wider than the window, legible colours.
+
+    (G31)
+    """
     open_page(chrome, page, width, scheme)
     assert console(chrome) == []
     assert requests(chrome) == [page.as_uri()]

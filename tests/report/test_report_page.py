@@ -248,14 +248,14 @@ def test_the_command_writes_the_page_and_prints_where(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 def test_the_owner_alone_may_read_the_page(tmp_path: Path, umask: int) -> None:
-    """Whatever the umask: it has all names."""
+    """Whatever the umask: it has all names (C3)."""
     path = eventful(tmp_path)
     subprocess.run([BULKSEED, "report", path], cwd=tmp_path, env=environment(), check=True, umask=umask)
     assert (tmp_path / "prod.report.html").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_no_page_of_ours_is_not_replaced(tmp_path: Path) -> None:
-    """A manifest stays, unless --force is given; a link stays a link, and so does what it points to."""
+    """A manifest stays, unless --force is given; a link stays a link, and so does what it points to (C3)."""
     path = eventful(tmp_path)
     manifest = write_manifest(tmp_path / "m.jsonl", simple(2))
     before = manifest.read_bytes()
@@ -271,7 +271,7 @@ def test_what_is_no_page_of_ours_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_page_goes_into_a_pipe_or_a_device(tmp_path: Path) -> None:
-    """They are written into, and stay what they are."""
+    """They are written into, and stay what they are (C3)."""
     path = eventful(tmp_path)
     assert bulkseed("report", path, "-o", "/dev/null", cwd=tmp_path).returncode == 0
     assert Path("/dev/null").is_char_device()
@@ -337,7 +337,7 @@ def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, pack
 
 
 def test_an_auditor_sees_account_caller_manifest_and_verify(tmp_path: Path) -> None:
-    """On one page; the digest is one that anybody can compute from the manifest's names."""
+    """On one page; the digest is one that anybody can compute from the manifest's names (G31)."""
     definitions = simple(5)
     write_manifest(tmp_path / "m.jsonl", definitions)
     assert bulkseed("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 0, cwd=tmp_path).returncode == 0
@@ -363,7 +363,10 @@ def test_an_auditor_sees_account_caller_manifest_and_verify(tmp_path: Path) -> N
 
 
 def test_nothing_on_the_page_turns_its_text_around(tmp_path: Path) -> None:
-    """Names of manifests may hold anything: direction marks, C1 controls and ESC are shown as escapes."""
+    """Names of manifests may hold anything: direction marks, C1 controls and ESC are shown as escapes.
+
+    (C5)
+    """
     with new_ledger(tmp_path) as ledger:
         whole_run(ledger, [])
     odd = tmp_path / "a\u202eb\x9bc\x1bd.ledger.db"

@@ -109,7 +109,7 @@ def tamper(path: Path, sql: str) -> None:
     ],
 )
 def test_swapped_or_changed_rows_are_detected(tmp_path: Path, sql: str) -> None:
-    """A value that is not what was stored under this name and version is never returned."""
+    """A value that is not what was stored under this name and version is never returned (H14)."""
     desk = desk_at(tmp_path)
     for name in ("a", "b"):
         desk.ask(create_secret.Request(name, "v1", SecretValue(f"value of {name}")))
@@ -124,7 +124,7 @@ def test_swapped_or_changed_rows_are_detected(tmp_path: Path, sql: str) -> None:
 
 
 def test_a_value_of_an_earlier_secret_of_the_same_name_does_not_open(tmp_path: Path) -> None:
-    """Deleted and made again: the old row under the new secret is noticed."""
+    """Deleted and made again: the old row under the new secret is noticed (H14)."""
     desk = desk_at(tmp_path)
     desk.ask(create_secret.Request("a", "v1", SecretValue("old")))
     desk.kms.commit()
@@ -155,7 +155,7 @@ def sealed_values(path: Path) -> list[bytes]:
 
 
 def test_what_was_deleted_for_good_is_gone_from_the_disk(tmp_path: Path) -> None:
-    """A forced deletion and the end of a key's window leave nothing that the key file could open."""
+    """A forced deletion and the end of a key's window leave nothing that the key file could open (H7)."""
     folder = tmp_path / "kms"
     desk = desk_at(folder)
     key = desk.ask(create_key.Request()).key_metadata.key_id
@@ -202,7 +202,7 @@ def start_and_stop(path: Path) -> None:
 def test_an_open_folder_is_closed_and_git_ignores_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Modes of the folder and of what is in it are tightened, which is said."""
+    """Modes of the folder and of what is in it are tightened, which is said (C4, H26)."""
     folder = tmp_path / "open"
     start_and_stop(folder)
     assert (folder / ".gitignore").read_text() == "*\n"
@@ -231,7 +231,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_deleted_keeps_nothing_from_being_rotated(tmp_path: Path) -> None:
-    """A row that was changed on disk stops the due deletions, and not the due rotations."""
+    """A row that was changed on disk stops the due deletions, and not the due rotations (H19)."""
     desk = desk_at(tmp_path / "d")
     desk.ask(create_secret.Request("a", "v1", SecretValue("x")))
     desk.ask(delete_secret.Request("a", recovery_window_in_days=7))

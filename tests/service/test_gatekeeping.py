@@ -160,7 +160,10 @@ def test_each_request_takes_its_quota_once(signature: str) -> None:
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 def test_a_clock_that_is_set_changes_no_quota(jump: float) -> None:
-    """Windows go by the clock that nobody sets: no hour without creates, and none more than the limit."""
+    """Windows go by the clock that nobody sets: no hour without creates, and none more than the limit.
+
+    (E1, H13)
+    """
     desk = Desk(ServiceOptions(create_qps=1))
 
     def create(name: str, now: float, steady: float) -> str | None:

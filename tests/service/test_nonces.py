@@ -18,7 +18,7 @@ from bulkseed.wire.signing.verify import CLOCK_WINDOW, SIGNATURES
 
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
 def test_a_restart_forgets_no_nonce(tmp_path: Path, signature: str) -> None:
-    """The same request is refused by the next process, and a half-written nonce does no harm."""
+    """The same request is refused by the next process, and a half-written nonce does no harm (E2)."""
     options = ServiceOptions(data_dir=tmp_path, **UNLIMITED)
     first = Desk(options)
     request = SIGNATURES[signature]("kms.test", first.credentials).sign(
@@ -37,7 +37,7 @@ def test_a_restart_forgets_no_nonce(tmp_path: Path, signature: str) -> None:
 
 
 def test_nonces_go_with_their_timestamps(tmp_path: Path) -> None:
-    """Whatever could be accepted again is remembered, and nothing older stays in memory or on disk."""
+    """Whatever could be accepted again is remembered, and nothing older stays in memory or on disk (E2)."""
     nonces = Nonces(tmp_path / "nonces", bytes(32))
     now = NOW
     for number in range(200):
@@ -54,7 +54,7 @@ def test_nonces_go_with_their_timestamps(tmp_path: Path) -> None:
 
 
 def test_a_nonce_of_any_length_takes_a_hundred_bytes() -> None:
-    """In memory, however long it is."""
+    """In memory, however long it is (E2)."""
     nonces = Nonces(None, bytes(32))
     count = 100_000
     tracemalloc.start()

@@ -46,7 +46,7 @@ def desk_with(tmp_path: Path, *users: dict[str, Any]) -> Desk:
 
 
 def test_deny_wins(tmp_path: Path) -> None:
-    """What is denied stays so, whatever else allows it."""
+    """What is denied stays so, whatever else allows it (H5)."""
     mine = user(allow=[allowed("kms:*", "*")], deny=[allowed("kms:DeleteSecret", f"{ARN}secret/prod/*")])
     desk = desk_with(tmp_path, mine)
     for name in ("prod/a", "test/a"):
@@ -57,7 +57,7 @@ def test_deny_wins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["secret/a?c", "secret/a[b]c", "secret/a.c", "secret/A*"])
 def test_only_the_asterisk_is_a_wildcard(tmp_path: Path, pattern: str) -> None:
-    """Question marks and brackets mean themselves."""
+    """Question marks and brackets mean themselves (H5)."""
     desk = desk_with(tmp_path, user(allow=[allowed("kms:*", ARN + pattern)]))
     assert desk.code(create("abc"), CI) == "Forbidden.NoPermission"
 
@@ -82,7 +82,7 @@ def test_only_the_asterisk_is_a_wildcard(tmp_path: Path, pattern: str) -> None:
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, why: str) -> None:
-    """Unknown keys and repetitions are errors, so that nothing is allowed by mistake."""
+    """Unknown keys and repetitions are errors, so that nothing is allowed by mistake (H5)."""
     path = tmp_path / "policies.json"
     path.write_text(text)
     with pytest.raises(UsageError, match=why):
@@ -158,7 +158,7 @@ VALUES = st.sampled_from(["ci/x", f"{ARN}secret/ci/x", "alias/ci", "key", "7", "
 def test_superfluous_parameters_change_no_decision(
     action: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """A caller who may use secrets under ``ci/`` only gets the same answer with and without them."""
+    """A caller who may use secrets under ``ci/`` only gets the same answer with and without them (H3)."""
     desk = desk_with(tmp_path_factory.mktemp("kms"), user(allow=[allowed("kms:*", f"{ARN}secret/ci/*")]))
     desk.ask(create("other"))
     own = {f.wire for f in shape(ACTIONS[action].request)}

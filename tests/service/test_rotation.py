@@ -123,14 +123,14 @@ def test_a_version_of_a_managed_secret_is_chosen_by_stage_only() -> None:
 
 
 def test_rotations_without_a_ceiling() -> None:
-    """`rotate_per_hour` 0 lets everything through."""
+    """`rotate_per_hour` 0 lets everything through (E3)."""
     desk = Desk(ServiceOptions(rotate_per_hour=0, **UNLIMITED))
     desk.ask(rds("s", accounts(("app", "first"))))
     assert not any(desk.code(rotate_secret.Request("s", f"r{number}")) for number in range(60))
 
 
 def test_fifty_rotations_an_hour() -> None:
-    """RotateSecret has a quota of its own."""
+    """RotateSecret has a quota of its own (E3)."""
     desk = Desk()
     desk.ask(rds("s", accounts(("app", "first"))))
     codes = [desk.code(rotate_secret.Request("s", f"r{number}")) for number in range(51)]

@@ -215,6 +215,6 @@ async def test_the_second_account_of_the_database_is_made(admin: str) -> None:
 
 
 async def test_the_administrator_is_no_managed_account(admin: str) -> None:
-    """Rotating the account that rotates the others would lock the service out."""
+    """Rotating the account that rotates the others would lock the service out (H18)."""
     refused = await Clinic(admin).ask(rds("s", accounts(("admin", "x"))))
     assert refused.code == "InvalidParameter"

@@ -34,5 +34,5 @@ TWO = '{"Accounts":[{"AccountName":"b","AccountPassword":"p"},{"AccountName":"a"
     ],
 )
 def test_a_managed_value_is_compared_by_account(kind: str | None, sent: str, found: str, same: bool) -> None:
-    """What the service answers for a version is one account of what was sent."""
+    """What the service answers for a version is one account of what was sent (A8)."""
     assert holds_value(kind, sent, found) == same

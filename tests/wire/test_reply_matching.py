@@ -53,7 +53,7 @@ def _parameter(f: Field) -> Any:
 @pytest.mark.parametrize("code", ["Code", "code"])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_success_with_an_error_code_is_a_fault(action: str, code: str) -> None:
-    """In either spelling, as the vendor's SDK reads both; without the code it is a reply."""
+    """In either spelling, as the vendor's SDK reads both; without the code it is a reply (A9)."""
     assert isinstance(read(action, document(action)), ACTIONS[action].reply)
     answer = read(action, document(action) | {code: "InternalFailure"})
     assert isinstance(answer, Fault)
@@ -62,7 +62,7 @@ def test_a_success_with_an_error_code_is_a_fault(action: str, code: str) -> None
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_reply_about_something_else_is_no_answer(action: str) -> None:
-    """Whatever an action's request names and its reply repeats must be the same."""
+    """Whatever an action's request names and its reply repeats must be the same (A1, A9)."""
     asked = {f.wire: f for f in shape(ACTIONS[action].request)}
     for f in shape(ACTIONS[action].reply):
         if f.wire in IDENTITIES and f.wire in asked:
@@ -75,7 +75,7 @@ def test_a_reply_about_something_else_is_no_answer(action: str) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_count_below_zero_is_no_answer(action: str) -> None:
-    """Nothing follows from a reply that makes no sense."""
+    """Nothing follows from a reply that makes no sense (A9)."""
     for f in shape(ACTIONS[action].reply):
         if f.kind is int:
             assert isinstance(read(action, document(action) | {f.wire: -5}), NoReply), f.wire
@@ -102,7 +102,7 @@ def test_a_secret_that_was_asked_for_by_its_arn_is_answered_by_its_name() -> Non
     ],
 )
 def test_a_creation_of_something_else_is_no_creation(reply: dict[str, str], kind: type[object]) -> None:
-    """The hot path's own decoder holds to the same."""
+    """The hot path's own decoder holds to the same (A9)."""
     definition = SecretDefinition("a", SecretValue("fake-value"), "v1", Origin("m.jsonl", 1))
     response = Response(200, {}, orjson.dumps({"RequestId": "0"} | reply))
     assert isinstance(create_secret.decode(response, definition), kind)

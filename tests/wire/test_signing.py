@@ -325,7 +325,7 @@ def test_acs3_content_type_of_no_content() -> None:
 
 
 def test_rpc1_without_a_nonce_is_refused() -> None:
-    """What has no nonce could be sent again by anybody who has seen it."""
+    """What has no nonce could be sent again by anybody who has seen it (H25)."""
     parameters = said(SIGNATURES["rpc1"](HOST, OWN).sign(CALL, NOW, NONCE).body)
     del parameters["SignatureNonce"]
     parameters["Signature"] = second_signer.v1_signature("GET", parameters, "testsecret")
