@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from support.command import environment
+
+from bulkseed.ledger import read_ledger
 
 FORMAT = '''
 from bulkseed.manifest.formats import table
@@ -159,62 +162,155 @@ COMMANDS["names"] = ("toy", "look whether names are short")
 '''
 
 
-def _run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process that has imported a toy."""
+QUOTA_GROUP = """
+from enum import StrEnum
+
+from bulkseed import model
+
+KNOWN = [(group.name, group.value) for group in model.QuotaGroup]
+model.QuotaGroup = StrEnum("QuotaGroup", [*KNOWN, ("LOOK", "look")])
+
+from bulkseed.wire.quotas import QUOTAS
+
+LOOK = model.QuotaGroup.LOOK
+QUOTAS[LOOK] = 2.0
+
+
+def let_through():
+    # What the local KMS lets through of three requests at once.
+    from bulkseed.service.access.quota import Quota
+    from bulkseed.service.options import ServiceOptions
+
+    quota = Quota(ServiceOptions().limits)
+    return [quota.take(LOOK, 0.0) is None for _ in range(3)]
+
+
+assert let_through() == [True, True, False]
+"""
+
+
+RUN = """
+import json, os, sys, tempfile
+
+calls, ours = json.loads(sys.argv[1]), os.dup(1)
+sys.path.insert(0, ".")
+import toy
+from bulkseed.cli.app import run
+
+done = []
+for call in calls:
+    ends = [tempfile.TemporaryFile() for _ in range(2)]
+    for number, end in enumerate(ends, 1):
+        os.dup2(end.fileno(), number)
+    code = run(call)
+    for stream, end in zip((sys.stdout, sys.stderr), ends):
+        stream.flush(), end.seek(0)
+    done.append([code, *(end.read().decode() for end in ends)])
+os.write(ours, json.dumps(done).encode())
+"""
+"""Runs the command line a few times in one process, as most of the time is that of imports."""
+
+
+class Ended(NamedTuple):
+    """A run of the command line."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def _run(folder: Path, source: str, *calls: list[str]) -> list[Ended]:
+    """Run the command line for each call, in a process that has imported a toy."""
     (folder / "toy.py").write_text(source)
-    start = "import sys; sys.path.insert(0, '.'); import toy; from bulkseed.__main__ import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", start, *arguments],
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(calls)],
         cwd=folder,
         env=environment(),
         capture_output=True,
-        text=True,
         check=False,
     )
+    assert ended.returncode == 0, ended.stderr.decode()
+    return [Ended(*end) for end in json.loads(ended.stdout)]
 
 
 def test_a_manifest_format_is_its_file_and_one_row(tmp_path: Path) -> None:
     """Its suffix, compressed or not, the option's choices and the ledger's name follow from the row."""
     (tmp_path / "some.toy").write_text("app/a is fake-1\napp/b is fake-2\n")
     (tmp_path / "other").write_text("app/c is fake-3\n")
-    done = _run(tmp_path, FORMAT, "plan", "some.toy", "--output", "json")
-    assert (json.loads(done.stdout)["to_send"], done.returncode) == (2, 0)
-    assert json.loads(done.stdout)["ledger"] == "some.ledger.db"
-    done = _run(tmp_path, FORMAT, "plan", "other", "--format", "toy", "--output", "json")
-    assert json.loads(done.stdout)["to_send"] == 1
-    assert "|toy]" in _run(tmp_path, FORMAT, "plan", "--help").stdout
+    named, told, help_page = _run(
+        tmp_path,
+        FORMAT,
+        ["plan", "some.toy", "--output", "json"],
+        ["plan", "other", "--format", "toy", "--output", "json"],
+        ["plan", "--help"],
+    )
+    plan = json.loads(named.stdout)
+    assert (plan["to_send"], plan["ledger"], named.code) == (2, "some.ledger.db", 0)
+    assert json.loads(told.stdout)["to_send"] == 1
+    assert "|toy]" in help_page.stdout
 
 
 def test_a_signature_is_its_file_and_one_row(tmp_path: Path) -> None:
     """The client signs with it, the local KMS checks it, and its layers are shown."""
     (tmp_path / "m.jsonl").write_text('{"SecretName": "app/a", "SecretData": "fake"}\n')
-    call = ["m.jsonl", "--signature", "toy", "--endpoint", "embedded"]
-    done = _run(tmp_path, SIGNATURE, "apply", *call, "--output", "json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["outcomes"]["created"] == 1
-    assert (
-        "toy canonical" in _run(tmp_path, SIGNATURE, "explain", "m.jsonl", "--line", "1", *call[1:3]).stdout
+    signed = ["m.jsonl", "--signature", "toy"]
+    applied, explained, help_page = _run(
+        tmp_path,
+        SIGNATURE,
+        ["apply", *signed, "--endpoint", "embedded", "--output", "json"],
+        ["explain", *signed, "--line", "1"],
+        ["apply", "--help"],
     )
-    assert "|toy]" in _run(tmp_path, SIGNATURE, "apply", "--help").stdout
+    assert applied.code == 0, applied.stderr
+    assert json.loads(applied.stdout)["outcomes"]["created"] == 1
+    assert "toy canonical" in explained.stdout
+    assert "|toy]" in help_page.stdout
 
 
 def test_an_action_and_a_job_are_a_file_and_a_row_each(tmp_path: Path) -> None:
-    """The local KMS serves the action; the ledger, its audit and the report know the job by its row."""
+    """The local KMS serves the action; the ledger, its audit and the report know the job by its row.
+
+    It is paced by a quota group that no other job is paced by, and its ledger is none of an apply or verify.
+    """
     lines = [json.dumps({"SecretName": name, "SecretData": "fake"}) for name in ("app/a", "app/long")]
     (tmp_path / "m.jsonl").write_text("\n".join(lines))
-    done = _run(tmp_path, ACTION_AND_JOB, "names", "m.jsonl", "--endpoint", "embedded")
-    assert done.returncode == 1, done.stderr
-    look = [["status", "names.db"], ["rows", "names.db", "--outcome", "differs"], ["audit", "names.db"]]
-    status, rows, audit = (_run(tmp_path, ACTION_AND_JOB, "ledger", *call).stdout for call in look)
-    assert "the last (names) ended" in status
-    assert "definitions: 2 = 1 present + 1 differs" in status
-    assert [json.loads(row)["secret_name"] for row in rows.splitlines()] == ["app/long"]
-    assert "everything adds up" in audit
-    assert "manage: at most 2 within a second, limit 7" in audit
-    _run(tmp_path, ACTION_AND_JOB, "report", "names.db", "-o", "page.html")
+    others = ["m.jsonl", "--endpoint", "embedded", "--ledger", "names.db"]
+    done, status, rows, audit, _, *refused = _run(
+        tmp_path,
+        ACTION_AND_JOB,
+        ["names", "m.jsonl", "--endpoint", "embedded"],
+        ["ledger", "status", "names.db"],
+        ["ledger", "rows", "names.db", "--outcome", "differs"],
+        ["ledger", "audit", "names.db"],
+        ["report", "names.db", "-o", "page.html"],
+        ["apply", *others],
+        ["verify", *others],
+    )
+    assert done.code == 1, done.stderr
+    assert "the last (names) ended" in status.stdout
+    assert "definitions: 2 = 1 present + 1 differs" in status.stdout
+    assert [json.loads(row)["secret_name"] for row in rows.stdout.splitlines()] == ["app/long"]
+    assert "everything adds up" in audit.stdout
+    assert "manage: at most 2 within a second, limit 7" in audit.stdout
     assert "Checked names" in (tmp_path / "page.html").read_text()
-    for command in ("apply", "verify"):
-        call = [command, "m.jsonl", "--endpoint", "embedded", "--ledger", "names.db"]
-        done = _run(tmp_path, ACTION_AND_JOB, *call)
-        said = f"names.db records runs of names: {command} needs another --ledger"
-        assert (done.returncode, said in done.stderr) == (4, True), done.stderr
+    for command, ended in zip(("apply", "verify"), refused, strict=True):
+        assert ended.code == 4
+        assert f"names.db records runs of names: {command} needs another --ledger" in ended.stderr
+
+
+def test_a_quota_group_is_a_member_and_a_row(tmp_path: Path) -> None:
+    """The local KMS limits it, a job is paced by it, and the ledger's audit knows it."""
+    lines = [json.dumps({"SecretName": f"app/{n}", "SecretData": "fake"}) for n in range(3)]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    job = ACTION_AND_JOB.replace("QuotaGroup.MANAGE", "QuotaGroup.LOOK").replace("qps=7", "qps=2")
+    done, audit = _run(
+        tmp_path,
+        QUOTA_GROUP + job,
+        ["names", "m.jsonl", "--endpoint", "embedded"],
+        ["ledger", "audit", "names.db"],
+    )
+    assert done.code == 0, done.stderr
+    assert "everything adds up" in audit.stdout
+    with read_ledger(tmp_path / "names.db") as ledger:
+        assert [(attempt.group, attempt.status) for attempt in ledger.attempts()] == [("look", 200)] * 3
+        assert [run.limits["look"] for run in ledger.runs()] == [2]

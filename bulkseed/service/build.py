@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bulkseed.errors import UsageError
-from bulkseed.model import Credentials, QuotaGroup, SecretValue
+from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.access.account import Account
 from bulkseed.service.access.nonces import Nonces
 from bulkseed.service.access.policies import Policies, read_policies
@@ -55,13 +55,7 @@ def build_kms(
         service = Service(
             account=account,
             authority=Authority({**users, root.id: root}, nonces),
-            quota=Quota(
-                {
-                    QuotaGroup.CREATE: options.create_qps,
-                    QuotaGroup.READ: options.read_qps,
-                    QuotaGroup.MANAGE: options.manage_qps,
-                }
-            ),
+            quota=Quota(options.limits),
             store=store,
             vault=vault,
             keys=keys,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bulkseed.model import SecretValue
+from bulkseed.model import QuotaGroup, SecretValue
+from bulkseed.wire.quotas import QUOTAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ class ServiceOptions:
     account_id: str = "1000000000000001"
     access_key_id: str = "embedded"
     access_key_secret: SecretValue | None = field(default=None, repr=False)
-    create_qps: float = 10
-    read_qps: float = 450
-    manage_qps: float = 40
+    create_qps: float = QUOTAS[QuotaGroup.CREATE]
+    read_qps: float = QUOTAS[QuotaGroup.READ]
+    manage_qps: float = QUOTAS[QuotaGroup.MANAGE]
     rotate_per_hour: int = 50  # API metadata: RotateSecret
     secret_quota: int | None = None
     faults: Path | None = None
@@ -34,3 +35,13 @@ class ServiceOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     explorer: bool = False
+
+    @property
+    def limits(self) -> dict[QuotaGroup, float]:
+        """Requests a second of each quota group; without an option of its own it has its row in `QUOTAS`."""
+        chosen = {
+            QuotaGroup.CREATE: self.create_qps,
+            QuotaGroup.READ: self.read_qps,
+            QuotaGroup.MANAGE: self.manage_qps,
+        }
+        return {**QUOTAS, **chosen}

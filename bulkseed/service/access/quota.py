@@ -12,19 +12,21 @@ from bulkseed.model import QuotaGroup
 
 
 class Quota:
-    """Counts what was let through in the last second; what is refused does not count."""
+    """Counts what was let through in the last second; what is refused does not count.
+
+    `limits` has every quota group; 0 is no limit.
+    """
 
     def __init__(self, limits: Mapping[QuotaGroup, float]) -> None:
         self._limits = limits
-        self._windows = {group: _window(limit) for group, limit in limits.items() if limit}
-        self._minutes = {group: Minute() for group in limits}
+        self._windows = {group: _window(limits[group]) if limits[group] else None for group in QuotaGroup}
+        self._minutes = {group: Minute() for group in QuotaGroup}
 
     def take(self, group: QuotaGroup, now: float) -> float | None:
         """Let a request through (None), or return after how many seconds there is room again."""
-        window = self._windows.get(group)
+        window = self._windows[group]
         wait = None if window is None else window.take(now)
-        if (minute := self._minutes.get(group)) is not None:
-            minute.count(now, refused=wait is not None)
+        self._minutes[group].count(now, refused=wait is not None)
         return wait
 
     def usage(self, now: float) -> list[dict[str, object]]:
