@@ -38,10 +38,16 @@ class NullLedger(Ledger):
     read = ended = 0
 
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """Hand everything out."""
-        del now, claim, last
+        del now, service, claim, last
         self.read += len(entries)
         return Admission(
             [Claim(entry, i) for i, entry in enumerate(entries) if isinstance(entry, SecretDefinition)]

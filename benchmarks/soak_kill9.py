@@ -2,8 +2,9 @@
 
     python -m benchmarks.soak_kill9 [--kills 30] [--count 6000] [--seed 1]
 
-Replies stall for seconds, too, and in the end all is rolled back under the same blows. It ends with 0 if the
-service is as the manifest says, every row is true, a further run sends nothing, and a rollback leaves none.
+Replies stall for seconds, clocks are wrong and set in mid-run (where `faketime` is installed), and in the end
+all is rolled back under the same blows. It ends with 0 if the service is as the manifest says, every row is
+true, a further run sends nothing, and a rollback leaves none.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import math
 from email.utils import parsedate_to_datetime
 
 from bulkseed.pacing.clock import Clock
-from bulkseed.policy.moments import MARGIN, CreationTime, OurMoment, Sending, ServiceMoment
+from bulkseed.policy.moments import AGREEMENT, MARGIN, CreationTime, OurMoment, Sending, ServiceMoment
 from bulkseed.wire.message import Response
 
 EPOCH = 60.0
@@ -18,8 +18,9 @@ class ServiceTime:
 
     `correction` is added to the time that requests carry; it stays 0 until the service refuses our time, and
     is set again when it refuses the corrected one: either clock may have been put right. `ahead` is the least
-    by which the service's clock is ahead of our steady one, None while nobody knows. `date` is the Date of
-    the last success, in epoch seconds.
+    by which the service's clock is ahead of our steady one, None while nobody knows. Once our clocks have
+    parted, as one was set or does not count sleep, what was known before counts no more. `date` is the Date
+    of the last success, in epoch seconds.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class ServiceTime:
         self._last: str | None = None
         self._steady, self._wall = _Lead(), _Lead()
         self._epoch_began = 0.0
+        self._apart = 0.0  # our wall clock from our steady one, when the last Date came
 
     def saw(self, response: Response, clock: Clock) -> None:
         """Take note of the Date header of a reply that arrives now.
@@ -45,6 +47,9 @@ class ServiceTime:
         if seconds is None:
             return
         now = clock.time()
+        if self._parted(clock):
+            self._steady, self._wall = _Lead(), _Lead()
+        self._apart = clock.wall_there() - now
         for lead, ours in ((self._steady, now), (self._wall, clock.wall_there())):
             lead.saw(seconds - ours, now - self._epoch_began)
         self.ahead = self._steady.least
@@ -60,9 +65,16 @@ class ServiceTime:
 
     def sending(self, clock: Clock) -> Sending:
         """Return now, as the moment of something that is sent."""
-        now, ahead = clock.time(), self.ahead
+        now, ahead = clock.time(), self.known_ahead(clock)
         service = None if ahead is None else ServiceMoment(now + ahead)
         return Sending(OurMoment(now, clock.wall_there()), service)
+
+    def known_ahead(self, clock: Clock) -> float | None:
+        """Return `ahead` if it holds now."""
+        return None if self.ahead is None or self._parted(clock) else self.ahead
+
+    def _parted(self, clock: Clock) -> bool:
+        return abs(clock.wall_there() - clock.time() - self._apart) > AGREEMENT
 
     def creation(self, created: float) -> CreationTime:
         """Return the moment of what the service dates `created`, in whole seconds."""

@@ -19,6 +19,7 @@ from bulkseed.ledger import Ledger, TakeUp
 from bulkseed.ledger.rollbacks import Rollbacks
 from bulkseed.model import Outcome, QuotaGroup, Verified
 from bulkseed.policy.jobs import JOBS
+from bulkseed.policy.moments import Era
 
 
 class LedgerOperations:
@@ -49,19 +50,14 @@ class LedgerOperations:
             case "begin_run":
                 return self._begin_run(*arguments)
             case "admit":
-                found, now, claim, last = arguments
+                found, now, service, claim, last = arguments
                 entries = [entry_from_json(entry) for entry in found]
-                return admission_to_json(ledger.admit(entries, now, claim=claim, last=last), entries)
+                admission = ledger.admit(entries, now, service, claim=claim, last=last)
+                return admission_to_json(admission, entries)
             case "record":
                 self._record(*arguments)
-            case "mark_foreign":
-                ledger.mark_foreign(*arguments)
-            case "mark_held":
-                ledger.mark_held(*arguments)
-            case "drop_doubt":
-                ledger.drop_doubt(*arguments)
-            case "bind_account":
-                ledger.bind_account(*arguments)
+            case "mark_foreign" | "mark_held" | "drop_doubt" | "bind_account" | "note_clock":
+                getattr(ledger, name)(*arguments)
             case "tally":
                 return list(ledger.tally())
             case "end_run":
@@ -98,6 +94,7 @@ class LedgerOperations:
         afresh: bool,
         again: list[Any],
         caller: str | None,
+        era: list[Any],
     ) -> float | None:
         follow, reopen, gone = again
         until = self._ledger.begin_run(
@@ -109,6 +106,7 @@ class LedgerOperations:
             afresh=afresh and not self.goes_on,
             again=TakeUp(follow, tuple(map(Outcome, reopen)), gone),
             caller=caller,
+            era=Era(*era),
         )
         self._words = JOBS[command].words
         self._ledger.lend(self._lent_for)

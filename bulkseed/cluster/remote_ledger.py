@@ -13,6 +13,7 @@ from bulkseed.ledger.reader import Tally
 from bulkseed.ledger.rollbacks import OwnedRow
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Verified
 from bulkseed.policy.jobs import APPLY, JOBS
+from bulkseed.policy.moments import Era
 from bulkseed.policy.rollback import RollbackEnd
 
 Operations = list[list[Any]]
@@ -68,6 +69,7 @@ class RemoteLedger:
         afresh: bool = False,
         again: TakeUp = TakeUp(),  # noqa: B008  # it cannot be changed
         caller: str | None = None,
+        era: Era = Era(None, 0.0),  # noqa: B008  # it cannot be changed
     ) -> float | None:
         """See `Ledger.begin_run`."""
         self._words = JOBS[command].words
@@ -75,15 +77,25 @@ class RemoteLedger:
         wanted = [follow, [outcome.value for outcome in reopen], list(gone)]
         in_words = {group.value: limit for group, limit in limits.items()}
         until: float | None = self.ask(
-            "begin_run", run_id, list(sources), in_words, now, command, afresh, wanted, caller
+            "begin_run", run_id, list(sources), in_words, now, command, afresh, wanted, caller, list(era)
         )
         return until
 
+    def note_clock(self, ahead: float) -> None:
+        """See `Ledger.note_clock`."""
+        self.do("note_clock", ahead)
+
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """See `Ledger.admit`. The values stay here."""
-        found = self.ask("admit", [entry_to_json(entry) for entry in entries], now, claim, last)
+        found = self.ask("admit", [entry_to_json(entry) for entry in entries], now, service, claim, last)
         return admission_from_json(found, entries, self._words)
 
     def record(
@@ -99,13 +111,20 @@ class RemoteLedger:
         """See `Ledger.mark_foreign`."""
         self.do("mark_foreign", row_id)
 
-    def mark_held(self, row_id: int, version_id: str, now: float, service_time: float | None = None) -> None:
+    def mark_held(
+        self,
+        row_id: int,
+        version_id: str,
+        now: float,
+        service_time: float | None = None,
+        service: float | None = None,
+    ) -> None:
         """See `Ledger.mark_held`."""
-        self.do("mark_held", row_id, version_id, now, service_time)
+        self.do("mark_held", row_id, version_id, now, service_time, service)
 
-    def drop_doubt(self, row_id: int, now: float) -> None:
+    def drop_doubt(self, row_id: int, now: float, service: float | None = None) -> None:
         """See `Ledger.drop_doubt`."""
-        self.do("drop_doubt", row_id, now)
+        self.do("drop_doubt", row_id, now, service)
 
     def bind_account(self, account: str) -> None:
         """See `Ledger.bind_account`."""

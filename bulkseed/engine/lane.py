@@ -48,6 +48,13 @@ class Lane:
         """Return now, as the moment of something that is sent."""
         return self.time.sending(self.clock)
 
+    def known_ahead(self) -> float | None:
+        """Return by how much the service's clock is ahead of ours, at least, since the run began.
+
+        None while nobody knows, and where our own clocks have not agreed all the time.
+        """
+        return self.time.known_ahead(self.clock) if self.clock.agrees() else None
+
     def close(self) -> None:
         """Let no further attempt begin; those under way end as they would."""
         for pacer in self.pacers.values():

@@ -47,7 +47,7 @@ class Machinery:
 def in_doubt_since(claim: Claim) -> Sending | None:
     """Return when an earlier run sent something for a claim whose fate is not known."""
     since = claim.doubt_since
-    return None if since is None else of_earlier_run(since, claim.doubt_service)
+    return None if since is None else of_earlier_run(since, claim.doubt_service, dated=claim.dated)
 
 
 def assemble(

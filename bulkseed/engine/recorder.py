@@ -28,15 +28,24 @@ def attempt_record(
     return AttemptRecord(work.row_id, operation.group, work.sent_at, work.latency, status, code)
 
 
+def _unknown() -> None:
+    return None
+
+
 class Recorder:
     """Collects ends and attempts, and has the ledger to itself during a run.
 
-    The executor has one thread, so the ledger is never used twice at a time.
+    The executor has one thread, so the ledger is never used twice at a time. `ahead` tells by how many
+    seconds the service's clock is ahead of ours, if that is known; the first that is goes on record.
     """
 
-    def __init__(self, ledger: LedgerPort, executor: Executor) -> None:
+    def __init__(
+        self, ledger: LedgerPort, executor: Executor, ahead: Callable[[], float | None] = _unknown
+    ) -> None:
         self._ledger = ledger
         self._executor = executor
+        self._ahead = ahead
+        self._clock_noted = False
         # The event loop appends; the ledger's thread takes from the front, once it has written.
         self._creations: list[Creation] = []
         self._settlements: list[Settlement] = []
@@ -81,10 +90,14 @@ class Recorder:
     def commit_here(self, work: Callable[[], T]) -> T:
         """Do as `commit` does. Call it in the ledger's thread."""
         creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
+        ahead = None if self._clock_noted else self._ahead()
         with self._ledger.transaction():
+            if ahead is not None:
+                self._ledger.note_clock(ahead)
             if creations or settlements or attempts:
                 self._ledger.record(settlements, attempts, creations)
             result = work()
+        self._clock_noted = self._clock_noted or ahead is not None
         del self._creations[: len(creations)]
         del self._settlements[: len(settlements)]
         del self._attempts[: len(attempts)]

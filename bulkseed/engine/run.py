@@ -28,6 +28,7 @@ from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, LedgerPort, TakeUp
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Summary
+from bulkseed.policy.moments import ServiceMoment
 from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import DropDoubt, LedgerStep, MarkHeld
 
@@ -66,12 +67,19 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
 
 def _write(step: LedgerStep, ledger: LedgerPort, row_id: int) -> None:
     if isinstance(step, MarkHeld):
-        created = None if step.created is None else step.created.seconds
-        ledger.mark_held(row_id, step.version_id, step.asked_at, created)
+        asked = step.asked_at
+        ledger.mark_held(
+            row_id, step.version_id, asked.ours.steady, _seconds(step.created), _seconds(asked.service)
+        )
     elif isinstance(step, DropDoubt):
-        ledger.drop_doubt(row_id, step.asked_at)
+        asked = step.asked_at
+        ledger.drop_doubt(row_id, asked.ours.steady, _seconds(asked.service))
     else:
         ledger.mark_foreign(row_id)
+
+
+def _seconds(moment: ServiceMoment | None) -> float | None:
+    return None if moment is None else moment.seconds
 
 
 async def run_job(
@@ -94,7 +102,7 @@ async def run_job(
     pacer, stats, stop = lane.pacers[job.kind.group], hooks.stats, hooks.stop
     with ExitStack() as stack:
         strand, reader = _executors(stack, threads)
-        recorder = Recorder(ledger, strand)
+        recorder = Recorder(ledger, strand, lane.known_ahead)
 
         def begin(run_id: str, limits: dict[QuotaGroup, float], now: float) -> float | None:
             manifests = [str(path) for path in entries.paths] if isinstance(entries, ReadsPaths) else []
@@ -111,6 +119,7 @@ async def run_job(
                     gone=options.gone,
                 ),
                 caller=lane.signers.caller,
+                era=lane.clock.era,
             )
 
         def end(run_id: str, elapsed: float, now: float) -> Summary:
@@ -123,11 +132,12 @@ async def run_job(
             await recorder.commit(lambda: _write(step, ledger, work.row_id))
 
         async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
-            now = lane.clock.time()
+            now = lane.sending()
+            ours, service = now.ours.steady, _seconds(now.service)
 
             def admit_and_count() -> Admission:  # both in the ledger's thread, as the run may be cancelled
                 admission = recorder.commit_here(
-                    lambda: ledger.admit(block, now, claim=claim, last=blocks.complete)
+                    lambda: ledger.admit(block, ours, service, claim=claim, last=blocks.complete)
                 )
                 stats.admitted(len(block), admission.settled, len(admission.invalid))
                 return admission

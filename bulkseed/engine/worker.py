@@ -15,7 +15,7 @@ from bulkseed.ledger import Claim, Creation, Settlement
 from bulkseed.model import Created, InvalidLine, Outcome, Row, SecretDefinition, UnreadValue
 from bulkseed.policy.advice import abort_message, advice
 from bulkseed.policy.options import Rules
-from bulkseed.policy.steps import Aborted, Ending, Subject
+from bulkseed.policy.steps import OK, Aborted, Ending, Subject
 from bulkseed.transport.results import CancelledAfterReplyError
 
 
@@ -146,7 +146,7 @@ class Worker:
         sent_at, latency = work.sent_at, work.latency
         self._recorder.created(Creation(work.row_id, sent_at, latency, request_id, arn, self._time.date))
         if self._on_row is not None:
-            end = Ending(Outcome.CREATED, status=200, request_id=request_id, arn=arn)
+            end = Ending(Outcome.CREATED, status=OK, request_id=request_id, arn=arn)
             self._on_row(self._row(work, end, sent_at + latency))
 
     def _row(self, work: WorkItem[SecretDefinition], end: Ending, settled_at: float | None) -> Row:

@@ -164,7 +164,7 @@ async def roll_back_in(
             else Strand(threads)
         )
         undo = undoing.undo
-        rows = _Rows(lane, undoing, Recorder(undoing.ledger, executor), hooks)
+        rows = _Rows(lane, undoing, Recorder(undoing.ledger, executor, lane.known_ahead), hooks)
         operations = {**OPERATIONS, steps.DELETE: deletion(undo.recovery_days)}
         async with (
             run_lifecycle(lane, rows.recorder, hooks.stop, rows.begin, rows.end) as run,
@@ -210,7 +210,13 @@ class _Rows:
         """Begin in the ledger's thread; return until when the run before may have sent."""
         with self._ledger.transaction():
             sent_until = self._ledger.begin_run(
-                run_id, [], limits, now, ROLLBACK.name, caller=self._lane.signers.caller
+                run_id,
+                [],
+                limits,
+                now,
+                ROLLBACK.name,
+                caller=self._lane.signers.caller,
+                era=self._lane.clock.era,
             )
             self._rollbacks = self._open(now)
             return sent_until

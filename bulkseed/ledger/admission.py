@@ -26,6 +26,7 @@ from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
 from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
 from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition, Verified
+from bulkseed.policy.moments import Era
 
 _FIND = f"""
 SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
@@ -38,11 +39,14 @@ SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
     NULL),
-  iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL)
+  iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL),
+  iif(doubt, (SELECT r.boot FROM runs r WHERE r.id = d.run), NULL),
+  iif(doubt, (SELECT r.clock_offset FROM runs r WHERE r.id = d.run), NULL)
 FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value"""  # noqa: S608  # fixed text
 _ADD = BulkStatement(
-    "INSERT OR IGNORE INTO claims (run, claimed_at, doubt, id, name, version_id, source, place)"
-    " SELECT ?, ?, ?, column1, column2, column3, column4, column5 FROM (VALUES ",
+    "INSERT OR IGNORE INTO claims"
+    " (run, claimed_at, claimed_service, doubt, id, name, version_id, source, place)"
+    " SELECT ?, ?, ?, ?, column1, column2, column3, column4, column5 FROM (VALUES ",
     "(?, ?, ?, ?, ?)",
     ")",
 )
@@ -63,6 +67,19 @@ _FORGET_SOURCE = "DELETE FROM invalid_lines WHERE resolved = ? AND run < ?"
 _COUNT = """
 UPDATE runs SET read = read + ?, known = known + ?, claimed = claimed + ?, unsent = unsent + ?,
   invalid = invalid + ?, added = added + ?, reopened = reopened + ? WHERE id = ?"""
+
+
+UNDATED = -1
+"""In the place of a claim's time by the service's clock: no clock that goes on tells when it was."""
+
+
+def in_this_era(moment: int, boot: str | None, offset: int | None, era: Era) -> int | None:
+    """Return a moment of a run with this boot and offset, in microseconds, as the clock of `era` counts.
+
+    None: they cannot be compared.
+    """
+    moved = None if offset is None else era.since(Era(boot, offset / 1e6))
+    return None if moved is None else moment + round(moved * 1e6)
 
 
 class _Row(NamedTuple):
@@ -86,6 +103,8 @@ class _Row(NamedTuple):
     compared: int = 0
     deleted: str | None = None
     since: int | None = None  # by the service's clock
+    boot: str | None = None  # with the offset: what claimed_at counts from
+    offset: int | None = None
 
 
 @dataclass(slots=True)
@@ -98,7 +117,7 @@ class Reading:
     unless the run that took them up last wanted the same. `gone`: names that the service does not have any
     more, whatever their rows say.
     `words`: those of the run's job. `sources`: what this run reads to its end. `stale`: earlier runs found
-    invalid lines.
+    invalid lines. `era`: what its times count from.
     """
 
     run: int
@@ -110,6 +129,7 @@ class Reading:
     stale: bool
     words: type[Outcome | Verified] = Outcome
     gone: frozenset[str] = frozenset()
+    era: Era = Era(None, 0.0)  # noqa: RUF009  # it cannot be changed
     _resolved: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, source: str) -> str:
@@ -124,13 +144,16 @@ class Reading:
 class Block:
     """Sorts entries into settled, invalid and to be taken up, then writes that down.
 
-    `now` is in microseconds.
+    `now` is in microseconds, and `service` what that is by the service's clock, if it is known.
     """
 
-    def __init__(self, connection: sqlite3.Connection, reading: Reading, now: int, *, claim: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, reading: Reading, now: int, service: int | None, *, claim: bool
+    ) -> None:
         self._connection = connection
         self._reading = reading
         self._now = now
+        self._service = service
         self._claim = claim
         self._rows: dict[str, _Row] = {}
         self._known: dict[str, int] = {}
@@ -182,8 +205,8 @@ class Block:
         return True
 
     def _add_rows(self) -> int:
-        claimed_at = self._now if self._claim else None
-        return _ADD.run(self._connection, self._new, self._reading.run, claimed_at, self._claim)
+        claimed = (self._now, self._service) if self._claim else (None, None)
+        return _ADD.run(self._connection, self._new, self._reading.run, *claimed, self._claim)
 
     def _sort(self, entries: Sequence[ManifestEntry]) -> None:
         rows, seen = self._rows, self._reading.seen
@@ -239,14 +262,13 @@ class Block:
         self._take_up(entry, row)
 
     def _take_up(self, entry: SecretDefinition, row: _Row) -> None:
-        since = row.claimed_at if row.doubt else None
         doubt_version = (row.doubt_version or row.version_id) if row.doubt else None
         if doubt_version == entry.version_id:
             doubt_version = None
-        claimed_at = row.claimed_at
-        if self._claim:
-            claimed_at = self._now if since is None else min(since, self._now)
-        service = None if since is None else row.since or 0
+        since, service = self._doubt_since(row) if row.doubt else (None, None)
+        claimed_at = row.claimed_at if since is None else since
+        if self._claim and since is None:
+            claimed_at, service = self._now, self._service
         doubt = self._claim or row.doubt
         self._taken_up.append(
             (entry.version_id, self._reading.run, claimed_at, service, doubt, doubt_version, row.id)
@@ -261,9 +283,24 @@ class Block:
                 doubt_version,
                 row.service_time,
                 row.deleted,
-                service / 1e6 if service else None,
+                service / 1e6 if since is not None and service is not None and service > 0 else None,
+                dated=since is None or service != UNDATED,
             )
         )
+
+    def _doubt_since(self, row: _Row) -> tuple[int | None, int]:
+        """Return since when it is in doubt: by what this run's times count from, and by the service's clock.
+
+        The latter is 0 where that is not known, and UNDATED where the former says nothing, too.
+        """
+        if row.claimed_at is None or (row.since or 0) > 0:
+            return row.claimed_at and min(row.claimed_at, self._now), row.since or 0
+        since = None
+        if row.since != UNDATED:
+            since = in_this_era(row.claimed_at, row.boot, row.offset, self._reading.era)
+        if since is None or since > self._now:
+            return min(row.claimed_at, self._now), UNDATED
+        return since, 0
 
     def _forget_invalid(self, entries: Sequence[ManifestEntry], *, last: bool) -> None:
         """Forget what earlier runs found invalid where this one has read."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.errors import LedgerError, LedgerTargetError
-from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading
+from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading, in_this_era
 from bulkseed.ledger.creations import add_creations
 from bulkseed.ledger.reader import LedgerReader, Tally
 from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
@@ -23,6 +23,7 @@ from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup
 from bulkseed.policy.jobs import APPLY, JOBS
+from bulkseed.policy.moments import Era
 from bulkseed.wire.shapes import account_of
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
@@ -45,13 +46,14 @@ UPDATE claims SET attempts = attempts + ?,
 WHERE id = ?"""
 _COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHERE id = ?"
 _HOLD = """
-UPDATE claims SET owned = 1, claimed_at = ?, claimed_service = NULL, doubt_version = NULL,
+UPDATE claims SET owned = 1, claimed_at = ?, claimed_service = ?, doubt_version = NULL,
   service_time = coalesce(?, service_time)
 WHERE id = ? AND outcome = 'pending'"""
 _DROP_DOUBT = """
-UPDATE claims SET claimed_at = ?, claimed_service = NULL, doubt_version = NULL
+UPDATE claims SET claimed_at = ?, claimed_service = ?, doubt_version = NULL
 WHERE id = ? AND outcome = 'pending'"""
-_NOTE_CLOCK = "UPDATE runs SET ahead = ? WHERE id = ? AND ahead IS NULL"
+_NOTE_CLOCK = "UPDATE runs SET ahead = ? WHERE id = ?"
+_LAST_RUN = "SELECT ended_at, boot, clock_offset FROM runs ORDER BY id DESC LIMIT 1"
 _START_OVER = (
     "creations",
     "other_attempts",
@@ -74,7 +76,6 @@ class Ledger(LedgerReader):
         self._watch = watch
         self._run = 0  # id of the run that is going on
         self._reading: Reading | None = None  # None: it reads no more
-        self._clock_noted = False  # how far the service's is ahead of ours
         self._arn_prefix: str | None = None  # of the account that the ledger is bound to, once one was seen
 
     def close(self) -> None:
@@ -121,7 +122,6 @@ class Ledger(LedgerReader):
                 self._watch.note()
             except BaseException:
                 self._reading = self._arn_prefix = None
-                self._clock_noted = False
                 self._roll_back()
                 raise
 
@@ -142,6 +142,7 @@ class Ledger(LedgerReader):
         afresh: bool = False,
         again: TakeUp = TakeUp(),  # noqa: B008  # it cannot be changed
         caller: str | None = None,
+        era: Era = Era(None, 0.0),  # noqa: B008  # it cannot be changed
     ) -> float | None:
         """Begin a run; return until when the one before may have sent.
 
@@ -156,30 +157,31 @@ class Ledger(LedgerReader):
             afresh: forget everything that earlier runs have found.
             again: which settled rows are taken up again.
             caller: whose requests they are, as it may be shown.
+            era: what its times count from.
 
         Raises:
             LedgerError: it cannot be written, or its runs are of a job that does not share it.
         """
         with self.transaction():
             self.require_shared_with(JOBS[command])
-            before = [ended for (ended,) in self.select("SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1")]
+            before = list(self.select(_LAST_RUN))
             if afresh:
                 for table in _START_OVER:
                     self.connection.execute(f"DELETE FROM {table}")  # noqa: S608  # fixed names
             self._run = self.connection.execute(
-                "INSERT INTO runs (run_id, command, started_at, pid, host, limits, compares, caller)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                "INSERT INTO runs"
+                " (run_id, command, started_at, pid, host, limits, compares, caller, boot, clock_offset)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
                 (
                     *(run_id, command, _micro(now), os.getpid(), this_host(), json.dumps(dict(limits))),
-                    *(bool(again.reopen), caller),
+                    *(bool(again.reopen), caller, era.boot, _micro(era.offset)),
                 ),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
             stale = self.one("SELECT count(*) FROM (SELECT 1 FROM invalid_lines LIMIT 1)") > 0
-            sent_until = None if not before else self._may_have_sent_until(before[0], now)
+            sent_until = None if not before else self._may_have_sent_until(before[0], era, now)
         checkpoint(self.connection, self.path)
         self._watch.note()
-        self._clock_noted = False
         self._reading = Reading(
             run=self._run,
             seen=bytearray(last_id + 1),
@@ -190,12 +192,15 @@ class Ledger(LedgerReader):
             stale=stale,
             words=JOBS[command].words,
             gone=frozenset(again.gone),
+            era=era,
         )
         return sent_until
 
-    def _may_have_sent_until(self, ended_at: int | None, now: float) -> float:
+    def _may_have_sent_until(self, last_run: tuple[Any, ...], era: Era, now: float) -> float:
+        ended_at, boot, offset = last_run
         if ended_at is not None:
-            return ended_at / 1e6
+            at = in_this_era(ended_at, boot, offset, era)
+            return now if at is None else at / 1e6  # where no clock tells how long ago, it was just now
         lent = next(self.select("SELECT value FROM meta WHERE key = 'lent'"), None)
         return now if lent is None else now + float(lent[0])
 
@@ -218,12 +223,27 @@ class Ledger(LedgerReader):
             )
         self._reading = None
 
+    def note_clock(self, ahead: float) -> None:
+        """Write down by how many seconds the service's clock was ahead of ours, at least, as this run began.
+
+        What it claimed before it knew is dated by that.
+        """
+        with self.transaction():
+            self.connection.execute(_NOTE_CLOCK, (_micro(ahead), self._run))
+
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """Take up a block of manifest entries and put the claims of those to send on disk.
 
-        With `claim` False, after a stop, nothing may be sent: the rest of the manifest is only accounted for.
+        `service` is the earliest that `now` can be by the service's clock, None while nobody knows. With
+        `claim` False, after a stop, nothing may be sent: the rest of the manifest is only accounted for.
         `last`: the sources of the run have been read to their end.
         """
         with self.transaction():
@@ -231,7 +251,8 @@ class Ledger(LedgerReader):
                 raise LedgerError(
                     f"ledger {self.path} admits nothing: no run was begun, or it has ended or failed"
                 )
-            block = Block(self.connection, self._reading, _micro(now), claim=claim)
+            moment = (_micro(now), _micro_or_none(service))
+            block = Block(self.connection, self._reading, *moment, claim=claim)
             return block.admit(entries, last=last)
 
     def tally(self) -> Tally:
@@ -246,22 +267,33 @@ class Ledger(LedgerReader):
         with self.transaction():
             self.connection.execute("UPDATE claims SET is_foreign = 1 WHERE id = ?", (row_id,))
 
-    def mark_held(self, row_id: int, version_id: str, now: float, service_time: float | None = None) -> None:
+    def mark_held(
+        self,
+        row_id: int,
+        version_id: str,
+        now: float,
+        service_time: float | None = None,
+        service: float | None = None,
+    ) -> None:
         """Write down that a secret is ours and holds `version_id`, before another version is written.
 
-        The doubt about that version ends; from `now` on it is about the one that the row names.
+        The doubt about that version ends; from `now` on, which is `service` by the service's clock if that is
+        known, it is about the one that the row names. `service_time`: when the secret was created.
         """
         with self.transaction():
             self.connection.execute(KEEP_VERSION, (row_id, self._run, version_id))
-            self.connection.execute(_HOLD, (_micro(now), _second(service_time), row_id))
+            self.connection.execute(
+                _HOLD, (_micro(now), _micro_or_none(service), _second(service_time), row_id)
+            )
 
-    def drop_doubt(self, row_id: int, now: float) -> None:
+    def drop_doubt(self, row_id: int, now: float, service: float | None = None) -> None:
         """Write down that another version, which an earlier run may have sent, is not there.
 
-        From `now` on a doubt is about the version that the row names.
+        From `now` on, which is `service` by the service's clock, a doubt is about the version that the row
+        names.
         """
         with self.transaction():
-            self.connection.execute(_DROP_DOUBT, (_micro(now), row_id))
+            self.connection.execute(_DROP_DOUBT, (_micro(now), _micro_or_none(service), row_id))
 
     def bind_account(self, account: str) -> None:
         """Bind the ledger to an account, or refuse another one than it is bound to.
@@ -288,15 +320,6 @@ class Ledger(LedgerReader):
                 if account is not None:
                     self.bind_account(account)
                     self._arn_prefix = prefix = arn.rpartition(":")[0] + ":"
-
-    def _note_clock(self, creations: Sequence[Creation]) -> None:
-        """Keep what the first answer says of the service's clock: a doubt that is left is judged by it."""
-        for creation in creations:
-            if creation.service_time is not None:
-                ahead = creation.service_time - creation.sent_at - creation.latency
-                self.connection.execute(_NOTE_CLOCK, (_micro(ahead), self._run))
-                self._clock_noted = True
-                return
 
     def record(
         self,
@@ -340,8 +363,6 @@ class Ledger(LedgerReader):
             write = self.connection.executemany
             write(_ADD_ATTEMPT, attempt_rows)
             write(_COUNT_ATTEMPTS, ((*counts, row_id) for row_id, counts in sent.items()))
-            if creations and not self._clock_noted:
-                self._note_clock(creations)
             written = add_creations(self.connection, run, creations)
             for statement, rows in ((_SETTLE, ends), (_GIVE_BACK, given_back)):
                 written += write(statement, rows).rowcount if rows else 0
@@ -353,6 +374,10 @@ class Ledger(LedgerReader):
 
 def _second(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
+
+
+def _micro_or_none(seconds: float | None) -> int | None:
+    return None if seconds is None else _micro(seconds)
 
 
 def _micro(seconds: float) -> int:

@@ -24,7 +24,7 @@ from bulkseed.ledger.sqlite.file import (
     warn_of_lost_log,
 )
 from bulkseed.ledger.sqlite.lock import WriterLock
-from bulkseed.ledger.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from bulkseed.ledger.sqlite.schema import APPLICATION_ID, LATER_COLUMNS_OF_RUNS, TABLES, VERSION
 from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import Target
 
@@ -61,6 +61,7 @@ def open_ledger(
                 _make(connection, binding_of(target, data_dir), target.region)
             else:
                 _check_target(path, connection, binding_of(target, data_dir), target.region)
+                _add_columns(connection)
                 warn_of_lost_log(connection, path)
             make_private(path)
             _use_log(path, connection)
@@ -103,6 +104,14 @@ def _make(connection: sqlite3.Connection, binding: str, region: str) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Give a ledger of an earlier version the columns that came since; that version does not mind them."""
+    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")}
+    for name, kind in LATER_COLUMNS_OF_RUNS.items():
+        if name not in there:
+            connection.execute(f"ALTER TABLE runs ADD COLUMN {name} {kind}")
 
 
 def _use_log(path: Path, connection: sqlite3.Connection) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from bulkseed.ledger.reader import Tally
 from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
 from bulkseed.model import ManifestEntry, QuotaGroup
+from bulkseed.policy.moments import Era
 
 
 class LedgerPort(Protocol):
@@ -34,12 +35,23 @@ class LedgerPort(Protocol):
         afresh: bool = False,
         again: TakeUp = TakeUp(),  # noqa: B008  # it cannot be changed
         caller: str | None = None,
+        era: Era = Era(None, 0.0),  # noqa: B008  # it cannot be changed
     ) -> float | None:
         """Begin a run; return until when the one before may have sent."""
         ...
 
+    def note_clock(self, ahead: float) -> None:
+        """Write down by how much the service's clock is ahead of ours."""
+        ...
+
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """Take up a block of entries and put the claims of those to send on disk."""
         ...
@@ -57,11 +69,18 @@ class LedgerPort(Protocol):
         """Write down that a secret is not ours."""
         ...
 
-    def mark_held(self, row_id: int, version_id: str, now: float, service_time: float | None = None) -> None:
+    def mark_held(
+        self,
+        row_id: int,
+        version_id: str,
+        now: float,
+        service_time: float | None = None,
+        service: float | None = None,
+    ) -> None:
         """Write down that a secret is ours and holds a version."""
         ...
 
-    def drop_doubt(self, row_id: int, now: float) -> None:
+    def drop_doubt(self, row_id: int, now: float, service: float | None = None) -> None:
         """Write down that another version, which an earlier run may have sent, is not there."""
         ...
 

@@ -31,6 +31,7 @@ class Claim(NamedTuple):
     run found before updating it. `held`: the secret is ours, and the service is known to have had this
     version of it in force. `service_time`: when a secret of ours was created, by the service's clock.
     `doubt_service`: `doubt_since` by the service's clock, as early as it can have been, if that is known.
+    `dated`: `doubt_since` is by the clock that this run's times count by, so that they may be compared.
     `deleted`: the CreateTime, as the service writes it, of a secret of ours that a rollback deleted.
     """
 
@@ -43,6 +44,7 @@ class Claim(NamedTuple):
     service_time: float | None = None
     deleted: str | None = None
     doubt_service: float | None = None
+    dated: bool = True
 
 
 class Settlement(NamedTuple):

@@ -7,6 +7,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+
+from bulkseed.policy.moments import AGREEMENT, Era
+
+
+def this_boot() -> str | None:
+    """Name the boot of this machine, on Linux (proc(5), /proc/sys/kernel/random/boot_id)."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
 
 
 def counting_sleep() -> Callable[[], float]:
@@ -39,13 +50,18 @@ class Clock:
         wall: Callable[[], float] = time.time,
         ahead: float = 0.0,
         awake: Callable[[], float] | None = None,
+        boot: str | None = None,
     ) -> None:
-        """Read the clocks. `ahead`: seconds by which the ledger's machine is ahead of ours."""
+        """Read the clocks. `ahead`: seconds by which the ledger's machine is ahead of ours.
+
+        `boot` names the time for which `monotonic` counts on, where another one is given.
+        """
         self.monotonic = monotonic or counting_sleep()
         self.awake = awake or monotonic or time.monotonic
         self.wall = wall
         self._ahead = ahead
         self._offset = wall() + ahead - self.monotonic()
+        self.era = Era(this_boot() if monotonic is None else boot, self._offset)
 
     def wall_there(self) -> float:
         """Return what the wall clock of the ledger's machine says, as far as ours knows it."""
@@ -54,6 +70,10 @@ class Clock:
     def time(self) -> float:
         """Return the epoch seconds of now."""
         return self.monotonic() + self._offset
+
+    def agrees(self) -> bool:
+        """Tell whether both clocks say that the same time has passed since the run began."""
+        return abs(self.wall_there() - self.time()) <= AGREEMENT
 
     def stamp(self, monotonic: float) -> float:
         """Return the epoch seconds of a monotonic time of this run."""

@@ -19,6 +19,7 @@ from bulkseed.policy.steps import (
     MarkForeign,
     Procedure,
     Subject,
+    answered,
     ended,
     gave_up,
 )
@@ -48,6 +49,11 @@ LOST_AND_DATED_BEFORE = (
     "exists with this version, an earlier run may have created it with a value that ended with it, and the "
     "service dates it before that run's claim: whether it is ours is unknown, as clocks may have been wrong"
 )
+UNDATED = (
+    "exists with this version, and no clock tells whether it is older than this ledger's claim, which was "
+    "made by another machine, or before this one was started again: whether it is ours is unknown "
+    "(ActionTrail tells who created it)"
+)
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
@@ -73,7 +79,7 @@ class _Creation:
         retry, rules = self._retry, self._rules
         answer = yield from retry.ask(steps.CREATE)
         if isinstance(answer, Created):
-            return Ending(Outcome.CREATED, status=200, request_id=answer.request_id, arn=answer.arn)
+            return answered(Outcome.CREATED, request_id=answer.request_id, arn=answer.arn)
         verdict = classify(answer)
         if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
             restored = yield from retry.ask(steps.RESTORE)
@@ -106,11 +112,12 @@ class _Creation:
             if speaks_for_us and isinstance(end, Ending) and end.outcome is not Outcome.UPDATED:
                 end.doubt = True  # only a time speaks against it
                 end.message = DATED_BEFORE if found.same_value else LOST_AND_DATED_BEFORE
+                if not since.dated:
+                    end.message = UNDATED
             return end
         if found.same_value:
-            return Ending(
+            return answered(
                 Outcome.ADOPTED,
-                status=200,
                 request_id=existed.request_id,
                 created=found.created.service,
             )
@@ -139,8 +146,8 @@ class _Creation:
             found = yield from self._retry.ask(steps.READ_VERSION)
             if isinstance(found, Fault) and classify(found) is Verdict.NOT_FOUND:
                 return ended(Outcome.CONFLICT, found, f"exists without a version {version_id}")
-            return self._compare(found) or Ending(
-                Outcome.CONFLICT, message=f"the service answered without version {version_id}", status=200
+            return self._compare(found) or answered(
+                Outcome.CONFLICT, message=f"the service answered without version {version_id}"
             )
         found = yield from self._retry.ask(steps.READ_CURRENT)
         return self._compare(found) or (yield from self._update())
@@ -153,14 +160,14 @@ class _Creation:
             return ended(Outcome.REJECTED, found, NOT_COMPARED if refused else None)
         if found.same_value:
             if self._subject.foreign and found.version_id == version_id:
-                return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
+                return answered(Outcome.UPDATED)  # by an earlier run, whose answer was lost
             other = None if found.version_id == version_id else f"the current version is {found.told}"
-            return Ending(Outcome.IDENTICAL, message=other, status=200)
+            return answered(Outcome.IDENTICAL, message=other)
         if found.version_id == version_id:
             message = f"version {version_id} exists with another value"
             if on_exists is OnExists.UPDATE:
                 message += ", and a version's value cannot be changed: choose another VersionId"
-            return Ending(Outcome.CONFLICT, message=message, status=200)
+            return answered(Outcome.CONFLICT, message=message)
         return None
 
     def _update(self) -> Creating:
@@ -172,7 +179,7 @@ class _Creation:
             message = (
                 f"has {counted.versions} versions already: a new one would drop the oldest; remove one first"
             )
-            return Ending(Outcome.CONFLICT, message=message, status=200)
+            return answered(Outcome.CONFLICT, message=message)
         yield MarkForeign()
         try:
             put = yield from retry.ask(steps.PUT)
@@ -193,5 +200,5 @@ class _Creation:
                     f"version {version_id} has this value, but another one is current: "
                     "choose another VersionId"
                 )
-                return Ending(Outcome.CONFLICT, message=message, status=200)
-        return Ending(Outcome.UPDATED, status=200, request_id=put.request_id)
+                return answered(Outcome.CONFLICT, message=message)
+        return answered(Outcome.UPDATED, request_id=put.request_id)

@@ -7,8 +7,11 @@ the same: by the next run the definition may have yet another version.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from bulkseed.model import Fault, Outcome
 from bulkseed.policy import steps
+from bulkseed.policy.moments import Sending
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
     Aborted,
@@ -19,10 +22,20 @@ from bulkseed.policy.steps import (
     MarkHeld,
     Procedure,
     Subject,
+    answered,
     ended,
     gave_up,
 )
 from bulkseed.policy.verdicts import Verdict, classify
+
+
+class Earlier(Enum):
+    """Whose the version is that an earlier run may have written."""
+
+    OURS = "ours"
+    NOT_OURS = "not ours"
+    UNKNOWN = "unknown"
+
 
 GONE = "was ours, and the service does not have it any more: --recreate creates it again"
 
@@ -44,7 +57,7 @@ def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Abo
         return _there(found, wanted)
     if found.version_id != held:
         message = f"changed at both sides: the current version is {found.told}, ours was {held}"
-        return Ending(Outcome.CONFLICT, message=message, status=200)
+        return answered(Outcome.CONFLICT, message=message)
     try:
         put = yield from retry.ask(steps.PUT)
     except GiveUp as given_up:
@@ -57,18 +70,19 @@ def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Abo
         found = yield from retry.ask(steps.READ_CURRENT)
         if not isinstance(found, Found) or found.version_id != wanted:
             message = f"version {wanted} was there already, and is not current: choose another VersionId"
-            return Ending(Outcome.CONFLICT, message=message, status=200)
-    return Ending(Outcome.UPDATED, status=200, request_id=put.request_id)
+            return answered(Outcome.CONFLICT, message=message)
+    return answered(Outcome.UPDATED, request_id=put.request_id)
 
 
 def confirm(
-    subject: Subject, retry: RetryState, asked_at: float, *, owned: bool
-) -> Procedure[bool | Ending | Aborted]:
+    subject: Subject, retry: RetryState, asked_at: Sending, *, owned: bool
+) -> Procedure[Earlier | Ending | Aborted]:
     """Tell whether the version that an earlier run may have written is there and ours.
 
     The item is the definition as it was then; a generated value is known no more, and proves nothing.
-    `asked_at` is now, in epoch seconds. `owned`: the secret itself is known to be ours. What is found is on
-    disk when this returns: the next doubt is about another version.
+    `asked_at` is now. `owned`: the secret itself is known to be ours. What is found is on disk when this
+    returns: the next doubt is about another version. Where only a time speaks against its being ours, it is
+    unknown, and the doubt stays.
     """
     try:
         found = yield from retry.ask(steps.READ_VERSION)
@@ -77,21 +91,26 @@ def confirm(
     if isinstance(found, Fault):
         if classify(found) is Verdict.NOT_FOUND:
             yield DropDoubt(asked_at)
-            return False
+            return Earlier.NOT_OURS
         return ended(Outcome.REJECTED, found, doubt=True)
     since, created = retry.doubt_since, found.created
     young = created is not None and (since is None or not created.before(since))
     same = found.version_id == subject.version_id and (found.same_value or subject.generated)
     ours = same and (owned or young)
     made = None if owned or created is None else created.service  # of the version: its first is the secret's
-    yield MarkHeld(subject.version_id, asked_at, made) if ours else DropDoubt(asked_at)
-    return ours
+    if ours:
+        yield MarkHeld(subject.version_id, asked_at, made)
+        return Earlier.OURS
+    if same and (created is None or since is None or not created.surely_before(since)):
+        return Earlier.UNKNOWN
+    yield DropDoubt(asked_at)
+    return Earlier.NOT_OURS
 
 
 def _there(found: Found, wanted: str) -> Ending:
     if found.same_value:
-        return Ending(Outcome.UPDATED, status=200)  # by an earlier run, whose answer was lost
-    return Ending(Outcome.CONFLICT, message=_other_value(wanted), status=200)
+        return answered(Outcome.UPDATED)  # by an earlier run, whose answer was lost
+    return answered(Outcome.CONFLICT, message=_other_value(wanted))
 
 
 def _other_value(wanted: str) -> str:

@@ -8,10 +8,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MARGIN = 2.0
 """Seconds by which two times of the service's may differ without saying anything: a second that whole seconds
 hide, and one for machines of the service whose clocks differ, and for a way that took long."""
+
+
+AGREEMENT = 1.0
+"""Seconds by which two clocks may part in a run, or between two, without one of them having been set."""
+
+
+class Era(NamedTuple):
+    """What a run's times count from: two runs with the same `boot` count by one clock, which is never set.
+
+    `offset`: seconds that were added to that clock. `boot` is None where the system does not name its boots.
+    """
+
+    boot: str | None
+    offset: float
+
+    def since(self, earlier: Era) -> float | None:
+        """Return the seconds by which our times of an earlier run are to be moved, to be those of this one.
+
+        None: they cannot be compared, as another machine counted, or this one was started again. Where boots
+        have no names, a wall clock that was set cannot be told from that.
+        """
+        moved = self.offset - earlier.offset
+        named = self.boot is not None and earlier.boot is not None
+        same = self.boot == earlier.boot if named else abs(moved) <= AGREEMENT
+        return moved if same else None
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,6 +85,11 @@ class Sending:
     ours: OurMoment
     service: ServiceMoment | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether any clock tells when it was."""
+        return self.service is not None or self.ours.steady < math.inf
+
 
 @dataclass(slots=True, frozen=True)
 class CreationTime:
@@ -83,10 +114,12 @@ class CreationTime:
         return sending.service is not None and self.service + (1.0 + MARGIN) < sending.service
 
 
-def of_earlier_run(seconds: float, service: float | None = None) -> Sending:
-    """Return a moment that an earlier run has noted by its clock, and perhaps by the service's.
+def of_earlier_run(seconds: float, service: float | None = None, *, dated: bool = True) -> Sending:
+    """Return a moment that an earlier run has noted by a clock of ours, and perhaps by the service's.
 
-    Where it has not, nothing says more: its clock is taken to have gone as ours does.
+    `dated`: that clock has gone on since. If not, and nothing is known of the service's, nothing that is
+    there is younger.
     """
-    ours = OurMoment(seconds, -math.inf)  # the wall clock may have been set since this run began
+    steady = seconds if dated else math.inf
+    ours = OurMoment(steady, -math.inf)  # the wall clock may have been set since this run began
     return Sending(ours, None if service is None else ServiceMoment(service))

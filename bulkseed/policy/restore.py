@@ -21,7 +21,7 @@ from bulkseed.policy.rollback import (
     difference,
     failed,
 )
-from bulkseed.policy.steps import Aborted, ClaimRollback, Described, Done, GiveUp
+from bulkseed.policy.steps import OK, Aborted, ClaimRollback, Described, Done, GiveUp
 from bulkseed.policy.verdicts import classify, maybe_applied
 
 GONE = "the service does not have it any more"
@@ -52,7 +52,7 @@ def _restore(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) 
         if isinstance(versions, Fault):
             return failed(versions, retry)
         if versions.current == superseded:
-            return RollbackEnd(RollbackOutcome.RESTORED, f"version {superseded} is in force", status=200)
+            return RollbackEnd(RollbackOutcome.RESTORED, f"version {superseded} is in force", status=OK)
         if versions.current != last:
             force = f"{versions.current} is" if versions.current else "another one may be"
             return changed(f"ours was version {last}, and {force} in force", underway)
@@ -64,7 +64,7 @@ def _restore(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) 
         answer = yield from retry.ask_once(steps.PUT_BACK)
         if isinstance(answer, Done):
             message = f"version {superseded} is in force again"
-            return RollbackEnd(RollbackOutcome.RESTORED, message, status=200, request_id=answer.request_id)
+            return RollbackEnd(RollbackOutcome.RESTORED, message, status=OK, request_id=answer.request_id)
         if not retry.may_repeat(steps.PUT_BACK, answer):
             return failed(answer, retry)
         underway = underway or maybe_applied(answer)

@@ -20,7 +20,7 @@ from bulkseed.policy import steps
 from bulkseed.policy.advice import advice
 from bulkseed.policy.moments import OurMoment, ServiceMoment
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.steps import Aborted, ClaimRollback, Counted, Described, Done, GiveUp, Procedure
+from bulkseed.policy.steps import OK, Aborted, ClaimRollback, Counted, Described, Done, GiveUp, Procedure
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
 CLOCKS = 2.0
@@ -122,7 +122,7 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
             claimed = True
         answer = yield from retry.ask_once(steps.DELETE)
         if isinstance(answer, Done):
-            return RollbackEnd(RollbackOutcome.DELETED, status=200, request_id=answer.request_id)
+            return RollbackEnd(RollbackOutcome.DELETED, status=OK, request_id=answer.request_id)
         if not retry.may_repeat(steps.DELETE, answer):
             return _refused(answer, retry)
         underway = underway or maybe_applied(answer)

@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bulkseed.model import Created, Fault, NoReply, Outcome, ReadValue, Verified
-from bulkseed.policy.moments import CreationTime, ServiceMoment
+from bulkseed.policy.moments import CreationTime, Sending, ServiceMoment
+
+OK = 200
+"""The HTTP status of every success of the service."""
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
@@ -56,12 +59,12 @@ class MarkForeign(LedgerStep):
 class MarkHeld(LedgerStep):
     """The secret is ours, and the service has this version of ours. The doubt about it is over.
 
-    `asked_at`: before the request that found it out, in epoch seconds. `created`: when the secret was made,
-    if that was found out.
+    `asked_at`: before the request that found it out. `created`: when the secret was made, if that was found
+    out.
     """
 
     version_id: str
-    asked_at: float
+    asked_at: Sending
     created: ServiceMoment | None = None
 
 
@@ -69,7 +72,7 @@ class MarkHeld(LedgerStep):
 class DropDoubt(LedgerStep):
     """Another version, which an earlier run may have sent, is not there. `asked_at` as in `MarkHeld`."""
 
-    asked_at: float
+    asked_at: Sending
 
 
 @dataclass(slots=True, frozen=True)
@@ -200,6 +203,18 @@ def gave_up(given_up: GiveUp, *, doubt: bool) -> Ending | Aborted:
     if given_up.abort:
         return Aborted(given_up.answer, doubt)
     return ended(Outcome.EXHAUSTED, given_up.answer, doubt=doubt)
+
+
+def answered(
+    outcome: Outcome | Verified,
+    message: str | None = None,
+    *,
+    request_id: str | None = None,
+    arn: str | None = None,
+    created: ServiceMoment | None = None,
+) -> Ending:
+    """Return an end that a success brought about."""
+    return Ending(outcome, message=message, status=OK, request_id=request_id, arn=arn, created=created)
 
 
 def ended(

@@ -18,6 +18,7 @@ from bulkseed.policy.steps import (
     GiveUp,
     Procedure,
     Subject,
+    answered,
     ended,
 )
 from bulkseed.policy.verdicts import Verdict, classify
@@ -41,13 +42,13 @@ def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Endi
         return ended(Verified.UNREADABLE, given_up.answer)
     if isinstance(current, Found) and current.version_id != subject.version_id:
         message = f"the service has version {current.told}, and not this one"
-        return Ending(Verified.BEHIND, message=message, status=200)
+        return answered(Verified.BEHIND, message=message)
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)
     if found.version_id == subject.version_id:
         if found.same_value:
-            return Ending(Verified.IDENTICAL, status=200)
+            return answered(Verified.IDENTICAL)
         if subject.generated:
-            return Ending(Verified.PRESENT, message="has a generated value, which was not kept", status=200)
-    return Ending(Verified.DIFFERS, message="the service has another value", status=200)
+            return answered(Verified.PRESENT, message="has a generated value, which was not kept")
+    return answered(Verified.DIFFERS, message="the service has another value")

@@ -93,7 +93,18 @@ def test_only_the_ticket_that_is_out_and_its_first_execution_are_heard(tmp_path:
 
         def call(ticket: str, incarnation: str, number: int) -> dict[str, object]:
             asked = {"target": "t", "ticket": ticket, "incarnation": incarnation, "number": number}
-            begin = ["begin_run", incarnation, [], {}, START, "apply", False, [True, [], []], None]
+            begin = [
+                "begin_run",
+                incarnation,
+                [],
+                {},
+                START,
+                "apply",
+                False,
+                [True, [], []],
+                None,
+                [None, 0.0],
+            ]
             return over_json(hosted, {**asked, "operations": [begin]})
 
         assert "reply" in call(old, "first", 1)

@@ -7,19 +7,21 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
-from support.histories import History, check, histories
+from support.histories import check
+from support.history import History, histories
 from support.world import Network, Trouble, World
 
 from bulkseed.engine.job import APPLY
 from bulkseed.ledger import Admission, Ledger
 from bulkseed.model import ManifestEntry, NoReply
 from bulkseed.policy.create import Creating, create
-from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment
+from bulkseed.policy.moments import CreationTime, Era, OurMoment, ServiceMoment
 from bulkseed.policy.options import OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import READ_VERSION, Aborted, Ending, Found, Subject
@@ -44,10 +46,16 @@ class NoClaims(Ledger):
     """A ledger that does not know that an earlier run may have sent something."""
 
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """Take up a block, and forget its doubts."""
-        admission = super().admit(entries, now, claim=claim, last=last)
+        admission = super().admit(entries, now, service, claim=claim, last=last)
         admission.to_send = [claimed._replace(doubt_since=None) for claimed in admission.to_send]
         return admission
 
@@ -63,12 +71,26 @@ class NoServiceTime(Ledger):
     """A ledger that knows only by our clock when an earlier run claimed something."""
 
     def admit(
-        self, entries: Sequence[ManifestEntry], now: float, *, claim: bool = True, last: bool = False
+        self,
+        entries: Sequence[ManifestEntry],
+        now: float,
+        service: float | None = None,
+        *,
+        claim: bool = True,
+        last: bool = False,
     ) -> Admission:
         """Take up a block, and forget the service's clock."""
-        admission = super().admit(entries, now, claim=claim, last=last)
+        admission = super().admit(entries, now, service, claim=claim, last=last)
         admission.to_send = [claimed._replace(doubt_service=None) for claimed in admission.to_send]
         return admission
+
+
+class NoEra(Ledger):
+    """A ledger that takes the clock of an earlier run to have gone as ours does."""
+
+    def begin_run(self, *args: Any, **options: Any) -> float | None:
+        """Begin, and forget what its times count from."""
+        return super().begin_run(*args, **options | {"era": Era(None, 0.0)})
 
 
 class Believes(Network):
@@ -160,6 +182,15 @@ def _with_clocks(history: History) -> History:
     )
 
 
+def _unheard(history: History) -> History:
+    """A run is killed before it has heard of the service, and our clock is set before the next."""
+    ends = [(step % 4, "kill") for step, _ in history.ends[:1]]
+    there = dict.fromkeys(range(8), "same")
+    return replace(
+        history, count=8, there=there, troubles=[], ends=ends, jumps=[], between=[3600.0], generated=set()
+    )
+
+
 def _with_mixed_replies(history: History) -> History:
     """Replies are mixed up, as of a proxy that answers for another."""
     return replace(history, count=8, troubles=[Trouble("mixed", 0.02)] * 12, jumps=[], between=[])
@@ -171,6 +202,7 @@ WRONG_DESIGNS: dict[str, tuple[Callable[[World], None], st.SearchStrategy[Histor
     "adopt without probing": (_procedure(adopts_without_probing), histories),
     "policy while in doubt": (_procedure(applies_the_policy_in_doubt), histories),
     "no clock of the service": (_ledger(NoServiceTime), histories.map(_with_clocks)),
+    "no clock that goes on": (_ledger(NoEra), histories.map(_unheard)),
     "any reply": (_network(Believes), histories.map(_with_mixed_replies)),
     "row before reply": (_network(RowBeforeReply), histories),
 }

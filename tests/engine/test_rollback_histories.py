@@ -15,7 +15,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import virtual_clock
-from support.histories import FOLDER, JUMPS, SECONDS, jump
+from support.histories import FOLDER, jump
+from support.history import JUMPS, SECONDS
 from support.world import Network, Trouble, World, outcomes
 
 from bulkseed.engine.options import RunHooks, RunOptions

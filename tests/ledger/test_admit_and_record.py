@@ -128,8 +128,8 @@ def test_names_are_looked_up_one_by_one(ledger: Ledger) -> None:
     """The query of every block uses the index of names: SQLite neither scans nor copies a table for it."""
     steps = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {_FIND}", ("[]",))]
     found = [step.split()[0] for step in steps if not step.startswith(("CORRELATED", "USE"))]
-    # json_each, then claims, creations; and, for some rows only, earlier_versions, runs twice, rollbacks.
-    assert found == ["SCAN", *["SEARCH"] * 6], steps
+    # json_each, then claims, creations; and, for some rows only, earlier_versions, runs, rollbacks.
+    assert found == ["SCAN", *["SEARCH"] * 8], steps
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])
@@ -209,53 +209,6 @@ def test_a_name_that_is_no_unicode_does_not_stop_the_ledger(ledger: Ledger) -> N
     """A refused name may hold half a surrogate pair; its row is kept without it."""
     ledger.admit([InvalidLine(Origin("prod.jsonl", 1), ("no \ud800 here",), "a\ud800", "v1")], START)
     assert [row.name for row in ledger.rows()] == ["a?"]
-
-
-def test_doubt_outlives_a_run(ledger: Ledger) -> None:
-    """A claim without an answer comes back with the time of the earliest attempt whose fate is unknown."""
-    ledger.admit([definition("a")], START)
-    for later in (100.0, 200.0):
-        ledger.begin_run(f"run at {later}", [], LIMITS, START + later)
-        (claim,) = ledger.admit([definition("a")], START + later).to_send
-        assert claim.doubt_since == START
-
-
-def test_doubt_keeps_to_the_earlier_time_when_the_clock_goes_back(ledger: Ledger) -> None:
-    """A clock set back between two runs cannot make an attempt look older than its claim."""
-    ledger.admit([definition("a")], START)
-    ledger.begin_run("run-2", [], LIMITS, START - 50)
-    (claim,) = ledger.admit([definition("a")], START - 50).to_send
-    assert claim.doubt_since == START
-    assert ledger.one("SELECT claimed_at FROM definitions") == round((START - 50) * 1e6)
-
-
-def test_a_doubt_is_known_by_the_clock_of_the_service(ledger: Ledger) -> None:
-    """What a run's first answer said of that clock dates its claims, however often they are taken up (A4)."""
-    claims = ledger.admit([definition(name, line) for line, name in enumerate("ab", 1)], START).to_send
-    ledger.record([], [], [Creation(claims[0].row_id, START + 1, 0.5, service_time=START + 3601.5)])
-    ledger.record([], [], [])
-    for number, now in ((2, START - 9000), (3, START + 9000)):
-        ledger.begin_run(f"run-{number}", [], LIMITS, now)
-        (claim,) = ledger.admit([definition("b", 2)], now).to_send
-        assert claim.doubt_service == START + 3600
-        (new,) = ledger.admit([definition(f"new-{number}", 9)], now).to_send
-        ledger.record([], [], [Creation(new.row_id, now + 1, 0.5, service_time=START + 4000.0)])
-    ledger.begin_run("run-4", [], LIMITS, START)
-    assert ledger.one("SELECT ahead FROM runs WHERE id = 1") == round(3600 * 1e6)
-
-
-def test_a_doubt_is_not_dated_by_the_clock_of_another_run(ledger: Ledger) -> None:
-    """The run that claimed it heard nothing of the service: what the next one hears says nothing of that.
-
-    (A4)
-    """
-    ledger.admit([definition("a")], START)
-    for number in (2, 3):
-        ledger.begin_run(f"run-{number}", [], LIMITS, START + number)
-        (claim,) = ledger.admit([definition("a")], START + number).to_send
-        assert (claim.doubt_since, claim.doubt_service) == (START, None)
-        (new,) = ledger.admit([definition(f"new-{number}", 9)], START + number).to_send
-        ledger.record([], [], [Creation(new.row_id, START + number, 0.5, service_time=START + 4000.0)])
 
 
 def test_a_conclusive_answer_ends_the_doubt(ledger: Ledger) -> None:

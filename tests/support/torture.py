@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,39 @@ FAULTS: dict[str, Any] = {
 }
 
 STALLS = {**FAULTS, "rules": [{"probability": 0.002, "fault": "delay", "delay_ms": 2500}, *FAULTS["rules"]]}
+
+
+OFFSETS = [-3600.0, -10.0, -1.5, -0.3, 0.0, 0.0, 0.3, 1.5, 10.0, 3600.0]
+
+
+class WrongClock:
+    """The wall clock of commands: wrong from their start, and set while they run.
+
+    It needs libfaketime, which is started with the command; clocks that nobody can set are left alone.
+    """
+
+    def __init__(self, folder: Path, dice: random.Random) -> None:
+        self._file = folder / "clock"
+        self._dice = dice
+        self._there = shutil.which("faketime") is not None
+
+    def environment(self) -> dict[str, str] | None:
+        """Return the environment of the next command; of half of them the clock is right."""
+        if not self._there or self._dice.random() < 0.5:
+            return None
+        self.set()
+        return environment(
+            LD_PRELOAD="/usr/$LIB/faketime/libfaketime.so.1",
+            FAKETIME_TIMESTAMP_FILE=str(self._file),
+            FAKETIME_CACHE_DURATION="1",
+            FAKETIME_DONT_FAKE_MONOTONIC="1",
+        )
+
+    def set(self) -> None:
+        """Set it by something else than before; it is looked at once a second."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{self._dice.choice(OFFSETS):+}\n")
+        new.replace(self._file)
 
 
 @contextmanager
@@ -111,7 +145,8 @@ def held(data_dir: Path) -> dict[str, str]:
 class Torture:
     """`kills` times killed after a random time, on a manifest of `count` definitions.
 
-    `soak`: replies stall for seconds, too, and in the end all is rolled back, killed again and again.
+    `soak`: replies stall for seconds, clocks are wrong and set, and in the end all is rolled back, killed
+    again and again.
     """
 
     count: int
@@ -127,20 +162,15 @@ class Torture:
         manifest = write_manifest(folder / "m.jsonl", definitions)
         expected = {d["SecretName"]: d["SecretData"] for d in definitions}
         random_time = random.Random(self.seed)  # noqa: S311  # the same moments in every run
+        clock = WrongClock(folder, random_time) if self.soak else None
         data_dir, ledger = folder / "kms", folder / "m.ledger.db"
         with served(data_dir, STALLS if self.soak else FAULTS) as endpoint:
             command = ["apply", manifest, "--endpoint", endpoint, "--qps", self.qps, "--output", "json"]
             killed = 0
             while killed < self.kills:
-                process = start(*command, cwd=folder)
-                try:
-                    process.wait(random_time.uniform(0.2, self.longest))
-                    break  # it got through
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    killed += 1
-                finally:
-                    process.communicate()
+                if self._gets_through(command, folder, random_time, clock):
+                    break
+                killed += 1
                 if ledger.exists() and ledger.stat().st_size:
                     assert_audited(ledger)
             assert killed == self.kills, f"it was done after {killed} kills: more definitions are needed"
@@ -154,7 +184,8 @@ class Torture:
             assert (again.returncode, json.loads(again.stdout)["attempts"]) == (0, 0)
             before = {outcome: sum(row.outcome is outcome for row in rows_of(ledger)) for outcome in Outcome}
             if self.soak:
-                self._roll_back(ledger, manifest, endpoint, random_time)
+                assert before[Outcome.CREATED] + before[Outcome.ADOPTED] == self.count, before
+                self._roll_back(ledger, manifest, endpoint, random_time, clock)
         if self.soak:
             assert held(data_dir) == {}
             assert_audited(ledger)
@@ -169,20 +200,40 @@ class Torture:
         assert proof.returncode == 0, proof.stdout
         return {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
 
-    def _roll_back(self, ledger: Path, manifest: Path, endpoint: str, random_time: random.Random) -> None:
+    def _gets_through(
+        self, command: list[object], folder: Path, random_time: random.Random, clock: WrongClock | None
+    ) -> bool:
+        """Start it and kill it, unless it is done before; its clock may be set in the middle."""
+        process = start(*command, cwd=folder, env=None if clock is None else clock.environment())
+        seconds = random_time.uniform(0.2, self.longest)
+        try:
+            for _ in range(2):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds / 2)
+                    return True
+                if clock is not None:
+                    clock.set()
+            process.send_signal(signal.SIGKILL)
+            return False
+        finally:
+            process.communicate()
+
+    def _roll_back(
+        self,
+        ledger: Path,
+        manifest: Path,
+        endpoint: str,
+        random_time: random.Random,
+        clock: WrongClock | None,
+    ) -> None:
         """See that all values are there; then delete all, killed again and again."""
         where = ["--endpoint", endpoint, "--qps", self.qps]
         proof = bulkseed("verify", manifest, "--endpoint", endpoint, cwd=ledger.parent)
         assert proof.returncode == 0, proof.stdout
         for _ in range(self.kills):
-            process = start("rollback", ledger, *where, "--yes", "--force", cwd=ledger.parent)
-            try:
-                process.wait(random_time.uniform(0.2, self.longest))
+            undo = ["rollback", ledger, *where, "--yes", "--force"]
+            if self._gets_through(undo, ledger.parent, random_time, clock):
                 break
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-            finally:
-                process.communicate()
             assert_audited(ledger)
         done = bulkseed("rollback", ledger, *where, "--yes", "--force", "--output", "json", cwd=ledger.parent)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -144,7 +144,7 @@ class World:
         self.rows: list[Row] = []
         self.heard = False  # the service, in this life
         self.undated_sends: set[str] = set()  # of this life, before the service was heard
-        self.undated: set[str] = set()  # of which nobody can tell whether they are ours
+        self.untold: set[str] = set()  # what is ours among them may stay in doubt: our clocks did not agree
         self._options = options
         self._troubles = iter(troubles)
         self._one_way = one_way
@@ -178,7 +178,7 @@ class World:
         def wall() -> float:
             return self.time() + self.skew + gained()
 
-        return Clock(steady, wall, awake=virtual_clock.now)
+        return Clock(steady, wall, awake=virtual_clock.now, boot="the only one")
 
     def sleep(self, seconds: float, *, steady: bool = True, wall: bool = True) -> None:
         """Stop our machine, so to speak: time passes elsewhere, and on those of our clocks that count it."""

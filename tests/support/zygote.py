@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 PR_SET_CHILD_SUBREAPER: Final = 36  # prctl(2)
-READ_AT_THE_START: Final = ("PYTHON", "LC_", "LANG", "SSL_")
+READ_AT_THE_START: Final = ("PYTHON", "LC_", "LANG", "SSL_", "LD_")
 STANDARD: Final = (0, 1, 2)
 
 

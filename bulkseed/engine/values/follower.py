@@ -8,7 +8,7 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
-from bulkseed.policy.follow import confirm, follow
+from bulkseed.policy.follow import Earlier, confirm, follow
 from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
 
@@ -25,8 +25,8 @@ class Follower:
         """Find out what became of another version that an earlier run may have written.
 
         Return the claim as it is then: `held` is the version of ours that the service has, and a doubt that
-        is over is gone. It stays where the value of that version can be read no more. Call it before the
-        definition's own value is read. Or return how the claim ended.
+        is over is gone. It stays where the value of that version can be read no more, and where times do not
+        tell whose it is. Call it before the definition's own value is read. Or return how the claim ended.
         """
         earlier = self._earlier(claim)
         if earlier is None:
@@ -35,13 +35,15 @@ class Follower:
         if unread and await self._machinery.values.read(earlier, None) is not None:
             return claim, None
         retry = self._machinery.retry_state(self._policy, in_doubt_since(claim))
-        now = self._machinery.lane.clock.time()
+        now = self._machinery.lane.sending()
         subject = Subject(earlier.version_id, generated=earlier.generated)
         procedure = confirm(subject, retry, now, owned=claim.held is not None)
         found = await self._machinery.driver.drive(WorkItem(earlier, claim.row_id), procedure, retry)
-        if not isinstance(found, bool):
+        if not isinstance(found, Earlier):
             return claim, found or Ending(Outcome.PENDING, doubt=True)
-        held = earlier.version_id if found else claim.held
+        if found is Earlier.UNKNOWN:
+            return claim, None
+        held = earlier.version_id if found is Earlier.OURS else claim.held
         return claim._replace(held=held, doubt_since=None, doubt_service=None, doubt_version=None), None
 
     async def put(self, work: WorkItem[SecretDefinition], claim: Claim, held: str) -> Ending | Aborted:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x62736C67  # "bslg", in the file's header: this SQLite file is a ledger
 VERSION = 3  # PRAGMA user_version
+LATER_COLUMNS_OF_RUNS = {"boot": "TEXT", "clock_offset": "INTEGER"}
+"""What ledgers of 0.2.0 do not have; they get it when they are opened for writing."""
 
 TABLES = (
     """
@@ -37,6 +39,8 @@ CREATE TABLE runs (
   exit_code  INTEGER,
   stopped_by TEXT,
   ahead      INTEGER,           -- microseconds by which the service's clock was ahead of ours, at least
+  boot       TEXT,              -- of the machine; NULL where it does not name its boots
+  clock_offset INTEGER,         -- microseconds that this run adds to a clock that counts on for one boot
   compares   INTEGER NOT NULL DEFAULT 0,  -- 1: it asked for more than "existing" of what was there before
   -- Counted in the same transactions as the rows they count, so that they hold after a kill:
   read     INTEGER NOT NULL DEFAULT 0,  -- manifest entries = known + claimed + unsent + invalid
@@ -77,8 +81,9 @@ CREATE TABLE claims (           -- one row per secret name; see the view definit
   is_foreign    INTEGER NOT NULL DEFAULT 0,  -- 1: it was there before us, as we found before updating it
   owned         INTEGER NOT NULL DEFAULT 0,  -- 1: created or adopted by this ledger, not rolled back since
   doubt_version TEXT,           -- the version of the claim in doubt; NULL: it is version_id
-  claimed_service INTEGER,      -- claimed_at by the service's clock, where an earlier run made that claim;
-                                -- 0: that is not known; NULL: claimed_at and the run's ahead tell it
+  claimed_service INTEGER,      -- claimed_at by the service's clock, as early as it can have been;
+                                -- NULL: claimed_at and the run's ahead tell it; 0: that is not known;
+                                -- -1: nor has our own clock gone on since
   wanted        TEXT,           -- the version that the manifest has where --no-follow left ours
   service_time  INTEGER         -- when it was created by the service's clock, in whole seconds since 1970:
                                 -- its CreateTime where that was read, else the Date of the answer
