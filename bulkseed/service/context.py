@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from bulkseed.model import Fault
 from bulkseed.service.access.account import Account
 from bulkseed.service.access.policies import Policies
@@ -83,10 +81,6 @@ class Context:
         elif resource.startswith(account.key_arn("")):
             holder = self.service.keys.get(resource)
         return None if holder is None else holder.policy
-
-    def read_tags(self, text: str | None) -> dict[str, str]:
-        """Return the tags of a JSON array that was checked."""
-        return {tag["TagKey"]: tag["TagValue"] for tag in orjson.loads(text)} if text else {}
 
     def find(self, name_or_arn: str) -> StoredSecret | Fault:
         """Return a secret, also one in its delete window."""

@@ -8,22 +8,21 @@ before `commit`: the shells reply only after it.
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context, Service
 from bulkseed.service.handlers import deletion
+from bulkseed.service.request_ids import new_request_id, refuse
 from bulkseed.service.rotation import Job
 from bulkseed.service.served import SERVED
-from bulkseed.service.storage.marks import TamperedError
+from bulkseed.service.storage.marks import TAMPERED, TamperedError
+from bulkseed.service.straight.path import Made, StraightPath
 from bulkseed.wire.actions.codec import Document
 from bulkseed.wire.actions.table import ACTIONS
-from bulkseed.wire.encoding import Item, read_items
-from bulkseed.wire.fault import fault, invalid_parameter, respond
+from bulkseed.wire.encoding import Item, is_form, read_items
+from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.message import API_VERSION, Request, Response
 from bulkseed.wire.render import content_type, render
 from bulkseed.wire.signing.verify import Caller
@@ -42,6 +41,7 @@ class Kms:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._straight = StraightPath(service, self._serve)
         self._next_tick = 0.0
 
     @property
@@ -110,6 +110,18 @@ class Kms:
         """Return the secret of an access key that the service accepts."""
         return self._service.authority.secret_of(access_key_id)
 
+    def answer_straight(self, data: bytes, now: float, steady: float) -> Made | None:
+        """Answer `data` if it is a plain request that needs no second look; None: use `handle`."""
+        return None if steady >= self._next_tick else self._straight.answer(data, now, steady)
+
+    def learn(self, data: bytes, request: Request, now: float) -> None:
+        """Let requests like this one, which `handle` has answered, be answered straight."""
+        self._straight.learn(data, request, now)
+
+    def final(self, made: Made) -> Response:
+        """Return what is answered, after the commit."""
+        return self._straight.final(made)
+
     def handle(self, request: Request, now: float, steady: float | None = None) -> Response:
         """Answer one request at `now` (epoch seconds).
 
@@ -119,44 +131,53 @@ class Kms:
         if steady >= self._next_tick:
             self._next_tick = steady + TICK
             self.tick(now)
+            self._straight.tick()
         sent = _read_parameters(request)
         if isinstance(sent, Fault):
-            return self._refuse(sent, "JSON")
+            return refuse(sent, "JSON")
         parameters = sent.parameters
         format = parameters.get("Format", "JSON").upper()  # noqa: A001 - the parameter's name in the API
         if format not in ("JSON", "XML"):
-            return self._refuse(invalid_parameter("Format"), "JSON")
+            return refuse(invalid_parameter("Format"), "JSON")
+        caller = self._service.authority.admit(request, sent.query, sent.form, now)
+        if isinstance(caller, Fault):
+            return refuse(caller, format)
+        return self._serve(caller, parameters, now, steady, format)
+
+    def _serve(
+        self,
+        caller: Caller,
+        parameters: Mapping[str, str],
+        now: float,
+        steady: float,
+        format: str = "JSON",  # noqa: A002 - the parameter's name in the API
+    ) -> Response:
+        """Answer a request whose signature and nonce were accepted."""
         request_id = new_request_id()
         try:
-            answer = self._answer(request, sent, request_id, now, steady)
+            answer = self._answer(caller, Context(self._service, caller, parameters, request_id, now, steady))
         except TamperedError:
-            answer = fault("InternalFailure", "A stored record fails its integrity check.")
+            answer = fault("InternalFailure", TAMPERED)
         if isinstance(answer, Fault):
-            return self._refuse(answer, format)
+            return refuse(answer, format)
         try:
             headers = {"content-type": content_type(format), "x-acs-request-id": request_id}
             return Response(200, headers, render(answer.encode(), format))
         except ValueError:
-            return self._refuse(invalid_parameter("Format", "XML cannot carry this reply."), "XML")
+            return refuse(invalid_parameter("Format", "XML cannot carry this reply."), "XML")
 
-    def _answer(
-        self, request: Request, sent: Sent, request_id: str, now: float, steady: float
-    ) -> Document | Fault:
-        service, parameters = self._service, sent.parameters
-        caller = service.authority.admit(request, sent.query, sent.form, now)
-        if isinstance(caller, Fault):
-            return caller
+    def _answer(self, caller: Caller, context: Context) -> Document | Fault:
+        service = self._service
         if caller.version != API_VERSION:
             return fault("InvalidVersion")
         action = ACTIONS.get(caller.action)
         if action is None:
             return fault("InvalidAction.NotFound")
-        if service.quota.take(action.group, steady) is not None:
+        if service.quota.take(action.group, context.steady) is not None:
             return fault("Rejected.Throttling")
-        asked = action.request.decode(parameters)
+        asked = action.request.decode(context.parameters)
         if isinstance(asked, Fault):
             return asked
-        context = Context(service, caller, parameters, request_id, now, steady)
         handler, resources = SERVED[caller.action]
         if caller.access_key_id in service.policies.users and not all(
             context.may(caller.action, resource) for resource in resources(context, asked)
@@ -168,10 +189,6 @@ class Kms:
         if not isinstance(answer, Fault) and getattr(asked, "dry_run", None):
             return fault("DryRunOperationError")
         return answer
-
-    def _refuse(self, refusal: Fault, format: str) -> Response:  # noqa: A002 - the parameter's name in the API
-        named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)
-        return respond(named, format)
 
 
 def _rotate_keys(service: Service, now: float) -> None:
@@ -185,29 +202,6 @@ def _rotate_secrets(service: Service, now: float) -> None:
 def body_too_large() -> Fault:
     """Return the fault for a body over `BODY_LIMIT`, which the shells need not read to the end."""
     return fault("ParseRequestParameterException", f"The body has more than {BODY_LIMIT} bytes.")
-
-
-def _random_digits() -> Iterator[str]:
-    while True:  # one call of the kernel for 256 ids
-        digits = os.urandom(4096).hex()
-        for start in range(0, len(digits), 32):
-            yield digits[start : start + 32]
-
-
-class _Random(threading.local):
-    """Digits for each thread: a generator belongs to one, and services may run in several."""
-
-    def __init__(self) -> None:
-        self.digits = _random_digits()
-
-
-_random = _Random()
-
-
-def new_request_id() -> str:
-    """Return a request id in the form of a UUID."""
-    text = next(_random.digits)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Sent(NamedTuple):
@@ -226,7 +220,7 @@ def _read_parameters(request: Request) -> Sent | Fault:
         return fault("UnsupportedHTTPMethod")
     if len(request.body) > BODY_LIMIT:
         return body_too_large()
-    if request.body and not _is_form(request.headers.get("content-type", "")):
+    if request.body and not is_form(request.headers.get("content-type", "")):
         return fault(
             "ParseRequestParameterException",
             "The body's content type is not that of a form.",
@@ -238,8 +232,3 @@ def _read_parameters(request: Request) -> Sent | Fault:
     if len(parameters) != len(query) + len(form):
         return fault("ParseRequestParameterException", "A parameter is given twice.")
     return Sent(parameters, query, form)
-
-
-@lru_cache(maxsize=64)  # a client sends the same one in every request
-def _is_form(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"

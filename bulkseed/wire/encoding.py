@@ -69,11 +69,11 @@ class Item(NamedTuple):
     encoded: str = ""
 
 
-_SHARED = frozenset(
+SHARED = frozenset(
     ("AccessKeyId", "Action", "Description", "DKMSInstanceId", "EncryptionKeyId", "Format", "SecretDataType")
 ).union(("SecretType", "SignatureMethod", "SignatureVersion", "Tags", "Timestamp", "Version", "VersionId"))
-"""Parameters that many requests have alike; none of them holds a value."""
-_NAMES = {name.encode(): name for name in _SHARED.union(("SecretName", "SecretData", "Policy"))}
+"""Names of parameters that many requests have alike; none of them holds a value."""
+_NAMES = {name.encode(): name for name in SHARED.union(("SecretName", "SecretData", "Policy"))}
 _NAMED = frozenset(_NAMES.values())
 """Names that are read at a glance."""
 _known: dict[bytes, Item] = {}
@@ -91,7 +91,7 @@ def read_items(raw: bytes | str) -> list[Item] | None:
 
 def canonical_items(items: Iterable[Item]) -> str:
     """Return what `canonical_query` does, of what `read_items` gave."""
-    return "&".join([item[2] or _encode(item) for item in sorted(items)])
+    return "&".join([item[2] or encode_item(item) for item in sorted(items)])
 
 
 def parse_form(raw: bytes | str) -> list[tuple[str, str]] | None:
@@ -104,15 +104,16 @@ def _read_item(raw: bytes) -> Item:
     before, _, after = raw.partition(b"=")
     name = _NAMES.get(before) or _unescape(before)
     item = Item(name, after.decode() if b"%" not in after and b"+" not in after else _unescape(after))
-    if name in _SHARED and len(raw) < 512:
-        item = item._replace(encoded=_encode(item))
+    if name in SHARED and len(raw) < 512:
+        item = item._replace(encoded=encode_item(item))
         if len(_known) >= _KNOWN_LIMIT:
             _known.clear()  # timestamps go by
         _known[raw] = item
     return item
 
 
-def _encode(item: Item) -> str:
+def encode_item(item: Item) -> str:
+    """Return ``name=value`` in the only form that a signature knows."""
     name = item.name if item.name in _NAMED else percent(item.name)
     return f"{name}={percent(item.value)}"
 
@@ -124,6 +125,12 @@ def _unescape(raw: bytes) -> str:
         return raw.decode()
     first, *rest = raw.split(b"%")
     return (first + b"".join([_UNESCAPES[part[:2]] + part[2:] for part in rest])).decode()
+
+
+@lru_cache(maxsize=64)  # a client sends the same one in every request
+def is_form(content_type: str) -> bool:
+    """Tell whether a body of this content type is a form."""
+    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
 
 
 def timestamp(epoch: float) -> str:

@@ -6,6 +6,8 @@ import base64
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.storage import envelope
+from bulkseed.service.storage.randomness import random_bytes
 from bulkseed.wire.actions import (
     create_key,
     create_secret,
@@ -285,3 +288,24 @@ def test_a_data_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None
     (tmp_path / "noise" / "kms.db").write_bytes(b"noise" * 1000)
     with pytest.raises(UsageError, match="not a database"):
         desk_at(tmp_path / "noise")
+
+
+FORK = """
+import os, sys
+from bulkseed.service.storage.randomness import random_bytes
+random_bytes(16)
+if os.fork() == 0:
+    os.write(1, random_bytes(16).hex().encode() + b"\\n")
+    os._exit(0)
+os.wait()
+print(random_bytes(16).hex())
+"""
+
+
+def test_random_bytes_are_given_out_once() -> None:
+    """Also over the end of a block, and not again in a child process."""
+    given = [random_bytes(12) for _ in range(1000)]
+    assert len(set(given)) == 1000
+    assert {len(it) for it in given} == {12}
+    of_both = subprocess.run([sys.executable, "-c", FORK], capture_output=True, check=True).stdout.split()
+    assert len(set(of_both)) == 2

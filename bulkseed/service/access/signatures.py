@@ -27,6 +27,14 @@ class Authority:
         key = self._keys.get(access_key_id)
         return None if key is None else key.secret
 
+    def key_of(self, access_key_id: str) -> AccessKey | None:
+        """Return one of the keys."""
+        return self._keys.get(access_key_id)
+
+    def first_use(self, access_key_id: str, nonce: str, sent_at: float, now: float) -> bool:
+        """Remember a nonce; False if it was used before (`Nonces.first_use`)."""
+        return self._nonces.first_use(access_key_id, nonce, sent_at, now)
+
     def admit(self, request: Request, query: list[Item], form: list[Item], now: float) -> Caller | Fault:
         """Return who calls, or why the request is refused."""
         caller = verify(request, query, form, self._keys.get, now)

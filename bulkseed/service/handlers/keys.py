@@ -10,6 +10,7 @@ from bulkseed.service.handlers.filters import where
 from bulkseed.service.handlers.key_settings import DESCRIPTION_MAX, plan_rotation
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import INSTANCE_ID
+from bulkseed.service.plain_secrets import read_tags
 from bulkseed.service.storage.keys import SERVICE_CREATOR, Key
 from bulkseed.service.storage.specs import SPECS
 from bulkseed.wire.actions import (
@@ -68,7 +69,7 @@ def create(context: Context, asked: create_key.Request, /) -> create_key.Reply |
         created=context.now,
         description=asked.description,
         instance_id=asked.dkms_instance_id,
-        tags=context.read_tags(asked.tags),
+        tags=read_tags(asked.tags),
         policy=asked.policy,
     )
     if asked.enable_automatic_rotation:

@@ -10,6 +10,7 @@ import orjson
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
 from bulkseed.service.managed import accounts_of, first_values
+from bulkseed.service.plain_secrets import add_plain, fields_of, read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
 from bulkseed.service.storage.store import CURRENT, PREVIOUS, StoredSecret, Version
@@ -45,6 +46,18 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         return key
     if not context.may_use("GenerateDataKey", key):
         return fault("Forbidden.NoPermission")
+    reply = creating.Reply(
+        request_id=context.request_id,
+        arn=service.account.secret_arn(name),
+        secret_name=name,
+        version_id=asked.version_id,
+        secret_type=kind,
+        dkms_instance_id=asked.dkms_instance_id,
+    )
+    if kind == "Generic":
+        creator = context.caller.account
+        add_plain(service, fields_of(asked), name, key, asked.secret_data.reveal(), now, creator)
+        return reply
     secret = StoredSecret(
         id=None,
         name=name,
@@ -57,24 +70,10 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
         creator=context.caller.account,
         instance_id=asked.dkms_instance_id,
         description=asked.description,
-        tags=context.read_tags(asked.tags),
+        tags=read_tags(asked.tags),
         policy=asked.policy,
     )
-    reply = creating.Reply(
-        request_id=context.request_id,
-        arn=service.account.secret_arn(name),
-        secret_name=name,
-        version_id=asked.version_id,
-        secret_type=kind,
-        dkms_instance_id=secret.instance_id,
-    )
-    if kind != "Generic":
-        return _create_managed(context, asked, secret, key, reply)
-    secret.id = store.add_secret(secret)
-    add_version(
-        context, secret, key, asked.version_id, asked.secret_data.reveal(), asked.secret_data_type or "text"
-    )
-    return reply
+    return _create_managed(context, asked, secret, key, reply)
 
 
 def _create_managed(

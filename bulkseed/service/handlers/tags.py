@@ -6,6 +6,7 @@ import orjson
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.plain_secrets import read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret
@@ -41,7 +42,7 @@ def tag(context: Context, asked: tag_resource.Request, /) -> tag_resource.Reply 
     resource = _resource(context, asked.secret_name, asked.key_id, asked.certificate_id)
     if isinstance(resource, Fault):
         return resource
-    tags = resource.tags | context.read_tags(asked.tags)
+    tags = resource.tags | read_tags(asked.tags)
     if len(tags) > limits.TAGS_MAX:
         return invalid_parameter("Tags", f"There would be more than {limits.TAGS_MAX}.")
     retag(context, resource, tags)

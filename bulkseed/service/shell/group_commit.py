@@ -11,21 +11,26 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
-from bulkseed.service.kms import TICK, Kms, new_request_id
+from bulkseed.service.kms import TICK, Kms
+from bulkseed.service.request_ids import refuse
 from bulkseed.service.rotation import Job
 from bulkseed.service.shell.databases import Databases
 from bulkseed.service.shell.faults import Arrival, Hook
+from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.straight.path import Made
 from bulkseed.wire.encoding import parse_form
-from bulkseed.wire.fault import fault, respond
+from bulkseed.wire.fault import fault
 from bulkseed.wire.message import Request, Response
 
 log = logging.getLogger(__name__)
 
-Note = Callable[[Request, Response | None, float, float], None]
-"""Told of every request: its response, when it came (epoch seconds), and how many seconds it took."""
+Note = Callable[[Request | bytes, Response | None, float, float], None]
+"""Told of every request (a plain one as its bytes): its response, when it came, and how long it took.
+
+When is in epoch seconds, how long in seconds.
+"""
 
 
 class Gate:
@@ -62,30 +67,43 @@ class Gate:
         self._note(request, response, at, time.perf_counter() - started)
         return response
 
-    def answer_soon(self, request: Request, reply: Callable[[Response], None]) -> bool:
-        """Answer without a task, and call `reply` once what was written is on disk.
+    def answer_soon(self, data: bytes, reply: Callable[[Response], None]) -> bool:
+        """Answer `data`, if it is one plain request, and call `reply` once what was written is on disk.
 
-        The replies of one turn of the event loop go out together, those that wrote nothing too: sent one by
-        one, each would wake its client, and the next turn would serve a request or two. False: nothing was
-        done, and the request is for `answer`.
+        That takes no task. The replies of one turn of the event loop go out together, those that wrote
+        nothing too: sent one by one, each would wake its client, and the next turn would serve a request or
+        two. False: nothing was done, and the request is for `answer`.
         """
         if self._hook is not None:
             return False
         at, started = self._clock(), time.perf_counter()
-        response = self._handle(request)
+        made = self._straight(data)
+        if made is None:
+            request = read_plain(data)
+            if request is None:
+                return False
+            made = Made(self._handle(request))
+            self._kms.learn(data, request, at)
         jobs = self._kms.take_jobs()
 
         def settle(stored: bool) -> None:  # as futures are settled
-            answer = response if stored else _failure()
+            answer = self._kms.final(made) if stored else _failure()
             if stored and jobs:
                 self._start(self._run_then(jobs, lambda: reply(answer)))
             else:
                 reply(answer)
             if self._note is not None:
-                self._note(request, answer, at, time.perf_counter() - started)
+                self._note(data, answer, at, time.perf_counter() - started)
 
         self._wait(settle)
         return True
+
+    def _straight(self, data: bytes) -> Made | None:
+        try:
+            return self._kms.answer_straight(data, self._clock(), self._steady())
+        except Exception as error:  # noqa: BLE001 - see _handle
+            self._fail(error)
+            return Made(_failure())
 
     async def _run_then(self, jobs: list[Job], reply: Callable[[], None]) -> None:
         await self._run(jobs)
@@ -200,7 +218,7 @@ class Gate:
 
 
 def _failure() -> Response:
-    return respond(replace(fault("InternalFailure"), request_id=new_request_id()))
+    return refuse(fault("InternalFailure"))
 
 
 def _arrival(request: Request) -> Arrival:

@@ -30,7 +30,6 @@ from bulkseed.errors import UsageError
 from bulkseed.service.kms import body_too_large
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.group_commit import Gate
-from bulkseed.service.shell.plain import read_plain
 from bulkseed.wire.fault import respond
 from bulkseed.wire.message import Request, Response
 
@@ -122,11 +121,7 @@ class _Connection(RequestHandler):
             if len(self._held) > HELD_LIMIT and self.transport is not None:
                 self.transport.pause_reading()
             return
-        request = read_plain(data) if self._plain else None
-        if request is None:
-            self._plain = False
-            super().data_received(data)
-        elif self._gate.answer_soon(request, self._reply):
+        if self._plain and self._gate.answer_soon(data, self._reply):
             self._answering = True
         else:
             self._plain = False

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bulkseed.errors import UsageError
 from bulkseed.service.access.account import Account
 from bulkseed.service.storage.marks import TamperedError
+from bulkseed.service.storage.randomness import random_bytes
 from bulkseed.service.storage.store import Store
 
 SEALS_MAX = 2**30
@@ -163,7 +164,7 @@ def version_of(blob: bytes) -> str | None:
 
 
 def _seal(key: AESGCM, plaintext: bytes, aad: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
+    nonce = random_bytes(_NONCE)
     return nonce + key.encrypt(nonce, plaintext, aad)
 
 

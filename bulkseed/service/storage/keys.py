@@ -169,6 +169,15 @@ class Keys:
             return invalid_parameter("EncryptionKeyId", "It belongs to another KMS instance.")
         return self.refusal(key.id) or key
 
+    def ready_for_secret(self, key_id: str | None, instance_id: str | None) -> Key | None:
+        """Return the key that is to protect a new secret, if it is at hand; None: ask `for_secret`."""
+        if key_id is None:
+            key_id = self._service_keys.get(instance_id)
+        key = None if key_id is None else self._known.get(key_id)
+        if key is None or key.state in UNUSABLE or key.spec not in SYMMETRIC:
+            return None
+        return key if key.instance_id == instance_id else None
+
     def refusal(self, key_id: str) -> Fault | None:
         """Return the fault that using a key in its present state is answered with, if any."""
         key = self.get(key_id)

@@ -11,6 +11,9 @@ from bulkseed.service.access.account import Account
 
 _SIZE = 16
 
+TAMPERED = "A stored record fails its integrity check."
+"""What a caller is told."""
+
 
 class TamperedError(Exception):
     """A stored record is not what was stored: it was changed, or moved to another place."""

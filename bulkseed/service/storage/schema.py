@@ -95,17 +95,13 @@ _SECRET = (
 SECRET_COLUMNS = ", ".join(("id", *_SECRET))
 VERSION_COLUMNS = "secret, id, data_type, data_key, sealed, created"
 
-ROWS = 16
-"""Rows of a statement that adds several: a statement for each costs a third more."""
 _SECRET_MARKS = f"({', '.join('?' * (len(_SECRET) + 1))})"
 _VERSION_MARKS = "(?, ?, ?, ?, ?, ?)"
 _SETS = ", ".join(f"{column} = ?" for column in _SECRET)
 
 # Only the names above go into these texts, never a caller's.
 ADD_SECRET = f"INSERT INTO secrets ({SECRET_COLUMNS}) VALUES {_SECRET_MARKS}"  # noqa: S608 - see above
-ADD_SECRETS = ADD_SECRET + f", {_SECRET_MARKS}" * (ROWS - 1)
 SECRET_BY_NAME = f"SELECT {SECRET_COLUMNS} FROM secrets WHERE name = ?"  # noqa: S608 - see above
 VERSION_BY_ID = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608 - see above
 SAVE_SECRET = f"UPDATE secrets SET {_SETS} WHERE id = ?"  # noqa: S608 - see above
 ADD_VERSION = f"INSERT INTO versions ({VERSION_COLUMNS}) VALUES {_VERSION_MARKS}"  # noqa: S608 - see above
-ADD_VERSIONS = ADD_VERSION + f", {_VERSION_MARKS}" * (ROWS - 1)

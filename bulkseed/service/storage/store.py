@@ -2,7 +2,7 @@
 
 One connection, exclusive to this process. The first write opens a transaction; `commit` puts everything since
 then on disk (write-ahead log, synchronous=FULL), so that one commit can serve a group of requests. New
-secrets wait for each other, and are written together before anything else is asked of the database.
+Generic secrets are written together before anything else is asked of the database (`new_secrets.py`).
 
 What is deleted is overwritten, and after a deletion for good the log is emptied, too: the key file does not
 bring it back.
@@ -10,25 +10,23 @@ bring it back.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from bulkseed.errors import UsageError
-from bulkseed.service.storage.marks import Marks
+from bulkseed.model import Fault
+from bulkseed.service.storage.marks import TAMPERED, Marks, TamperedError
+from bulkseed.service.storage.new_secrets import NewSecret, write_new
+from bulkseed.service.storage.randomness import random_bytes
 from bulkseed.service.storage.schema import (
     ADD_SECRET,
-    ADD_SECRETS,
     ADD_VERSION,
-    ADD_VERSIONS,
-    ROWS,
     SAVE_SECRET,
     SCHEMA,
     SCHEMA_VERSION,
@@ -36,6 +34,7 @@ from bulkseed.service.storage.schema import (
     SECRET_COLUMNS,
     VERSION_BY_ID,
 )
+from bulkseed.wire.fault import fault
 
 CURRENT = "ACSCurrent"
 PREVIOUS = "ACSPrevious"
@@ -102,8 +101,7 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self._scrub = False
-        self._new_secrets: dict[str, tuple[Any, ...]] = {}
-        self._new_versions: list[tuple[Any, ...]] = []
+        self._new: dict[str, NewSecret] = {}
         try:
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, cached_statements=256, timeout=1
@@ -136,7 +134,7 @@ class Store:
             raise sqlite3.DatabaseError(f"it has format {version}, this is format {SCHEMA_VERSION}")
 
     def _recount(self) -> None:
-        self.secret_count = 0
+        self._total = 0
         self._last_id: int = self._db.execute("SELECT coalesce(max(id), 0) FROM secrets").fetchone()[0]
         self._blocks: list[int] = []
         for block, count in self._db.execute(
@@ -149,7 +147,17 @@ class Store:
         if block >= len(self._blocks):
             self._blocks += [0] * (block + 1 - len(self._blocks))
         self._blocks[block] += change
-        self.secret_count += change
+        self._total += change
+
+    @property
+    def secret_count(self) -> int:
+        """Return how many secrets there are."""
+        self._add_new()
+        return self._total
+
+    def has_room(self, most: int | None) -> bool:
+        """Tell whether one more secret is within `most`, None for no limit; False where that is not sure."""
+        return most is None or self._total < most
 
     @property
     def used(self) -> bool:
@@ -159,7 +167,7 @@ class Store:
     @property
     def dirty(self) -> bool:
         """True while something written is not on disk."""
-        return bool(self._new_secrets) or self._db.in_transaction
+        return bool(self._new) or self._db.in_transaction
 
     def commit(self) -> None:
         """Put everything written so far on disk."""
@@ -189,7 +197,7 @@ class Store:
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
-        self._new_secrets, self._new_versions = {}, []
+        self._new = {}
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
         self._recount()
@@ -201,30 +209,33 @@ class Store:
 
     def read(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """Run a query."""
-        if self._new_secrets:
+        if self._new:
             self._add_new()
         return self._db.execute(sql, parameters)
 
     def write(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """Run a statement inside the open transaction, or a new one."""
-        if self._new_secrets:
+        if self._new:
             self._add_new()
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
         return self._db.execute(sql, parameters)
 
     def _add_new(self) -> None:
-        """Write the new secrets, many with one statement."""
-        if not self._new_secrets:
-            return
-        secrets, self._new_secrets = list(self._new_secrets.values()), {}
-        versions, self._new_versions = self._new_versions, []
-        for one, many, rows in ((ADD_SECRET, ADD_SECRETS, secrets), (ADD_VERSION, ADD_VERSIONS, versions)):
-            whole = len(rows) - len(rows) % ROWS
-            for at in range(0, whole, ROWS):
-                self.write(many, *chain.from_iterable(rows[at : at + ROWS]))
-            for row in rows[whole:]:
-                self.write(one, *row)
+        """Write the new secrets."""
+        if self._new:
+            new, self._new = list(self._new.values()), {}
+            for taken in list(write_new(self.write, new)):
+                self._count(taken.id, -1)
+                taken.refusal = self._why_taken(taken.name)
+
+    def _why_taken(self, name: str) -> Fault:
+        try:
+            there = self.secret(name)
+        except TamperedError:
+            return fault("InternalFailure", TAMPERED)
+        deleted = there is not None and there.delete_at is not None
+        return fault("Rejected.ResourceInDeleteWindow" if deleted else "Rejected.ResourceExist")
 
     def secret(self, name: str) -> StoredSecret | None:
         """Return the secret called `name`."""
@@ -233,9 +244,14 @@ class Store:
 
     def has(self, name: str) -> bool:
         """Tell whether there is a secret called `name`, also in its delete window."""
-        if name in self._new_secrets:
-            return True
-        return self._db.execute("SELECT 1 FROM secrets WHERE name = ?", (name,)).fetchone() is not None
+        return (
+            name in self._new
+            or self._db.execute("SELECT 1 FROM secrets WHERE name = ?", (name,)).fetchone() is not None
+        )
+
+    def is_new(self, name: str) -> bool:
+        """Tell whether a secret called `name` waits to be written."""
+        return name in self._new
 
     def secrets(self, where: str, *parameters: Any) -> Iterator[StoredSecret]:
         """Return secrets; `where` is a clause of our own, never text of a caller."""
@@ -251,6 +267,7 @@ class Store:
 
     def page(self, first: int, size: int) -> Iterator[StoredSecret]:
         """Return `size` secrets, oldest first, after the `first` oldest ones."""
+        self._add_new()
         for block, count in enumerate(self._blocks):
             if first < count:
                 start = block << _BLOCK_BITS
@@ -258,11 +275,19 @@ class Store:
             first -= count
         return iter(())
 
-    def add_secret(self, secret: StoredSecret) -> int:
-        """Store a new secret and return its row id."""
-        secret.generation = os.urandom(8).hex()
+    def add_new(self, secret: NewSecret) -> None:
+        """Store a new Generic secret, whose name does not wait already (`is_new`)."""
         self._last_id += 1
-        self._new_secrets[secret.name] = (self._last_id, *self._columns(secret))
+        secret.id = self._last_id
+        self._new[secret.name] = secret
+        self._count(secret.id, 1)
+
+    def add_secret(self, secret: StoredSecret) -> int:
+        """Store a new secret whose name is free, and return its row id."""
+        secret.generation = random_bytes(8).hex()
+        self._add_new()
+        self._last_id += 1
+        self.write(ADD_SECRET, self._last_id, *self._columns(secret))
         self._count(self._last_id, 1)
         return self._last_id
 
@@ -278,11 +303,11 @@ class Store:
         self.scrub()
 
     def _columns(self, s: StoredSecret) -> tuple[Any, ...]:
-        stages = _json(s.stages)
+        stages = as_json(s.stages)
         # fmt: off
         return (
             s.name, s.generation, s.type, s.key_id, stages, s.created, s.updated, s.creator, s.instance_id,
-            s.description, _json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds,
+            s.description, as_json(s.tags), s.extended_config, s.policy, s.delete_at, s.rotation_seconds,
             s.rotation_state, s.next_rotation, s.last_rotation, s.rotating_to,
             self.marks.of(*_marked(s, stages)),
         )
@@ -296,11 +321,7 @@ class Store:
     def add_version(self, version: Version) -> None:
         """Store a new version."""
         v = version
-        row = v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created
-        if self._new_secrets:
-            self._new_versions.append(row)
-        else:
-            self.write(ADD_VERSION, *row)
+        self.write(ADD_VERSION, v.secret, v.id, v.data_type, v.data_key, v.sealed, v.created)
 
     def remove_version(self, secret: StoredSecret, version_id: str) -> None:
         """Delete one version."""
@@ -322,5 +343,6 @@ def _marked(s: StoredSecret, stages: str) -> tuple[str | float | None, ...]:
     # fmt: on
 
 
-def _json(mapping: dict[str, str]) -> str:
+def as_json(mapping: dict[str, str]) -> str:
+    """Return stages or tags as they are stored."""
     return orjson.dumps(mapping).decode() if mapping else "{}"

@@ -40,15 +40,20 @@ def canonical_request(
 def string_to_sign(canonical: str) -> str:
     """Layer 2: what is signed."""
     # Header bytes that are not UTF-8 arrive as surrogates: they match nothing, and must not raise.
-    return f"{ALGORITHM}\n{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return string_of(sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def string_of(digest: str) -> str:
+    """Return what is signed for a canonical request with this hash, in lower-case hex."""
+    return f"{ALGORITHM}\n{digest}"
 
 
 def signature(secret: bytes, text: str) -> str:
     """Layer 3: lower-case hex."""
-    return _prepared(secret).of(text)
+    return prepared(secret).of(text)
 
 
-class _Hmac:
+class PreparedHmac:
     """HMAC (RFC 2104) with the key prepared: a copy of Python's own object takes half as long again."""
 
     def __init__(self, secret: bytes) -> None:
@@ -67,7 +72,7 @@ class _Hmac:
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
-_prepared = lru_cache(maxsize=16)(_Hmac)  # a service asks for the same few again and again
+prepared = lru_cache(maxsize=16)(PreparedHmac)  # a service asks for the same few again and again
 
 
 class Acs3Signer:
@@ -89,7 +94,7 @@ class Acs3Signer:
         if not (host + user_agent).isprintable():
             raise ValueError("the host or the user agent holds a line break or the like")
         secret = credentials.access_key_secret.reveal().encode("utf-8", "surrogateescape")
-        self._hmac = _Hmac(secret)
+        self._hmac = PreparedHmac(secret)
         constant = {
             "host": host,
             "accept": "application/json",
@@ -148,7 +153,7 @@ def read_claim(request: Request) -> PresentedSignature | None:
     if parts is None:
         return None
     (key_id, signed), given = parts
-    if not _covers(signed, tuple(headers), has_body=bool(request.body)):
+    if not covers(signed, tuple(headers), has_body=bool(request.body)):
         return None
     return PresentedSignature(
         access_key_id=key_id,
@@ -201,7 +206,7 @@ def _read_credential(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 @lru_cache(maxsize=64)  # likewise
-def _covers(signed: tuple[str, ...], names: tuple[str, ...], *, has_body: bool) -> bool:
+def covers(signed: tuple[str, ...], names: tuple[str, ...], *, has_body: bool) -> bool:
     """True if all that must be there is there, and all that must be signed is signed.
 
     The content type of no content need not be: below the SDK, aiohttp adds one after signing (SDK 3.3.1).
