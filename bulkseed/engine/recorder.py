@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -15,7 +16,13 @@ from bulkseed.ledger import AttemptRecord, Creation, LedgerPort, Settlement
 from bulkseed.model import Created, Fault
 
 FLUSH_EVERY = 0.75
-"""Seconds. An answer waits for so long and a write at most; it must be on disk within a second."""
+"""Seconds. An answer waits for so long and a write at most; it must be on disk within a second.
+
+Counted from the last commit, whatever that was for: at a slow pace a claim of the next block comes first.
+"""
+
+_SOON = 0.002
+"""Seconds: timers are no finer."""
 
 T = TypeVar("T")
 
@@ -50,6 +57,8 @@ class Recorder:
         self._creations: list[Creation] = []
         self._settlements: list[Settlement] = []
         self._attempts: list[AttemptRecord] = []
+        self._now = time.monotonic
+        self._taken_at = 0.0  # when a commit last took what was there
         self.created = self._creations.append
         self.settled = self._settlements.append
 
@@ -89,6 +98,7 @@ class Recorder:
 
     def commit_here(self, work: Callable[[], T]) -> T:
         """Do as `commit` does. Call it in the ledger's thread."""
+        now = self._now()
         creations, settlements, attempts = self._creations[:], self._settlements[:], self._attempts[:]
         ahead = None if self._clock_noted else self._ahead()
         with self._ledger.transaction():
@@ -101,6 +111,7 @@ class Recorder:
         del self._creations[: len(creations)]
         del self._settlements[: len(settlements)]
         del self._attempts[: len(attempts)]
+        self._taken_at = now
         return result
 
     async def flush(self) -> None:
@@ -108,8 +119,14 @@ class Recorder:
         await self.commit(lambda: None)
 
     async def flush_regularly(self) -> None:
-        """Write what nothing else has written, every `FLUSH_EVERY` seconds, until cancelled."""
+        """Write what nothing else has written within `FLUSH_EVERY` seconds, until cancelled."""
+        self._now = now = asyncio.get_running_loop().time
+        self._taken_at = now()
         while True:
-            await asyncio.sleep(FLUSH_EVERY)
-            if self._creations or self._settlements or self._attempts:
+            wait = self._taken_at + FLUSH_EVERY - now()
+            if wait > _SOON:
+                await asyncio.sleep(wait)
+            elif self._creations or self._settlements or self._attempts:
                 await self.flush()
+            else:
+                self._taken_at = now()

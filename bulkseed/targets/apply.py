@@ -6,9 +6,7 @@ import os
 import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,12 +17,13 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
-from bulkseed.ledger import LedgerPort, open_ledger
+from bulkseed.ledger import LedgerPort
 from bulkseed.manifest.selection import read_selections
 from bulkseed.model import Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.leave import ALWAYS, Leave
+from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
@@ -154,24 +153,28 @@ async def apply_to_all(
         spec = run.spec
         target = resolve(spec)
 
+        ours = ""  # how the ARNs of the account begin that is known to be ours alone
+
         def told(row: Row) -> None:
-            account = account_of(row.arn) if row.arn else None
-            if account and (other := accounts.other(spec.name, spec.region, account)):
-                run.stop.request(*shared_quota(other, account, spec.region))
+            nonlocal ours
+            if row.arn and not (ours and row.arn.startswith(ours)):
+                account = account_of(row.arn)
+                if account and (other := accounts.other(spec.name, spec.region, account)):
+                    run.stop.request(*shared_quota(other, account, spec.region))
+                elif account:
+                    ours = row.arn.rpartition(":")[0] + ":"
             if on_row is not None:
                 on_row(spec.name, row)
 
-        with ExitStack() as stack:
-            open_it = partial(open_ledger, folder.ledger(spec.name), target)
-            ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            entries = stack.enter_context(routed.open(spec))
-            selection = selections.get(spec.name)
-            wanted = entries if selection is None else selection.of(entries)
-            hooks = RunHooks(told, (), run.stats, run.stop)
-            done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads)
-            if options.limit is not None:
-                run.expected = done.definitions  # no more was asked for
-            return TargetEnd.of_apply(done)
+        async with ledger_at(folder.ledger(spec.name), target) as ledger:
+            with routed.open(spec) as entries:
+                selection = selections.get(spec.name)
+                wanted = entries if selection is None else selection.of(entries)
+                hooks = RunHooks(told, (), run.stats, run.stop)
+                done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads)
+        if options.limit is not None:
+            run.expected = done.definitions  # no more was asked for
+        return TargetEnd.of_apply(done)
 
     await run_all(runs, apply, stop)
     return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from functools import partial
 
 import anyio
@@ -12,13 +11,14 @@ import anyio
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.rollback import MOST_WORKERS, OnEnd, RolledBack, Undo, Undoing, roll_back_in
-from bulkseed.ledger import open_ledger, read_ledger
+from bulkseed.ledger import read_ledger
 from bulkseed.ledger.rollbacks import forecast
 from bulkseed.model import QuotaGroup, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.rollback import RollbackEnd
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
 from bulkseed.targets.leave import ALWAYS, Leave
+from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
@@ -91,12 +91,11 @@ async def roll_back_all(
     async def roll_back(run: TargetRun, threads: Executor) -> TargetEnd:
         spec = run.spec
         target = resolve(spec)
-        with ExitStack() as stack:
-            open_it = partial(open_ledger, folder.ledger(spec.name), target, create=False)
-            ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            hooks, ended = RunHooks(stats=run.stats, stop=run.stop), partial(on_end, spec.name)
+        hooks, ended = RunHooks(stats=run.stats, stop=run.stop), partial(on_end, spec.name)
+        async with ledger_at(folder.ledger(spec.name), target, create=False) as ledger:
             undoing = Undoing(ledger, undo)
-            return end_of_rollback(await roll_back_one(spec, target, undoing, options, hooks, ended, threads))
+            found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads)
+        return end_of_rollback(found)
 
     await run_all(runs, roll_back, stop)
     return AllRuns(str(folder.path), runs, 0, 0, "results")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -16,11 +15,12 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.verify import Verification, verify_in
-from bulkseed.ledger import LedgerPort, open_ledger
+from bulkseed.ledger import LedgerPort
 from bulkseed.model import Row, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
 from bulkseed.targets.leave import ALWAYS, Leave
+from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
@@ -99,12 +99,10 @@ async def verify_all(
         spec = run.spec
         target = resolve(spec)
         on_row = partial(hooks.on_row, spec.name) if hooks.on_row is not None else None
-        with ExitStack() as stack:
-            open_it = partial(open_ledger, folder.verifications(spec.name), target)
-            ledger = stack.enter_context(await anyio.to_thread.run_sync(open_it))
-            entries = stack.enter_context(routed.open(spec))
-            heard = RunHooks(on_row, stats=run.stats, stop=run.stop)
-            found = await verify_one(target, entries, ledger, reading, options, heard, threads)
+        heard = RunHooks(on_row, stats=run.stats, stop=run.stop)
+        async with ledger_at(folder.verifications(spec.name), target) as ledger:
+            with routed.open(spec) as entries:
+                found = await verify_one(target, entries, ledger, reading, options, heard, threads)
         return end_of_verify(found)
 
     await run_all(runs, read_back, stop)

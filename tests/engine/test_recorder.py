@@ -15,6 +15,7 @@ from support.ledgers import LIMITS, START, definitions, new_ledger
 
 from bulkseed.client.operations import CREATE, Operation
 from bulkseed.client.work_item import WorkItem
+from bulkseed.engine.intake import SMALL_BLOCK_TIME
 from bulkseed.engine.recorder import FLUSH_EVERY, Recorder
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Claim, Creation, Ledger, Settlement, read_ledger
@@ -116,6 +117,38 @@ def test_whatever_is_heard_is_on_disk_in_time(ledger: Ledger, kind: str, since: 
             "attempt": (1, 1),
         }[kind]
     assert FLUSH_EVERY < 1, "the promise"
+
+
+@pytest.mark.parametrize(("apart", "alone"), [(SMALL_BLOCK_TIME, 0), (2.0, 10)])
+def test_answers_go_with_the_claims_of_the_next_block(ledger: Ledger, apart: float, alone: int) -> None:
+    """At a slow pace no commit is for answers alone; where claims are rarer they are written in time."""
+    flushed = []
+
+    class Told(Recorder):
+        async def flush(self) -> None:
+            flushed.append(asyncio.get_running_loop().time())
+            await super().flush()
+
+    async def run() -> None:
+        claims = iter(ledger.admit(definitions(101), START).to_send)
+        with ThreadPoolExecutor(1) as thread:
+            recorder = Told(ledger, thread)
+            flushing = asyncio.create_task(recorder.flush_regularly())
+
+            async def claim_regularly() -> None:
+                while True:
+                    await recorder.commit(lambda: None)
+                    await asyncio.sleep(apart)
+
+            claiming = asyncio.create_task(claim_regularly())
+            for number, claim in zip(range(100), claims, strict=False):
+                await asyncio.sleep(0.1)
+                recorder.created(Creation(claim.row_id, START + 0.1 * number, 0.02))
+            flushing.cancel()
+            claiming.cancel()
+
+    virtual_clock.run(run)
+    assert len(flushed) == alone
 
 
 async def test_what_must_be_done_is_done_despite_a_cancellation(ledger: Ledger) -> None:
