@@ -56,7 +56,8 @@ def report(ledger: Path, output: Path | None, verified: Path | None, force: bool
         path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
         if path.exists() and ledger.exists() and path.samefile(ledger):
             raise UsageError(f"{path} is the ledger itself: choose another -o")
-        page = render(_numbers(ledger), bulkseed.__version__, _verification(ledger, verified))
+        numbers = _numbers(ledger)
+        page = render(numbers, bulkseed.__version__, _verification(ledger, numbers, verified))
     write_page(path, page, force=force)
     click.echo(path)
     return 0
@@ -73,7 +74,7 @@ def _numbers(path: Path) -> Numbers:
         return read_numbers(opened, path.name, checks)
 
 
-def _verification(ledger: Path, given: Path | None) -> Numbers | None:
+def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers | None:
     """Return the numbers of the verify that followed an apply.
 
     Raises:
@@ -83,7 +84,7 @@ def _verification(ledger: Path, given: Path | None) -> Numbers | None:
     path = given or (beside if beside.exists() and not beside.samefile(ledger) else None)
     if path is None:
         return None
-    applied, numbers = _numbers(ledger), _numbers(path)
+    numbers = _numbers(path)
     same = (numbers.binding, numbers.region) == (applied.binding, applied.region)
     if same and numbers.is_verify:
         return numbers
@@ -103,7 +104,8 @@ def _page_of_targets(folder: Path, path: Path, *, force: bool) -> str:
     rows = []
     for target, ledger in ledgers_in(str(folder)):
         page, numbers = path.with_name(f"{path.stem}.{target}.html"), _numbers(ledger)
-        write_page(page, render(numbers, bulkseed.__version__), force=force)
-        rows.append(TargetRow.of(str(target), page.name, numbers))
+        verified = _verification(ledger, numbers, None)
+        write_page(page, render(numbers, bulkseed.__version__, verified), force=force)
+        rows.append(TargetRow.of(str(target), page.name, numbers, verified))
     unrouted = open_run_folder(folder).count_unrouted()
     return render_targets(folder.name, rows, unrouted, bulkseed.__version__)

@@ -94,6 +94,10 @@ class Numbers:
         """True if its runs are verifies."""
         return any(JOBS[run.command].shares_ledger(VERIFY) for run in self.runs)
 
+    def follows(self, applied: Numbers) -> bool:
+        """Tell whether this verify is of the same names as an apply, and not older."""
+        return self.names_digest == applied.names_digest and self.as_of >= applied.as_of
+
     @property
     def adds_up(self) -> bool:
         """True if every check of the audit holds."""

@@ -79,9 +79,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         title=kind.title,
         verified=verified,
         results=VERIFY.meanings,
-        verify_follows=verified is not None
-        and verified.names_digest == numbers.names_digest
-        and verified.as_of >= numbers.as_of,
+        verify_follows=verified is not None and verified.follows(numbers),
         version=version,
         meanings={
             **(kind.meanings if kind.takes_definitions else APPLY.meanings),

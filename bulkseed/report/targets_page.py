@@ -15,7 +15,11 @@ from bulkseed.report.page import fullest_pace, identity, page_template
 
 @dataclass(slots=True, frozen=True)
 class TargetRow:
-    """What the table says of a target: `page` is the name of its own page, which lies beside."""
+    """What the table says of a target: `page` is the name of its own page, which lies beside.
+
+    `verified`: how many definitions the verify that followed found otherwise; None: there is none that
+    follows. `verify_is_other`: there is one, of other names or older.
+    """
 
     name: str
     page: str
@@ -24,12 +28,24 @@ class TargetRow:
     unsettled: int
     adds_up: bool
     fullest: Pace | None
+    verified: int | None = None
+    verify_is_other: bool = False
 
     @classmethod
-    def of(cls, name: str, page: str, numbers: Numbers) -> TargetRow:
-        """Return the row of a target from the numbers of its ledger."""
-        fullest = fullest_pace(numbers.paces)
-        return cls(name, page, numbers.region, numbers.counts, numbers.unsettled, numbers.adds_up, fullest)
+    def of(cls, name: str, page: str, numbers: Numbers, verified: Numbers | None = None) -> TargetRow:
+        """Return the row of a target from the numbers of its ledger, and of that of its verifies."""
+        follows = verified is not None and verified.follows(numbers)
+        return cls(
+            name,
+            page,
+            numbers.region,
+            numbers.counts,
+            numbers.unsettled,
+            numbers.adds_up,
+            fullest_pace(numbers.paces),
+            verified.unsettled if verified is not None and follows else None,
+            verified is not None and not follows,
+        )
 
     @property
     def definitions(self) -> int:
@@ -39,7 +55,9 @@ class TargetRow:
     @property
     def well(self) -> bool:
         """True if there is nothing to look at."""
-        return self.adds_up and not self.unsettled and (self.fullest is None or self.fullest.kept)
+        verified = not self.verified and not self.verify_is_other
+        kept = self.fullest is None or self.fullest.kept
+        return self.adds_up and not self.unsettled and kept and verified
 
 
 def render_targets(run: str, rows: Sequence[TargetRow], unrouted: int, version: str) -> str:
@@ -58,5 +76,8 @@ def render_targets(run: str, rows: Sequence[TargetRow], unrouted: int, version: 
         unsettled=sum(row.unsettled for row in rows),
         undone=counts[RowState.ROLLED_BACK],
         identity=identity(counts),
+        verified=[row for row in rows if row.verified is not None],
+        otherwise=sum(row.verified or 0 for row in rows),
+        verify_is_other=sum(row.verify_is_other for row in rows),
         version=version,
     )

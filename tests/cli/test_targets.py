@@ -70,6 +70,8 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
         preview = bulkseed("rollback", "m.run", cwd=tmp_path)
         undone = bulkseed("rollback", "m.run", "--yes", "--output", "json", cwd=tmp_path)
         missing = bulkseed("verify", "m.jsonl", "--run", "m.run", cwd=tmp_path)
+        rereported = tmp_path / "late.html"
+        bulkseed("report", "m.run", "-o", rereported, cwd=tmp_path)
     plans = json.loads(planned.stdout)["targets"]
     assert {name: (plan["to_send"], plan["settled"]) for name, plan in plans.items()} == {
         "a": (0, 20),
@@ -90,9 +92,16 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
     page = (tmp_path / "m.run" / "report.html").read_text()
     assert "<strong>All 60 definitions are settled.</strong>" in page
     assert "1 line went nowhere" in page
+    assert "A verify found all definitions as the manifest says." in page
+    assert page.count("<td>all as the manifest says</td>") == 3
     pages = [f"report.{name}.html" for name in "abc"]
     assert [name in page and (tmp_path / "m.run" / name).is_file() for name in pages] == [True] * 3
     assert "fake-value" not in page
+    of_a = (tmp_path / "m.run" / "report.a.html").read_text()
+    assert "A verify found all 20 definitions as the manifest says" in of_a
+    late = rereported.read_text()
+    assert "A verify found 60 definitions otherwise." in late
+    assert late.count("<td>20 otherwise</td>") == 3
     assert "together: 60\n" in preview.stdout
     assert (undone.returncode, json.loads(undone.stdout)["results"]["deleted"]) == (0, 60)
     assert (missing.returncode, "60 missing" in missing.stdout) == (1, True)
