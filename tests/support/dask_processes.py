@@ -30,7 +30,7 @@ class DaskProcesses:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._unheard: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--host", f"tls://{HOST}", "--port", 0, "--no-dashboard")
-        self.address = _read_until(self.scheduler, b"Scheduler at:").split()[-1].decode()
+        self.address = read_until(self.scheduler, b"Scheduler at:").split()[-1].decode()
 
     @property
     def options(self) -> list[object]:
@@ -48,7 +48,7 @@ class DaskProcesses:
     def wait_for_workers(self) -> None:
         """Wait until all workers have registered."""
         while self._unheard:
-            _read_until(self._unheard.pop(), b"Registered to:")
+            read_until(self._unheard.pop(), b"Registered to:")
 
     def _start(
         self, kind: str, *options: object, env: Mapping[str, str] | None = None
@@ -59,14 +59,7 @@ class DaskProcesses:
         return subprocess.Popen(
             list(map(str, call)),
             cwd=self.folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.folder),
-                "PYTHONPATH": str(TESTS.parent),
-                "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
-                "DASK_TEMPORARY_DIRECTORY": str(self.folder),
-                **(env or {}),
-            },
+            env=dask_environment(self.folder, env or {}),
             stderr=subprocess.PIPE,
         )
 
@@ -78,7 +71,19 @@ class DaskProcesses:
             process.wait()
 
 
-def _read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+def dask_environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process of the cluster, which keeps its files in a folder."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(TESTS.parent),
+        "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
+        "DASK_TEMPORARY_DIRECTORY": str(folder),
+        **more,
+    }
+
+
+def read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
     """Return the first line that a process says with a text; what it says after that is forgotten."""
     told = process.stderr
     assert told is not None
