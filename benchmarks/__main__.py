@@ -41,6 +41,7 @@ OTHERS = (
     "resume",
     "memory",
     "targets",
+    "cluster",
     "sources",
 )
 

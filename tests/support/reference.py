@@ -112,7 +112,22 @@ def benchmarks() -> str:
     for name, (title, tell) in OTHERS.items():
         if (ROOT / RESULTS / f"{name}.json").exists():
             lines.append(f"- [{title}]({RESULTS}/{name}.md): {tell(_result(name)['figures'])}.")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_targets_table()]) + "\n"
+
+
+def _targets_table() -> list[str]:
+    """Return what one process does with more and more targets, as their services count it."""
+    lines = [
+        "| targets in one process | quota used: least, mean | most in any second, of 10 | cores | memory |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for row in _result("targets")["figures"]:
+        least, mean = row["used"]
+        lines.append(
+            f"| {row['targets']} | {least:.1%}, {mean:.1%} | {row['worst_second']} | {row['cores']} "
+            f"| {row['peak_mib']} MiB |"
+        )
+    return lines
 
 
 def _result(name: str) -> dict[str, Any]:
@@ -162,12 +177,27 @@ def _local_kms(rounds: list[dict[str, float]]) -> str:
 
 
 def _targets(rows: list[dict[str, Any]]) -> str:
-    most = rows[-1]
-    used, worst = sum(most["used"][1:]), most["worst_second"]
+    seconds = rows[0]["secrets"] / rows[0]["targets"] / 10
     return (
-        f"{most['targets']} in one process use {used:.1%} of their quotas of ten a second, at most {worst} in"
-        f" any second, with {most['cores']} of a core and {most['peak_mib']} MiB"
+        f"each at ten a second for {seconds:.0f} s, counted at services in processes of their own: see below"
     )
+
+
+def _cluster(figures: list[dict[str, Any]]) -> str:
+    told = []
+    for row in figures:
+        pairs = row["rounds"]
+        longer = statistics.median(there["elapsed_s"] / here["elapsed_s"] for here, there in pairs)
+        dearer = statistics.median(
+            sum(there["cpu_s"].values()) / sum(here["cpu_s"].values()) for here, there in pairs
+        )
+        used, worst = pairs[0][1]["used"][1], max(there["worst_second"] for _, there in pairs)
+        told.append(
+            f"{row['targets']} targets on {row['workers']} workers take {longer:.2f} times as long as in one"
+            f" process and {dearer:.1f} times the processor, and use {used:.1%} of their quotas, at most"
+            f" {worst} in any second"
+        )
+    return "; ".join(told)
 
 
 def _sources(figures: dict[str, Any]) -> str:
@@ -186,6 +216,7 @@ OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "memory": ("Memory", _memory),
     "local_kms": ("The local KMS", _local_kms),
     "targets": ("Many targets", _targets),
+    "cluster": ("A cluster", _cluster),
     "sources": ("Sources", _sources),
 }
 
