@@ -214,12 +214,14 @@ class Fault:
 class NoReply:
     """No readable answer. `maybe_applied` is False only when the request cannot have reached the service.
 
-    `fatal` says that no later attempt can fare better (a certificate that does not verify).
+    `fatal` says that no later attempt can fare better (a certificate that does not verify), `no_such_host`
+    that the service's name has no address, as far as anybody knows.
     """
 
     reason: str
     maybe_applied: bool
     fatal: bool = False
+    no_such_host: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -20,6 +20,8 @@ OUTAGE_AFTER = 5.0
 OUTAGE_FAILURES = 10
 FIRST_ANSWER_WITHIN = 60.0
 """Seconds that a service may take until its first answer, where `patience` is not shorter."""
+NO_SUCH_HOST_FOR = OUTAGE_AFTER
+"""Seconds after which a name without an address is a wrong one, if the service has never answered."""
 TRIAL_EVERY = 5.0
 """Seconds between looks whether the outage is over."""
 
@@ -74,7 +76,10 @@ class OutageMonitor:
         if not self.outage and silent > OUTAGE_AFTER and (never or self._failures >= OUTAGE_FAILURES):
             self.outage = self._stats.waiting_for_service = True
             self._began = since
-        if self.outage and silent > (min(self._patience, FIRST_ANSWER_WITHIN) if never else self._patience):
+        patience = min(self._patience, FIRST_ANSWER_WITHIN) if never else self._patience
+        if never and isinstance(answer, NoReply) and answer.no_such_host:
+            patience = min(patience, NO_SUCH_HOST_FOR)
+        if self.outage and silent > patience:
             why = f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
             if never:
                 said = answer.code if isinstance(answer, Fault) else answer.reason

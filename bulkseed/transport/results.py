@@ -27,6 +27,10 @@ TOO_LARGE = NoReply("reply larger than 1 MiB", maybe_applied=True)
 NOT_WRITTEN = NoReply("the leave to send had ended", maybe_applied=False)
 
 
+_NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+"""What resolvers say of a name that is not there; of one that did not answer they say another thing."""
+
+
 def to_response(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Response | NoReply:
     """Build a `Response`, unpacking a body that is compressed although nobody asked for it."""
     if (coding := headers.get("content-encoding")) in ("gzip", "x-gzip", "deflate"):
@@ -55,6 +59,7 @@ def not_connected(error: Exception, endpoint: Endpoint, connect_timeout: float) 
             reason = f"TLS with {where} failed: {cause.reason or 'handshake broken off'}"
         case aiohttp.ClientConnectorDNSError():
             reason = f"the name {error.host} cannot be resolved: {_errno_text(error.os_error)}"
+            return NoReply(reason, maybe_applied=False, no_such_host=error.os_error.errno in _NO_SUCH_HOST)
         case aiohttp.ClientProxyConnectionError():
             reason = f"no connection to the proxy {error.host}:{error.port}: {_errno_text(error.os_error)}"
         case aiohttp.ClientHttpProxyError():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import sqlite3
 from pathlib import Path
 
 import pytest
 from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 from support.stub_kms import StubKms
+
+from bulkseed.engine.outage import FIRST_ANSWER_WITHIN
 
 
 @pytest.fixture
@@ -133,3 +137,21 @@ def test_130_interrupted_and_resumable(number: signal.Signals, tmp_path: Path) -
         assert f"created: {sent}" in stdout
         assert bulkseed(*call, "--qps", 0, cwd=tmp_path).returncode == 0
     assert (len(stub.secrets), len(stub.arrivals), stub.problems) == (60, 60, [])
+
+
+def test_3_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+    """The reason stays on the screen, soon; nothing was sent, and all is left for the next run (G22)."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(1))
+    host = "kms.nowhere.invalid"  # RFC 6761: never there
+    with pytest.raises(socket.gaierror) as unknown:
+        socket.getaddrinfo(host, 443)
+    if unknown.value.errno == socket.EAI_AGAIN:
+        pytest.skip("no resolver answers here")
+    done = bulkseed("apply", manifest, "--endpoint", f"https://{host}", "--output", "json", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"the name {host} cannot be resolved" in done.stderr.splitlines()[-2]
+    told = json.loads(done.stdout)
+    assert (told["outcomes"]["pending"], told["attempts"]) == (1, 0)
+    assert told["elapsed_s"] < FIRST_ANSWER_WITHIN, (
+        "a name that is not there is not waited for as a service is"
+    )

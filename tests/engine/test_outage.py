@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
 from bulkseed.engine.outage import OUTAGE_AFTER, OUTAGE_FAILURES, OutageMonitor
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.stop_loss import StopLoss
 from bulkseed.model import NoReply
+from bulkseed.transport.endpoint import parse_endpoint
+from bulkseed.transport.results import not_connected
 
 LOST = NoReply("no reply in time", maybe_applied=True)
 
@@ -56,3 +64,18 @@ def test_a_success_ends_a_streak_of_failures() -> None:
     assert stop.exit_code == 3
     assert stop.reason is not None
     assert "3 definitions in a row were rejected (InvalidParameter)" in stop.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "no_such_host"),
+    [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False), (socket.EAI_FAIL, False)],
+)
+def test_a_name_that_is_not_there_is_told_from_a_silent_resolver(number: int, no_such_host: bool) -> None:
+    """A resolver that is silent may answer in a moment; a name that it does not know is a wrong one (G22)."""
+    key = ConnectionKey(
+        "kms.invalid", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+    )
+    error = aiohttp.ClientConnectorDNSError(key, socket.gaierror(number, "said the resolver"))
+    loss = not_connected(error, parse_endpoint("https://kms.invalid"), 1.0)
+    assert loss.no_such_host is no_such_host
+    assert loss.reason == "the name kms.invalid cannot be resolved: said the resolver"

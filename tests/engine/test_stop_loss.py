@@ -16,6 +16,7 @@ from support import virtual_clock
 from support.histories import FOLDER
 from support.world import Network, World
 
+from bulkseed.engine.outage import OUTAGE_AFTER
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Fault, NoReply, Origin, Outcome, Row, SecretDefinition, SecretValue, Summary
@@ -155,6 +156,38 @@ def test_a_service_that_cannot_be_reached_stops_the_run() -> None:
         assert "the service never answered" in summary.stopped_by
         with read_ledger(world.path) as ledger:
             assert ledger.status().in_doubt == 0
+
+    under_virtual_clock(test)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_name_without_an_address_is_a_wrong_one_unless_the_service_was_there(heard: bool) -> None:
+    """A run that never had an answer ends in seconds; one that had is in an outage, and waits (G22)."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        class Nameless(Network):
+            """The name has no address, for a minute and a half, once the first was answered."""
+
+            async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
+                """Fail to find the host."""
+                if loop.time() - began > 90 or (heard and not self.world.sent):
+                    return await super().send(request, on_write)
+                return NoReply("the name is not known", maybe_applied=False, no_such_host=True)
+
+        world.make_transport = Nameless
+        with closing(world):
+            summary = await world.live(definitions(3), qps=1)
+        assert summary is not None
+        if heard:
+            assert (summary.exit_code, summary.outcomes[Outcome.CREATED]) == (0, 3), summary.stopped_by
+        else:
+            assert (summary.exit_code, summary.attempts) == (3, 0)
+            assert OUTAGE_AFTER < summary.elapsed_s < 20
+            assert "the name is not known" in (summary.stopped_by or "")
 
     under_virtual_clock(test)
 
