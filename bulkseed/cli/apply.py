@@ -95,7 +95,8 @@ class ApplyArguments:
         option(
             "--regenerate",
             is_flag=True,
-            help="Where a generated value was lost and VersionId was raised: put a new one, if it is ours.",
+            help="Where a generated value was lost and VersionId was raised: put a new one, if version and"
+            " time say that it is ours.",
         ),
     ]
     retry: RetryArguments

@@ -51,6 +51,7 @@ class Worker:
             CredentialsError: the credentials have expired and no new ones can be had.
         """
         work = WorkItem(claim.definition, claim.row_id)
+        known = claim.held is not None  # to be ours
         try:
             if claim.doubt_version is not None and self._job.follows:
                 claim, end = await self._follower.look(claim)
@@ -63,7 +64,7 @@ class Worker:
                     self._end(work, self._without_value(unread))
                     return
             if claim.held is not None and self._job.follows:
-                self._end(work, await self._follower.put(work, claim, claim.held))
+                self._end(work, await self._follower.put(work, claim, claim.held, known=known))
                 return
             answer: object = None
             if not self._outage.outage:

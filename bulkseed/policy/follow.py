@@ -37,6 +37,10 @@ class Earlier(Enum):
     UNKNOWN = "unknown"
 
 
+TAKEN_FOR_OURS = (
+    "taken for ours, as it has the version that an earlier run claimed, and is not older than that claim: "
+    "its value was lost, and a new one is in force"
+)
 GONE = "was ours, and the service does not have it any more: --recreate creates it again"
 
 

@@ -12,6 +12,7 @@ from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome, Row, SecretDefinition, Summary
 from bulkseed.policy.backoff import RetryPolicy
+from bulkseed.policy.follow import TAKEN_FOR_OURS
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.rollback import RollbackOutcome
 from support.history import History, Manifest, manifest, name, rules_of, value
@@ -132,11 +133,13 @@ async def regenerate(history: History, world: World) -> None:
     world.clear_troubles()
     await world.live(Manifest(raised), rules=replace(rules_of(history), regenerate=True))
     rows = outcomes(rows_of(world))
+    said = {row.name: row.message for row in rows_of(world) if row.outcome is not Outcome.INVALID}
     for who in lost:
         ours, put = world.kms.creators[who] == "ours", world.kms.versions.get((who, "v2"), ("", ""))[0]
         older = int(who.rpartition("-")[2]) in history.there
         assert ours or not older or put != "ours", f"the value of {who}, which is theirs, was replaced"
         assert (rows[who] is Outcome.UPDATED) == (put == "ours")
+        assert said[who] == TAKEN_FOR_OURS or put != "ours", "it is not said that nothing proves it ours"
     examine_ledger(world)
 
 

@@ -8,7 +8,7 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
-from bulkseed.policy.follow import Earlier, confirm, follow
+from bulkseed.policy.follow import TAKEN_FOR_OURS, Earlier, confirm, follow
 from bulkseed.policy.options import Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
 
@@ -46,11 +46,19 @@ class Follower:
         held = earlier.version_id if found is Earlier.OURS else claim.held
         return claim._replace(held=held, doubt_since=None, doubt_service=None, doubt_version=None), None
 
-    async def put(self, work: WorkItem[SecretDefinition], claim: Claim, held: str) -> Ending | Aborted:
-        """Put the definition's version where `held` is in force."""
+    async def put(
+        self, work: WorkItem[SecretDefinition], claim: Claim, held: str, *, known: bool
+    ) -> Ending | Aborted:
+        """Put the definition's version where `held` is in force.
+
+        `known`: the secret was known to be ours when the run took it up. If not, its value was compared, or
+        there is none to compare with, which its row then says.
+        """
         retry = self._machinery.retry_state(self._policy, in_doubt_since(claim))
         procedure = follow(held, Subject(work.item.version_id), retry)
         end = await self._machinery.driver.drive(work, procedure, retry)
+        if isinstance(end, Ending) and end.outcome is Outcome.UPDATED and work.item.generated and not known:
+            end.message = TAKEN_FOR_OURS
         return end or Ending(Outcome.PENDING, doubt=retry.in_doubt)
 
     def _earlier(self, claim: Claim) -> SecretDefinition | None:
