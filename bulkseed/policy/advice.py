@@ -103,7 +103,9 @@ ADVICE: dict[str, Advice] = {
     "Source.Empty": Advice("it is empty at the source", "give it a value there, or exclude it"),
     "Source.TooLarge": Advice("it is larger than a secret can be: 30,720 bytes", "split it, or exclude it"),
     "Source.NotText": Advice("it holds something that no text or JSON can carry", "exclude it"),
-    "Source.NoKey": Advice("it is no map, or lacks the key that is asked for", "choose other keys"),
+    "Source.NoKey": Advice(
+        "it is no map, has a key twice, or lacks the key that is asked for", "choose other keys"
+    ),
     "Source.Unreadable": Advice("the source's answer could not be understood", "look at it at the source"),
 }
 

@@ -30,10 +30,16 @@ def decode_json(text: bytes | str) -> Any:
     """Decode JSON with every number as an `ExactNumber`.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: it is not JSON, or has a key twice.
         RecursionError: it is nested too deeply.
     """
-    return json.loads(text, parse_float=ExactNumber, parse_int=ExactNumber, parse_constant=_refuse)
+    return json.loads(
+        text,
+        parse_float=ExactNumber,
+        parse_int=ExactNumber,
+        parse_constant=_refuse,
+        object_pairs_hook=_once,
+    )
 
 
 def render(value: Value, keys: str, key: str | None = None) -> ReadValue | SourceFault:
@@ -74,6 +80,13 @@ def as_map(value: Value) -> Mapping[str, object]:
         found = None
     if not isinstance(found, dict):
         raise SourceFault("NoKey", "it is no map of keys")
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("the same key twice")
     return found
 
 

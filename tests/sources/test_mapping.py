@@ -99,6 +99,8 @@ def test_bytes_travel_in_base64() -> None:
         ({"k": None}, "k", "Empty"),
         ("canary", "k", "NoKey"),
         ("[1]", "k", "NoKey"),
+        ('{"k": "canary", "k": "other"}', "k", "NoKey"),
+        ('{"k": "other", "z": {"a": 1, "a": "canary"}}', "k", "NoKey"),
         ("\ud800", "json", "NotText"),
         ({"k": "\ud800"}, "json", "NotText"),
         ({"k": object()}, "json", "NotText"),
@@ -106,7 +108,7 @@ def test_bytes_travel_in_base64() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_told_without_the_value(value: object, keys: str, code: str) -> None:
-    """Each reason has its code."""
+    """Each reason has its code; which of two values of one key is meant, nobody knows (B3)."""
     found = render(value, keys)  # type: ignore[arg-type]  # what no store should give, too
     assert isinstance(found, SourceFault)
     assert found.code == f"Source.{code}"
