@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from support import virtual_clock
@@ -31,7 +32,7 @@ from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import OurMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
-from bulkseed.policy.steps import DELETE, DESCRIBE, Described, LedgerStep
+from bulkseed.policy.steps import DELETE, DESCRIBE, PUT_BACK, Described, Done, LedgerStep, Step
 from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.message import Request, Response
@@ -132,22 +133,36 @@ def test_a_deletion_that_is_lost_comes_back_after_one_attempt(before: int, fate:
     in_a_scene(test)
 
 
+class Updated(NamedTuple):
+    """A secret in which a version took the place of another."""
+
+    name: str = NAME
+    superseded: str = "v0"
+    last: str = "v1"
+
+
 @pytest.mark.parametrize("fate", ["request", "reply"])
-def test_within_an_outage_a_deletion_is_attempted_once(fate: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "action"), [(DELETE, "DeleteSecret"), (PUT_BACK, "UpdateSecretVersionStage")]
+)
+def test_within_an_outage_what_needs_a_look_is_attempted_once(
+    step: Step[Done], action: str, fate: str
+) -> None:
     """It takes its turn to look whether the outage is over, and comes back whatever becomes of it."""
 
     async def test(scene: Scene) -> None:
+        work = WorkItem(Updated(), 1)
         await scene.fail(9)
         scene.transport.lose = lambda _action, _number: fate
-        await scene.driver.attempt(scene.work, DELETE, scene.retry)
+        await scene.driver.attempt(work, step, scene.retry)
         assert scene.outage.outage
         scene.transport.sent.clear()
         began = virtual_clock.now()
-        answer = await scene.driver.attempt(scene.work, DELETE, scene.retry)
+        answer = await scene.driver.attempt(work, step, scene.retry)
         assert answer == NoReply("connection reset", maybe_applied=True)
         assert virtual_clock.now() - began > 5.0
         await asyncio.sleep(3600.0)
-        assert scene.transport.sent == ["DeleteSecret"]
+        assert scene.transport.sent == [action]
 
     in_a_scene(test)
 

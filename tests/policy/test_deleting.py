@@ -13,7 +13,7 @@ from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
+from bulkseed.policy.rollback import SLOWEST, OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import (
     COUNT_VERSIONS,
     DELETE,
@@ -227,3 +227,36 @@ def test_nothing_that_exists_is_gone_by_arithmetic(
         end, _ = drive([*look, ONLY_OURS, Done()], made=made)
     assert isinstance(end, RollbackEnd)
     assert end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.CHANGED}
+
+
+@pytest.mark.parametrize(
+    ("created_at", "answered_at", "took", "outcome"),
+    [
+        (998.0, 1_000.0, 0.0, RollbackOutcome.DELETED),
+        (997.0, 1_000.0, 0.0, RollbackOutcome.CHANGED),
+        (1_002.0, 1_000.0, 0.0, RollbackOutcome.DELETED),
+        (1_003.0, 1_000.0, 0.0, RollbackOutcome.CHANGED),
+        (990.0, 1_000.0, 9.0, RollbackOutcome.DELETED),
+        (988.0, 1_000.0, 9.0, RollbackOutcome.CHANGED),
+        (998.0, 1_000.0, -9.0, RollbackOutcome.DELETED),
+        (1_000.0, 1_000.0 + SLOWEST, SLOWEST + 9.0, RollbackOutcome.DELETED),
+        (990.0, 1_000.0 + SLOWEST, SLOWEST + 9.0, RollbackOutcome.CHANGED),
+    ],
+)
+def test_a_creation_is_as_old_as_its_answer_says(
+    created_at: float, answered_at: float, took: float, outcome: RollbackOutcome
+) -> None:
+    """By the service's clock, give or take two seconds and the time that the answer took, a day at most."""
+    retry = RetryState(RetryPolicy(), None, lambda: of_earlier_run(2e6), lambda: 0.0, lambda: 0.5)
+    sent, ended = OurMoment(5.0, 5.0), OurMoment(5.0 + took, 5.0 + took)
+    owned = OwnedSecret(("v1",), sent, ended, None, ServiceMoment(answered_at))
+    found = replace(AS_MADE, created=created(created_at, 0.0, 0.0))
+    procedure, end = rollback(owned, retry), None
+    script: list[Answer] = [None, found, ONLY_OURS, None, Done()]
+    try:
+        for answer in script:
+            procedure.send(answer)
+    except StopIteration as ended_with:
+        end = ended_with.value
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is outcome

@@ -16,11 +16,13 @@ from support.creating import (
 )
 
 from bulkseed.model import Fault, Outcome
+from bulkseed.policy.create import NOT_COMPARED, NOT_READABLE
 from bulkseed.policy.options import OnDeleteWindow, OnExists
 from bulkseed.policy.steps import (
     PUT,
     Counted,
     Done,
+    Ending,
 )
 
 ON_EXISTS = [
@@ -79,3 +81,25 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
     assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
     ours: list[Answer] = [RESET, deleted, Done(), found()]
     assert outcome(Drive(ours, restore)) is Outcome.ADOPTED
+
+
+@pytest.mark.parametrize(
+    ("on_exists", "answer", "end"),
+    [
+        (OnExists.SKIP, NO_PERMISSION, (Outcome.EXISTING, NOT_READABLE)),
+        (OnExists.VERIFY, NO_PERMISSION, (Outcome.REJECTED, NOT_COMPARED)),
+        (OnExists.UPDATE, NO_PERMISSION, (Outcome.REJECTED, NOT_COMPARED)),
+        (OnExists.FAIL, NO_PERMISSION, (Outcome.REJECTED, None)),
+        (OnExists.SKIP, Fault("Strange", 400), (Outcome.REJECTED, None)),
+        (OnExists.SKIP, found(created_at=None), (Outcome.EXISTING, NOT_READABLE)),
+        (OnExists.FAIL, found(created_at=None), (Outcome.REJECTED, None)),
+    ],
+)
+def test_what_cannot_be_looked_at_stays_in_doubt(
+    on_exists: OnExists, answer: Answer, end: tuple[Outcome, str | None]
+) -> None:
+    """Whether an earlier attempt of ours made it is not known then, and the row says so (A4, A7)."""
+    drive = Drive([EXISTS, answer], rules(on_exists=on_exists), doubt_since=1_000.0)
+    assert isinstance(drive.end, Ending)
+    assert (drive.end.outcome, drive.end.message) == end
+    assert drive.end.doubt

@@ -112,6 +112,11 @@ def test_a_version_that_is_not_there_ends_the_doubt() -> None:
         ([CURRENT, Done(current=False), replace(CURRENT, version_id="v2")], Outcome.UPDATED, False),
         ([CURRENT, Done(current=False), CURRENT], Outcome.CONFLICT, False),
         ([CURRENT, Done(current=False), NO_PERMISSION], Outcome.CONFLICT, False),
+        ([replace(CURRENT, version_id="v2", same_value=True)], Outcome.UPDATED, False),
+        ([replace(CURRENT, version_id="v2")], Outcome.CONFLICT, False),
+        ([replace(CURRENT, version_id="v0")], Outcome.CONFLICT, False),
+        ([CURRENT, Fault("Rejected.ResourceExist", 409)], Outcome.CONFLICT, False),
+        ([CURRENT, NO_PERMISSION], Outcome.REJECTED, False),
         ([NOT_FOUND], Outcome.REJECTED, True),
         ([NO_PERMISSION], Outcome.REJECTED, False),
     ],
@@ -122,6 +127,14 @@ def test_a_new_version_is_in_force_or_that_is_said(
     """Where the service had it already, what is in force is looked at (A5)."""
     end, _ = drive(follow("v1", Subject("v2"), retry_state(None)), *answers)
     assert (end.outcome, end.message == GONE) == (outcome, gone)
+
+
+@pytest.mark.parametrize(("answers", "doubt"), [([CURRENT, RESET, RESET], True), ([RESET] * 3, False)])
+def test_a_new_version_that_was_never_answered_may_be_there(answers: list[object], doubt: bool) -> None:
+    """A put without an answer leaves a doubt, a look does not (A10)."""
+    retry = RetryState(RetryPolicy(3), None, lambda: of_earlier_run(2_000.0), lambda: 0.0, lambda: 0.5)
+    end, _ = drive(follow("v1", Subject("v2"), retry), *answers)
+    assert (end.outcome, end.doubt) == (Outcome.EXHAUSTED, doubt)
 
 
 @pytest.mark.parametrize(
