@@ -129,6 +129,18 @@ def test_a_new_version_is_in_force_or_that_is_said(
     assert (end.outcome, end.message == GONE) == (outcome, gone)
 
 
+@pytest.mark.parametrize(
+    ("answers", "outcome"), [([NO_PERMISSION], Outcome.REJECTED), ([RESET] * 8, Outcome.EXHAUSTED)]
+)
+@pytest.mark.parametrize("owned", [False, True])
+def test_a_version_that_cannot_be_looked_at_stays_in_doubt(
+    answers: list[object], outcome: Outcome, owned: bool
+) -> None:
+    """Nothing new is written before it is known what there is (A10)."""
+    end, noted = drive(confirm(Subject("v1"), retry_state(of_earlier_run(1.0)), ASKED, owned=owned), *answers)
+    assert (end.outcome, end.doubt, noted) == (outcome, True, [])
+
+
 @pytest.mark.parametrize(("answers", "doubt"), [([CURRENT, RESET, RESET], True), ([RESET] * 3, False)])
 def test_a_new_version_that_was_never_answered_may_be_there(answers: list[object], doubt: bool) -> None:
     """A put without an answer leaves a doubt, a look does not (A10)."""
