@@ -60,10 +60,12 @@ PACING = [
     "engine/test_stalls.py",
     "engine/test_pace_of_runs.py",
     "engine/test_quota_across_runs.py",
+    "engine/test_pacing_realtime.py::test_where_only_an_answer_frees_a_place_no_timer_is_set",
 ]
 CLOCKS = ["engine/test_clock.py", "engine/test_truth_of_rows.py", "engine/test_rollback_clocks.py"]
 WRITING = [
     "ledger/test_admit_and_record.py",
+    "ledger/test_doubts.py",
     "ledger/test_creations.py",
     "ledger/test_ledger_reading.py",
     "ledger/test_ledger_audit.py",

@@ -38,3 +38,24 @@ def test_the_ceiling_holds_on_real_time(new_loop: Callable[[], asyncio.AbstractE
     with asyncio.Runner(loop_factory=new_loop) as runner:
         written = runner.run(main())
     assert 0 < most_in_one_second(written) <= 300
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_where_only_an_answer_frees_a_place_no_timer_is_set(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """The service does not answer, and the quota is used up: uvloop has no timer without an end (D1)."""
+
+    async def main() -> None:
+        pacer = Pacer(1)
+        permit = await pacer.acquire()
+        assert permit is not None
+        pacer.wrote(permit)
+        waiting = asyncio.ensure_future(pacer.acquire())
+        await asyncio.sleep(0)
+        assert pacer._timer is None
+        pacer.close()
+        assert await waiting is None
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
