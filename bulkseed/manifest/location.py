@@ -61,6 +61,11 @@ def size_of(name: str) -> int | None:
 
 
 def _size_of_url(name: str) -> int | None:
+    user, at, rest = name.partition("://")[2].partition("/")[0].rpartition("@")
+    if at and ":" in user:  # the name of a manifest stands in rows, logs and reports
+        raise ManifestError(
+            f"the URL …@{rest} holds a password, which others can see: give it as the store's client does"
+        )
     try:
         import fsspec
     except ImportError:

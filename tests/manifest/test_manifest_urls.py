@@ -49,6 +49,29 @@ def test_what_cannot_be_read_is_said(url: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://user:canary@127.0.0.1:9/m.jsonl",
+        "https://user:canary@127.0.0.1:9/m.jsonl",
+        "s3://:canary@b/m.jsonl",
+    ],
+)
+def test_a_url_with_a_password_is_refused_without_showing_it(url: str) -> None:
+    """A manifest's name stands in rows, logs and reports (C2)."""
+    with pytest.raises(ManifestError, match="holds a password") as raised:
+        open_manifest(url)
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["sftp://user@127.0.0.1:9/m.jsonl", "abfss://box@nowhere.invalid/m.jsonl"])
+def test_a_url_with_a_user_or_a_container_is_none_with_a_password(url: str) -> None:
+    """Some stores have names of containers there."""
+    with pytest.raises(ManifestError) as raised:
+        open_manifest(url)
+    assert str(raised.value).startswith(url)
+
+
+@pytest.mark.parametrize(
     "name",
     ["vault://v.example/kv/a.json", "flat:a.json", "prod.jsonl", "s3://bucket", "vault+https://a/b.json"],
 )
