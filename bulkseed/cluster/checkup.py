@@ -21,6 +21,9 @@ from bulkseed.jobs.checkup import CLOCK_TOLERANCE
 from bulkseed.targets.manifests import Manifests
 from bulkseed.targets.spec import TargetSpec
 
+ANSWER_TIME, EACH_TARGET = 10.0, 2.0
+"""Seconds in which a worker must have looked around, and how many more for each target's credentials."""
+
 REACH_TIME = 2.0
 """Seconds that a connection to the scheduler's page may take."""
 
@@ -70,13 +73,12 @@ async def _workers(
 
     told: dict[str, dict[str, Any]] = {}
     for address, worker in workers.items():
-        began = time.time()
         try:
-            found = await cluster.ask(address, look_around, asked)
+            found = await cluster.ask(address, look_around, asked, ANSWER_TIME + EACH_TARGET * len(specs))
         except ServiceError as error:
             yield CheckResult(f"worker {worker.name}", State.PROBLEM, str(error), "install bulkseed there")
             continue
-        found["ahead"] = found["time"] - (began + time.time()) / 2
+        found["ahead"] = found["time"] - time.time()  # it looks at its clock last
         told[worker.name] = found
     if not told:
         return
@@ -85,7 +87,7 @@ async def _workers(
     for number, path in enumerate(there):
         yield _manifest(path, {name: found["sizes"][number] for name, found in told.items()})
     for number, spec in enumerate(specs):
-        yield _keys(spec, {name: found["credentials"][number] for name, found in told.items()})
+        yield _keys(spec, {name: found["callers"][number] for name, found in told.items()})
 
 
 def _versions(found: Mapping[str, str]) -> CheckResult:
@@ -116,16 +118,21 @@ def _manifest(path: str, found: Mapping[str, int | str]) -> CheckResult:
     return CheckResult(about, State.PROBLEM, text, "put the same file in the same place everywhere")
 
 
-def _keys(spec: TargetSpec, found: Mapping[str, str | None]) -> CheckResult:
+def _keys(spec: TargetSpec, found: Mapping[str, dict[str, str | None]]) -> CheckResult:
     about = f"credentials of {spec.name}"
     may = [name for name in found if not spec.workers or any(fnmatchcase(name, g) for g in spec.workers)]
     if not may:
         return CheckResult(about, State.PROBLEM, f"no worker's name fits {', '.join(spec.workers)}")
-    without = [name for name in may if found[name] is not None]
-    if not without:
-        return CheckResult(about, State.OK, f"at all of its workers: {', '.join(may)}")
-    state = State.PROBLEM if len(without) == len(may) else State.WARNING
-    return CheckResult(about, state, f"not at {', '.join(without)}: {found[without[0]]}")
+    without = [name for name in may if found[name]["wrong"] is not None]
+    if without:
+        state = State.PROBLEM if len(without) == len(may) else State.WARNING
+        return CheckResult(about, state, f"not at {', '.join(without)}: {found[without[0]]['wrong']}")
+    callers = {name: caller for name in may if (caller := found[name]["caller"]) is not None}
+    if len(set(callers.values())) > 1:
+        text = "; ".join(f"{name} is {caller}" for name, caller in callers.items())
+        return CheckResult(about, State.WARNING, f"workers are different callers: {text}", "let all be one")
+    who = f", as {next(iter(callers.values()))}" if callers else ""
+    return CheckResult(about, State.OK, f"at all of its workers: {', '.join(may)}{who}")
 
 
 async def _page(cluster: DaskCluster) -> CheckResult:

@@ -71,28 +71,28 @@ class DaskCluster:
         port = found["services"].get("dashboard")
         return None if port is None else (urlsplit(found["address"]).hostname or "", port)
 
-    async def ask(self, worker: str, function: Callable[[bytes], bytes], data: bytes) -> Any:
-        """Have a worker do something short; return its JSON.
+    async def ask(self, worker: str, function: Callable[[bytes], bytes], data: bytes, within: float) -> Any:
+        """Have a worker do something that takes no longer than `within` seconds; return its JSON.
 
         Raises:
             ServiceError: it does not answer, or cannot.
         """
         try:
-            async with asyncio.timeout(CONNECT_TIME):
-                found = await self._client.run(function, data, workers=[worker])
-            return orjson.loads(found[worker])
+            async with asyncio.timeout(within):
+                return orjson.loads(await self._client.gather(self._submit(worker, function, data)))
         except Exception as error:  # noqa: BLE001  # a task fails with whatever its worker raises
             raise ServiceError(f"it does not answer, or has no bulkseed ({type(error).__name__})") from None
 
+    def _submit(
+        self, worker: str, function: Callable[[bytes], Any], data: bytes, key: str | None = None
+    ) -> Any:
+        """Have this worker and no other do something; return Dask's future of it."""
+        only = {"workers": [worker], "allow_other_workers": False, "pure": False, "retries": 0}
+        return self._client.submit(function, data, key=key, **only)
+
     def begin(self, worker: str, key: str, task: bytes) -> Any:
         """Have a worker work on a target; return Dask's future of it."""
-        return self._client.submit(
-            *(self._serve_target, task),
-            workers=[worker],
-            allow_other_workers=False,
-            pure=False,
-            key=key,
-        )
+        return self._submit(worker, self._serve_target, task, key)
 
     async def load(self, worker: str, share: bytes) -> dict[str, Any]:
         """Have a worker send its share of a load test.
@@ -103,10 +103,7 @@ class DaskCluster:
         """
         from bulkseed.cluster.dask_worker import load
 
-        future = self._client.submit(
-            *(load, share), workers=[worker], allow_other_workers=False, pure=False, retries=0
-        )
-        return await self._json_of(future)
+        return await self._json_of(self._submit(worker, load, share))
 
     async def _json_of(self, future: Any) -> dict[str, Any]:
         try:

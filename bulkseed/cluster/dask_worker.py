@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,10 +20,13 @@ from bulkseed.cluster.progress import failure_to_json
 from bulkseed.cluster.runner import Line, Runner
 from bulkseed.cluster.task import Coordinator, RunWork, Task
 from bulkseed.errors import BulkseedError, ManifestError, ServiceError
+from bulkseed.jobs.caller import ask_caller, sts_endpoint
 from bulkseed.manifest.location import size_of
 from bulkseed.model import Credentials, Origin
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.run_folder import spec_from_json
+from bulkseed.transport.endpoint import is_public
+from bulkseed.wire.caller_identity import CallerIdentity
 
 LEDGERS, WORK = "bulkseed_ledgers", "bulkseed_work"
 """What the coordinator's server answers to."""
@@ -32,6 +36,9 @@ REACH_TIME = 10.0
 
 DRAIN_TIME = 10.0
 """Seconds that a worker which is shut down waits for its runs to end in order."""
+
+CALLERS_AT_A_TIME = 16
+"""Targets whose credentials are looked for at a time."""
 
 _lock = threading.Lock()
 _runners: dict[Coordinator, tuple[Runner, int]] = {}  # with how many of its targets are here
@@ -75,19 +82,18 @@ def survey(data: bytes) -> bytes:
 
 
 def look_around(data: bytes) -> bytes:
-    """Tell what a run would find here: our version, the time, manifests, and credentials for targets.
+    """Tell what a run would find here: our version, the time, manifests, credentials and whose they are.
 
     `data`: JSON with ``paths`` and ``specs``. What is found is in the same order; a text says what is wrong.
     """
+    secede()
     asked = orjson.loads(data)
-    return orjson.dumps(
-        {
-            "version": bulkseed.__version__,
-            "time": time.time(),
-            "sizes": [_size(path) for path in asked["paths"]],
-            "credentials": [_credentials(spec) for spec in asked["specs"]],
-        }
-    )
+    found = {
+        "version": bulkseed.__version__,
+        "sizes": list(map(_size, asked["paths"])),
+        "callers": asyncio.run(_callers(asked["specs"])),
+    }
+    return orjson.dumps({**found, "time": time.time()})
 
 
 def _size(path: str) -> int | str:
@@ -98,14 +104,26 @@ def _size(path: str) -> int | str:
     return "can be read only once" if size is None else size
 
 
-def _credentials(spec: dict[str, Any]) -> str | None:
-    try:
-        source = resolve(spec_from_json(spec)).credentials
-        if not isinstance(source, Credentials):
-            source.fetch()
-    except BulkseedError as error:
-        return str(error)
-    return None
+async def _callers(specs: list[dict[str, Any]]) -> list[dict[str, str | None]]:
+    """Tell for each target why there are no credentials, or who signs with them; nothing of them is told."""
+    turns = asyncio.Semaphore(CALLERS_AT_A_TIME)
+
+    async def caller(spec: dict[str, Any]) -> dict[str, str | None]:
+        async with turns:
+            try:
+                target = resolve(spec_from_json(spec))
+                if not is_public(target.endpoint):
+                    if not isinstance(target.credentials, Credentials):
+                        await asyncio.to_thread(target.credentials.fetch)
+                    return {"wrong": None, "caller": None}
+                answer = await ask_caller(target, sts_endpoint(os.environ))
+            except BulkseedError as error:
+                return {"wrong": str(error), "caller": None}
+            except Exception as error:  # noqa: BLE001  # its text may hold anything, a key too
+                return {"wrong": f"unexpected {type(error).__name__}", "caller": None}
+        return {"wrong": None, "caller": answer.arn if isinstance(answer, CallerIdentity) else None}
+
+    return await asyncio.gather(*map(caller, specs))
 
 
 def load(data: bytes) -> bytes:
@@ -129,8 +147,7 @@ class Drain(WorkerPlugin):
 
     async def teardown(self, worker: Any) -> None:  # noqa: ARG002  # Dask's signature
         """Wait for the runs of all coordinators; Dask waits for this before it closes connections."""
-        for runner, _ in list(_runners.values()):
-            await runner.drain(DRAIN_TIME)
+        await asyncio.gather(*(runner.drain(DRAIN_TIME) for runner, _ in list(_runners.values())))
 
 
 async def _work_of(coordinator: Coordinator, connection_args: dict[str, Any]) -> RunWork:

@@ -6,6 +6,8 @@ cancelled is only a hint to look.
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -26,6 +28,9 @@ WORKER_WAIT = 60.0
 
 MOST_TRIES = 3
 """Tasks of a target in a row that may end before they begin."""
+
+SEEN_WITHIN = 5.0
+"""Seconds until the scheduler must have said which workers there are."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,6 +97,7 @@ class Placer:
         self._end_of = end_of
         self._stop = stop
         self._silent: dict[str, float] = {}  # workers that lost a lease, with when they were seen last
+        self._unbegun: Counter[str] = Counter()  # tasks that ended before they began, by worker
 
     async def run(self) -> None:
         """Place and watch, until every target's run has ended or cannot be begun."""
@@ -113,36 +119,63 @@ class Placer:
         placement = hosted.placement
         if placement is None:
             return True
+        if placement.incarnation is not None:
+            self._unbegun.pop(placement.worker, None)
         if hosted.ended is not None:
-            ended = hosted.ended
-            await self._take_back(seat)
-            seat.tries = 0
-            if ended["stopped_by"] not in AGAIN or self._stop.requested:
-                seat.run.end = self._end_of(hosted, ended)
-                seat.closed = True
-                return False
-            return True
+            return await self._conclude(seat, hosted.ended)
         if hosted.failed is not None:
-            await self._take_back(seat)
-            self._fail(seat, failure_from_json(hosted.failed))
+            if await self._take_back(seat):
+                self._fail(seat, failure_from_json(hosted.failed))
             return False
         if placement.incarnation is None and seat.begun is not None and seat.begun.done():
             if not await anyio.to_thread.run_sync(hosted.revoke_unbegun):
                 return False  # it has begun at this moment
-            seat.begun, seat.waits_since = None, lease_clock()
-            seat.tries += 1
+            self._note_unbegun(seat, placement.worker)
             return True
-        if hosted.has_lapsed:
-            seen = (await self._workers.seen()).get(placement.worker)
-            if seen is not None:
-                self._silent[placement.worker] = seen.last_seen
-            await self._take_back(seat)
+        return hosted.has_lapsed and await self._give_up(seat, placement)
+
+    async def _conclude(self, seat: _Seat, ended: Mapping[str, Any]) -> bool:
+        """Take note of the end of a run; return True if it goes on at another worker."""
+        if not await self._take_back(seat):
+            return False
+        seat.tries = 0
+        if ended["stopped_by"] in AGAIN and not self._stop.requested:
             return True
+        seat.run.end = self._end_of(seat.hosted, ended)
+        seat.closed = True
         return False
 
-    async def _take_back(self, seat: _Seat) -> None:
-        await anyio.to_thread.run_sync(seat.hosted.revoke)
+    async def _give_up(self, seat: _Seat, placement: Placement) -> bool:
+        """Take back what a worker has lost; return True if another one may have it."""
+        if placement.incarnation is None:
+            self._note_unbegun(seat, placement.worker)
+        seen = (await self._seen()).get(placement.worker)
+        if seen is not None:
+            self._silent[placement.worker] = seen.last_seen
+        return await self._take_back(seat)
+
+    def _note_unbegun(self, seat: _Seat, worker: str) -> None:
         seat.begun, seat.waits_since = None, lease_clock()
+        seat.tries += 1
+        self._unbegun[worker] += 1
+
+    async def _take_back(self, seat: _Seat) -> bool:
+        """Take the ticket back; False if the ledger cannot be written, which is this target's end alone."""
+        seat.begun, seat.waits_since = None, lease_clock()
+        try:
+            await anyio.to_thread.run_sync(seat.hosted.revoke)
+        except BulkseedError as error:
+            self._fail(seat, error)
+            return False
+        return True
+
+    async def _seen(self) -> Mapping[str, WorkerSeen]:
+        """Return the workers; none while the scheduler does not say."""
+        try:
+            async with asyncio.timeout(SEEN_WITHIN):
+                return await self._workers.seen()
+        except TimeoutError:
+            return {}
 
     def _fail(self, seat: _Seat, error: BulkseedError) -> None:
         seat.run.error = error
@@ -153,7 +186,7 @@ class Placer:
             for seat in waiting:
                 seat.closed = True  # not begun, or to go on in the next run
             return
-        workers = await self._workers.seen()
+        workers = await self._seen()
         load = dict.fromkeys(workers, 0)
         for seat in self._seats:
             if seat.hosted.placement is not None and seat.hosted.placement.worker in load:
@@ -161,7 +194,8 @@ class Placer:
         for seat in waiting:
             spec = seat.run.spec
             if seat.tries >= MOST_TRIES:
-                self._fail(seat, ServiceError("workers could not begin: is bulkseed installed there, too?"))
+                why = "is bulkseed installed there, too, and can they connect to this command?"
+                self._fail(seat, ServiceError(f"workers could not begin: {why}"))
                 continue
             fits = [
                 address
@@ -170,7 +204,8 @@ class Placer:
                 and (not spec.workers or any(fnmatchcase(worker.name, glob) for glob in spec.workers))
             ]
             if fits:
-                worker = min(fits, key=load.__getitem__)
+                # Who cannot begin has nothing to do, and would get everything if only that counted.
+                worker = min(fits, key=lambda address: (self._unbegun[address], load[address]))
                 load[worker] += 1
                 placement = seat.hosted.place(worker)
                 key = f"bulkseed-{spec.name}-{placement.ticket[:8]}"

@@ -135,7 +135,14 @@ class Runner:
         self._closing: asyncio.Event
         ready = threading.Event()
         live = partial(self._live, connect, ready.set)
-        threading.Thread(target=lambda: asyncio.run(live()), name="bulkseed-runs", daemon=True).start()
+
+        def run() -> None:
+            try:
+                asyncio.run(live())
+            finally:
+                ready.set()  # also where it ends before it has begun: nobody may wait for it then
+
+        threading.Thread(target=run, name="bulkseed-runs", daemon=True).start()
         ready.wait()
 
     async def _live(self, connect: Connect, ready: Callable[[], None]) -> None:
