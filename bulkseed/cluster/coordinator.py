@@ -10,18 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
 from bulkseed.cluster.host import HostedLedger, LedgerCall, Placement
 from bulkseed.cluster.lease import LEASE
-from bulkseed.cluster.placement import Placer
+from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.progress import take_progress
 from bulkseed.cluster.task import Coordinator, RunWork, Task
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError, CredentialsError
+from bulkseed.errors import BulkseedError, CredentialsError, ServiceError
 from bulkseed.jobs.rollback import RolledBack
 from bulkseed.jobs.verify import verification_of
 from bulkseed.ledger import Ledger, open_ledger
@@ -109,7 +109,9 @@ async def run_on_cluster(
             us = Coordinator(dask.address, os.urandom(8).hex())
             found = await stop.wait_for(asyncio.ensure_future(_look(work, folder, dask, us)))
             if found is None:
-                return AllRuns(str(folder.path), [TargetRun(spec, 0) for spec in folder.specs], 0, 0)
+                return AllRuns(
+                    str(folder.path), [TargetRun(spec, 0) for spec in folder.specs], 0, 0, word(work)
+                )
             hooks.on_begun(found.runs)
 
             def task(name: str, placement: Placement) -> bytes:
@@ -138,14 +140,48 @@ async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: Coordin
     if work.undo is not None:
         restores = work.undo.restore_values
         owned = await asyncio.to_thread(partial(to_roll_back, folder, restore_values=restores))
-        return AllRuns(path, owned, 0, 0, "results")
-    found = await dask.survey(us)
+        return AllRuns(path, owned, 0, 0, word(work))
+    found = await surveyed(dask, us)
     folder.write_unrouted((manifest, line, why) for manifest, line, why in found["unrouted"])
     sizes = {name: Selection.from_json(told).size for name, told in work.selections.items()}
     sizes = sizes or found["definitions"]
     runs = [TargetRun(spec, sizes.get(spec.name, 0)) for spec in folder.specs]
-    word = "outcomes" if work.reading is None else "results"
-    return AllRuns(path, runs, found["lines"], len(found["unrouted"]), word)
+    return AllRuns(path, runs, found["lines"], len(found["unrouted"]), word(work))
+
+
+class Surveyors(Protocol):
+    """The workers, as far as they can look through manifests; see `DaskCluster`."""
+
+    async def seen(self) -> Mapping[str, WorkerSeen]:
+        """Return the workers by address."""
+        ...
+
+    async def survey(self, us: Coordinator, worker: str) -> dict[str, Any]:
+        """Have a worker look through the manifests."""
+        ...
+
+
+async def surveyed(workers: Surveyors, us: Coordinator) -> dict[str, Any]:
+    """Return what the first worker has found that can reach us, and what it reads.
+
+    Raises:
+        BulkseedError: one cannot read a manifest, or makes no sense of it.
+        ServiceError: there is no worker, or none can.
+    """
+    trouble = ServiceError("the cluster has no worker")
+    for worker in await workers.seen():
+        try:
+            return await workers.survey(us, worker)
+        except BulkseedError as error:
+            if error.exit_code != ServiceError.exit_code:
+                raise
+            trouble = ServiceError(str(error))
+    raise trouble
+
+
+def word(work: RunWork) -> str:
+    """Return what results are called in JSON."""
+    return "outcomes" if work.reading is None and work.undo is None else "results"
 
 
 def _open(stack: ExitStack, work: RunWork, folder: RunFolder, run: TargetRun) -> Ledger | None:

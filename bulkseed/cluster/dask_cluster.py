@@ -117,16 +117,17 @@ class DaskCluster:
             raise failure_from_json(found["failed"])
         return dict(found)
 
-    async def survey(self, us: Coordinator) -> dict[str, Any]:
-        """Have a worker look through the manifests: values are for workers only.
+    async def survey(self, us: Coordinator, worker: str) -> dict[str, Any]:
+        """Have a worker, or another one if it is lost, look through the manifests.
 
         Raises:
             BulkseedError: it cannot.
-            ServiceError: there is no worker, or none that can run bulkseed or reach us.
+            ServiceError: it cannot run bulkseed, reach us, or reach a source.
         """
         from bulkseed.cluster.dask_worker import survey
 
-        future = self._client.submit(survey, orjson.dumps(asdict(us)), pure=False)
+        asked = orjson.dumps(asdict(us))
+        future = self._client.submit(survey, asked, pure=False, workers=[worker], allow_other_workers=True)
         return await self._json_of(future)
 
 

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -167,7 +167,8 @@ class Runner:
         if self._values is not None:
             self._values.close()
         self._threads.shutdown(wait=False)
-        self._loop.call_soon_threadsafe(self._closing.set)
+        with suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._closing.set)
 
     async def drain(self, patience: float) -> None:
         """End all runs in order, so that they go on elsewhere at once; from any event loop.

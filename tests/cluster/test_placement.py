@@ -11,12 +11,15 @@ import orjson
 import pytest
 from support import virtual_clock
 from support.ledgers import START, new_ledger, summary
-from support.remote_ledgers import over_json
+from support.remote_ledgers import LossyCalls
 
+from bulkseed.cluster.coordinator import surveyed
 from bulkseed.cluster.host import HostedLedger, Placement
 from bulkseed.cluster.placement import Placer, WorkerSeen
+from bulkseed.cluster.remote_ledger import RemoteLedger
+from bulkseed.cluster.task import Coordinator
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError
+from bulkseed.errors import BulkseedError, ManifestError, ServiceError
 from bulkseed.model import Summary
 from bulkseed.targets.run_all import TargetEnd, TargetRun
 from bulkseed.targets.spec import TargetSpec
@@ -31,6 +34,11 @@ def now() -> float:
         return virtual_clock.now()
     except RuntimeError:
         return virtual_clock.START
+
+
+def at_its_worker(hosted: HostedLedger) -> RemoteLedger:
+    """Return a ledger as the worker has it that it was placed at."""
+    return RemoteLedger(hosted.ledger.path, LossyCalls(hosted, 0))
 
 
 class Ending:
@@ -65,11 +73,9 @@ class TwoWorkers:
         target, ticket = orjson.loads(task)
         self.given.append((worker, target))
         if worker == "well":
-            head = {"target": target, "ticket": ticket, "incarnation": "it"}
-            begin = ["begin_run", f"{ticket}", [], {}, START, "apply", False, [True, [], []], None]
-            over_json(self._hosted[target], {**head, "number": 1, "operations": [begin]})
-            end = ["end_run", {**summary({}, 0), "stopped_by": None}, 0, None, START + 1]
-            over_json(self._hosted[target], {**head, "number": 2, "operations": [end]})
+            there = at_its_worker(self._hosted[target])
+            there.begin_run(ticket, [], {}, START)
+            there.end_run({**summary({}, 0), "stopped_by": None}, 0, None, START + 1)
         begun.ended = worker == "well" or self._tasks_end
         return begun
 
@@ -131,19 +137,44 @@ def test_a_ledger_that_cannot_be_written_is_its_target_s_end_alone(
 ) -> None:
     """Its file was renamed while it was lent: that is told, and the others are done."""
     ledger = hosted["b"].ledger
-    ticket = hosted["b"].place("cut-off").ticket
-    over_json(
-        hosted["b"],
-        {
-            "target": "b",
-            "ticket": ticket,
-            "incarnation": "it",
-            "number": 1,
-            "operations": [["begin_run", "r", [], {}, START, "apply", False, [True, [], []], None]],
-        },
-    )
+    hosted["b"].place("cut-off")
+    at_its_worker(hosted["b"]).begin_run("r", [], {}, START)
     runs, _ = placed(hosted, meanwhile=lambda: ledger.path.rename(tmp_path / "elsewhere.db"))
     failed = {run.spec.name: run.error for run in runs if run.error is not None}
     assert list(failed) == ["b"]
     assert isinstance(failed["b"], BulkseedError)
     assert failed["b"].exit_code == 4
+
+
+class Readers:
+    """Workers that read manifests; each answers as it is said, or cannot."""
+
+    def __init__(self, **answers: dict[str, int] | BulkseedError) -> None:
+        self.asked: list[str] = []
+        self._answers = answers
+
+    async def seen(self) -> Mapping[str, WorkerSeen]:
+        """Return all."""
+        return {name: WorkerSeen(name, 0.0) for name in self._answers}
+
+    async def survey(self, _us: Coordinator, worker: str) -> dict[str, int]:
+        """Return its answer."""
+        self.asked.append(worker)
+        answer = self._answers[worker]
+        if isinstance(answer, BulkseedError):
+            raise answer
+        return answer
+
+
+async def test_another_worker_reads_where_one_cannot_reach_us() -> None:
+    """What is wrong with the manifest itself is told at once; where nobody can, the last trouble is."""
+    us = Coordinator("tls://127.0.0.1:9", "token")
+    cut_off, bad = ServiceError("cannot connect"), ManifestError("no such file")
+    readers = Readers(a=cut_off, b={"lines": 3}, c=cut_off)
+    assert (await surveyed(readers, us), readers.asked) == ({"lines": 3}, ["a", "b"])
+    with pytest.raises(ManifestError, match="no such file"):
+        await surveyed(Readers(a=cut_off, b=bad, c={"lines": 3}), us)
+    with pytest.raises(ServiceError, match="cannot connect"):
+        await surveyed(Readers(a=cut_off, b=cut_off), us)
+    with pytest.raises(ServiceError, match="the cluster has no worker"):
+        await surveyed(Readers(), us)
