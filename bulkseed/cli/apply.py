@@ -33,7 +33,10 @@ from bulkseed.model import Outcome, Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bulkseed.cli.session import Session
+    from bulkseed.model import ManifestEntry
 
 
 @dataclass(slots=True, frozen=True)
@@ -245,6 +248,7 @@ async def _apply(given: ApplyArguments) -> Summary:
     from bulkseed.cli.watching import events
     from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.apply import seed
+    from bulkseed.ledger import read_ledger
     from bulkseed.manifest.selection import read_selection
 
     with ExitStack() as stack:
@@ -257,13 +261,16 @@ async def _apply(given: ApplyArguments) -> Summary:
             require_other(entries, session.target)
             hooks = session.hooks
             gone = await _look_for_gone(session) if given.recreate else ()
+            wanted: Iterable[ManifestEntry] = entries
+            if selection is not None:
+                wanted = selection.of(entries, stack.enter_context(read_ledger(path)).rows_before())
             size = None if selection is None else selection.size
             work = Work(hooks.stats, given.qps, hooks.stop, entries, size, given.limit)
             counts = entries.bytes_total is not None  # a pipe may never end
             freeze()
             async with session.watched(work, counts=counts):
                 summary = await seed(
-                    selection.of(entries) if selection is not None else entries,
+                    wanted,
                     session.target,
                     session.ledger,
                     qps=given.qps,

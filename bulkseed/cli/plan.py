@@ -24,8 +24,11 @@ from bulkseed.humanize import duration, number
 from bulkseed.model import InvalidLine, Outcome, UnreadValue
 
 if TYPE_CHECKING:  # what only asking a service needs is imported when it is asked
+    from collections.abc import Iterable
+
     from bulkseed.jobs.preflight import Preflight
     from bulkseed.ledger.preview import Foreseen, Preview
+    from bulkseed.model import ManifestEntry
 
 BLOCK = 2048
 LISTED = 1000
@@ -218,8 +221,12 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     limit = given.limit or sys.maxsize
     with ExitStack() as stack:
         manifest = stack.enter_context(o.open_entries(given.manifest, given.source))
-        entries = read_selection(given.only).of(manifest) if given.only else manifest
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
+        entries: Iterable[ManifestEntry] = manifest
+        if given.only:
+            known = None if ledger is None else ledger.rows_before()
+            entries = read_selection(given.only).of(manifest, known)
+        entries = iter(entries)
         if ledger is not None:
             require_same_target(ledger, target)
             ledger.require_shared_with(APPLY)

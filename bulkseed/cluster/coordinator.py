@@ -143,7 +143,7 @@ async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: Coordin
         return AllRuns(path, owned, 0, 0, word(work))
     found = await surveyed(dask, us)
     folder.write_unrouted((manifest, line, why) for manifest, line, why in found["unrouted"])
-    sizes = {name: Selection.from_json(told).size for name, told in work.selections.items()}
+    sizes = {name: Selection.from_json(told).size or 0 for name, told in work.selections.items()}
     sizes = sizes or found["definitions"]
     runs = [TargetRun(spec, sizes.get(spec.name, 0)) for spec in folder.specs]
     return AllRuns(path, runs, found["lines"], len(found["unrouted"]), word(work))

@@ -228,7 +228,7 @@ class Runner:
                 await verify_one(target, part, ledger, work.reading, options, hooks, self._threads, leave)
                 return
             chosen = work.selections.get(spec.name)
-            entries = part if chosen is None else Selection.from_json(chosen).of(part)
+            entries = part if chosen is None else Selection.from_json(chosen).of(part, None)
             await apply_to_one(spec, target, entries, ledger, options, hooks, self._threads, leave)
 
     async def _what_to_do(self, run: _TargetRun) -> RunWork:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -191,6 +191,12 @@ class LedgerReader:
         for columns in self.select(_ROWS + " WHERE d.name = ?", name):
             return _row(columns[:-1], self.words())
         return None
+
+    def rows_before(self) -> Callable[[str], int | None]:
+        """Return what tells the number of a name's row; None for one that had none when this was called."""
+        last = self.one("SELECT coalesce(max(id), 0) FROM claims")
+        query = "SELECT id FROM claims WHERE name = ? AND id <= ?"
+        return lambda name: next((row_id for (row_id,) in self.select(query, name, last)), None)
 
     def settled_of(self, source: str) -> Iterator[str]:
         """Yield the names that are settled and were read last at `source`."""

@@ -2,88 +2,123 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from bulkseed.errors import ManifestError
-from bulkseed.manifest.location import is_manifest_url
-from bulkseed.manifest.reader import STANDARD_INPUT
-from bulkseed.manifest.templates.expand import places_of
-from bulkseed.model import ManifestEntry, Origin
+from bulkseed.model import InvalidLine, ManifestEntry, Outcome
 
 _MAX_LINE = 1024 * 1024
 _SHOWN = 3
+DUPLICATE = "duplicate: the manifest has this name before"
 
-Wanted = str | Origin
-"""A name, or for a line that had none its place."""
+Known = Callable[[str], int | None]
+"""Returns the number of a name's row in the ledger; None for a name that had none before this run."""
+
+
+class Whole(Protocol):
+    """All entries of some manifests, which `paths` are the names of."""
+
+    paths: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[ManifestEntry]: ...
 
 
 class Selection:
-    """Names, and places of lines that had none, as ``bulkseed ledger rejects`` writes them.
+    """What ``bulkseed ledger rejects`` has written: names, and invalid lines.
 
-    Kept in memory: what failed is few beside what is in a manifest. `size` is how many were named. The place
-    of a template, or of a row of its table, stands for everything that is made with it.
+    Lines move and get other names when a file is corrected. So an invalid line stands for all that is invalid
+    or that the ledger does not know. Names are kept in memory: what failed is few beside a manifest.
     """
 
-    def __init__(self, path: str, wanted: dict[Wanted, int], size: int) -> None:
-        """`path`: the file of rejects; `wanted`: what is named there, with the number of its line."""
-        self.size = size
+    def __init__(self, path: str, names: dict[str, int], invalid: int | None) -> None:
+        """`names`: with the numbers of their lines in the file at `path`; `invalid`: of an invalid one."""
         self._path = path
-        self._given = wanted
-        self._wanted = {key if isinstance(key, str) else _real(key): line for key, line in wanted.items()}
-        self._missing = dict(self._wanted)
+        self._names = names
+        self._invalid = invalid
+
+    @property
+    def size(self) -> int | None:
+        """How many entries are taken; None where only reading tells."""
+        return len(self._names) if self._invalid is None else None
 
     def to_json(self) -> list[Any]:
-        """Return it for another process, which has the same manifests at the same absolute paths."""
-        named = [
-            [key if isinstance(key, str) else [_changed(key.manifest, os.path.abspath), key.line], number]
-            for key, number in self._given.items()
-        ]
-        return [self._path, named, self.size]
+        """Return it for another process, which does not see what the ledger knows.
+
+        Raises:
+            ManifestError: a line was invalid.
+        """
+        if self._invalid is not None:
+            raise ManifestError(
+                f"{self._path}:{self._invalid}: an invalid line is not found again on a cluster: "
+                "leave --only out, what is settled is not sent again"
+            )
+        return [self._path, self._names]
 
     @classmethod
     def from_json(cls, found: list[Any]) -> Selection:
         """Return what `to_json` gave."""
-        path, named, size = found
-        wanted: dict[Wanted, int] = {
-            key if isinstance(key, str) else Origin(*key): number for key, number in named
-        }
-        return cls(path, wanted, size)
+        path, names = found
+        return cls(path, names, None)
 
-    def __contains__(self, entry: ManifestEntry) -> bool:
-        keys: list[Wanted] = [_real(place) for place in (entry.origin, *places_of(entry.origin))]
-        if entry.name is not None:
-            keys.append(entry.name)
-        found = [key for key in keys if key in self._wanted]
-        for key in found:
-            self._missing.pop(key, None)
-        return bool(found)
-
-    def of(self, manifest: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
-        """Yield the selected entries of a manifest.
+    def of(self, manifest: Whole, known: Known | None) -> Iterable[ManifestEntry]:
+        """Return the selected entries of a manifest, to be read once. Without a ledger nothing is `known`.
 
         Raises:
-            ManifestError: at the end, where something was not found.
+            ManifestError: at the end, where a name was not found.
         """
+        if self._invalid is None:
+            return self._named(manifest)
+        return _WholeManifests(self._named_or_new(manifest, known or (lambda _name: None)), manifest.paths)
+
+    def _named(self, manifest: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
+        missing = dict(self._names)
         for entry in manifest:
-            if entry in self:
+            if entry.name in self._names:
+                missing.pop(entry.name or "", None)
                 yield entry
-        if self._missing:
-            shown = "; ".join(
-                f"{self._path}:{line}: " + (f"no {key}" if isinstance(key, str) else f"nothing is at {key}")
-                for key, line in islice(self._missing.items(), _SHOWN)
-            )
-            more = f"; and {len(self._missing) - _SHOWN:,} more" if len(self._missing) > _SHOWN else ""
+        self._refuse(missing)
+
+    def _named_or_new(self, manifest: Iterable[ManifestEntry], known: Known) -> Iterator[ManifestEntry]:
+        missing = dict(self._names)
+        passed = set[int]()
+        for entry in manifest:
+            row_id = None if isinstance(entry, InvalidLine) else known(entry.name)
+            if entry.name in self._names:
+                missing.pop(entry.name or "", None)
+                yield entry
+            elif row_id is None:
+                yield entry
+            elif row_id in passed:
+                yield InvalidLine(entry.origin, (DUPLICATE,), entry.name)
+            else:
+                passed.add(row_id)
+        self._refuse(missing)
+
+    def _refuse(self, missing: dict[str, int]) -> None:
+        if missing:
+            first = islice(missing.items(), _SHOWN)
+            shown = "; ".join(f"{self._path}:{line}: no {name}" for name, line in first)
+            more = f"; and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
             raise ManifestError(
-                f"{shown}{more}. A name or a line was changed since these failed: "
+                f"{shown}{more}. A name was changed since it failed: "
                 "run the command without --only, what is settled is not sent again"
             )
+
+
+class _WholeManifests(Iterator[ManifestEntry]):
+    """Entries among which is all that is invalid in these manifests: see `bulkseed.engine.run.ReadsPaths`."""
+
+    def __init__(self, entries: Iterator[ManifestEntry], paths: tuple[str, ...]) -> None:
+        self._entries = entries
+        self.paths = paths
+
+    def __next__(self) -> ManifestEntry:
+        return next(self._entries)
 
 
 def read_selection(path: str | Path) -> Selection:
@@ -113,12 +148,17 @@ def read_selections(path: str | Path, targets: Collection[str]) -> dict[str, Sel
 
 
 def _selection(path: str | Path, rejects: Iterable[tuple[int, dict[str, Any]]]) -> Selection:
-    wanted: dict[Wanted, int] = {}
-    size = 0
+    names: dict[str, int] = {}
+    invalid = None
     for number, reject in rejects:
-        size += 1
-        wanted.setdefault(_wanted(reject, f"{path}:{number}"), number)
-    return Selection(str(path), wanted, size)
+        name = reject.get("secret_name")
+        if reject.get("outcome") == Outcome.INVALID:
+            invalid = invalid or number
+        elif isinstance(name, str):
+            names.setdefault(name, number)
+        else:
+            raise ManifestError(f"{path}:{number}: has no secret_name, and its outcome is not invalid")
+    return Selection(str(path), names, invalid)
 
 
 def _rejects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -142,35 +182,3 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(reject, dict):
         raise ManifestError(f"{where}: not a line of `bulkseed ledger rejects`")
     return reject
-
-
-def _wanted(reject: dict[str, Any], where: str) -> Wanted:
-    name, manifest, number = (reject.get(key) for key in ("secret_name", "manifest", "line"))
-    if isinstance(name, str):
-        return name  # wherever it is now
-    if isinstance(manifest, str) and isinstance(number, int):
-        return Origin(manifest, number)
-    raise ManifestError(f"{where}: has neither secret_name nor manifest and line")
-
-
-def _real(place: Origin) -> Origin:
-    return Origin(_real_name(place.manifest), place.line)
-
-
-@functools.lru_cache(maxsize=1024)
-def _real_name(name: str) -> str:
-    """Return a manifest's name, or that of a template and its table, with real paths."""
-    return _changed(name, os.path.realpath)
-
-
-def _changed(name: str, change: Callable[[str], str]) -> str:
-    """Return a manifest's name with its paths changed."""
-    template, at, table = name.partition("@")
-    path, _, line = template.rpartition(":")
-    if at and line.isdecimal():
-        return f"{_path(path, change)}:{line}@{_path(table, change)}"
-    return _path(name, change)
-
-
-def _path(name: str, change: Callable[[str], str]) -> str:
-    return name if name == STANDARD_INPUT or is_manifest_url(name) else change(name)

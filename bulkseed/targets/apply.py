@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,9 +18,9 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
-from bulkseed.ledger import LedgerPort
+from bulkseed.ledger import LedgerPort, read_ledger
 from bulkseed.manifest.selection import read_selections
-from bulkseed.model import Row, Summary, Target
+from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.options import Rules
 from bulkseed.targets.leave import ALWAYS, Leave
@@ -145,8 +146,8 @@ async def apply_to_all(
     accounts = Accounts()
     routed = await anyio.to_thread.run_sync(route, inputs, specs, folder)
     selections = {} if options.only is None else read_selections(options.only, [spec.name for spec in specs])
-    sizes = {name: selection.size for name, selection in selections.items()} or routed.definitions
-    runs = [TargetRun(spec, sizes[spec.name]) for spec in specs]
+    sizes = {name: selection.size for name, selection in selections.items() if selection.size is not None}
+    runs = [TargetRun(spec, sizes.get(spec.name, routed.definitions[spec.name])) for spec in specs]
     on_surveyed(runs)
 
     async def apply(run: TargetRun, threads: Executor) -> TargetEnd:
@@ -167,9 +168,12 @@ async def apply_to_all(
                 on_row(spec.name, row)
 
         async with ledger_at(folder.ledger(spec.name), target) as ledger:
-            with routed.open(spec) as entries:
-                selection = selections.get(spec.name)
-                wanted = entries if selection is None else selection.of(entries)
+            with ExitStack() as stack:
+                entries = stack.enter_context(routed.open(spec))
+                wanted: Iterable[ManifestEntry] = entries
+                if (selection := selections.get(spec.name)) is not None:
+                    before = stack.enter_context(read_ledger(folder.ledger(spec.name)))
+                    wanted = selection.of(entries, before.rows_before())
                 hooks = RunHooks(told, (), run.stats, run.stop)
                 done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads)
         if options.limit is not None:

@@ -37,6 +37,27 @@ def test_rejects_are_corrected_and_replayed(tmp_path: Path) -> None:
     assert bulkseed("ledger", "rejects", "m.ledger.db", cwd=tmp_path).stdout == ""
 
 
+def test_lines_that_moved_lose_nothing(tmp_path: Path) -> None:
+    """A line is put in, a double is taken out: each corrected line is sent, and no invalid row is left."""
+    table = tmp_path / "t.csv"
+    manifest = write_manifest(tmp_path / "o.jsonl", [{"SecretName": "p/{app}", "SecretData": "fake-{app}"}])
+    where = ["--each", table, "--endpoint", "embedded", "--qps", 0]
+    table.write_text("app\na\n!\na\nc\n!!\n")
+    assert bulkseed("apply", manifest, *where, cwd=tmp_path).returncode == 1
+    rejects = bulkseed("ledger", "rejects", "o.ledger.db", cwd=tmp_path).stdout
+    (tmp_path / "rejects.jsonl").write_text(rejects)
+    table.write_text("app\nfirst\na\nb\nc\n?\nd\n")
+    only = ["--only", "rejects.jsonl"]
+    planned = bulkseed("plan", manifest, "--each", table, *only, cwd=tmp_path).stdout
+    assert "definitions: 4 = 3 to create + 0 settled + 1 invalid" in planned
+    done = bulkseed("apply", manifest, *where, *only, cwd=tmp_path)
+    assert (done.returncode, "definitions: 4 = 3 created + 1 invalid" in done.stdout) == (1, True)
+    status = bulkseed("ledger", "status", "o.ledger.db", cwd=tmp_path).stdout
+    assert "definitions: 6 = 5 created + 1 invalid" in status
+    assert bulkseed("ledger", "audit", "o.ledger.db", cwd=tmp_path).returncode == 0
+    assert "identical: 5" in bulkseed("verify", manifest, *where, cwd=tmp_path).stdout
+
+
 def test_a_file_that_is_no_rejects_is_refused(tmp_path: Path) -> None:
     """The wrong file is named with the line, and nothing is sent."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(1))

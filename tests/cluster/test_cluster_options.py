@@ -50,21 +50,26 @@ def test_one_target_has_no_cluster(tmp_path: Path, command: list[str]) -> None:
 
 
 def test_local_workers_take_just_what_is_named(tmp_path: Path) -> None:
-    """`--cluster local` with `--only`: names, and the place of a line that had no good one."""
+    """`--cluster local` with `--only`: names; workers cannot tell what an invalid line has become."""
     names = ["only/0/a", "only/1/b", "only/0/c", "only/0/bad name"]
     write_manifest(tmp_path / "m.jsonl", [{"SecretName": name, "SecretData": "fake"} for name in names])
     rejects = [
         {"target": "t0", "secret_name": "only/0/a"},
         {"target": "t1", "secret_name": "only/1/b"},
-        {"target": "t0", "manifest": "m.jsonl", "line": 4},
+        {"target": "t0", "outcome": "invalid", "manifest": "m.jsonl", "line": 4},
     ]
+    (tmp_path / "invalid.jsonl").write_text(json.dumps(rejects.pop()))
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(reject) + "\n" for reject in rejects))
     with accounts(2, create_qps=0) as services:
         (tmp_path / "t.toml").write_text(services.targets("only", 50))
         on_cluster = ["--cluster", "local", "--lease", 5, "--output", "json"]
         call = ["apply", "m.jsonl", "--targets", "t.toml", "--only", "r.jsonl", *on_cluster]
         done = bulkseed(*call, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
+        call[call.index("r.jsonl")] = "invalid.jsonl"
+        refused = bulkseed(*call, cwd=tmp_path)
+    assert (refused.returncode, "invalid.jsonl:1: an invalid line" in refused.stderr) == (2, True)
+    (tmp_path / "invalid.jsonl").unlink()
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert {outcome: n for outcome, n in found["outcomes"].items() if n} == {"created": 2, "invalid": 1}
+    assert {outcome: n for outcome, n in found["outcomes"].items() if n} == {"created": 2}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "m.run", "r.jsonl", "t.toml"]

@@ -22,7 +22,6 @@ from support.definitions import Dribble, Parameters, as_csv, as_parameters, good
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest import open_manifest
 from bulkseed.manifest.formats.lines import MAX_BYTES
-from bulkseed.manifest.selection import read_selection
 from bulkseed.manifest.templates.expand import MAX_CHARACTERS, MAX_LINES
 from bulkseed.model import ManifestEntry
 
@@ -280,23 +279,6 @@ def test_memory_stays_flat_however_long_the_table(tmp_path: Path) -> None:
             return most
 
     assert peak(12_000) < peak(2_000) * 1.2 + 64 * sys.getsizeof("x" * 200)
-
-
-def test_a_selection_finds_what_a_template_and_a_row_have_made(tmp_path: Path) -> None:
-    """Rejects that name a template, a row of the table, an entry of both or a name select what was meant."""
-    templates = [{"SecretName": f"{{tenant}}/{kind}", "SecretData": "x"} for kind in "abc"]
-    entries = filled(tmp_path, templates, "tenant\n1\n2\n3\n")
-    where = {"template": f"{tmp_path}/t.jsonl", "table": f"{tmp_path}/rows.csv"}
-    rejects = {
-        "1/a 2/a 3/a": {"manifest": where["template"], "line": 1},
-        "2/a 2/b 2/c": {"manifest": where["table"], "line": 3},
-        "3/b": {"manifest": f"{where['template']}:2@{where['table']}", "line": 4},
-        "1/c": {"secret_name": "1/c"},
-    }
-    for names, reject in rejects.items():
-        (tmp_path / "rejects.jsonl").write_text(json.dumps(reject))
-        selection = read_selection(tmp_path / "rejects.jsonl")
-        assert [entry.name for entry in entries if entry in selection] == names.split()
 
 
 @given(

@@ -9,17 +9,26 @@ import pytest
 
 from bulkseed.errors import ManifestError
 from bulkseed.manifest import open_manifest
-from bulkseed.manifest.selection import read_selection
+from bulkseed.manifest.selection import Selection, read_selection
+from bulkseed.model import InvalidLine
 
 
-def _selected(folder: Path, rejects: list[dict[str, object]], names: str) -> list[str | None]:
+def _selected(
+    folder: Path, rejects: list[dict[str, object]], names: str, known: str = ""
+) -> list[str | None]:
     path = folder / "some.jsonl"
     path.write_text(
         "# a line\n" + "".join(f'{{"SecretName": "{name}", "SecretData": "x"}}\n' for name in names)
     )
     (folder / "rejects.jsonl").write_text("\n".join(map(json.dumps, rejects)))
     with open_manifest(path) as entries:
-        return [entry.name for entry in read_selection(folder / "rejects.jsonl").of(entries)]
+        selection = read_selection(folder / "rejects.jsonl")
+        rows = {name: number for number, name in enumerate(known)}
+        return [entry.name for entry in selection.of(entries, rows.get)]
+
+
+def _invalid(line: int, name: str | None = None) -> dict[str, object]:
+    return {"secret_name": name, "outcome": "invalid", "manifest": "some.jsonl", "line": line}
 
 
 def test_a_name_is_found_wherever_it_is_now(tmp_path: Path) -> None:
@@ -28,23 +37,50 @@ def test_a_name_is_found_wherever_it_is_now(tmp_path: Path) -> None:
     assert _selected(tmp_path, [{"secret_name": "c", "manifest": path, "line": 2}], "abc") == ["c"]
 
 
-def test_a_path_may_be_spelled_in_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places are those of the files, not of their names in one call (A14)."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "link.jsonl").symlink_to("some.jsonl")
-    for spelled in ("some.jsonl", "./some.jsonl", f"../{tmp_path.name}/some.jsonl", "link.jsonl"):
-        assert _selected(tmp_path, [{"secret_name": None, "manifest": spelled, "line": 3}], "abc") == ["b"]
+@pytest.mark.parametrize("reject", [_invalid(1), _invalid(3), _invalid(9), _invalid(3, "a")])
+def test_an_invalid_line_is_what_the_ledger_does_not_know(tmp_path: Path, reject: dict[str, object]) -> None:
+    """Whatever line and name it had: a corrected file has others. What is invalid still is taken, too (A14)."""
+    assert _selected(tmp_path, [reject, {"secret_name": "b"}], "a%bcd", "abc") == [None, "b", "d"]
 
 
-@pytest.mark.parametrize(
-    ("reject", "told"),
-    [({"secret_name": "gone"}, "no gone"), ({"line": 1}, "nothing is at"), ({"line": 9}, "nothing is at")],
-)
-def test_what_is_not_there_any_more_is_an_error(tmp_path: Path, reject: dict[str, object], told: str) -> None:
-    """A name that was changed, or a line that is none now, is not passed over in silence (A14)."""
-    reject.setdefault("manifest", str(tmp_path / "some.jsonl"))
-    with pytest.raises(ManifestError, match=rf"rejects\.jsonl:2: {told}.*without --only"):
-        _selected(tmp_path, [{"secret_name": "a"}, reject], "abc")
+def test_a_double_of_what_is_settled_is_told(tmp_path: Path) -> None:
+    """A corrected line may have got the name of another, which the run does not take and so does not see."""
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(f'{{"SecretName": "{name}", "SecretData": "x"}}\n' for name in "abad"))
+    (tmp_path / "rejects.jsonl").write_text(json.dumps(_invalid(3)))
+    with open_manifest(path) as entries:
+        found = list(read_selection(tmp_path / "rejects.jsonl").of(entries, {"a": 1, "b": 2}.get))
+    assert [(entry.name, isinstance(entry, InvalidLine)) for entry in found] == [("a", True), ("d", False)]
+    assert found[0].origin.line == 3
+
+
+def test_what_is_not_there_any_more_is_an_error(tmp_path: Path) -> None:
+    """A name that was changed is not passed over in silence (A14)."""
+    named: dict[str, object] = {"secret_name": "a"}
+    gone: dict[str, object] = {"secret_name": "gone"}
+    for rejects in ([named, gone], [_invalid(1), gone]):
+        with pytest.raises(ManifestError, match=r"rejects\.jsonl:2: no gone.*without --only"):
+            _selected(tmp_path, rejects, "abc", "abc")
+
+
+def test_a_line_that_says_neither_name_nor_place_is_refused(tmp_path: Path) -> None:
+    """It is none that `ledger rejects` has written."""
+    with pytest.raises(ManifestError, match=r"rejects\.jsonl:1: has no secret_name"):
+        _selected(tmp_path, [{"line": 1}], "abc")
+
+
+def test_another_process_takes_names_only(tmp_path: Path) -> None:
+    """A worker of a cluster does not see what the ledger knows."""
+    rejects = tmp_path / "rejects.jsonl"
+    rejects.write_text('{"secret_name": "c"}\n{"secret_name": "a"}\n')
+    selection = Selection.from_json(json.loads(json.dumps(read_selection(rejects).to_json())))
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(f'{{"SecretName": "{name}", "SecretData": "x"}}\n' for name in "abc"))
+    with open_manifest(path) as entries:
+        assert [entry.name for entry in selection.of(entries, None)] == ["a", "c"]
+    rejects.write_text(json.dumps(_invalid(3)))
+    with pytest.raises(ManifestError, match=r"rejects\.jsonl:1: an invalid line is not found"):
+        read_selection(rejects).to_json()
 
 
 def test_a_file_without_a_line_break_is_given_up_early() -> None:
