@@ -97,6 +97,8 @@ class _Creation:
         found = yield from self._retry.ask(steps.READ_VERSION)
         if isinstance(found, Fault):
             if classify(found) is Verdict.NOT_FOUND:  # it lacks the version that ours would have
+                if self._value_lost and self._subject.lost:
+                    return ended(Outcome.VALUE_LOST, existed, VALUE_LOST, doubt=True)
                 if self._subject.lost:
                     return self._unknown(existed, message=VERSION_LOST)
                 return (yield from self._exists(existed))

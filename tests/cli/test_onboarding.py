@@ -120,6 +120,8 @@ def test_a_generated_value_that_is_lost_is_generated_again(tmp_path: Path) -> No
         bulkseed(*call, "--max-attempts", 1, cwd=tmp_path, env=SERVED)
         assert bulkseed(*call, cwd=tmp_path, env=SERVED).returncode == 1
         write_manifest(manifest, [{**d, "VersionId": "v2"} if i == 1 else d for i, d in enumerate(GENERATED)])
+        assert bulkseed(*call, cwd=tmp_path, env=SERVED).returncode == 1, "a new version proves nothing"
+        assert rows(tmp_path)[1]["outcome"] == "value_lost"
         done = bulkseed(*call, "--regenerate", cwd=tmp_path, env=SERVED)
         assert done.returncode == 0, done.stdout
         assert rows(tmp_path)[1]["outcome"] == "updated"

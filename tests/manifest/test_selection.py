@@ -39,7 +39,7 @@ def test_a_name_is_found_wherever_it_is_now(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reject", [_invalid(1), _invalid(3), _invalid(9), _invalid(3, "a")])
 def test_an_invalid_line_is_what_the_ledger_does_not_know(tmp_path: Path, reject: dict[str, object]) -> None:
-    """Whatever line and name it had: a corrected file has others. What is invalid still is taken, too (A14)."""
+    """Whatever line and name it had: a corrected file has others. The invalid ones are taken, too (A14)."""
     assert _selected(tmp_path, [reject, {"secret_name": "b"}], "a%bcd", "abc") == [None, "b", "d"]
 
 
