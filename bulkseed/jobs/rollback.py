@@ -324,6 +324,7 @@ def _owned(row: OwnedRow) -> OwnedSecret:
         OurMoment(row.made_at / 1e6, row.made_at / 1e6),
         row.dated,
         None if row.service_time is None else ServiceMoment(row.service_time),
+        row.taken_back,
     )
 
 

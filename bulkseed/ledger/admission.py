@@ -35,7 +35,7 @@ SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
     (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
     NULL),
   iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0),
-  iif(outcome = 'pending' AND NOT owned,
+  iif(NOT owned AND NOT outcome {IN_SETTLED},
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
     NULL),

@@ -51,7 +51,8 @@ SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   d.doubt,
   (SELECT json_group_array(version_id) FROM
     (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run)),
-  d.claimed_at, d.service_time"""
+  d.claimed_at, d.service_time,
+  EXISTS (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"""
 _NEXT = " AND d.id > ? ORDER BY d.id LIMIT ?"
 _OWNED, _UPDATED = f"{_COLUMNS}{_ROLLABLE}{_NEXT}", f"{_COLUMNS}{_RESTORABLE}{_NEXT}"
 
@@ -68,6 +69,7 @@ class OwnedRow(NamedTuple):
     ledger wrote, the oldest first. `last` is the one that the row names, `superseded` the one before it.
     `outcome` and `made_at` are those before a rollback. `claimed`: an earlier rollback may have deleted it,
     `restoring`: may have put `superseded` back. `doubtful`: the version whose writing is in doubt.
+    `taken_back`: a rollback had deleted it, and an apply took it back from its delete window.
     """
 
     row_id: int
@@ -85,6 +87,7 @@ class OwnedRow(NamedTuple):
     service_time: int | None
     last: str
     superseded: str | None
+    taken_back: bool
 
     @property
     def reopened(self) -> bool:
@@ -127,7 +130,7 @@ def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
 
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
     row_id, name, version_id, outcome, made_at, first_sent_at, dated, *rest = columns
-    open_claim, restoring, doubt, earlier_texts, claimed_at, service_time = rest
+    open_claim, restoring, doubt, earlier_texts, claimed_at, service_time, taken_back = rest
     held = outcome in SETTLED_ENDINGS
     earlier: list[str] = json.loads(earlier_texts)
     versions = tuple(dict.fromkeys([*earlier, *([version_id] if held else [])]))
@@ -147,6 +150,7 @@ def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
         service_time,
         version_id,
         next((before for before in reversed(earlier) if before != version_id), None),
+        bool(taken_back),
     )
 
 

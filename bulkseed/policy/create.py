@@ -13,6 +13,7 @@ from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
     Aborted,
+    Described,
     Ending,
     Found,
     GiveUp,
@@ -54,6 +55,7 @@ UNDATED = (
     "made by another machine, or before this one was started again: whether it is ours is unknown "
     "(ActionTrail tells who created it)"
 )
+TAKEN_BACK = "ours: a rollback had deleted it, and it was taken back from its delete window"
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
@@ -90,7 +92,19 @@ class _Creation:
             return ended(Outcome.REJECTED, answer, doubt=retry.in_doubt)
         if retry.doubt_since is not None and not self._subject.foreign:
             return (yield from self._probe(retry.doubt_since, answer))
+        if self._subject.deleted is not None:
+            return (yield from self._taken_back(self._subject.deleted, answer))
         return (yield from self._exists(answer))
+
+    def _taken_back(self, dated: str, existed: Fault) -> Creating:
+        """A rollback deleted it, and it is there: ours again if it is the one that was deleted."""
+        described = yield from self._retry.ask(steps.DESCRIBE)
+        if isinstance(described, Described) and described.dated == dated:
+            found = yield from self._retry.ask(steps.READ_VERSION)
+            if isinstance(found, Found) and (found.same_value or self._subject.generated):
+                created = None if found.created is None else found.created.service
+                return Ending(Outcome.ADOPTED, message=TAKEN_BACK, status=200, created=created)
+        return (yield from self._exists(existed))
 
     def _probe(self, since: Sending, existed: Fault) -> Creating:
         """An attempt of ours went unanswered and now the name is taken: find out whether it is our secret."""

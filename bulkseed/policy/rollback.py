@@ -62,7 +62,7 @@ class OwnedSecret:
     """A secret of ours: its versions, and by our clock when we first sent it and when we knew of it.
 
     `dated` is when the service says that it was created, if an earlier rollback has looked. `created` is when
-    it was, by the service's clock, if that is on record.
+    it was, by the service's clock, if on record. `taken_back`: from its delete window, by this ledger.
     """
 
     versions: tuple[str, ...]
@@ -70,6 +70,7 @@ class OwnedSecret:
     made_at: OurMoment
     dated: str | None = None
     created: ServiceMoment | None = None
+    taken_back: bool = False
 
 
 class RollbackEnd(NamedTuple):
@@ -147,7 +148,8 @@ def difference(owned: OwnedSecret, found: Described) -> str | None:
         younger = owned.made_at < found.created.earliest
     if older or younger:
         return f"the service dates it {'before' if older else 'after'} this ledger made it"
-    if not found.unchanged and len(owned.versions) == 1:  # a version that we put is an update, too
+    ours = owned.taken_back or len(owned.versions) > 1  # what we put, or took back, is an update, too
+    if not found.unchanged and not ours:
         return "it was updated since it was created"
     return None
 

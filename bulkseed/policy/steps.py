@@ -156,13 +156,15 @@ class Subject(NamedTuple):
 
     `foreign`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
     run, so it can only be compared with what this run sent. `lost`: an earlier run may have created it with
-    another version, whose value nobody can read any more.
+    another version, whose value nobody can read any more. `deleted`: the CreateTime, as the service writes
+    it, of a secret of ours that a rollback deleted.
     """
 
     version_id: str
     foreign: bool = False
     generated: bool = False
     lost: bool = False
+    deleted: str | None = None
 
 
 @dataclass(slots=True)  # not frozen: that would triple what one costs to make, and every secret has one

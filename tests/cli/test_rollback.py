@@ -108,6 +108,10 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)[0] == 0
     assert "rolled back" not in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
+    assert sorted(outcomes("ours.ledger.db", tmp_path).values()) == ["adopted"] * 5 + ["existing"] * 3
+    code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
+    assert (code, "deleted: 5" in stdout) == (0, True)
+    assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
 
 
 def test_what_was_changed_since_is_left_alone_and_named(tmp_path: Path, endpoint: str) -> None:
