@@ -97,10 +97,10 @@ def status(given: StatusArguments) -> int:
 
 def _status(given: StatusArguments, of_target: str | None) -> int:
     from bulkseed.ledger import iso, read_ledger
-    from bulkseed.ledger.rollbacks import rolled_back
+    from bulkseed.ledger.rollbacks import put_back, rolled_back
 
     with read_ledger(given.ledger) as opened:
-        found, undone = opened.status(), rolled_back(opened)
+        found, undone, restored = opened.status(), rolled_back(opened), put_back(opened)
     last = found.last_run
     total = sum(found.counts.values())
     job = APPLY if last is None else JOBS[last.command]
@@ -125,6 +125,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
             "in_doubt": found.in_doubt,
             "rolled_back": undone,
+            "put_back": restored,
         }
         print_json(with_target(document, of_target))
         return 0
@@ -141,6 +142,8 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
         say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
     _print_counts(job, found.counts, undone)
+    if restored:
+        say(f"put back: {restored:,} of the updated ones, to the version before, which is in force again")
     if found.in_doubt:
         say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0

@@ -130,7 +130,13 @@ def _found(
         same_value=holds_value(definition.secret_type, definition.data.reveal(), reply.secret_data.reveal())
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created=_when(reply.create_time, time),
+        in_force=CURRENT in reply.version_stages or not reply.version_stages or _rotates(definition),
     )
+
+
+def _rotates(definition: SecretDefinition) -> bool:
+    """Tell whether the service itself puts newer versions in force: it manages every type but Generic."""
+    return definition.secret_type not in {None, "Generic"}
 
 
 def _describe(item: Named) -> Call:

@@ -123,6 +123,14 @@ def rolled_back(ledger: LedgerReader) -> int:
     return ledger.one(f"SELECT count(*) {_ROLLED_BACK}")
 
 
+def put_back(ledger: LedgerReader) -> int:
+    """Count what rollbacks have put back to the version before, and no apply has taken up since."""
+    return ledger.one(
+        "SELECT count(*) FROM definitions d WHERE d.outcome = 'updated' AND EXISTS"
+        " (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"
+    )
+
+
 def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
     """Tell whether a secret is among those that `rolled_back` counts."""
     return any(ledger.select(f"SELECT 1 {_ROLLED_BACK} AND d.name = ?", name))

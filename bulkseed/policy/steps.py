@@ -90,12 +90,14 @@ class Found:
     """A version as read back. `created` is None where the service does not say when it was.
 
     `version_id` is for comparing; what people read is `told`, as the service may have put the value there.
+    `in_force`: it is not said that another version is what programs get.
     """
 
     version_id: str = field(repr=False)
     same_value: bool
     created: CreationTime | None
     echoes: bool = False
+    in_force: bool = True
 
     @property
     def told(self) -> str:

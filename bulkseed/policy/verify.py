@@ -28,6 +28,8 @@ _ABSENT = {
     Verdict.IN_DELETE_WINDOW: "it is scheduled for deletion",
 }
 
+NOT_IN_FORCE = "the service has this version with this value, and another version is in force"
+
 
 def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
     """Read a definition's version back and compare. See `bulkseed.policy.steps` for the protocol."""
@@ -46,9 +48,10 @@ def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Endi
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)
-    if found.version_id == subject.version_id:
+    if found.version_id == subject.version_id and (found.same_value or subject.generated):
+        if not found.in_force:
+            return answered(Verified.DIFFERS, message=NOT_IN_FORCE)
         if found.same_value:
             return answered(Verified.IDENTICAL)
-        if subject.generated:
-            return answered(Verified.PRESENT, message="has a generated value, which was not kept")
+        return answered(Verified.PRESENT, message="has a generated value, which was not kept")
     return answered(Verified.DIFFERS, message="the service has another value")

@@ -219,6 +219,8 @@ def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
     code, stdout, _ = run(*call, "--yes", "--output", "json", cwd=tmp_path)
     results = {"deleted": 0, "gone": 0, "restored": 1, "changed": 0, "failed": 0, "pending": 0}
     assert (code, json.loads(stdout)["results"]) == (0, results)
+    assert "differs: 1" in run("verify", manifest, *where, cwd=tmp_path)[1], "v2 is there, and not in force"
+    assert "put back: 1 of the updated" in run("ledger", "status", "m.ledger.db", cwd=tmp_path)[1]
     write_manifest(manifest, [first, *others])
     assert "identical: 3" in run("verify", manifest, *where, cwd=tmp_path)[1]
     assert "attempts: 0" in run("apply", manifest, *where, cwd=tmp_path)[1]

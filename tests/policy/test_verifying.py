@@ -42,6 +42,10 @@ def drive(answers: list[object], subject: Subject) -> Ending | Aborted:
 ENDS: dict[str, tuple[list[object], Verified]] = {
     "the same": ([Found("v1", same_value=True, created=None)], Verified.IDENTICAL),
     "another value": ([Found("v1", same_value=False, created=None)], Verified.DIFFERS),
+    "the same, not in force": (
+        [Found("v1", same_value=True, created=None, in_force=False)],
+        Verified.DIFFERS,
+    ),
     "another version": ([Found("v2", same_value=True, created=None)], Verified.DIFFERS),
     "not there": ([GONE, GONE], Verified.MISSING),
     "not in this version": ([GONE, Found("v0", same_value=True, created=None)], Verified.BEHIND),

@@ -88,8 +88,8 @@ def opener(kind: str) -> Opener:
         url: str,
         *,
         connections: int = 4,
-        patience: float = 5.0,
-        connect_patience: float = 5.0,
+        patience: float = 60.0,
+        connect_patience: float = 60.0,
         ca_file: str | None = None,
     ) -> AsyncIterator[Sender]:
         endpoint = parse_endpoint(url, ca_file)
