@@ -2,7 +2,7 @@
 
 Or what it updated gets the version before. Workers pull rows of the ledger. Each is looked at, claimed on
 disk, deleted or put back, and its end is on disk before the next; `bulkseed.policy.rollback` and
-`bulkseed.policy.restore` decide. Few workers are enough, and few are better: the less a row waits
+`bulkseed.policy.put_back` decide. Few workers are enough, and few are better: the less a row waits
 between the look and the deletion, the less can happen to it. A rollback that was killed goes on when it is
 called again.
 """
@@ -38,7 +38,7 @@ from bulkseed.policy import steps
 from bulkseed.policy.advice import abort_message
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.moments import OurMoment, ServiceMoment, of_earlier_run
-from bulkseed.policy.restore import restore
+from bulkseed.policy.put_back import put_back
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import UNDONE, OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
 from bulkseed.policy.rollback import rollback as roll_back
@@ -334,4 +334,4 @@ def _delete(row: OwnedRow, retry: RetryState) -> RollingBack:
 
 def _put_back(row: OwnedRow, retry: RetryState) -> RollingBack:
     assert row.superseded is not None  # noqa: S101  # or it would not have been taken up
-    return restore(_owned(row), row.superseded, row.last, retry)
+    return put_back(_owned(row), row.superseded, row.last, retry)

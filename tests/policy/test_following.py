@@ -12,7 +12,7 @@ from bulkseed.model import Fault, NoReply, Outcome
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.follow import GONE, Earlier, confirm, follow
 from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
-from bulkseed.policy.restore import restore
+from bulkseed.policy.put_back import put_back
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome
 from bulkseed.policy.steps import (
@@ -167,7 +167,7 @@ def test_a_new_version_that_was_never_answered_may_be_there(answers: list[object
 def test_ends_of_a_way_back(answers: list[object], outcome: RollbackOutcome) -> None:
     """Only where ours is in force is anything put back; what a lost answer leaves open stays open."""
     owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
-    end, noted = drive(restore(owned, "v1", "v2", retry_state(None)), *answers)
+    end, noted = drive(put_back(owned, "v1", "v2", retry_state(None)), *answers)
     assert isinstance(end, RollbackEnd)
     assert end.outcome is outcome
     assert len(noted) == (OURS in answers), "it is claimed once, and before the first attempt"
@@ -185,6 +185,6 @@ def test_a_way_back_that_was_claimed_before_is_open_until_it_is_looked_at(
 ) -> None:
     """Once ours is seen in force, what an earlier rollback claimed was not done."""
     owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
-    end, _ = drive(restore(owned, "v1", "v2", retry_state(of_earlier_run(1.0))), *answers)
+    end, _ = drive(put_back(owned, "v1", "v2", retry_state(of_earlier_run(1.0))), *answers)
     assert isinstance(end, RollbackEnd)
     assert end.outcome is outcome

@@ -29,17 +29,21 @@ ANOTHER = "another secret has its name now"
 SCHEDULED = "it is scheduled for deletion"
 
 
-def restore(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) -> RollingBack:
-    """Put `superseded` back in force where `last` is. `retry` is in doubt if that was claimed before."""
+def put_back(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) -> RollingBack:
+    """Put `superseded` back in force where `last` is. `retry` is in doubt if that was claimed before.
+
+    For people it is ``rollback --restore-values``. The step `RESTORE` is something else: it takes a secret
+    out of its delete window.
+    """
     try:
-        return (yield from _restore(owned, superseded, last, retry))
+        return (yield from _put_back(owned, superseded, last, retry))
     except GiveUp as given_up:
         if given_up.abort:
             return Aborted(given_up.answer, retry.in_doubt)
         return failed(given_up.answer, retry)
 
 
-def _restore(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) -> RollingBack:
+def _put_back(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) -> RollingBack:
     claimed = False
     underway = False  # a request of ours may yet arrive
     while True:
