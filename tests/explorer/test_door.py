@@ -19,6 +19,7 @@ from bulkseed.model import Credentials, Target
 from bulkseed.service.explorer.journal import BODY_KEPT, KEPT, Journal, describe
 from bulkseed.service.explorer.parameters import actions_table
 from bulkseed.service.served import SERVED
+from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Request, Response
 
 JSON = {"Content-Type": "application/json"}
@@ -128,7 +129,7 @@ async def test_it_can_be_left_out(tmp_path: Path) -> None:
 def test_the_table_has_every_action_and_what_it_takes() -> None:
     """Names come from the wire's own tables; what holds a value is marked."""
     table = {action["name"]: action for action in actions_table()}
-    assert table.keys() == SERVED.keys()
+    assert table.keys() == SERVED.keys() == ACTIONS.keys()
     parameters = {p["name"]: p for p in table["CreateSecret"]["parameters"]}
     assert parameters["SecretName"]["required"]
     assert [name for name, p in parameters.items() if p["secret"]] == ["SecretData"]

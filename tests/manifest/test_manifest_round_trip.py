@@ -20,6 +20,13 @@ from support.definitions import (
 )
 
 from bulkseed.manifest import open_manifest
+from bulkseed.manifest.formats.table import FORMATS
+
+
+def test_every_format_is_written_here() -> None:
+    """A new row of the table makes the round trip; two suffixes may have one reader."""
+    written = {FORMATS[format_name] for format_name, _ in WRITERS.values()}
+    assert set(FORMATS.values()) == written
 
 
 @pytest.mark.parametrize("way", WRITERS)

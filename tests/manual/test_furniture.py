@@ -42,13 +42,31 @@ def test_the_hooks_call_parts_of_the_check() -> None:
     assert [hook["entry"] for hook in hooks] == [".ci/check lint", ".ci/check types"]
 
 
-def test_contributing_names_tables_that_there_are() -> None:
-    """Every table to add a row to is in the code."""
+def test_what_to_add_names_files_and_tables_that_there_are() -> None:
+    """Every file, folder and table of the rows on the architecture page is in the code."""
     code = "".join(path.read_text() for path in (ROOT / "bulkseed").rglob("*.py"))
-    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
-    tables = re.findall(r"`([A-Z]{4,})`", text)
-    assert tables
-    assert all(re.search(rf"^{table}\b.*=", code, re.MULTILINE) for table in tables), tables
+    code += "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    rows = re.search(r"^\| to add .*?(?=\n\n)", TEXTS["architecture"], re.DOTALL | re.MULTILINE)
+    assert rows is not None
+    named = set(re.findall(r"`([^`]+)`", rows[0]))
+    paths = {name for name in named if "/" in name}
+    for path in paths:
+        place = Path(path).parent if "<" in path else Path(path)
+        assert (ROOT / place).exists() or (ROOT / "bulkseed" / place).exists(), path
+    assert len(paths) > 20
+    rooms = {path.name for path in (ROOT / "bulkseed").iterdir()}
+    for name in named - paths - rooms:
+        assert re.search(rf"^(class {name}\b|{name}\b.*=)", code, re.MULTILINE), name
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    """By links, from page to page; a page that nothing leads to is read by nobody."""
+    found, new = set[str](), {"README"}
+    while new:
+        found |= new
+        links = {link for page in new for link in re.findall(r"\]\((?:\S*/)?([\w-]+)\.md\b", TEXTS[page])}
+        new = links & TEXTS.keys() - found
+    assert found == TEXTS.keys()
 
 
 def test_every_page_begins_with_a_title_and_its_tables_are_whole() -> None:

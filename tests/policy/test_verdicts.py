@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy.steps import CREATE, DELETE, PUT, RESTORE
-from bulkseed.policy.verdicts import RULES, Verdict, VerdictRule, classify, maybe_applied
+from bulkseed.policy.verdicts import RULES, Verdict, VerdictRule, _matches, classify, maybe_applied
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Response
 
@@ -28,6 +28,17 @@ EXPECTED = [
     ("IncompleteSignature", 400, Verdict.ABORT),
     ("InvalidSecurityToken.Expired", 400, Verdict.ABORT),
     ("UnsupportedOperation", 400, Verdict.ABORT),
+    ("InvalidAccessKeySecret", 400, Verdict.ABORT),
+    ("MissingSecurityToken", 400, Verdict.ABORT),
+    ("InvalidAction.NotFound", 404, Verdict.ABORT),
+    ("InvalidVersion", 400, Verdict.ABORT),
+    ("Forbidden.AccessKeyDisabled", 403, Verdict.ABORT),
+    ("Forbidden.ProhibitedByRiskControl", 403, Verdict.ABORT),
+    ("Source.Throttled", 0, Verdict.THROTTLED),
+    ("Source.Unavailable", 0, Verdict.RETRY),
+    ("Source.Credentials", 0, Verdict.ABORT),
+    ("Source.Certificate", 0, Verdict.ABORT),
+    ("Source.NotFound", 0, Verdict.REJECT),
     ("Forbidden.KmsServiceNotEnabled", 403, Verdict.ABORT),
     ("Forbidden.InDebtOverdue", 403, Verdict.ABORT),
     ("SignatureNonceUsed", 400, Verdict.RETRY),
@@ -59,6 +70,13 @@ EXPECTED = [
 def test_each_code_has_its_verdict(code: str, status: int, verdict: Verdict) -> None:
     """The documented codes mean what the documents say; look-alikes do not."""
     assert classify(Fault(code, status)) is verdict
+
+
+def test_every_rule_is_told_above() -> None:
+    """A new row of the table has one here; those of one step have theirs below."""
+    told = {(code, status) for code, status, _ in EXPECTED}
+    deciding = {next(rule for rule in RULES if _matches(rule, Fault(*fault), None)) for fault in told}
+    assert {rule for rule in RULES if rule.step is None} <= deciding
 
 
 def test_some_codes_mean_something_else_for_one_step() -> None:

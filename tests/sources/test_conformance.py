@@ -16,6 +16,7 @@ from bulkseed.model import Fault, InvalidLine, ManifestEntry, ReadValue, SecretD
 from bulkseed.sources.named import NamedValues
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
+from bulkseed.sources.table import SOURCES
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,11 @@ def store(
     """One store of each kind, with nothing in it."""
     with STORES[request.param](servers, monkeypatch) as opened:
         yield opened
+
+
+def test_every_kind_of_source_has_a_store_here() -> None:
+    """A new row of the table is held to what all promise."""
+    assert STORES.keys() == SOURCES.keys()
 
 
 def open_source(store: Store, **wishes: object) -> SourceManifest:
