@@ -281,8 +281,8 @@ def ledger_path_for(manifests: tuple[str, ...], ledger: str | None, kind: str = 
         return Path(ledger)
     if manifests[0] == "-":
         return Path(f"stdin.{kind}.db")
+    from bulkseed.manifest.blocks import COMPRESSIONS
     from bulkseed.manifest.formats.table import FORMATS
-    from bulkseed.manifest.source import COMPRESSIONS
 
     path = Path(manifests[0])
     if ":" in manifests[0] and looks_like_source(manifests[0]):

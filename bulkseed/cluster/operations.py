@@ -87,7 +87,7 @@ class LedgerOperations:
     def _begin_run(
         self,
         run_id: str,
-        sources: list[str],
+        manifests: list[str],
         limits: dict[str, float],
         now: float,
         command: str,
@@ -99,7 +99,7 @@ class LedgerOperations:
         follow, reopen, gone = again
         until = self._ledger.begin_run(
             run_id,
-            sources,
+            manifests,
             {QuotaGroup(group): limit for group, limit in limits.items()},
             now,
             command,

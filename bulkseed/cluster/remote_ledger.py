@@ -61,7 +61,7 @@ class RemoteLedger:
     def begin_run(
         self,
         run_id: str,
-        sources: Iterable[str],
+        manifests: Iterable[str],
         limits: Mapping[QuotaGroup, float],
         now: float,
         command: str = APPLY.name,
@@ -77,7 +77,7 @@ class RemoteLedger:
         wanted = [follow, [outcome.value for outcome in reopen], list(gone)]
         in_words = {group.value: limit for group, limit in limits.items()}
         until: float | None = self.ask(
-            "begin_run", run_id, list(sources), in_words, now, command, afresh, wanted, caller, list(era)
+            "begin_run", run_id, list(manifests), in_words, now, command, afresh, wanted, caller, list(era)
         )
         return until
 

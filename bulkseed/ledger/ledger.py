@@ -134,7 +134,7 @@ class Ledger(LedgerReader):
     def begin_run(
         self,
         run_id: str,
-        sources: Iterable[str],
+        manifests: Iterable[str],
         limits: Mapping[QuotaGroup, float],
         now: float,
         command: str = APPLY.name,
@@ -150,7 +150,7 @@ class Ledger(LedgerReader):
 
         Args:
             run_id: its name.
-            sources: what it reads to the end; what was invalid there and is not found again is forgotten.
+            manifests: what it reads to the end; what was invalid there and is not found again is forgotten.
             limits: quota group -> the most attempts in any second, 0 for no ceiling.
             now: epoch seconds.
             command: the name of a job, a row of `JOBS`.
@@ -188,7 +188,7 @@ class Ledger(LedgerReader):
             all_new=last_id == 0,
             follow=again.follow,
             reopen=frozenset(again.reopen),
-            sources=tuple(sources),
+            sources=tuple(manifests),
             stale=stale,
             words=JOBS[command].words,
             gone=frozenset(again.gone),

@@ -27,7 +27,7 @@ class LedgerPort(Protocol):
     def begin_run(
         self,
         run_id: str,
-        sources: Iterable[str],
+        manifests: Iterable[str],
         limits: Mapping[QuotaGroup, float],
         now: float,
         command: str = "apply",

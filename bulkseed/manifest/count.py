@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from bulkseed.manifest.blocks import Progress, decompressor, file_blocks
 from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.readable import BrokenError
-from bulkseed.manifest.source import Progress, decompressor, file_blocks
 
 _ENTRY = re.compile(rb"\n[^\S\n]*+[^\s#]")  # a line that is neither blank nor a comment
 

@@ -12,6 +12,7 @@ from typing import Self
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.humanize import visible
 from bulkseed.manifest.alike import AlikeDefinitions
+from bulkseed.manifest.blocks import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults
 from bulkseed.manifest.dumps import DumpError, refuse_dumps
@@ -20,7 +21,6 @@ from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, reader_for
 from bulkseed.manifest.location import is_manifest_url, size_of
 from bulkseed.manifest.readable import BrokenError, Readable
-from bulkseed.manifest.source import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
 from bulkseed.manifest.value_from import Elsewhere
 from bulkseed.model import ManifestEntry, Origin

@@ -1,7 +1,7 @@
 """Which suffix means which format. A new format is one file with a `read`, and a row here.
 
 `read(blocks)` gets the decompressed bytes and yields ``(line, object)``, with `Unreadable` for an object that
-it cannot decode. It raises nothing about the content. `source.COMPRESSIONS` is such a table for compression.
+it cannot decode. It raises nothing about the content. `blocks.COMPRESSIONS` is such a table for compression.
 A format that a run does not read is not imported.
 """
 
