@@ -15,7 +15,7 @@ from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context, Service
 from bulkseed.service.handlers import deletion
 from bulkseed.service.request_ids import new_request_id, refuse
-from bulkseed.service.rotation import Job
+from bulkseed.service.rotation import PasswordChange
 from bulkseed.service.served import SERVED
 from bulkseed.service.storage.marks import TAMPERED, TamperedError
 from bulkseed.service.straight.path import Made, StraightPath
@@ -81,11 +81,11 @@ class Kms:
                 log.error("what is due cannot be done: %s", type(error).__name__)  # noqa: TRY400 - likewise
                 service.forget()
 
-    def take_jobs(self) -> list[Job]:
+    def take_jobs(self) -> list[PasswordChange]:
         """Return the passwords that the shell is to change in real databases, once this is committed."""
         return self._service.rotation.take_jobs()
 
-    def finish_job(self, job: Job, now: float, *, changed: bool) -> None:
+    def finish_job(self, job: PasswordChange, now: float, *, changed: bool) -> None:
         """Record what became of a job."""
         self._service.rotation.finish(job.secret_name, now, changed=changed)
 

@@ -35,7 +35,7 @@ RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PasswordChange:
     """One password to change in a real database.
 
     An account that does not exist is made if `like` names one whose rights it gets. `asked`: a caller waits.
@@ -62,7 +62,7 @@ class Rotation:
     keys: Keys
     administrators: Mapping[str, str] = field(default_factory=dict)
     calls: Window | None = None
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[PasswordChange] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
 
     def begin(self, secret: StoredSecret, version_id: str, now: float, *, asked: bool) -> Fault | None:
@@ -91,7 +91,7 @@ class Rotation:
             if config.get("SecretSubType") == "DoubleUsers":
                 like = (json_object(self._open(secret, secret.stages[CURRENT])) or {})["AccountName"]
             self.running.add(secret.name)
-            self.jobs.append(Job(secret.name, instance, name, password, like, asked))
+            self.jobs.append(PasswordChange(secret.name, instance, name, password, like, asked))
         else:
             log.warning("rotation of %s: instance %s is simulated", secret.name, instance)
             self.finish(secret.name, now, changed=True)
@@ -128,7 +128,7 @@ class Rotation:
         secret.last_rotation, secret.next_rotation = now, now + seconds if seconds else None
         self.store.save_secret(secret)
 
-    def take_jobs(self) -> list[Job]:
+    def take_jobs(self) -> list[PasswordChange]:
         """Return the jobs that have come up since the last call."""
         jobs, self.jobs = self.jobs, []
         return jobs

@@ -10,7 +10,7 @@ import pytest
 from support.mariadb import mariadb
 
 from bulkseed.model import SecretValue
-from bulkseed.service.rotation import Job
+from bulkseed.service.rotation import PasswordChange
 from bulkseed.service.shell.databases import Databases
 
 
@@ -36,9 +36,9 @@ async def ask(admin: str, account: str, password: str, *statements: str) -> list
         connection.close()
 
 
-def job(account: str, password: str, like: str | None = None) -> Job:
+def job(account: str, password: str, like: str | None = None) -> PasswordChange:
     """Return a change of a password."""
-    return Job("s", "rm-1", account, SecretValue(password), like, asked=True)
+    return PasswordChange("s", "rm-1", account, SecretValue(password), like, asked=True)
 
 
 async def test_an_account_and_its_twin(admin: str) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import orjson
 
 from bulkseed.errors import UsageError
-from bulkseed.service.rotation import Job
+from bulkseed.service.rotation import PasswordChange
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Databases:
         """Return by instance the account that changes passwords."""
         return {instance: unquote(urlsplit(url).username or "") for instance, url in self.urls.items()}
 
-    async def change(self, job: Job) -> bool:
+    async def change(self, job: PasswordChange) -> bool:
         """Set a password; False when the database is out of reach or refuses, which the log tells."""
         url = self.urls[job.instance_id]
         try:
@@ -53,7 +53,7 @@ class Databases:
         return True
 
 
-async def _postgresql(url: str, job: Job) -> None:
+async def _postgresql(url: str, job: PasswordChange) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(url, timeout=TIMEOUT, command_timeout=TIMEOUT)
@@ -77,7 +77,7 @@ async def _postgresql(url: str, job: Job) -> None:
         await connection.close(timeout=TIMEOUT)
 
 
-async def _mysql(url: str, job: Job) -> None:
+async def _mysql(url: str, job: PasswordChange) -> None:
     import aiomysql
 
     parts = urlsplit(url)
@@ -110,7 +110,7 @@ async def _hosts(cursor: Any, account: str) -> list[str]:
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def _clone(cursor: Any, job: Job, host: str) -> None:
+async def _clone(cursor: Any, job: PasswordChange, host: str) -> None:
     """Make an account with the rights of another one."""
     await cursor.execute("CREATE USER %s@%s IDENTIFIED BY %s", (job.account, host, job.password.reveal()))
     await cursor.execute("SHOW GRANTS FOR %s@%s", (job.like, host))
@@ -132,7 +132,7 @@ def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
     return context
 
 
-DRIVERS: dict[str, tuple[str, Callable[[str, Job], Awaitable[None]]]] = {
+DRIVERS: dict[str, tuple[str, Callable[[str, PasswordChange], Awaitable[None]]]] = {
     "postgresql": ("asyncpg", _postgresql),
     "mysql": ("aiomysql", _mysql),
 }

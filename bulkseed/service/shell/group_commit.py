@@ -15,7 +15,7 @@ from typing import Any
 
 from bulkseed.service.kms import TICK, Kms
 from bulkseed.service.request_ids import refuse
-from bulkseed.service.rotation import Job
+from bulkseed.service.rotation import PasswordChange
 from bulkseed.service.shell.databases import Databases
 from bulkseed.service.shell.faults import Arrival, Hook
 from bulkseed.service.shell.plain import read_plain
@@ -105,7 +105,7 @@ class Gate:
             self._fail(error)
             return Made(_failure())
 
-    async def _run_then(self, jobs: list[Job], reply: Callable[[], None]) -> None:
+    async def _run_then(self, jobs: list[PasswordChange], reply: Callable[[], None]) -> None:
         await self._run(jobs)
         reply()
 
@@ -172,7 +172,7 @@ class Gate:
             asyncio.get_running_loop().call_soon(self.commit)
         self._group.append(settle)
 
-    async def _run(self, jobs: list[Job]) -> None:
+    async def _run(self, jobs: list[PasswordChange]) -> None:
         """Start the jobs, and wait for those that a caller waits for."""
         tasks = {self._start(self._change(job)): job for job in jobs}
         for task, job in tasks.items():
@@ -185,7 +185,7 @@ class Gate:
         task.add_done_callback(self._background.discard)
         return task
 
-    async def _change(self, job: Job) -> None:
+    async def _change(self, job: PasswordChange) -> None:
         changed = await self._databases.change(job)
         try:
             self._kms.finish_job(job, self._clock(), changed=changed)
