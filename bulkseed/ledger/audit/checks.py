@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bulkseed.ledger.reader import LedgerReader
 
-Verdict = tuple[list[str], str]
+CheckEnd = tuple[list[str], str]
 """What is wrong (empty: nothing), and the numbers to show if nothing is."""
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from bulkseed.humanize import counted
-from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
+from bulkseed.ledger.audit.checks import CheckEnd, broken, differences, excesses
 from bulkseed.ledger.reader import IN_SETTLED, LedgerReader
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, ROLLBACK, JobKind
@@ -20,13 +20,13 @@ WHERE r.command = ? AND a.quota_group = 'create' AND (b.claimed_at IS NULL OR b.
 _OUTCOMES = "('" + "', '".join({word.value for word in (*Outcome, *Verified)} - {"invalid"}) + "')"
 
 
-def file(ledger: LedgerReader) -> Verdict:
+def file(ledger: LedgerReader) -> CheckEnd:
     """SQLite's own look at the file."""
     problems = [str(problem) for (problem,) in ledger.select("PRAGMA integrity_check(10)")]
     return ([] if problems == ["ok"] else problems), "sound"
 
 
-def states(ledger: LedgerReader) -> Verdict:
+def states(ledger: LedgerReader) -> CheckEnd:
     """Outcomes are known ones, and what a row says about itself makes sense."""
     rules = {
         "rows with an unknown outcome": f"outcome NOT IN {_OUTCOMES}",
@@ -43,7 +43,7 @@ def states(ledger: LedgerReader) -> Verdict:
     return wrong, counted(rows, "row")
 
 
-def names(ledger: LedgerReader) -> Verdict:
+def names(ledger: LedgerReader) -> CheckEnd:
     """An ARN names its row's secret, and the region and account that the ledger is bound to.
 
     So does the summary of every run name the ledger's region.
@@ -70,7 +70,7 @@ def names(ledger: LedgerReader) -> Verdict:
     return wrong, f"{arns:,} ARNs"
 
 
-def runs(ledger: LedgerReader) -> Verdict:
+def runs(ledger: LedgerReader) -> CheckEnd:
     """Each run: every entry it read is counted once, by the ledger and by the run's own summary."""
     wrong, count, entries = [], 0, 0
     for run in ledger.runs():
@@ -101,7 +101,7 @@ def runs(ledger: LedgerReader) -> Verdict:
     return wrong, f"{count:,} {'run' if count == 1 else 'runs'} read {entries:,} entries"
 
 
-def rows(ledger: LedgerReader) -> Verdict:
+def rows(ledger: LedgerReader) -> CheckEnd:
     """All runs together explain every row that is there; the last one explains those that it took up."""
     definitions, lines = (
         ledger.one("SELECT count(*) FROM definitions"),
@@ -135,7 +135,7 @@ def rows(ledger: LedgerReader) -> Verdict:
     return wrong, f"{counted(definitions, 'definition')} + {counted(lines, 'invalid line')}"
 
 
-def summaries(ledger: LedgerReader) -> Verdict:
+def summaries(ledger: LedgerReader) -> CheckEnd:
     """The summary of the last run says what its rows say, and no earlier one says less."""
     wrong, detail = [], "the last run has none"
     found: dict[int, dict[str, int]] = {}
@@ -172,14 +172,14 @@ def _last(
     return differences(numbers)
 
 
-def settled_once(ledger: LedgerReader) -> Verdict:
+def settled_once(ledger: LedgerReader) -> CheckEnd:
     """As many rows are settled as were ever settled, less those whose VersionId changed."""
     count = ledger.one(f"SELECT count(*) FROM definitions WHERE ending {IN_SETTLED}")  # noqa: S608  # fixed text
     settled = ledger.one("SELECT coalesce(sum(settled - reopened), 0) FROM runs")
     return differences([("settled by all runs", settled, count)]), counted(count, "row")
 
 
-def deletions(ledger: LedgerReader) -> Verdict:
+def deletions(ledger: LedgerReader) -> CheckEnd:
     """A deletion was claimed before it was sent, was answered, and what was deleted is not called ours."""
     counts = {
         "rows that are owned although their secret was deleted": (

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.audit import rows as audit_rows
 from bulkseed.ledger.audit import sends as audit_sends
-from bulkseed.ledger.audit.checks import Verdict
+from bulkseed.ledger.audit.checks import CheckEnd
 from bulkseed.ledger.reader import LedgerReader
 
 
@@ -46,7 +46,7 @@ def audit(ledger: LedgerReader) -> list[Finding]:
     return findings
 
 
-CHECKS: dict[str, Callable[[LedgerReader], Verdict]] = {
+CHECKS: dict[str, Callable[[LedgerReader], CheckEnd]] = {
     "the file is sound": audit_rows.file,
     "every row makes sense": audit_rows.states,
     "every ARN is of its row and target": audit_rows.names,

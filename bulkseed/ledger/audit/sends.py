@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from bulkseed.humanize import counted
-from bulkseed.ledger.audit.checks import Verdict, broken, differences, excesses
+from bulkseed.ledger.audit.checks import CheckEnd, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader
 from bulkseed.model import QuotaGroup
 from bulkseed.policy.jobs import JOBS
@@ -43,7 +43,7 @@ definitions d JOIN (
   GROUP BY definition) a ON a.definition = d.id"""
 
 
-def claims(ledger: LedgerReader) -> Verdict:
+def claims(ledger: LedgerReader) -> CheckEnd:
     """An attempt belongs to a definition that was claimed before it was sent, one at a time, in its run.
 
     A later run's claim replaces an earlier one, whose attempts are then held against the start of their run.
@@ -61,7 +61,7 @@ def claims(ledger: LedgerReader) -> Verdict:
     return wrong, counted(attempts, "attempt")
 
 
-def answers(ledger: LedgerReader) -> Verdict:
+def answers(ledger: LedgerReader) -> CheckEnd:
     """An attempt of the run that settled a row had an answer of the kind that its outcome needs."""
     looked = "ending IN ('adopted', 'identical') AND NOT coalesce(looked, 0)"
     updated = "ending = 'updated' AND NOT coalesce(looked OR managed, 0)"
@@ -83,7 +83,7 @@ def answers(ledger: LedgerReader) -> Verdict:
     return wrong, counted(rows, "row")
 
 
-def attempts(ledger: LedgerReader) -> Verdict:
+def attempts(ledger: LedgerReader) -> CheckEnd:
     """Definitions and runs count as many attempts as are on record, and know the first."""
     off = ledger.one(
         "SELECT count(*) FROM definitions d LEFT JOIN"
@@ -112,7 +112,7 @@ def attempts(ledger: LedgerReader) -> Verdict:
     return differences(numbers) + excesses(excess) + broken(ledger, rule, _FIRST)[1], "all counted"
 
 
-def send_times(ledger: LedgerReader) -> Verdict:
+def send_times(ledger: LedgerReader) -> CheckEnd:
     """No half-open second holds more than the limit; below 1 a second, no `1 / limit` seconds hold two.
 
     Nor where a run followed another at once: there the more generous limit of the two counts. A run's
