@@ -1,11 +1,10 @@
-"""What a run does with each definition: create it, or read it back."""
+"""What a job does with each definition of a manifest; the jobs themselves are in `bulkseed.jobs`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bulkseed.policy import create, jobs, steps, verify
 from bulkseed.policy.jobs import JobKind
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
@@ -22,7 +21,3 @@ class RunJob(NamedTuple):
     procedure: Callable[[Rules, Subject, RetryState], Procedure[Ending | Aborted]]
     first: Step[Any]
     follows: bool = False
-
-
-APPLY = RunJob(jobs.APPLY, create.create, steps.CREATE, follows=True)
-VERIFY = RunJob(jobs.VERIFY, verify.verify, steps.READ_VERSION)

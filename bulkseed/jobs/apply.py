@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence
 
-from bulkseed.engine.job import APPLY, RunJob
+from bulkseed.engine.job import RunJob
 from bulkseed.engine.lane import Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
@@ -13,8 +13,12 @@ from bulkseed.engine.stop import Stop
 from bulkseed.ledger import AttemptRecord, Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
+from bulkseed.policy import jobs, steps
+from bulkseed.policy.create import create
 from bulkseed.policy.options import Rules
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
+
+APPLY = RunJob(jobs.APPLY, create, steps.CREATE, follows=True)
 
 
 async def seed(

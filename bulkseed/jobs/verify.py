@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bulkseed.engine.job import VERIFY
+from bulkseed.engine.job import RunJob
 from bulkseed.engine.lane import Lane, Ports, open_lane
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
@@ -22,9 +22,12 @@ from bulkseed.engine.summary import with_results
 from bulkseed.ledger import Ledger, LedgerPort, LedgerReader
 from bulkseed.model import ManifestEntry, Row, Summary, Target, Verified
 from bulkseed.pacing.ceilings import limits
+from bulkseed.policy import jobs, steps
+from bulkseed.policy import verify as policy
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
 from bulkseed.wire.quotas import QUOTAS
 
+VERIFY = RunJob(jobs.VERIFY, policy.verify, steps.READ_VERSION)
 PROBLEMS = [result for result in Verified if not result.settled and result is not Verified.PENDING]
 
 

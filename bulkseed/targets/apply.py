@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import anyio
 
 from bulkseed.client.credentials import find_credentials
-from bulkseed.engine.job import APPLY
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
+from bulkseed.jobs.apply import APPLY
 from bulkseed.ledger import LedgerPort, read_ledger
 from bulkseed.manifest.selection import read_selections
 from bulkseed.model import ManifestEntry, Row, Summary, Target

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import anyio
 
-from bulkseed.engine.job import VERIFY
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.verify import Verification, verify_in
+from bulkseed.jobs.verify import VERIFY, Verification, verify_in
 from bulkseed.ledger import LedgerPort
 from bulkseed.model import Row, Target
 from bulkseed.pacing.ceilings import limits

@@ -17,7 +17,7 @@ from support.histories import check
 from support.history import History, histories
 from support.world import Network, Trouble, World
 
-from bulkseed.engine.job import APPLY
+from bulkseed.jobs.apply import APPLY
 from bulkseed.ledger import Admission, Ledger
 from bulkseed.model import ManifestEntry, NoReply
 from bulkseed.policy.create import Creating, create

@@ -19,10 +19,9 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from bulkseed.engine.job import APPLY
 from bulkseed.engine.lane import Ports
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.apply import seed
+from bulkseed.jobs.apply import APPLY, seed
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.model import (
     Created,
