@@ -23,7 +23,7 @@ def read(blocks):
         yield line, {"SecretName": name, "SecretData": value}
 
 
-table.FORMATS["toy"] = read
+table.FORMATS["toy"] = table.Format(read)
 '''
 
 SIGNATURE = '''

@@ -18,7 +18,7 @@ from bulkseed.manifest.definition import Defaults, checked_defaults
 from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.lines import Item, Unreadable
-from bulkseed.manifest.formats.table import FORMATS, reader_for
+from bulkseed.manifest.formats.table import FORMATS, format_of
 from bulkseed.manifest.location import is_manifest_url, size_of
 from bulkseed.manifest.readable import BrokenError, Readable
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
@@ -94,7 +94,7 @@ class Manifest:
         for path in self._given:
             name, blocks = _blocks(path, stdin, progress)
             format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
-            reader, text = reader_for(name, format_name), refuse_dumps(blocks, path)
+            reader, text = format_of(name, format_name).read, refuse_dumps(blocks, path)
             plain = reader is json_lines.read and name == path != STANDARD_INPUT
             own = self._read_lines if plain and not is_manifest_url(path) else None
             readers.append((path, reader(text) if own is None else own(path, text)))

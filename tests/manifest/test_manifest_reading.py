@@ -24,7 +24,6 @@ from support.definitions import (
 
 from bulkseed.errors import ManifestError, UsageError
 from bulkseed.manifest import open_manifest
-from bulkseed.manifest.count import entries_in
 from bulkseed.manifest.formats import json_lines, yaml_documents
 from bulkseed.model import InvalidLine, SecretDefinition
 
@@ -66,7 +65,7 @@ def test_entries_are_counted_as_they_are_read(text: str, size: int) -> None:
     """Wherever the blocks are cut: blank lines and comments do not count, bad lines do."""
     data = text.encode()
     blocks = [data[start : start + size] for start in range(0, len(data), size)]
-    assert sum(entries_in(blocks)) == len(list(json_lines.read(blocks)))
+    assert sum(json_lines.count(blocks)) == len(list(json_lines.read(blocks)))
 
 
 def test_counting_ahead_is_known_where_it_is_cheap(tmp_path: Path) -> None:

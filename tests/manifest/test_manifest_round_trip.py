@@ -20,6 +20,7 @@ from support.definitions import (
 )
 
 from bulkseed.manifest import open_manifest
+from bulkseed.manifest.blocks import COMPRESSIONS
 from bulkseed.manifest.formats.table import FORMATS
 
 
@@ -27,6 +28,7 @@ def test_every_format_is_written_here() -> None:
     """A new row of the table makes the round trip; two suffixes may have one reader."""
     written = {FORMATS[format_name] for format_name, _ in WRITERS.values()}
     assert set(FORMATS.values()) == written
+    assert not FORMATS.keys() & {"toml", "age", *(suffix[1:] for suffix in COMPRESSIONS)}  # taken by others
 
 
 @pytest.mark.parametrize("way", WRITERS)
