@@ -243,7 +243,7 @@ class QuotaGroup(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a definition; the meaning of each is in the README's outcome table."""
+    """What became of a definition; the meaning of each is in the manual's outcomes page."""
 
     CREATED = "created"
     ADOPTED = "adopted"

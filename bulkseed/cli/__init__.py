@@ -1,1 +1,1 @@
-"""The command line: one file per command. Floor 4."""
+"""The command line: a file for each command, which `app` names, and what they share. Floor 6."""

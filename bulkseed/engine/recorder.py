@@ -42,8 +42,8 @@ def _unknown() -> None:
 class Recorder:
     """Collects ends and attempts, and has the ledger to itself during a run.
 
-    The executor has one thread, so the ledger is never used twice at a time. `ahead` tells by how many
-    seconds the service's clock is ahead of ours, if that is known; the first that is goes on record.
+    The executor runs one thing after another: the ledger is never used twice at a time. `ahead` tells by how
+    many seconds the service's clock is ahead of ours, if that is known; the first that is goes on record.
     """
 
     def __init__(

@@ -12,7 +12,9 @@ STOPPED_EARLY = 3
 
 
 class Stop:
-    """Ask a run to stop. The first reason counts. `exit_code`: 130 interrupted, 3 going on makes no sense.
+    """Ask a run to stop. The first reason counts.
+
+    `exit_code` is that of the command: 130 interrupted, 3 going on makes no sense, else that of an error.
 
     Create it inside the event loop that runs `bulkseed.seed`.
     """

@@ -20,7 +20,7 @@ from bulkseed.transport.results import CancelledAfterReplyError
 
 
 class Worker:
-    """What every worker of a run shares."""
+    """What every worker of a run shares; a worker is a task of a `WorkerPool`, and of a cluster a process."""
 
     def __init__(self, run_id: str, job: RunJob, rules: Rules, machinery: Machinery, hooks: RunHooks) -> None:
         self._run_id = run_id

@@ -1,1 +1,1 @@
-"""What a run is for: apply, verify, rollback, load test. And what is asked beside a run: checkup, preflight."""
+"""What a run is for: apply, verify, rollback, load test; and what is asked beside one: checkup, preflight."""

@@ -1,7 +1,7 @@
 """What CreateSecret accepts: every limit and word list once, each with the public page that states it.
 
 Sources: "CreateSecret page" is the API reference, "API metadata" the OpenAPI description of Kms 2016-01-20
-as of 2024-06, "SDK" the docstrings of alibabacloud_kms20160120 3.3.1. The rules that use them: `rules.py`.
+as of 2024-06, "SDK" the docstrings of alibabacloud_kms20160120 3.3.1. `parameters.py` uses them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Managed secrets: what each `SecretType` other than Generic demands of its name, configuration and value.
 
-One row of `MANAGED` per type (source: SDK 3.3.1 docstring of CreateSecretRequest). `rules.py` applies them.
+One row of `MANAGED` per type (source: SDK 3.3.1 docstring of CreateSecretRequest), for `parameters.py`.
 """
 
 from __future__ import annotations
