@@ -171,7 +171,7 @@ async def roll_back_in(
             anyio.create_task_group() as group,
         ):
             machinery = assemble(run, lane, rows.recorder, options, hooks, rows.claim, operations)
-            remover = _Remover(rows, machinery, undo, options, hooks, on_end)
+            worker = _RollbackWorker(rows, machinery, undo, options, hooks, on_end)
 
             def spawn(work: Callable[[], Awaitable[object]]) -> None:
                 group.start_soon(run.guard, work)
@@ -179,7 +179,7 @@ async def roll_back_in(
             pacer = lane.pacers[ROLLBACK.group]
             WorkerPool(
                 rows,
-                remover.remove,
+                worker.process,
                 spawn,
                 hooks.stop,
                 most=options.workers or MOST_WORKERS,
@@ -269,8 +269,8 @@ class _Rows:
         self._results[end.outcome] += 1
 
 
-class _Remover:
-    """What the workers of a rollback do."""
+class _RollbackWorker:
+    """What every worker of a rollback shares, as `engine.worker.Worker` of other runs."""
 
     def __init__(
         self,
@@ -289,7 +289,7 @@ class _Remover:
         self._stop = hooks.stop
         self._on_end = on_end
 
-    async def remove(self, row: OwnedRow) -> None:
+    async def process(self, row: OwnedRow) -> None:
         """Delete the secret of a row, or put its version back, if it is as we made it."""
         doubt = row.in_doubt(restore_values=self._restores)
         retry = self._machinery.retry_state(

@@ -29,19 +29,20 @@ from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition
 from bulkseed.policy.moments import Era
 
 _FIND = f"""
-SELECT d.id, d.name, version_id, source, place, outcome, ending, owned, wanted,
+SELECT d.id AS id, d.name AS name, version_id, source, place, outcome, ending, owned, wanted,
   claimed_at, doubt, is_foreign, doubt_version, service_time,
   iif(owned AND NOT ending {IN_SETTLED},
     (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
-    NULL),
-  iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0),
+    NULL) AS held,
+  iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0) AS compared,
   iif(NOT owned AND NOT outcome {IN_SETTLED},
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
-    NULL),
-  iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL),
-  iif(doubt, (SELECT r.boot FROM runs r WHERE r.id = d.run), NULL),
-  iif(doubt, (SELECT r.clock_offset FROM runs r WHERE r.id = d.run), NULL)
+    NULL) AS deleted,
+  iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL)
+    AS since,
+  iif(doubt, (SELECT r.boot FROM runs r WHERE r.id = d.run), NULL) AS boot,
+  iif(doubt, (SELECT r.clock_offset FROM runs r WHERE r.id = d.run), NULL) AS "offset"
 FROM json_each(?) AS names CROSS JOIN definitions AS d ON d.name = names.value"""  # noqa: S608  # fixed text
 _ADD = BulkStatement(
     "INSERT OR IGNORE INTO claims"
@@ -83,7 +84,7 @@ def in_this_era(moment: int, boot: str | None, offset: int | None, era: Era) -> 
 
 
 class _Row(NamedTuple):
-    """What `_FIND` finds. Those that are added begin with the same five."""
+    """What `_FIND` finds, in its order. Those that are added begin with the same five."""
 
     id: int
     name: str
@@ -275,15 +276,17 @@ class Block:
         )
         self._claims.append(
             Claim(
-                entry,
-                row.id,
-                None if since is None else since / 1e6,
-                row.is_foreign == 1,
-                row.held,
-                doubt_version,
-                row.service_time,
-                row.deleted,
-                service / 1e6 if since is not None and service is not None and service > 0 else None,
+                definition=entry,
+                row_id=row.id,
+                doubt_since=None if since is None else since / 1e6,
+                foreign=row.is_foreign == 1,
+                held=row.held,
+                doubt_version=doubt_version,
+                service_time=row.service_time,
+                deleted=row.deleted,
+                doubt_service=service / 1e6
+                if since is not None and service is not None and service > 0
+                else None,
                 dated=since is None or service != UNDATED,
             )
         )

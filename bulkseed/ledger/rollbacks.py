@@ -231,9 +231,9 @@ class Rollbacks:
                 self._restored(row, undone, known=known)
             elif known:
                 settled_at = row.made_at if row.outcome in SETTLED_ENDINGS else None
-                doubt = row.doubtful is not None
+                written_in_doubt = row.doubtful is not None
                 self._definition(
-                    row, "outcome = ?, settled_at = ?, doubt = ?", row.outcome, settled_at, doubt
+                    row, "outcome = ?, settled_at = ?, doubt = ?", row.outcome, settled_at, written_in_doubt
                 )
                 if row.outcome in SETTLED_ENDINGS:
                     self._ledger.connection.execute(_UNKEEP_VERSION, (row.row_id, row.last))

@@ -12,7 +12,7 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger, TakeUp, read_ledger
-from bulkseed.ledger.admission import _FIND
+from bulkseed.ledger.admission import _FIND, _Row
 from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup
 
 
@@ -327,3 +327,10 @@ def test_the_answer_is_kept_as_it_came(ledger: Ledger) -> None:
     assert row is not None
     assert {field: getattr(row, field) for field in answer} == answer
     assert (row.manifest, row.line, row.run_id, row.outcome) == ("prod.jsonl", 7, "run-1", Outcome.EXISTING)
+
+
+def test_what_is_found_of_a_row_has_its_columns_by_their_names(tmp_path: Path) -> None:
+    """They are taken by their order, which costs less: the names hold the two lists together."""
+    with new_ledger(tmp_path) as ledger:
+        found = ledger.connection.execute(_FIND, ("[]",))
+        assert tuple(name for name, *_ in found.description) == _Row._fields
