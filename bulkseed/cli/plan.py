@@ -182,6 +182,21 @@ class Plan:
         bad_key = self.online is not None and any(key.usable is False for key in self.online.keys)
         return 1 if self.invalid or self.lacks_room or bad_key else 0
 
+    def add(self, read: int, foreseen: Foreseen) -> None:
+        """Add what a block of `read` entries would come to; a value still at a source has no size."""
+        sent, invalid = foreseen.to_send, foreseen.invalid
+        self.definitions += read
+        self.settled += foreseen.settled
+        self.to_send += len(sent)
+        self.changed += sum(d.name in foreseen.changed for d in sent)
+        self.size += sum(len(d.data.reveal().encode()) for d in sent if not isinstance(d.data, UnreadValue))
+        self.keys.update(d.encryption_key_id for d in sent if d.encryption_key_id)
+        self.instances.update(d.dkms_instance_id for d in sent)
+        self.invalid += len(invalid)
+        self.listed += invalid[: LISTED - len(self.listed)]
+        for line in invalid:
+            self.reasons.add(line)
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``--output json`` prints."""
         online = {} if self.online is None else {"online": self.online.as_dict()}
@@ -237,21 +252,9 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             foreseen = preview.look(block)
             if given.values:
                 made.size += _check_values(foreseen)
-            made.definitions += len(block)
-            made.changed += sum(d.name in foreseen.changed for d in foreseen.to_send)
-            made.to_send += len(foreseen.to_send)
-            made.size += sum(
-                len(d.data.reveal().encode()) for d in foreseen.to_send if not isinstance(d.data, UnreadValue)
-            )
-            if not given.values:
+            else:
                 made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
-            made.settled += foreseen.settled
-            made.invalid += len(foreseen.invalid)
-            made.listed += foreseen.invalid[: LISTED - len(made.listed)]
-            for line in foreseen.invalid:
-                made.reasons.add(line)
-            made.keys.update(d.encryption_key_id for d in foreseen.to_send if d.encryption_key_id)
-            made.instances.update(d.dkms_instance_id for d in foreseen.to_send)
+            made.add(len(block), foreseen)
         if ledger is not None:
             made.gone_at_source = gone_at_source(manifest, ledger)
         if online:

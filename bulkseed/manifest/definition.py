@@ -42,7 +42,10 @@ _ALLOWED = frozenset(KEYS)
 
 _STAND_IN = "AAAA"  # for an unread value while the rest is checked: text, and Base64 too
 
-_JSON_FORMS = ("SecretData", "Tags", "ExtendedConfig", "Policy")
+_HOLD_JSON = ("Tags", "ExtendedConfig", "Policy")
+"""Parameters whose text is JSON."""
+_MAY_BE_OBJECTS = frozenset(("SecretData", *_HOLD_JSON))
+"""Parameters that a manifest may also give as an object or array, which becomes JSON."""
 _NUMBER = "a number"
 _KINDS = {
     bool: "true or false",
@@ -53,7 +56,6 @@ _KINDS = {
     dict: "an object",
 }
 _LONG_JSON = 2048  # longer ones are not kept for the next definition
-_JSON_TEXTS = frozenset(("Tags", "ExtendedConfig", "Policy"))
 
 
 def checked_defaults(defaults: Mapping[str, str] | None, *, unchecked: bool = False) -> Defaults:
@@ -92,18 +94,15 @@ def to_entry(
     if unread is not None:
         item["SecretData"] = _STAND_IN
     mistyped = _make_texts(item)
-    spec = item.get(VALUE_FROM)
-    wanted = spec is not None and spec != ""
-    carried = wanted and item.get("SecretData")
+    spec, carried = item.get(VALUE_FROM), item.get("SecretData")
     for parameter, text in defaults.texts:
         if not item.get(parameter):
             item[parameter] = text
     generated = False
-    if wanted:
+    if spec is not None and spec != "":
         value = value_from.resolve(spec, item.get("SecretDataType"), folder, defaults.elsewhere)
-        item["SecretData"], generated = value.text, value.generated
-        if value.unread is not None:
-            item["SecretData"], unread = _STAND_IN, value.unread
+        generated, unread = value.generated, value.unread or unread
+        item["SecretData"] = value.text if value.unread is None else _STAND_IN
         if carried or value.problem:
             problem = "excludes SecretData, which is there too" if carried else value.problem
             mistyped.append(Problem(VALUE_FROM, str(problem)))
@@ -159,7 +158,7 @@ def _make_texts(item: dict[Any, Any]) -> list[Problem]:
             if parameter not in _KNOWN:
                 continue
             item[parameter], wrong = _to_text(parameter, value)
-        elif parameter in _JSON_TEXTS:
+        elif parameter in _HOLD_JSON:
             check = _checked_json if len(value) < _LONG_JSON else _checked_json.__wrapped__
             item[parameter], wrong = check(parameter, value)
         else:
@@ -175,7 +174,7 @@ def _to_text(parameter: str, value: Any) -> tuple[str, str | None]:
         return "", None
     if parameter == "EnableAutomaticRotation":
         return (str(value).lower(), None) if isinstance(value, bool) else ("", "must be true or false")
-    if parameter not in _JSON_FORMS:
+    if parameter not in _MAY_BE_OBJECTS:
         return "", f"must be a text, not {_KINDS.get(type(value), 'something else')}"
     if parameter == "Tags" and isinstance(value, dict):
         if value.keys() == {"TagKey", "TagValue"}:

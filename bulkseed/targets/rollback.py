@@ -13,8 +13,9 @@ from bulkseed.engine.stop import Stop
 from bulkseed.jobs.rollback import MOST_WORKERS, OnEnd, RolledBack, Undo, Undoing, roll_back_in
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.rollbacks import forecast
-from bulkseed.model import QuotaGroup, Target
+from bulkseed.model import Target
 from bulkseed.pacing.ceilings import limits
+from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
 from bulkseed.targets.leave import ALWAYS, Leave
@@ -48,7 +49,7 @@ async def roll_back_one(
         UsageError: the target's endpoint makes no sense.
     """
     run_options = RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after)
-    ceilings = limits(QuotaGroup.CREATE, spec.qps)
+    ceilings = limits(ROLLBACK.group, spec.qps)
     async with leave.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
         return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
 
