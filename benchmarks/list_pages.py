@@ -29,7 +29,7 @@ BATCH = 5_000
 
 def fill(kms: Kms, first: int, last: int) -> None:
     """Add the secrets numbered from `first` to before `last`; no list looks at their values."""
-    store, now = kms._service.store, time.time()  # noqa: SLF001 - the API would take minutes
+    store, now = kms._service.store, time.time()  # noqa: SLF001  # the API would take minutes
     for number in range(first, last):
         it = definition(number)
         secret = StoredSecret(
@@ -72,7 +72,7 @@ def main() -> None:
                 began = time.process_time()
                 response = kms.handle(request, time.time())
                 times.append((time.process_time() - began) * 1e3)
-                assert response.body.count(b'"SecretName"') == PAGE  # noqa: S101 - or the time means nothing
+                assert response.body.count(b'"SecretName"') == PAGE  # noqa: S101  # or the time means nothing
             figures.append((secrets, page, statistics.median(times)))
 
         fill(kms, 0, PAGE)

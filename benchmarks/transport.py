@@ -83,7 +83,7 @@ async def _drive(kind: str, url: str, ca_file: str | None, connections: int, req
                 raise SystemExit(answer.reason)
 
     async with KINDS[kind](endpoint, connections=connections) as transport:
-        for left in (connections * 20, requests):  # noqa: B007 - the first round connects and warms up
+        for left in (connections * 20, requests):  # noqa: B007  # the first round connects and warms up
             cpu, wall = time.process_time(), time.perf_counter()
             await asyncio.gather(*[worker() for _ in range(connections)])
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -1,4 +1,4 @@
-"""Every exception of bulkseed, and the exit code of the command that ends with it.
+"""Every exception that a caller of bulkseed meets, and the exit code of the command that ends with it.
 
     BulkseedError
     ├── UsageError            2   the call makes no sense

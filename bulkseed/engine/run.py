@@ -52,6 +52,16 @@ class ReadsPaths(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsBytes(Protocol):
+    """Entries that know how many bytes they come from; None: a pipe, which may stall at any time."""
+
+    @property
+    def bytes_total(self) -> int | None:
+        """How many."""
+        ...
+
+
 def connections(options: RunOptions) -> int:
     """Return how many items a run has in flight at most."""
     return options.workers or (MOST_WORKERS if options.qps > 0 else UNPACED_WORKERS)
@@ -156,7 +166,7 @@ async def run_job(
                 def spawn(work: Callable[[], Awaitable[object]]) -> None:
                     group.start_soon(run.guard, work)
 
-                pipe = getattr(entries, "bytes_total", 0) is None  # as of `OpenEntries`
+                pipe = isinstance(entries, KnowsBytes) and entries.bytes_total is None
                 block = block_size(options.qps, may_stall=pipe)
                 intake = Intake(blocks, admit, spawn, block=block, limit=options.limit)
                 # Rate times latency workers are busy (Little's law). One more helps while nobody waits for a

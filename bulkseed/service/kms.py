@@ -77,8 +77,8 @@ class Kms:
         for carry_out in (deletion.delete_due, _rotate_keys, _rotate_secrets):
             try:
                 carry_out(service, now)
-            except Exception as error:  # noqa: BLE001 - the type only: its text may hold a value
-                log.error("what is due cannot be done: %s", type(error).__name__)  # noqa: TRY400 - likewise
+            except Exception as error:  # noqa: BLE001  # the type only: its text may hold a value
+                log.error("what is due cannot be done: %s", type(error).__name__)  # noqa: TRY400  # likewise
                 service.forget()
 
     def take_jobs(self) -> list[PasswordChange]:
@@ -136,7 +136,7 @@ class Kms:
         if isinstance(sent, Fault):
             return refuse(sent, "JSON")
         parameters = sent.parameters
-        format = parameters.get("Format", "JSON").upper()  # noqa: A001 - the parameter's name in the API
+        format = parameters.get("Format", "JSON").upper()  # noqa: A001  # the parameter's name in the API
         if format not in ("JSON", "XML"):
             return refuse(invalid_parameter("Format"), "JSON")
         caller = self._service.authority.admit(request, sent.query, sent.form, now)
@@ -150,7 +150,7 @@ class Kms:
         parameters: Mapping[str, str],
         now: float,
         steady: float,
-        format: str = "JSON",  # noqa: A002 - the parameter's name in the API
+        format: str = "JSON",  # noqa: A002  # the parameter's name in the API
     ) -> Response:
         """Answer a request whose signature and nonce were accepted."""
         request_id = new_request_id()

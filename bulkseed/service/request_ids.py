@@ -14,7 +14,7 @@ def new_request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def refuse(refusal: Fault, format: str = "JSON") -> Response:  # noqa: A002 - the parameter's name in the API
+def refuse(refusal: Fault, format: str = "JSON") -> Response:  # noqa: A002  # the parameter's name in the API
     """Return the response that tells `refusal`, with a request id of its own."""
     named = Fault(refusal.code, refusal.status, refusal.message, new_request_id(), refusal.retry_after)
     return respond(named, format)

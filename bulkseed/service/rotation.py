@@ -78,7 +78,7 @@ class Rotation:
         except TamperedError:
             return fault("InternalFailure", "The stored value fails its integrity check.")
         key = self.keys.get(secret.key_id)
-        assert secret.id is not None and key is not None  # noqa: S101, PT018 - stored, and looked at above
+        assert secret.id is not None and key is not None  # noqa: S101, PT018  # stored, and looked at above
         number, sealed = self.vault.seal(key.id, key.version, secret.identity(version_id, "text"), value)
         self.store.add_version(Version(secret.id, version_id, "text", number, sealed, now))
         secret.rotating_to, secret.next_rotation = version_id, now

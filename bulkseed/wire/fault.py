@@ -65,7 +65,7 @@ def invalid_parameter(name: str, why: str = "") -> Fault:
     return fault("InvalidParameter", f"{text} {why}" if why else text)
 
 
-def encode_fault(fault: Fault, format: str = "JSON") -> bytes:  # noqa: A002 - the parameter's name in the API
+def encode_fault(fault: Fault, format: str = "JSON") -> bytes:  # noqa: A002  # the parameter's name in the API
     """Return the error body that KMS's pages print: HttpStatus, Code, Message, RequestId."""
     document = {
         "HttpStatus": fault.status,
@@ -76,7 +76,7 @@ def encode_fault(fault: Fault, format: str = "JSON") -> bytes:  # noqa: A002 - t
     return render(document, format)
 
 
-def respond(fault: Fault, format: str = "JSON") -> Response:  # noqa: A002 - the parameter's name in the API
+def respond(fault: Fault, format: str = "JSON") -> Response:  # noqa: A002  # the parameter's name in the API
     """Return `fault` as an HTTP response, with ``x-acs-retry-after`` in milliseconds when it has one."""
     headers = {"content-type": content_type(format)}
     if fault.request_id is not None:

@@ -15,12 +15,12 @@ _NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # compiled 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 
-def content_type(format: str) -> str:  # noqa: A002 - the parameter's name in the API
+def content_type(format: str) -> str:  # noqa: A002  # the parameter's name in the API
     """Return the content type of `format`, ``JSON`` or ``XML``."""
     return _CONTENT_TYPES[format]
 
 
-def render(document: Mapping[str, object], format: str) -> bytes:  # noqa: A002 - the parameter's name in the API
+def render(document: Mapping[str, object], format: str) -> bytes:  # noqa: A002  # the parameter's name in the API
     """Return the bytes of `document`.
 
     Raises:

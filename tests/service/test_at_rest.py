@@ -31,7 +31,7 @@ from bulkseed.wire.actions import (
 )
 
 CANARY = "canary-7f3a9c/é+value"
-ACCOUNTS = '{"Accounts":[{"AccountName":"app","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031 - braces
+ACCOUNTS = '{"Accounts":[{"AccountName":"app","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031  # braces
 RDS = '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1"}'
 
 

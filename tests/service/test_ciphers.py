@@ -158,7 +158,7 @@ def test_a_private_key_opens_what_the_public_one_sealed() -> None:
     for version in (key.primary_key_version, second.key_version_id):
         for algorithm, digest in (
             ("RSAES_OAEP_SHA_256", hashes.SHA256()),
-            ("RSAES_OAEP_SHA_1", hashes.SHA1()),  # noqa: S303 - the API names it
+            ("RSAES_OAEP_SHA_1", hashes.SHA1()),  # noqa: S303  # the API names it
         ):
             ask = ("alias/rsa", version, algorithm)
             sealed = desk.ask(asymmetric_encrypt.Request(*ask, SecretValue(b64(b"x")))).ciphertext_blob

@@ -101,7 +101,7 @@ def desk() -> Desk:
     made = Desk()
     made.ask(create_secret.Request("there", "v1", SecretValue(CANARY)))
     config = '{"SecretSubType":"DoubleUsers","DBInstanceId":"rm-1"}'
-    value = '{"Accounts":[{"AccountName":"a","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031 - braces
+    value = '{"Accounts":[{"AccountName":"a","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031  # braces
     made.ask(
         create_secret.Request("rds", "v1", SecretValue(value), secret_type="Rds", extended_config=config)
     )

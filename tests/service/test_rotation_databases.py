@@ -148,7 +148,7 @@ async def test_a_failed_change_keeps_the_version_in_force(
     await role(admin, "late", "first")
     async with asyncio.timeout(60), clinic.gate.ticking():
         clinic.later += RETRY_SECONDS
-        while await clinic.state("f") != "Enabled":  # noqa: ASYNC110 - the state is the service's
+        while await clinic.state("f") != "Enabled":  # noqa: ASYNC110  # the state is the service's
             await asyncio.sleep(0)
     now = await clinic.account("f")
     assert now["AccountPassword"] != "first"
@@ -169,7 +169,7 @@ async def test_a_crash_between_database_and_secret_is_mended(admin: str, tmp_pat
     assert not await may_log_in(admin, {"AccountName": "crash", "AccountPassword": "first"})
     again = Clinic(admin, tmp_path)
     async with asyncio.timeout(60), again.gate.ticking():
-        while (await again.account("c"))["AccountPassword"] == "first":  # noqa: ASYNC110 - likewise
+        while (await again.account("c"))["AccountPassword"] == "first":  # noqa: ASYNC110  # likewise
             await asyncio.sleep(0)
     assert await may_log_in(admin, await again.account("c"))
     again.kms.close()

@@ -109,7 +109,7 @@ def stored(service: Desk) -> list[Any]:
     fields = (
         "name, type, stages, created, updated, creator, instance_id, description, tags, policy, delete_at"
     )
-    rows = store.read(f"SELECT {fields} FROM secrets ORDER BY name").fetchall()  # noqa: S608 - the fields above
+    rows = store.read(f"SELECT {fields} FROM secrets ORDER BY name").fetchall()  # noqa: S608  # the fields above
     values = []
     for row in rows:
         reply = service.ask(get_secret_value.Request(row[0]))

@@ -33,7 +33,7 @@ def test_any_json_is_a_fault_with_a_code(document: object) -> None:
 
 @pytest.mark.parametrize("format", ["JSON", "XML"])
 @pytest.mark.parametrize("code", sorted(FAULTS))
-def test_service_faults_read_back(code: str, format: str) -> None:  # noqa: A002 - the parameter's name in the API
+def test_service_faults_read_back(code: str, format: str) -> None:  # noqa: A002  # the parameter's name in the API
     """Code, status, message and request id of every fault we send survive in JSON and in XML."""
     sent = fault(code, 'say "<&>"')
     sent = Fault(sent.code, sent.status, sent.message, "req-1", retry_after=1.5)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-MAX_BYTES = (
-    1024 * 1024
-)  # the largest definition the API accepts, every character escaped, stays below 0.7 MiB
+MAX_BYTES = 1024 * 1024
+"""The largest definition that the API accepts, every character escaped, stays below 0.7 MiB."""
 
 MAX_DEPTH = 64
 """Levels of arrays and objects within a parameter, where Python code goes through them."""

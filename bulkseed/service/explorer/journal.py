@@ -77,7 +77,7 @@ class Journal:
 
 def _read(sent: Request | bytes) -> Request:
     request = sent if isinstance(sent, Request) else read_plain(sent)
-    assert request is not None  # noqa: S101 - it was answered as a plain one
+    assert request is not None  # noqa: S101  # it was answered as a plain one
     return request
 
 

@@ -30,7 +30,7 @@ _RSA_SIGNATURES: dict[str, padding.AsymmetricPadding] = {
 }
 _RSA_CIPHERS = {
     f"RSAES_OAEP_SHA_{name}": padding.OAEP(padding.MGF1(digest), digest, None)
-    for name, digest in (("256", hashes.SHA256()), ("1", hashes.SHA1()))  # noqa: S303 - the API names it
+    for name, digest in (("256", hashes.SHA256()), ("1", hashes.SHA1()))  # noqa: S303  # the API names it
 }
 
 
@@ -136,7 +136,7 @@ def _private(context: Context, key_id: str, version: str, usage: str | None) -> 
     if version not in {found for found, _ in context.service.keys.versions(key)}:
         return fault("Forbidden.KeyVersionNotFound")
     private = serialization.load_der_private_key(context.service.vault.material(version), None)
-    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)  # noqa: S101 - by its spec
+    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)  # noqa: S101  # by its spec
     return key, private
 
 

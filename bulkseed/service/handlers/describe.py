@@ -63,7 +63,7 @@ def list_secrets(context: Context, asked: listing.Request, /) -> listing.Reply |
     condition, parameters = filters
     store = context.service.store
     total = (
-        store.read(f"SELECT count(*) FROM secrets {condition}", *parameters).fetchone()[0]  # noqa: S608 - our clauses
+        store.read(f"SELECT count(*) FROM secrets {condition}", *parameters).fetchone()[0]  # noqa: S608  # our clauses
         if condition
         else store.secret_count
     )

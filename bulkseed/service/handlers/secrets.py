@@ -180,7 +180,7 @@ def add_version(
     """Seal a value under `key` as a new version of `secret`."""
     service = context.service
     number, sealed = service.vault.seal(key.id, key.version, secret.identity(version_id, data_type), data)
-    assert secret.id is not None  # noqa: S101 - it is stored
+    assert secret.id is not None  # noqa: S101  # it is stored
     service.store.add_version(Version(secret.id, version_id, data_type, number, sealed, context.now))
 
 

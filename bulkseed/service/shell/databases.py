@@ -45,8 +45,8 @@ class Databases:
         url = self.urls[job.instance_id]
         try:
             await DRIVERS[urlsplit(url).scheme][1](url, job)
-        except Exception as error:  # noqa: BLE001 - drivers raise what they like; the old version stays in force
-            log.error(  # noqa: TRY400 - the type only: a driver's message may quote the statement
+        except Exception as error:  # noqa: BLE001  # drivers raise what they like; the old version stays in force
+            log.error(  # noqa: TRY400  # the type only: a driver's message may quote the statement
                 "rotation of %s: %s: %s", job.secret_name, job.instance_id, type(error).__name__
             )
             return False

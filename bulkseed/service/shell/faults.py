@@ -121,7 +121,7 @@ class ScriptedFaults:
     def _strikes(self, index: int, rule: Rule) -> bool:
         if rule.requests is not None and rule.matched not in rule.requests:
             return False
-        draw = random.Random(f"{self._seed}/{index}/{rule.matched}").random()  # noqa: S311 - a script, not a key
+        draw = random.Random(f"{self._seed}/{index}/{rule.matched}").random()  # noqa: S311  # a script, not a key
         return draw < rule.probability
 
 

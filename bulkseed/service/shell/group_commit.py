@@ -101,7 +101,7 @@ class Gate:
     def _straight(self, data: bytes) -> Made | None:
         try:
             return self._kms.answer_straight(data, self._clock(), self._steady())
-        except Exception as error:  # noqa: BLE001 - see _handle
+        except Exception as error:  # noqa: BLE001  # see _handle
             self._fail(error)
             return Made(_failure())
 
@@ -134,7 +134,7 @@ class Gate:
         while True:
             try:
                 self._kms.tick(self._clock())
-            except Exception as error:  # noqa: BLE001 - the clock must go on; see _fail
+            except Exception as error:  # noqa: BLE001  # the clock must go on; see _fail
                 self._fail(error)
             else:
                 jobs = self._kms.take_jobs()
@@ -145,7 +145,7 @@ class Gate:
     def _handle(self, request: Request) -> Response:
         try:
             return self._kms.handle(request, self._clock(), self._steady())
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that something is stored
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody may be told that something is stored
             self._fail(error)
             return _failure()
 
@@ -189,7 +189,7 @@ class Gate:
         changed = await self._databases.change(job)
         try:
             self._kms.finish_job(job, self._clock(), changed=changed)
-        except Exception as error:  # noqa: BLE001 - see _fail
+        except Exception as error:  # noqa: BLE001  # see _fail
             self._fail(error)
         else:
             await self._stored()
@@ -200,7 +200,7 @@ class Gate:
             return  # the group has failed already
         try:
             self._kms.commit()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the whole group is told; see _fail
+        except Exception as error:  # noqa: BLE001  # whatever it is, the whole group is told; see _fail
             self._fail(error)
             return
         self._settle(stored=True)

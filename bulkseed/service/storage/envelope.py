@@ -141,7 +141,7 @@ class Envelope:
             "INSERT INTO data_keys (key_id, key_version, seals, sealed) VALUES (?, ?, ?, ?)",
             *(key_id, key_version, SEALS_STEP, sealed),
         ).lastrowid
-        assert number is not None  # noqa: S101 - an INSERT has a row id
+        assert number is not None  # noqa: S101  # an INSERT has a row id
         self._data_keys[number] = AESGCM(plain)
         return number
 

@@ -27,9 +27,9 @@ _COLUMNS = (
     *("id", "spec", "usage", "state", "creator", "created", "version", "description", "instance_id", "tags"),
     *("policy", "delete_at", "rotation_seconds", "next_rotation", "last_rotation", "protection"),
 )
-_SELECT = f"SELECT {', '.join(_COLUMNS)}, mark FROM keys "  # noqa: S608 - the names above
-_INSERT = f"INSERT INTO keys ({', '.join(_COLUMNS)}, mark) VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608 - likewise
-_UPDATE = f"UPDATE keys SET {', '.join(f'{c} = ?' for c in _COLUMNS)}, mark = ? WHERE id = ?"  # noqa: S608 - likewise
+_SELECT = f"SELECT {', '.join(_COLUMNS)}, mark FROM keys "  # noqa: S608  # the names above
+_INSERT = f"INSERT INTO keys ({', '.join(_COLUMNS)}, mark) VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608  # likewise
+_UPDATE = f"UPDATE keys SET {', '.join(f'{c} = ?' for c in _COLUMNS)}, mark = ? WHERE id = ?"  # noqa: S608  # likewise
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ _SECRET = (
     *("description", "tags", "policy", "mark"),
 )
 _ROW = f"({', '.join('?' * len(_SECRET))}, 'Generic', 'Disabled')"
-_ADD = f"INSERT OR IGNORE INTO secrets ({', '.join(_SECRET)}, type, rotation_state) VALUES {_ROW}"  # noqa: S608 - the names above
+_ADD = f"INSERT OR IGNORE INTO secrets ({', '.join(_SECRET)}, type, rotation_state) VALUES {_ROW}"  # noqa: S608  # the names above
 _VERSION_ROW = ", (?, ?, ?, ?, ?, ?)"
 _STEPS = tuple(
     (rows, _ADD + f", {_ROW}" * (rows - 1), ADD_VERSION + _VERSION_ROW * (rows - 1)) for rows in (16, 4, 1)

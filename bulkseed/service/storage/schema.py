@@ -100,8 +100,8 @@ _VERSION_MARKS = "(?, ?, ?, ?, ?, ?)"
 _SETS = ", ".join(f"{column} = ?" for column in _SECRET)
 
 # Only the names above go into these texts, never a caller's.
-ADD_SECRET = f"INSERT INTO secrets ({SECRET_COLUMNS}) VALUES {_SECRET_MARKS}"  # noqa: S608 - see above
-SECRET_BY_NAME = f"SELECT {SECRET_COLUMNS} FROM secrets WHERE name = ?"  # noqa: S608 - see above
-VERSION_BY_ID = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608 - see above
-SAVE_SECRET = f"UPDATE secrets SET {_SETS} WHERE id = ?"  # noqa: S608 - see above
-ADD_VERSION = f"INSERT INTO versions ({VERSION_COLUMNS}) VALUES {_VERSION_MARKS}"  # noqa: S608 - see above
+ADD_SECRET = f"INSERT INTO secrets ({SECRET_COLUMNS}) VALUES {_SECRET_MARKS}"  # noqa: S608  # see above
+SECRET_BY_NAME = f"SELECT {SECRET_COLUMNS} FROM secrets WHERE name = ?"  # noqa: S608  # see above
+VERSION_BY_ID = f"SELECT {VERSION_COLUMNS} FROM versions WHERE secret = ? AND id = ?"  # noqa: S608  # see above
+SAVE_SECRET = f"UPDATE secrets SET {_SETS} WHERE id = ?"  # noqa: S608  # see above
+ADD_VERSION = f"INSERT INTO versions ({VERSION_COLUMNS}) VALUES {_VERSION_MARKS}"  # noqa: S608  # see above

@@ -297,7 +297,7 @@ class Store:
 
     def remove_secret(self, secret: StoredSecret) -> None:
         """Delete a secret and all its versions."""
-        assert secret.id is not None  # noqa: S101 - it is stored
+        assert secret.id is not None  # noqa: S101  # it is stored
         self.write("DELETE FROM secrets WHERE id = ?", secret.id)
         self._count(secret.id, -1)
         self.scrub()

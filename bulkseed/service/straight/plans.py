@@ -85,7 +85,7 @@ class Plans:
             arn=self._account.secret_arn(here),
             secret_name=here,
             version_id=asked.version_id,
-            secret_type="Generic",  # noqa: S106 - a word of the API
+            secret_type="Generic",  # noqa: S106  # a word of the API
             dkms_instance_id=asked.dkms_instance_id,
         )
         start, arn, between, end = orjson.dumps(reply.encode()).decode().split(here)

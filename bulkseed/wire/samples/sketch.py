@@ -13,8 +13,8 @@ from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.message import Call
 
 KEY_ID = "ALIBABA_CLOUD_ACCESS_KEY_ID"
-KEY_SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the name of a variable
-TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105 - likewise
+KEY_SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105  # the name of a variable
+TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105  # likewise
 
 
 def secret_parameters(action: str) -> frozenset[str]:

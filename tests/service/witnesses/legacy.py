@@ -32,7 +32,7 @@ def main() -> None:
             answers.append([None, body])
         except ServerException as error:
             answers.append([error.get_error_code(), {}])
-    print(json.dumps(answers))  # noqa: T201 - the answer
+    print(json.dumps(answers))  # noqa: T201  # the answer
 
 
 main()

@@ -38,9 +38,9 @@ def main() -> None:
             body = call(action, {k: known.get(v[1:], v) if v[0] == "$" else v for k, v in parameters.items()})
             known.update(body, **body.get("KeyMetadata", {}))
             answers.append([None, body])
-        except Exception as error:  # noqa: BLE001 - each version has its own classes
+        except Exception as error:  # noqa: BLE001  # each version has its own classes
             answers.append([getattr(error, "code", None) or type(error).__name__, {}])
-    print(json.dumps(answers))  # noqa: T201 - the answer
+    print(json.dumps(answers))  # noqa: T201  # the answer
 
 
 main()
