@@ -74,7 +74,7 @@ async def _live(folder: Path) -> dict[str, Path]:
         ):
             world.foreign(create_secret.Request(f"secret-{name}", version, SecretValue(value)))
         await world.live(manifest(14), qps=10, workers=1, rules=rules(OnExists.VERIFY))
-        world.at_step(world.steps + 40, world.kill)
+        world.at_step(world.steps + 70, world.kill)
         await world.live(manifest(24), qps=10, workers=2, rules=rules(OnExists.VERIFY))
         kept = {"killed": shutil.copytree(world.path.parent, folder / "killed") / world.path.name}
         await world.live(manifest(24), qps=10, workers=2, rules=rules(OnExists.UPDATE))
