@@ -59,6 +59,7 @@ class Recorder:
         self._attempts: list[AttemptRecord] = []
         self._now = time.monotonic
         self._taken_at = 0.0  # when a commit last took what was there
+        # What a worker calls at an end. One of them is called for every secret, so it is no more than this.
         self.created = self._creations.append
         self.settled = self._settlements.append
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from bulkseed.humanize import counted
 from bulkseed.ledger.audit.checks import CheckEnd, broken, differences, excesses
-from bulkseed.ledger.reader import LedgerReader
+from bulkseed.ledger.reader import LedgerReader, Run
 from bulkseed.model import QuotaGroup
 from bulkseed.policy.jobs import JOBS
 
@@ -112,33 +112,34 @@ def attempts(ledger: LedgerReader) -> CheckEnd:
     return differences(numbers) + excesses(excess) + broken(ledger, rule, _FIRST)[1], "all counted"
 
 
+def _untold_limit(run: Run) -> str | None:
+    """Return what is wrong if a run's summary tells another limit than it was given."""
+    told = run.summary and run.summary.get("rate")
+    if not told or told["limit_qps"] == run.limits.get(JOBS[run.command].group):
+        return None
+    return f"run {run.run_id}: the limit in its summary: {told['limit_qps']:g}"
+
+
 def send_times(ledger: LedgerReader) -> CheckEnd:
     """No half-open second holds more than the limit; below 1 a second, no `1 / limit` seconds hold two.
 
     Nor where a run followed another at once: there the more generous limit of the two counts. A run's
     limit is the one that its summary tells.
     """
-    wrong: list[str] = []
+    known = {run.number: run for run in ledger.runs()}
+    wrong = [problem for run in known.values() if (problem := _untold_limit(run))]
     worst: dict[str, tuple[int, float]] = {}
-    limits, started = {}, {}
-    for run, run_id, command, text, summary, at in ledger.select(
-        "SELECT id, run_id, command, limits, summary, started_at FROM runs"
-    ):
-        limits[run], started[run] = (run_id, json.loads(text)), at
-        told = summary and json.loads(summary).get("rate")
-        if told and told["limit_qps"] != limits[run][1].get(JOBS[command].group):
-            wrong.append(f"run {run_id}: the limit in its summary: {told['limit_qps']:g}")
     sends = ledger.select("SELECT quota_group, run, sent_at FROM attempts ORDER BY quota_group, run, sent_at")
     for group, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda pair: pair[0][0]):
         window, limit_before = deque[int](), 0.0
-        for (_, run), found in runs:
-            run_id, by_group = limits[run]
-            limit = by_group.get(group, 0) or math.inf
-            if window and started[run] < window[-1]:  # the clock was set back: nothing is known of the pause
-                window.clear()
+        for (_, number), found in runs:
+            run = known[number]
+            limit = run.limits.get(group, 0) or math.inf
+            if window and round(run.started_at * 1e6) < window[-1]:  # the clock was set back meanwhile:
+                window.clear()  # nothing is known of the pause
             times = (sent_at for _, _, sent_at in found)
             alone, together = most_within(max(1.0, 1 / limit), times, window)
-            told = f"run {run_id}: {{:,}} {group} attempts within a second, limit {{:g}}"
+            told = f"run {run.run_id}: {{:,}} {group} attempts within a second, limit {{:g}}"
             if alone > max(1.0, limit):
                 wrong.append(told.format(alone, limit))
             limit_before = max(limit, limit_before) if together else limit
