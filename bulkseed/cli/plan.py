@@ -19,7 +19,14 @@ from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_json, print_table, say
 from bulkseed.cli.sources import SourceArguments, gone_at_source
-from bulkseed.cli.target import TargetArguments, TargetOptions, open_target, require_same_target
+from bulkseed.cli.target import (
+    TargetArguments,
+    TargetOptions,
+    ledgers_elsewhere,
+    open_target,
+    require_named,
+    require_same_target,
+)
 from bulkseed.humanize import duration, number
 from bulkseed.model import InvalidLine, Outcome, UnreadValue
 
@@ -245,8 +252,16 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         if ledger is not None:
             require_same_target(ledger, target)
             ledger.require_shared_with(APPLY)
+        if online:
+            require_named(target, path.parent)
         if given.output == "text":
             say(heading(target, path))
+            if not online:
+                say("nothing is sent to the target: only --online asks it")
+        if not target.named:
+            others = list(ledgers_elsewhere(path.parent, target))
+            if others:
+                say(f"note: nothing names the target of this plan; {'; '.join(others)}", err=True)
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import RowName, option
-from bulkseed.errors import UsageError
+from bulkseed.errors import BulkseedError, UsageError
 from bulkseed.model import SignatureName, Target
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 DATA_DIR = ".bulkseed"
 REGION = "cn-hangzhou"
+_MOST_LOOKED_AT = 50
+"""Ledgers of one folder."""
 
 _Region = Annotated[
     str | None,
@@ -113,7 +115,10 @@ class TargetArguments:
 
 @dataclass(slots=True, frozen=True)
 class TargetOptions:
-    """The target that is meant. `account` is known once a ledger has seen an answer."""
+    """The target that is meant. `account` is known once a ledger has seen an answer.
+
+    `named`: an option, a ledger or `BULKSEED_ENDPOINT` names it; else it is the default, the public service.
+    """
 
     endpoint: str | None
     region: str
@@ -122,6 +127,7 @@ class TargetOptions:
     ca_file: str | None = None
     data_dir: str = DATA_DIR
     account: str | None = None
+    named: bool = True
 
     @property
     def embedded(self) -> bool:
@@ -163,6 +169,8 @@ def _chosen(
     """Fill in what is not given: from what a ledger knows, the environment, and the profile."""
     if endpoint == "":  # an unset variable of a script, say: it must not mean the public service
         raise UsageError("the endpoint '' is not like https://host or https://host:port")
+    account = _account(endpoint, known)
+    named = bool(endpoint or region or known or os.environ.get("BULKSEED_ENDPOINT"))
     if known is not None:
         endpoint, region = endpoint or known.endpoint, region or known.region
         signature, data_dir = signature or known.signature, data_dir or known.data_dir
@@ -177,8 +185,47 @@ def _chosen(
         profile,
         ca_file,
         data_dir or DATA_DIR,
-        None if known is None else known.account,
+        account,
+        named,
     )
+
+
+def _account(endpoint: str | None, known: KnownTarget | None) -> str | None:
+    """Return the account that a ledger has seen, unless another endpoint than the ledger's is given."""
+    if known is None or endpoint is None:
+        return known and known.account
+    from bulkseed.ledger.binding import host_of
+
+    return known.account if host_of(endpoint) == host_of(known.endpoint) else None
+
+
+def ledgers_elsewhere(folder: Path, chosen: TargetOptions) -> Iterator[str]:
+    """Say of each ledger in a folder that is of another target which one that is.
+
+    They are looked at where nothing names the target: somebody who worked with one of them means it, perhaps.
+    """
+    from bulkseed.ledger import read_ledger
+
+    found = sorted(path for path in folder.glob("*.db") if path.is_file())
+    for path in found[:_MOST_LOOKED_AT]:
+        with suppress(BulkseedError), read_ledger(path) as ledger:
+            known = ledger.known_target()
+            local = f"the local KMS in {known.data_dir}" if known.endpoint == EMBEDDED else known.endpoint
+            if known.endpoint != chosen.url:
+                yield f"{path} is of {local} (--endpoint {known.endpoint})"
+
+
+def require_named(chosen: TargetOptions, folder: Path) -> None:
+    """Refuse to ask the public service only because nothing else is named, where ledgers are of other targets.
+
+    Raises:
+        UsageError: it would be asked by mistake, perhaps.
+    """
+    if not chosen.named and (others := list(ledgers_elsewhere(folder, chosen))):
+        raise UsageError(
+            f"which target? No ledger of this name is here, and nothing else names one: it would be {chosen.url}."
+            f" But {'; '.join(others)}. Say it with --endpoint, or with --region for the public service"
+        )
 
 
 def _recall(path: Path) -> KnownTarget | None:

@@ -25,7 +25,7 @@ from bulkseed.cli.options import (
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_effort, print_reasons, print_results, say, wrapped
 from bulkseed.cli.sources import SourceArguments, require_other
-from bulkseed.cli.target import TargetArguments
+from bulkseed.cli.target import TargetArguments, require_named
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.model import Verified
 from bulkseed.policy.jobs import VERIFY
@@ -136,7 +136,9 @@ async def _verify(given: VerifyArguments) -> Verification:
         entries = stack.enter_context(open_entries(given.manifest, given.source))
         path = ledger_path_for(given.manifest.manifests, given.ledger_path, "verify")
         applied = ledger_path_for(given.manifest.manifests, None)
-        chosen = given.target.chosen(path, applied)
+        # What was applied is to be proved, wherever an earlier verify has read: a rehearsal, say.
+        chosen = given.target.chosen(*((path, applied) if given.ledger_path else (applied, path)))
+        require_named(chosen, path.parent)
         async with open_session("verify", given.watch, chosen, path, given.qps) as session:
             require_other(entries, session.target)
             hooks, counts = session.hooks, entries.bytes_total is not None  # a pipe may never end

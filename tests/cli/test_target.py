@@ -12,6 +12,7 @@ import pytest
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
 from support.stub_kms import StubKms
 
+HERE = ("--endpoint", "embedded", "--qps", "0")
 PUBLIC = "https://kms.cn-hangzhou.aliyuncs.com"
 
 
@@ -45,6 +46,41 @@ def test_a_verify_takes_its_target_from_what_was_applied(tmp_path: Path, manifes
     done = bulkseed("verify", manifest, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "identical: 3" in done.stdout
+
+
+def test_a_verify_is_not_of_the_rehearsal(tmp_path: Path, manifest: Path) -> None:
+    """A verify of a rehearsal is there, and then it was applied elsewhere: that is what is read, or nothing."""
+    assert bulkseed("apply", manifest, *HERE, "--ledger", "rehearsal.db", cwd=tmp_path).returncode == 0
+    assert bulkseed("verify", manifest, *HERE, cwd=tmp_path).returncode == 0
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        assert (
+            bulkseed("apply", manifest, "--endpoint", stub.endpoint, "--limit", 1, cwd=tmp_path).returncode
+            == 0
+        )
+        done = bulkseed("verify", manifest, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert "m.verify.db belongs to embedded" in done.stderr
+        done = bulkseed("verify", manifest, *HERE, cwd=tmp_path)
+        assert (done.returncode, "account" in done.stdout) == (0, False)
+        (tmp_path / "m.verify.db").unlink()
+        done = bulkseed("verify", manifest, cwd=tmp_path)
+        assert (done.returncode, f"target: {stub.endpoint}" in done.stdout) == (1, True)
+        assert "definitions: 3 = 1 identical + 2 missing" in done.stdout
+
+
+def test_nothing_is_asked_that_nobody_named(tmp_path: Path, manifest: Path) -> None:
+    """A ledger of another name is of another target: the public service is not asked by mistake."""
+    assert bulkseed("apply", manifest, *HERE, "--ledger", "other.db", cwd=tmp_path).returncode == 0
+    for call in (("verify", manifest), ("plan", manifest, "--online")):
+        done = bulkseed(*call, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "other.db is of the local KMS" in done.stderr
+        assert "--endpoint embedded" in done.stderr
+    done = bulkseed("plan", manifest, cwd=tmp_path)
+    assert "nothing is sent to the target" in done.stdout
+    assert "note: nothing names the target of this plan; other.db is of the local KMS" in done.stderr
+    done = bulkseed("plan", manifest, "--region", "cn-hangzhou", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "verify"])

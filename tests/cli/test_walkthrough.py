@@ -105,6 +105,7 @@ def interrupted(here: Terminal) -> None:
 PLAN = """\
 target: ENDPOINT (cn-hangzhou)
 ledger: m.ledger.db (none here yet: a first run)
+nothing is sent to the target: only --online asks it
 invalid: SecretDataType must be text or binary: 1 line
   m.jsonl:40
 39 to create, 3.9 s at 10/s, 341 bytes of values
