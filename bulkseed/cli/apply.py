@@ -90,7 +90,8 @@ class ApplyArguments:
         option(
             "--recreate",
             is_flag=True,
-            help="First ask which settled secrets are gone at the service, and create those again.",
+            help="First ask which settled secrets are gone at the service, and create those again; with"
+            " --on-delete-window restore also those that are scheduled for deletion.",
         ),
     ]
     regenerate: Annotated[
@@ -260,7 +261,7 @@ async def _apply(given: ApplyArguments) -> Summary:
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
             require_other(entries, session.target)
             hooks = session.hooks
-            gone = await _look_for_gone(session) if given.recreate else ()
+            gone = await _look_for_gone(session, given.rules) if given.recreate else ()
             wanted: Iterable[ManifestEntry] = entries
             if selection is not None:
                 wanted = selection.of(entries, stack.enter_context(read_ledger(path)).rows_before())
@@ -291,7 +292,7 @@ async def _apply(given: ApplyArguments) -> Summary:
             return summary
 
 
-async def _look_for_gone(session: Session) -> list[str]:
+async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
     from bulkseed.cli.session import beside
     from bulkseed.cli.watching.meanwhile import tell_meanwhile
     from bulkseed.engine.ask import open_questioner
@@ -302,7 +303,8 @@ async def _look_for_gone(session: Session) -> list[str]:
         return f"asking which settled secrets are gone: {service.answered:,} answers so far"
 
     async with open_questioner(session.target) as service, beside((tell_meanwhile, so_far)):
-        gone = await look_up_gone(service, session.ledger)
+        scheduled = rules.on_delete_window is OnDeleteWindow.RESTORE
+        gone = await look_up_gone(service, session.ledger, scheduled=scheduled)
     if isinstance(gone, list):
         say(f"gone at the service: {len(gone):,} settled secrets", err=True)
         return gone

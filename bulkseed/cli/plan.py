@@ -252,16 +252,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         if ledger is not None:
             require_same_target(ledger, target)
             ledger.require_shared_with(APPLY)
-        if online:
-            require_named(target, path.parent)
-        if given.output == "text":
-            say(heading(target, path))
-            if not online:
-                say("nothing is sent to the target: only --online asks it")
-        if not target.named:
-            others = list(ledgers_elsewhere(path.parent, target))
-            if others:
-                say(f"note: nothing names the target of this plan; {'; '.join(others)}", err=True)
+        _begin(target, path, given.output, online=online)
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
@@ -275,6 +266,18 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
         if online:
             made.online = run_async(_ask, target, made, preview)
     return made
+
+
+def _begin(target: TargetOptions, path: Path, output: str, *, online: bool) -> None:
+    """Say what the plan is of; refuse to ask a service that only the default names."""
+    if online:
+        require_named(target, path.parent)
+    elif not target.named and (others := list(ledgers_elsewhere(path.parent, target))):
+        say(f"note: nothing names the target of this plan; {'; '.join(others)}", err=True)
+    if output == "text":
+        say(heading(target, path))
+        if not online:
+            say("nothing is sent to the target: only --online asks it")
 
 
 def _check_values(foreseen: Foreseen) -> int:

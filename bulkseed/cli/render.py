@@ -125,7 +125,7 @@ def print_effort(summary: Summary) -> None:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"
     say(f"{line}   in {duration(summary.elapsed_s)}")
     if summary.attempts > 1:
-        if summary.elapsed_s >= 1:  # less is too short to have a rate
+        if summary.elapsed_s >= 1 and summary.max_in_one_second:  # less is too short to have a rate
             ceiling = f" of {number(summary.limit_qps)}/s allowed" if summary.limit_qps else ", no ceiling"
             most = f"at most {summary.max_in_one_second:,} in any second"
             say(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")

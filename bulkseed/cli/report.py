@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulkseed.cli.render import say
 from bulkseed.errors import UsageError, how_to_install
 from bulkseed.report.page_file import write_page
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     "verified",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="LEDGER",
-    help="The ledger of the verify that followed.  [default: <ledger's stem>.verify.db, if it is there]",
+    help="The ledger of the verify that followed.  [default: the one beside LEDGER of its target]",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is no page of bulkseed, too.")
 def report(ledger: Path, output: Path | None, verified: Path | None, force: bool) -> int:
@@ -80,16 +81,21 @@ def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers
     Raises:
         UsageError: the ledger that was given is of something else.
     """
-    beside = ledger.with_name(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".verify.db")
-    path = given or (beside if beside.exists() and not beside.samefile(ledger) else None)
+    from bulkseed.report.verified import find_verify
+
+    if applied.is_verify:
+        return None
+    path = given
+    if path is None:
+        path, left_aside = find_verify(ledger)
+        if left_aside:
+            say(f"note: not on the page: {left_aside}", err=True)
     if path is None:
         return None
     numbers = _numbers(path)
     same = (numbers.binding, numbers.region) == (applied.binding, applied.region)
     if same and numbers.is_verify:
         return numbers
-    if given is None:
-        return None
     raise UsageError(f"{path} is no ledger of a verify of the same target")
 
 

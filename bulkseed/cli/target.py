@@ -192,8 +192,10 @@ def _chosen(
 
 def _account(endpoint: str | None, known: KnownTarget | None) -> str | None:
     """Return the account that a ledger has seen, unless another endpoint than the ledger's is given."""
-    if known is None or endpoint is None:
-        return known and known.account
+    if known is None:
+        return None
+    if endpoint is None:
+        return known.account
     from bulkseed.ledger.binding import host_of
 
     return known.account if host_of(endpoint) == host_of(known.endpoint) else None
@@ -216,15 +218,16 @@ def ledgers_elsewhere(folder: Path, chosen: TargetOptions) -> Iterator[str]:
 
 
 def require_named(chosen: TargetOptions, folder: Path) -> None:
-    """Refuse to ask the public service only because nothing else is named, where ledgers are of other targets.
+    """Refuse to ask the public service by default where ledgers of other targets are.
 
     Raises:
         UsageError: it would be asked by mistake, perhaps.
     """
     if not chosen.named and (others := list(ledgers_elsewhere(folder, chosen))):
         raise UsageError(
-            f"which target? No ledger of this name is here, and nothing else names one: it would be {chosen.url}."
-            f" But {'; '.join(others)}. Say it with --endpoint, or with --region for the public service"
+            "which target? No ledger of this name is here, and nothing else names one: it would be "
+            f"{chosen.url}. But {'; '.join(others)}. Say it with --endpoint, or with --region if you "
+            "mean the public service"
         )
 
 

@@ -40,21 +40,26 @@ class Names(Protocol):
         ...
 
 
-async def look_up_gone(service: Questioner, ledger: LedgerReader) -> list[str] | Fault:
+async def look_up_gone(
+    service: Questioner, ledger: LedgerReader, *, scheduled: bool = False
+) -> list[str] | Fault:
     """Return the settled names of a ledger that the service does not have any more, or its refusal.
+
+    `scheduled`: what is scheduled for deletion counts as gone.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
     """
-    with settled_names(ledger) as left:
+    with settled_names(ledger, scheduled=scheduled) as left:
         refused = await look_up_names(service, left, left.count())
-        return await confirm_gone(service, left.all()) if refused is None else refused
+        return await confirm_gone(service, left.all(), scheduled=scheduled) if refused is None else refused
 
 
-async def confirm_gone(service: Questioner, names: Iterable[str]) -> list[str]:
+async def confirm_gone(service: Questioner, names: Iterable[str], *, scheduled: bool = False) -> list[str]:
     """Return those of `names`, which no list had, that the service says it does not have.
 
-    A list proves nothing: it shifts while others delete, and its count may be wrong.
+    A list proves nothing: it shifts while others delete, and its count may be wrong. `scheduled`: so counts
+    what is scheduled for deletion.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
@@ -63,7 +68,11 @@ async def confirm_gone(service: Questioner, names: Iterable[str]) -> list[str]:
 
     async def look(name: str) -> None:
         reply = await service.ask(_DESCRIBE, describe_secret.Request(name))
-        if isinstance(reply, Fault) and classify(reply) is Verdict.NOT_FOUND:
+        if isinstance(reply, Fault):
+            absent = classify(reply) is Verdict.NOT_FOUND
+        else:
+            absent = scheduled and reply.planned_delete_time is not None
+        if absent:
             gone.append(name)
 
     await process_all(iter(names), look, IN_FLIGHT)

@@ -16,10 +16,11 @@ _NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
 
 
 class SettledNames:
-    """The names that were not seen yet."""
+    """The names that were not seen yet. `scheduled`: what is in its delete window counts as not seen."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, scheduled: bool) -> None:
         self._connection = connection
+        self._scheduled = scheduled
 
     def count(self) -> int:
         """Return how many they are."""
@@ -33,8 +34,10 @@ class SettledNames:
             yield block
             last = block[-1]
 
-    def saw(self, names: Sequence[str], *, deleted: bool) -> None:  # noqa: ARG002  # there is there
+    def saw(self, names: Sequence[str], *, deleted: bool) -> None:
         """Take these away: the service has them, if only in their delete window."""
+        if deleted and self._scheduled:
+            return
         self._connection.execute(
             "DELETE FROM names WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(names),)
         )
@@ -45,10 +48,10 @@ class SettledNames:
 
 
 @contextmanager
-def settled_names(ledger: LedgerReader) -> Iterator[SettledNames]:
-    """Give the names that a ledger has as settled."""
+def settled_names(ledger: LedgerReader, *, scheduled: bool = False) -> Iterator[SettledNames]:
+    """Give the names that a ledger has as settled; `scheduled` as in `SettledNames`."""
     query = f"SELECT name FROM definitions WHERE ending {IN_SETTLED}"  # noqa: S608  # fixed text
     with closing(sqlite3.connect("", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.executemany("INSERT INTO names VALUES (?)", ledger.select(query))
-        yield SettledNames(connection)
+        yield SettledNames(connection, scheduled=scheduled)

@@ -23,7 +23,7 @@ _CLOCK = "synchronise this machine's clock (NTP), then run again"
 ADVICE: dict[str, Advice] = {
     "Rejected.ResourceExist": Advice(
         "a secret with this name exists and is not ours",
-        "choose --on-exists skip, verify or update, or another name",
+        "choose --on-exists skip or verify, or another name; --on-exists update would overwrite it",
     ),
     "Rejected.ResourceInDeleteWindow": Advice(
         "a secret with this name is scheduled for deletion, so the name is taken but the secret is not there",
@@ -147,7 +147,8 @@ def abort_message(answer: Fault | NoReply) -> str:
 BY_OUTCOME: dict[str, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",
-        "choose another VersionId and --on-exists update, or another name, then run again",
+        "to put your value: raise VersionId and run again if the secret is ours; if it is somebody else's "
+        "that is overwriting it (--on-exists update). Else leave it, or choose another name",
     ),
     Outcome.VALUE_LOST: Advice(
         "an earlier run may have created it, and the value that it generated ended with that run",
@@ -155,14 +156,16 @@ BY_OUTCOME: dict[str, Advice] = {
     ),
     Verified.DIFFERS: Advice(
         "the service has another value of this version",
-        "if the manifest is right: choose another VersionId and --on-exists update, then apply it",
+        "if the manifest is right: raise VersionId and apply it, with the same ledger; only a secret that "
+        "is somebody else's needs --on-exists update, too, which overwrites it",
     ),
     Verified.BEHIND: Advice(
         "the manifest or source has a version that the service does not have", "apply it, then verify again"
     ),
     Verified.MISSING: Advice(
         "a verify did not find it, or not this version of it",
-        "apply it, with another --ledger if the one of its apply has it as settled",
+        "apply it, with the same ledger: --recreate creates again what was deleted since, and with "
+        "--on-delete-window restore takes back what is scheduled for deletion",
     ),
     Outcome.INVALID: Advice("the manifest line is no definition", "correct the line, then run again"),
     Outcome.PENDING: Advice("the run ended before this was finished", "run again to resume"),

@@ -55,7 +55,7 @@ APPLY = JobKind(
         Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
         Outcome.IDENTICAL: "was there before, with the same version and value",
         Outcome.EXISTING: "was there before, not compared",
-        Outcome.UPDATED: "was there with another value; ours is now current",
+        Outcome.UPDATED: "had another value before; the manifest's is now current",
         Outcome.BEHIND: "ours; the manifest has another version",
         Outcome.CONFLICT: "is there with another value",
         Outcome.REJECTED: "refused by the service",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.reader import LedgerReader, Run
@@ -32,6 +32,9 @@ from bulkseed.report.timeline import Timeline, read_timeline
 CREATE = "create"
 
 _SOURCES = "SELECT source, count(*) FROM definitions GROUP BY source ORDER BY min(id)"
+_UNDONE_BY = (
+    "SELECT run, count(*) FROM rollbacks WHERE result IN ('deleted', 'gone', 'restored') GROUP BY run"
+)
 _SETTLED_AT = "SELECT coalesce(max(settled_at), 0) FROM definitions"
 
 
@@ -55,6 +58,7 @@ class Numbers:
     as_of: int  # the latest moment on record
     counts: dict[Outcome | Verified | RowState, int]
     in_doubt: int
+    undone_by: dict[int, int]  # by a rollback's number, how many it rolled back or found gone
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
     runs: list[Run]
@@ -68,6 +72,7 @@ class Numbers:
     account: str | None
     sources: dict[str, int]  # a manifest as it was named, or a store -> how many definitions came from it
     names_digest: str  # SHA-256 of the names, each with a newline, in the order in which they were first read
+    sorted_names_digest: str  # likewise, in the order of their bytes
 
     def length(self, run: Run) -> float:
         """Return how long a run went on, as far as is known, in seconds."""
@@ -96,7 +101,15 @@ class Numbers:
 
     def follows(self, applied: Numbers) -> bool:
         """Tell whether this verify is of the same names as an apply, and not older."""
-        return self.names_digest == applied.names_digest and self.as_of >= applied.as_of
+        return self.why_no_proof(applied) is None
+
+    def why_no_proof(self, applied: Numbers) -> str | None:
+        """Say why this verify does not prove what the ledger of an apply says now; None: it does."""
+        if self.sorted_names_digest != applied.sorted_names_digest:
+            return "it read other names"
+        if self.as_of < applied.as_of:
+            return "it ended before the last run of this ledger did"
+        return None
 
     @property
     def adds_up(self) -> bool:
@@ -140,6 +153,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         as_of=max(ledger.one(_SETTLED_AT), *ends, 0),
         counts=_counts(ledger, words),
         in_doubt=ledger.one("SELECT count(*) FROM definitions WHERE doubt"),
+        undone_by=dict(connection.execute(_UNDONE_BY)),
         rollbacks=_rollbacks(connection),
         checks=checks,
         runs=runs,
@@ -152,7 +166,8 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         failures=read_failures(connection, words),
         account=meta.get("account"),
         sources=dict(connection.execute(_SOURCES)),
-        names_digest=_digest(connection),
+        names_digest=_digest(connection, "id"),
+        sorted_names_digest=names_in_order(connection),
     )
 
 
@@ -160,9 +175,14 @@ def _micro(seconds: float) -> int:
     return round(seconds * 1e6)
 
 
-def _digest(connection: sqlite3.Connection) -> str:
+def names_in_order(connection: sqlite3.Connection) -> str:
+    """Return the SHA-256 of all names, each with a newline, in the order of their bytes."""
+    return _digest(connection, "name")
+
+
+def _digest(connection: sqlite3.Connection, order: Literal["id", "name"]) -> str:
     digest = sha256()
-    for (name,) in connection.execute("SELECT name FROM definitions ORDER BY id"):
+    for (name,) in connection.execute(f"SELECT name FROM definitions ORDER BY {order}"):  # noqa: S608  # a column
         digest.update(f"{name}\n".encode())
     return digest.hexdigest()
 

@@ -18,7 +18,8 @@ from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
 from bulkseed.policy.rollback import ROLLED_BACK_MEANS, RowState
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
-from bulkseed.report.numbers import Numbers
+from bulkseed.report.numbers import CREATE, Numbers
+from bulkseed.report.verified import same_names
 
 MOST_FAILURES = 50
 MOST_ROWS = 100
@@ -79,7 +80,9 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         title=kind.title,
         verified=verified,
         results=VERIFY.meanings,
-        verify_follows=verified is not None and verified.follows(numbers),
+        no_proof=None if verified is None else verified.why_no_proof(numbers),
+        names_are=None if verified is None else same_names(verified, numbers),
+        verify_missing=verified is None and not numbers.is_verify,
         version=version,
         meanings={
             **(kind.meanings if kind.takes_definitions else APPLY.meanings),
@@ -100,6 +103,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         attempts_of=attempts_of,
         retries=sum(pace.retries for pace in numbers.paces if pace.group == group),
         endpoints=numbers.endpoints,
+        quota=lambda group: "create and delete" if group == CREATE and numbers.undone_by else group,
         latencies=latencies,
         plots=_plots(numbers, latencies),
     )

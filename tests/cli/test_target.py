@@ -49,7 +49,7 @@ def test_a_verify_takes_its_target_from_what_was_applied(tmp_path: Path, manifes
 
 
 def test_a_verify_is_not_of_the_rehearsal(tmp_path: Path, manifest: Path) -> None:
-    """A verify of a rehearsal is there, and then it was applied elsewhere: that is what is read, or nothing."""
+    """Where a verify of a rehearsal is there: what was applied elsewhere is read, or nothing."""
     assert bulkseed("apply", manifest, *HERE, "--ledger", "rehearsal.db", cwd=tmp_path).returncode == 0
     assert bulkseed("verify", manifest, *HERE, cwd=tmp_path).returncode == 0
     with StubKms(KEY_ID, KEY_SECRET) as stub:

@@ -175,6 +175,34 @@ def test_what_fails_again_is_not_said_to_be_retried(tmp_path: Path) -> None:
     assert "to resume when that is mended: bulkseed apply" in done.stderr
 
 
+def test_what_a_verify_advises_helps(tmp_path: Path) -> None:
+    """A secret of ours that differs, or is gone, is put right as the screen says, and stays ours."""
+    definitions = simple(2)
+    write_manifest(tmp_path / "m.jsonl", definitions)
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    definitions[0]["SecretData"] = "fake-edited"
+    write_manifest(tmp_path / "m.jsonl", definitions)
+    assert (
+        "raise VersionId and apply it, with the same ledger"
+        in bulkseed("verify", "m.jsonl", cwd=tmp_path).stdout
+    )
+    definitions[0]["VersionId"] = "v2"
+    write_manifest(tmp_path / "m.jsonl", definitions)
+    assert "updated: 1 " in bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path).stdout
+    assert "identical: 2 " in bulkseed("verify", "m.jsonl", cwd=tmp_path).stdout
+    (tmp_path / "m.ledger.db").rename(tmp_path / "kept.db")
+    (tmp_path / "m.ledger.db").write_bytes((tmp_path / "kept.db").read_bytes())
+    bulkseed("rollback", "kept.db", "--yes", cwd=tmp_path)
+    said = bulkseed("verify", "m.jsonl", cwd=tmp_path).stdout
+    assert (
+        "--recreate creates again what was deleted since, and with --on-delete-window restore takes back"
+        in " ".join(said.split())
+    )
+    call = ("--recreate", "--on-delete-window", "restore", *HERE)
+    assert bulkseed("apply", "m.jsonl", *call, cwd=tmp_path).returncode == 0
+    assert "identical: 2 " in bulkseed("verify", "m.jsonl", cwd=tmp_path).stdout
+
+
 def test_a_shell_completes_ledgers_and_run_folders_only(tmp_path: Path) -> None:
     """Neither manifests nor the files that SQLite puts beside a ledger (G32)."""
     for name in ("m.jsonl", "m.csv", "m.ledger.db", "m.ledger.db-wal", "m.ledger.db-shm"):

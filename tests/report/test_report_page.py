@@ -376,6 +376,33 @@ def test_nothing_on_the_page_turns_its_text_around(tmp_path: Path) -> None:
     assert "a\\u202eb\\u009bc\\u001bd" in page
 
 
+def test_a_verify_after_a_repair_is_a_proof(tmp_path: Path) -> None:
+    """A repaired line is last in the ledger and in its place in the verify, whatever both are called."""
+    call, names = ("--endpoint", "embedded", "--qps", 0), [d["SecretName"] for d in simple(3)]
+    for misspelt in (True, False):
+        definitions = simple(3)
+        if misspelt:
+            definitions[1]["Name"] = definitions[1].pop("SecretName")
+        write_manifest(tmp_path / "m.jsonl", definitions)
+        bulkseed("apply", "m.jsonl", *call, "--ledger", "l.db", cwd=tmp_path)
+    assert bulkseed("report", "l.db", "-o", "p.html", cwd=tmp_path).returncode == 0
+    assert "Nothing was compared with the manifest" in (tmp_path / "p.html").read_text()
+    assert bulkseed("verify", "m.jsonl", *call[:2], cwd=tmp_path).returncode == 0
+    other = ("--endpoint", "embedded", "--data-dir", "other", "--ledger", "l.verify.db")
+    assert bulkseed("verify", "m.jsonl", *other, cwd=tmp_path).returncode == 1
+    assert bulkseed("report", "l.db", "-o", "p.html", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "p.html").read_text()
+    for told in (
+        "A verify found all 3 definitions as the manifest says",
+        "<code>m.verify.db</code>, whose names are the same, in another order",
+        hashlib.sha256("".join(f"{name}\n" for name in sorted(names)).encode()).hexdigest(),
+    ):
+        assert told in page, told
+    (tmp_path / "m.verify.db").unlink()
+    done = bulkseed("report", "l.db", "-o", "p.html", cwd=tmp_path)
+    assert "note: not on the page: l.verify.db, a verify of another target" in done.stderr
+
+
 def test_an_older_verify_is_no_proof(tmp_path: Path) -> None:
     """What was verified before the last entries of a ledger says nothing about them."""
     write_manifest(tmp_path / "m.jsonl", simple(3))
@@ -386,5 +413,5 @@ def test_an_older_verify_is_no_proof(tmp_path: Path) -> None:
     assert bulkseed("apply", "m.jsonl", *call, cwd=tmp_path).returncode == 0
     assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
     page = (tmp_path / "m.report.html").read_text()
-    assert "not of this ledger as it is now" in page
+    assert "not of this ledger as it is now</strong>: it read other names" in page
     assert "A verify found all" not in page

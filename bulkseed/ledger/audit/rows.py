@@ -50,10 +50,10 @@ def names(ledger: LedgerReader) -> CheckEnd:
     """
     known = ledger.known_target()
     bound = f"acs:kms:{known.region}:{known.account or ''}:secret/"
-    arns, of_another, of_others = next(
+    arns, of_another, of_others, rows = next(
         ledger.select(
             "SELECT count(arn), coalesce(sum(substr(arn, -length(name) - 1) != '/' || name), 0),"
-            " coalesce(sum(substr(arn, 1, length(?)) != ?), 0) FROM definitions",
+            " coalesce(sum(substr(arn, 1, length(?)) != ?), 0), count(*) FROM definitions",
             *(bound, bound),
         )
     )
@@ -67,7 +67,8 @@ def names(ledger: LedgerReader) -> CheckEnd:
         told = (run.summary or {}).get("region", known.region)
         if told != known.region:
             wrong.append(f"run {run.run_id}: the region in its summary: {told}")
-    return wrong, f"{arns:,} ARNs"
+    without = f"; {rows - arns:,} rows have none, as only creating tells it" if rows > arns else ""
+    return wrong, f"{arns:,} ARNs{without}"
 
 
 def runs(ledger: LedgerReader) -> CheckEnd:
