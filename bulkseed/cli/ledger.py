@@ -123,7 +123,8 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             },
             "definitions": total,
             "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
-            "in_doubt": found.in_doubt,
+            "in_doubt": 0 if found.is_going_on else found.in_doubt,
+            "at_work": found.is_going_on,
             "rolled_back": undone,
             "put_back": restored,
         }
@@ -141,17 +142,19 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
         else:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
         say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
-    _print_counts(job, found.counts, undone)
+    _print_counts(job, found.counts, undone, going_on=found.is_going_on)
     if restored:
         say(f"put back: {restored:,} of the updated ones, to the version before, which is in force again")
-    if found.in_doubt:
+    if found.in_doubt and not found.is_going_on:
         say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0
 
 
-def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int) -> None:
+def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int, *, going_on: bool) -> None:
     """Print how many rows have which word; `undone` of the pending were rolled back, and have another."""
-    meanings = job.meanings if job.takes_definitions else APPLY.meanings
+    meanings = {**(job.meanings if job.takes_definitions else APPLY.meanings)}
+    if going_on:
+        meanings[Outcome.PENDING] = "in flight, or not reached yet"
     shown: dict[StrEnum, int] = {**counts, Outcome.PENDING: counts.get(Outcome.PENDING, 0) - undone}
     print_results(
         {**shown, RowState.ROLLED_BACK: undone},
@@ -188,9 +191,13 @@ def rejects(given: RejectsArguments) -> int:
 
     for target, path in ledgers_in(given.ledger):
         with read_ledger(path) as opened:
+            words = [word for word in opened.words() if not word.settled]
+            if opened.status().is_going_on:
+                words = [word for word in words if word.value != Outcome.PENDING.value]
+                say("not listed: what is pending, as a run is at work", err=True)
             if undone := rolled_back(opened):
                 say(f"not listed: {undone:,} that were rolled back; apply would create them again", err=True)
-            for row in opened.rows([word for word in opened.words() if not word.settled]):
+            for row in opened.rows(words):
                 if undone and row.name and is_rolled_back(opened, row.name):
                     continue
                 document = {

@@ -17,7 +17,7 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_json, print_table, say
+from bulkseed.cli.render import heading, print_json, print_table, say, wrapped
 from bulkseed.cli.sources import SourceArguments, gone_at_source
 from bulkseed.cli.target import (
     TargetArguments,
@@ -141,7 +141,8 @@ def plan(given: _Arguments) -> int:
 class Plan:
     """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones.
 
-    `changed` is how many of those to send are secrets of ours with another VersionId: no creation is spent.
+    Of those to send, `rolled_back` were rolled back by this ledger, and `changed` are secrets of ours with
+    another VersionId: no creation is spent.
     """
 
     ledger: Path
@@ -149,6 +150,7 @@ class Plan:
     of_source: bool = False
     definitions: int = 0
     to_send: int = 0
+    rolled_back: int = 0
     changed: int = 0
     size: int = 0
     unread: int = 0
@@ -212,6 +214,7 @@ class Plan:
             "definitions": self.definitions,
             "to_send": self.to_send,
             "changed": self.changed,
+            "rolled_back": self.rolled_back,
             "bytes": None if self.unread else self.size,
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
             "invalid": [
@@ -234,6 +237,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     """
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.preview import Preview
+    from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
     from bulkseed.manifest.selection import read_selection
     from bulkseed.policy.jobs import APPLY
 
@@ -253,6 +257,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             require_same_target(ledger, target)
             ledger.require_shared_with(APPLY)
         _begin(target, path, given.output, online=online)
+        undone = ledger is not None and rolled_back(ledger)
         preview = stack.enter_context(Preview(ledger))
         while block := list(islice(entries, min(BLOCK, limit - made.to_send))):
             foreseen = preview.look(block)
@@ -260,6 +265,8 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
                 made.size += _check_values(foreseen)
             else:
                 made.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
+            if ledger is not None and undone:
+                made.rolled_back += sum(is_rolled_back(ledger, d.name) for d in foreseen.to_send)
             made.add(len(block), foreseen)
         if ledger is not None:
             made.gone_at_source = gone_at_source(manifest, ledger)
@@ -320,6 +327,14 @@ def print_plan(made: Plan, output: str) -> None:
     where = " at the source" if made.of_source else ""
     changed = f"{made.changed:,} changed{where}, " if made.changed else ""
     say(f"{made.to_create:,} to create, {changed}{pace}, {values}")
+    if made.rolled_back:
+        say(
+            wrapped(
+                f"{made.rolled_back:,} of these were rolled back: their names are taken as long as they can be "
+                "restored, 30 days unless that rollback said otherwise. --on-delete-window restore takes "
+                "them back; after rollback --force the names are free"
+            )
+        )
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.gone_at_source:
         say(made.gone_at_source)

@@ -90,6 +90,11 @@ class Status:
     counts: dict[Outcome | Verified, int]
     in_doubt: int  # definitions with an attempt whose fate is not known
 
+    @property
+    def is_going_on(self) -> bool:
+        """True if a run is at work now: what has no answer yet is not lost, and is no doubt."""
+        return self.at_work is True and self.last_run is not None and self.last_run.ended_at is None
+
 
 class Attempt(NamedTuple):
     """One request that was sent. Times in seconds; without a `status` no answer came."""

@@ -58,6 +58,7 @@ class Numbers:
     as_of: int  # the latest moment on record
     counts: dict[Outcome | Verified | RowState, int]
     in_doubt: int
+    at_work: bool  # a run is writing to it now: what is pending is in flight, or not reached yet
     undone_by: dict[int, int]  # by a rollback's number, how many it rolled back or found gone
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
     checks: Sequence[Check]
@@ -139,6 +140,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
     meta = dict(ledger.select("SELECT key, value FROM meta"))
     runs, signs = list(ledger.runs()), ledger.last_signs()
     words = ledger.words()
+    at_work = bool(runs) and runs[-1].ended_at is None and ledger.status().is_going_on
     last_signs = {run.number: _micro(max(run.started_at, signs.get(run.number, 0.0))) for run in runs}
     paces = read_paces(connection, {run.number: run.limits for run in runs})
     group = _main_group(paces)
@@ -153,6 +155,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         as_of=max(ledger.one(_SETTLED_AT), *ends, 0),
         counts=_counts(ledger, words),
         in_doubt=ledger.one("SELECT count(*) FROM definitions WHERE doubt"),
+        at_work=at_work,
         undone_by=dict(connection.execute(_UNDONE_BY)),
         rollbacks=_rollbacks(connection),
         checks=checks,
@@ -163,7 +166,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         answers=read_answers(connection),
         latencies=read_latencies(connection),
         timeline=read_timeline(connection, group, limits) if group else None,
-        failures=read_failures(connection, words),
+        failures=[f for f in read_failures(connection, words) if not (at_work and f.outcome == "pending")],
         account=meta.get("account"),
         sources=dict(connection.execute(_SOURCES)),
         names_digest=_digest(connection, "id"),

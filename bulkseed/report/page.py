@@ -124,6 +124,8 @@ def fullest_pace(paces: list[Pace]) -> Pace | None:
 def _ending(run: Run, numbers: Numbers) -> str:
     if run.ended_at is None:
         sign = f"last on record: {words.moment(numbers.last_signs[run.number])}"
+        if numbers.at_work and run is numbers.runs[-1]:
+            return f"at work as process {run.pid}; {sign}"
         if run is numbers.runs[-1]:
             return f"killed, or at work as process {run.pid} on {run.host}; {sign}"
         return f"killed; {sign}"

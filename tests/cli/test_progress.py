@@ -90,7 +90,7 @@ def test_a_bar_on_a_terminal_tells_the_whole_count_and_fits(tmp_path: Path) -> N
         float(found[1]) for line in lines if (found := re.search(r" \d+ of 30, (\d+\.\d)/s of 10", line))
     ]
     assert rates, lines
-    assert max(rates) < 13, "the first moment does not look as if the quota was exceeded"
+    assert max(rates) <= 10, "it never looks as if the quota was exceeded"
     assert max(map(len, lines)) <= COLUMNS
     assert "\ncreated: 30" in stdout
     assert "\x1b" not in stdout
@@ -156,13 +156,13 @@ def test_what_was_settled_before_does_not_make_the_rest_look_fast(tmp_path: Path
         if second == 1:
             stats.admitted(31_000, {Outcome.CREATED: 31_000}, 0)
         stats.carried[Outcome.CREATED] += 10
-        stats.attempts += 10
+        stats.attempts += 12  # reads of what was lost among them
 
     with open_manifest(write_manifest(tmp_path / "m.jsonl", simple(1))) as entries:
         lines = shown(Work(stats, 10, Stop(), entries, total=62_000), step, 11)
     assert len(lines) == 2
     for line in lines:
-        assert re.search(r"31,\d+ of 62,000, 1\d\.\d/s of 10, 5\d min", line), lines
+        assert re.search(r"31,\d+ of 62,000, 10\.0/s of 10, 5\d min", line), lines
 
 
 def test_a_limit_is_what_is_left(tmp_path: Path) -> None:

@@ -203,6 +203,42 @@ def test_what_a_verify_advises_helps(tmp_path: Path) -> None:
     assert "identical: 2 " in bulkseed("verify", "m.jsonl", cwd=tmp_path).stdout
 
 
+def test_what_a_run_at_work_has_not_reached_is_no_failure(tmp_path: Path) -> None:
+    """While it goes on nothing was left behind and nothing is in doubt; once it is killed that is said."""
+    write_manifest(tmp_path / "m.jsonl", [*simple(60), "bad"])
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        process = start("apply", "m.jsonl", "--endpoint", stub.endpoint, "--qps", 10, cwd=tmp_path)
+        while len(stub.arrivals) < 12:
+            assert process.poll() is None
+        told = [bulkseed("ledger", what, "m.ledger.db", cwd=tmp_path) for what in ("status", "rejects")]
+        assert bulkseed("report", "m.ledger.db", cwd=tmp_path).returncode == 0
+        process.kill()
+        process.communicate()
+    status, rejects = told
+    assert "in flight, or not reached yet" in status.stdout
+    assert "doubt" not in status.stdout
+    assert "pending" not in rejects.stdout
+    assert "not listed: what is pending, as a run is at work" in rejects.stderr
+    page = (tmp_path / "m.report.html").read_text()
+    assert "A run is at work" in page
+    assert "in doubt" not in page
+    status = bulkseed("ledger", "status", "m.ledger.db", cwd=tmp_path)
+    assert "the run ended before this was finished" in status.stdout
+    assert '"outcome":"pending"' in bulkseed("ledger", "rejects", "m.ledger.db", cwd=tmp_path).stdout
+
+
+def test_a_plan_after_a_rollback_tells_that_names_are_taken(tmp_path: Path) -> None:
+    """What would be refused is not counted as if it were new, and what takes it back is named."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path)
+    write_manifest(tmp_path / "m.jsonl", simple(4))
+    said = bulkseed("plan", "m.jsonl", cwd=tmp_path).stdout
+    assert "4 to create" in said
+    assert "3 of these were rolled back: their names are taken" in said
+    assert "--on-delete-window restore takes them back" in said
+
+
 def test_a_shell_completes_ledgers_and_run_folders_only(tmp_path: Path) -> None:
     """Neither manifests nor the files that SQLite puts beside a ledger (G32)."""
     for name in ("m.jsonl", "m.csv", "m.ledger.db", "m.ledger.db-wal", "m.ledger.db-shm"):

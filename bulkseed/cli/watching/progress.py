@@ -221,10 +221,15 @@ class _Meter:
         }
 
     def _rate(self) -> float:
-        """Return the attempts a second of now; rows of a ledger need several each, so there they count."""
+        """Return the attempts a second of now; rows of a ledger need several each, so there they count.
+
+        Among the attempts are those of other quotas, and answers come in bunches: what leaves is never more
+        than the ceiling, and neither is what is shown.
+        """
         then, now = self._seen[0], self._seen[-1]
         count = now.finished - then.finished if self._work.entries is None else now.attempts - then.attempts
-        return count / max(now.at - then.at, 1.0)  # a part of a second has no rate: it would look too high
+        rate = count / max(now.at - then.at, 1.0)  # a part of a second has no rate: it would look too high
+        return min(rate, self._work.qps) if self._work.qps else rate
 
     def _left(self) -> float | None:
         """Return the seconds that the rest takes as fast as now, if that can be told."""
