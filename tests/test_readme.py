@@ -6,6 +6,7 @@ import configparser
 import json
 import re
 import shlex
+import socket
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from support import reference
 from support.command import bulkseed, start
-from support.pages import COMMANDS, PAGES, TEXTS, a_store, blocks, commands, files, follow
+from support.pages import COMMANDS, PAGES, TEXTS, a_store, blocks, commands, files, follow, shell
 
 from bulkseed.cli.app import app
 from bulkseed.errors import BulkseedError, LedgerError, UsageError
@@ -123,6 +124,21 @@ def test_the_local_kms_prints_what_it_says(tmp_path: Path) -> None:
     shown = json.loads(found[2])
     assert said.keys() == shown.keys()
     assert (said["region"], said["access_key_id"]) == (shown["region"], shown["access_key_id"])
+
+
+def test_bulkseed_works_with_its_own_server(tmp_path: Path) -> None:
+    """The commands on the page, at a free port; the faults that it was given happen, and are overcome."""
+    page = TEXTS["local-kms"]
+    for name in ("faults.json", "mine.jsonl"):
+        (tmp_path / name).write_text(files(page)[name], encoding="utf-8")
+    (script,) = [block.text for block in blocks(page) if "--faults faults.json" in block.text]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve = "command bulkseed serve"  # which is not what the pages' commands go through: $! is the server
+    script = script.replace("bulkseed serve", f"{serve} --port {port}").replace("8553", str(port))
+    done = shell(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "definitions: 2 = 1 created + 1 adopted" in done.stdout
 
 
 def test_every_variable_of_ours_is_documented() -> None:

@@ -330,8 +330,8 @@ def print_plan(made: Plan, output: str) -> None:
     if made.rolled_back:
         say(
             wrapped(
-                f"{made.rolled_back:,} of these were rolled back: their names are taken as long as they can be "
-                "restored, 30 days unless that rollback said otherwise. --on-delete-window restore takes "
+                f"{made.rolled_back:,} of these were rolled back: their names are taken as long as they can "
+                "be restored, 30 days unless that rollback said otherwise. --on-delete-window restore takes "
                 "them back; after rollback --force the names are free"
             )
         )

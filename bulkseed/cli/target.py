@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import RowName, option
-from bulkseed.errors import BulkseedError, UsageError
+from bulkseed.errors import BulkseedError, CredentialsError, UsageError
 from bulkseed.model import SignatureName, Target
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 DATA_DIR = ".bulkseed"
 REGION = "cn-hangzhou"
+_OF_SERVE = (
+    "For bulkseed serve the id is embedded, and the secret is the text in the file access-key of its data "
+    "directory, unless BULKSEED_SERVE_ACCESS_KEY_ID and BULKSEED_SERVE_ACCESS_KEY_SECRET gave others"
+)
 _MOST_LOOKED_AT = 50
 """Ledgers of one folder."""
 
@@ -295,5 +299,10 @@ async def open_target(given: TargetOptions, create_qps: float) -> AsyncIterator[
     where = parse_endpoint(given.url, given.ca_file)  # before a ledger is bound to it
     if where.tls is None and given.is_public:
         raise UsageError(f"{given.url} would carry values in plaintext: use https")
-    credentials = find_credentials(os.environ, given.profile)
-    yield Target(given.url, given.region, credentials, given.signature, given.ca_file)
+    try:
+        credentials = find_credentials(os.environ, given.profile)
+        yield Target(given.url, given.region, credentials, given.signature, given.ca_file)
+    except CredentialsError as error:  # of finding them, or of the chain that is asked later
+        if given.is_public:
+            raise
+        raise CredentialsError(f"{error}. {_OF_SERVE}") from None

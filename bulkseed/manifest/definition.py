@@ -66,7 +66,8 @@ def checked_defaults(defaults: Mapping[str, str] | None, *, unchecked: bool = Fa
     Raises:
         UsageError: a name is not a parameter that may have a default, or a value is not acceptable.
     """
-    for name, text in (defaults or {}).items():
+    given = dict(defaults or {})
+    for name, text in given.items():
         if name == VALUE_FROM:
             raise UsageError(f"{name} can have no default: it belongs in manifests")
         if name not in _KNOWN:
@@ -75,10 +76,13 @@ def checked_defaults(defaults: Mapping[str, str] | None, *, unchecked: bool = Fa
             raise UsageError("SecretName can have no default: every secret has its own")
         if name == "SecretData" and text != limits.AUTO:
             raise UsageError(f"SecretData can have no default but {limits.AUTO}: values belong in manifests")
-        reasons = list(parameter_problems(name, text, characters=not unchecked)) if text else ["is empty"]
+        text, problem = _checked_json(name, text) if name in _JSON_TEXTS else (text, None)
+        found = [problem] if problem else parameter_problems(name, text, characters=not unchecked)
+        reasons = list(found) if given[name] else ["is empty"]
         if reasons:
             raise UsageError(f"the default for {name} {'; '.join(reasons)}")
-    return Defaults(tuple({"VersionId": "v1", **(defaults or {})}.items()), unchecked)
+        given[name] = text
+    return Defaults(tuple({"VersionId": "v1", **given}.items()), unchecked)
 
 
 def to_entry(

@@ -106,7 +106,7 @@ def follow(text: str, folder: Path) -> None:
             printed = _python(block.text, folder)
         elif block.language == "console" and block.mark("not run") is None:
             command, _, output = block.text.removeprefix("$ ").partition("\n")
-            assert _shell(command, folder).stdout == output
+            assert shell(command, folder).stdout == output
         elif block.language == "text" and printed is not None:
             assert printed == block.text
             printed = None
@@ -114,13 +114,14 @@ def follow(text: str, folder: Path) -> None:
 
 def _run(script: str, said: str, folder: Path) -> None:
     code, text = re.fullmatch(r"(?: exits (\d+))?(?:: (.*))?", said).groups()  # type: ignore[union-attr]  # a typing error of the page fails here
-    done = _shell(script, folder)
+    done = shell(script, folder)
     assert done.returncode == int(code or 0), (script, done.stdout, done.stderr)
     assert (text or "") in done.stdout, (script, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
 
 
-def _shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a page; those that talk to a service and name none have the local KMS."""
     return subprocess.run(
         ["sh", "-euc", _ON_THE_LOCAL_KMS + script],
         cwd=folder,
