@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,16 @@ COMMANDS: dict[str, list[list[str]]] = {
     "verify": [["verify", "ours.jsonl"]],
     "audit": [["ledger", "audit", "root.ledger.db", "--online"]],
     "rollback": [["rollback", "root.ledger.db", "--yes"]],
+    "restore": [["rollback", "root.ledger.db", "--restore-values", "--yes"]],
+    "recreate": [["apply", "new.jsonl", "--recreate"]],
+    "doctor": [["doctor", "--prefix", "prod/"]],
+}
+SCENES: dict[str, list[list[str]]] = {
+    "restore": [["apply", "newer.jsonl", "--ledger", "root.ledger.db"]],
+    "recreate": [
+        ["apply", "new.jsonl", "--ledger", "copy.db"],
+        ["rollback", "copy.db", "--yes", "--force"],
+    ],
 }
 
 
@@ -62,6 +73,10 @@ def codes_of(name: str, folder: Path) -> Iterator[int]:
             ["rollback", "deleted.ledger.db", "--yes"],
         ):
             assert bulkseed(*call, *where, cwd=folder, env=ROOT).returncode == 0
+        for call in SCENES.get(name, []):
+            assert bulkseed(*call, *where, cwd=folder, env=ROOT).returncode == 0
+            if call[0] == "apply" and "copy.db" in call:  # its rollback is how they are deleted
+                shutil.copy(folder / "copy.db", folder / "new.ledger.db")
         for call in COMMANDS[name]:
             yield bulkseed(*call, *where, cwd=folder, env=USER).returncode
 

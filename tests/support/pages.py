@@ -33,8 +33,11 @@ TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 COMMANDS = {"sh", "console"}
 _VAULT = "vault.example:8200"
 _BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_ON_THE_LOCAL_KMS = """
+_ON_THE_LOCAL_KMS = r"""
 bulkseed() {
+  case "$*" in
+    *--region\ ap-*) set -- "$@" --data-dir .kms-of-another-region ;;
+  esac
   case "$*" in
     *--endpoint*) command bulkseed "$@" ;;
     apply*|doctor*|plan*--online*|verify*|rollback*|ledger*--online*)
