@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -257,7 +258,12 @@ async def _apply(given: ApplyArguments) -> Summary:
         selection = read_selection(given.only) if given.only else None
         path = ledger_path_for(given.manifest.manifests, given.ledger_path)
         chosen = given.target.chosen(path)
-        confirm_first_write(chosen, path, yes=given.yes)
+        most = min(given.limit or sys.maxsize, selection.size if selection else sys.maxsize)
+
+        def count() -> int | None:
+            return min(counted, most) if (counted := entries.count()) is not None else None
+
+        await confirm_first_write(chosen, path, count, yes=given.yes)
         async with open_session("apply", given.watch, chosen, path, given.qps) as session:
             require_other(entries, session.target)
             hooks = session.hooks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from importlib.resources import files
 
@@ -11,6 +12,9 @@ import click
 
 from bulkseed.errors import UsageError
 
+LAST = {"changelog", "commands", "failures"}
+"""Pages that hold nearly every word, and explain few."""
+MOST_NAMED = 5
 WIDTH = 100
 """The widest that text is set, however wide the terminal is."""
 
@@ -32,14 +36,18 @@ def _title(text: str) -> str:
 @click.command()
 @click.argument("page", required=False)
 @click.option("--list", "list_", is_flag=True, help="Name the pages.")
-def manual(page: str | None, list_: bool) -> int:
+@click.option("--search", metavar="WORD", help="Name the pages and headings under which a word stands.")
+def manual(page: str | None, list_: bool, search: str | None) -> int:
     """Show a page of the manual; without PAGE, name them.
 
     Examples:
       bulkseed manual first-hour
+      bulkseed manual --search rotate
       bulkseed manual failures | grep -A1 Throttling
     """
     known = pages()
+    if search is not None:
+        return _search(known, search)
     if page is None or list_:
         width = max(map(len, known))
         for name, text in known.items():
@@ -47,11 +55,38 @@ def manual(page: str | None, list_: bool) -> int:
         return 0
     name = page.removesuffix(".md")
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "bulkseed manual --list names them"
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.8)
+        holding = list(dict.fromkeys(found for found, _ in places(known, name)))[:MOST_NAMED]
+        hints = [f"did you mean {' or '.join(near)}?"] if near else []
+        hints += [f"the word is on: {', '.join(holding)}"] if holding else []
+        hint = "; ".join(hints) or "bulkseed manual --list names them"
         raise UsageError(f"the manual has no page {page!r}; {hint}")
     _show(known[name])
     return 0
+
+
+def places(known: dict[str, str], word: str) -> list[tuple[str, str]]:
+    """Return the pages and headings where a word stands, in whatever case.
+
+    First come those whose heading has it, then those where it stands most often.
+    """
+    wanted, found = word.lower(), []
+    for page, text in known.items():
+        for part in re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]:
+            heading = part.partition("\n")[0]
+            if times := part.lower().count(wanted):
+                found.append((wanted not in heading.lower(), page in LAST, -times, page, heading))
+    return [(page, heading) for *_, page, heading in sorted(found)]
+
+
+def _search(known: dict[str, str], word: str) -> int:
+    found = places(known, word)
+    width = max((len(page) for page, _ in found), default=0)
+    for page, heading in found:
+        click.echo(f"{page:{width}}  {heading}")
+    if not found:
+        click.echo(f"no page of the manual has {word!r}", err=True)
+    return 0 if found else 1
 
 
 def _show(text: str) -> None:

@@ -335,6 +335,8 @@ def print_plan(made: Plan, output: str) -> None:
                 "them back; after rollback --force the names are free"
             )
         )
+    if aliases := sorted(key for key in made.keys if key.startswith("alias/")):
+        say(f"note: {aliases[0]} is an alias; what CreateSecret takes as EncryptionKeyId is a key's id")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.gone_at_source:
         say(made.gone_at_source)

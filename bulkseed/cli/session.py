@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import anyio.lowlevel
@@ -93,26 +94,50 @@ def _begin(lines: str, output: str) -> None:
         say(lines, err=True)
 
 
-def confirm_first_write(chosen: TargetOptions, path: Path, *, yes: bool) -> None:
+async def confirm_first_write(
+    chosen: TargetOptions, path: Path, count: Callable[[], int | None], *, yes: bool
+) -> None:
     """Ask at a terminal before a new ledger's first write to the public service.
 
+    Whose account it is and how many definitions there are stands before the question, as far as that is told.
+
     Raises:
+        CredentialsError: there are none.
         UsageError: the answer is no.
     """
     if yes or not chosen.is_public or not sys.stderr.isatty() or _has_runs(path):
         return
-    try:
-        terminal = open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123  # closed below; standard input may be a manifest
-    except OSError:
+    if (terminal := _terminal()) is None:
         return
     with terminal:
-        click.echo(
-            visible(f"{heading(chosen, path)}\nThis is the public service. Write there? [y/N] "),
-            err=True,
-            nl=False,
-        )
+        say(heading(chosen, path), err=True)
+        say(f"account: {await _account(chosen)}", err=True)
+        number = count()
+        what = "definitions, as many as are read" if number is None else f"{number:,} definitions at most"
+        question = f"{what}: this is the public service. Write there? [y/N] "
+        click.echo(visible(question), err=True, nl=False)
         if terminal.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing was sent: --endpoint names another target, --yes asks no question")
+
+
+def _terminal() -> TextIO | None:
+    """Open what a person answers at: standard input may be a manifest."""
+    try:
+        return open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: PTH123  # no path of ours
+    except OSError:
+        return None
+
+
+async def _account(chosen: TargetOptions) -> str:
+    """Say whose account the credentials are of, which STS tells, and who they are."""
+    from bulkseed.jobs.caller import ask_caller, sts_endpoint
+    from bulkseed.wire.caller_identity import CallerIdentity
+
+    async with open_target(chosen, 0) as target:
+        told = await ask_caller(target, sts_endpoint(os.environ))
+    if isinstance(told, CallerIdentity):
+        return f"{told.account_id}, as {told.arn}"
+    return "not told by STS; `bulkseed doctor` says why"
 
 
 def _has_runs(path: Path) -> bool:

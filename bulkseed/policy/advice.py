@@ -49,6 +49,7 @@ ADVICE: dict[str, Advice] = {
         "something the definition refers to does not exist",
         "check EncryptionKeyId, DKMSInstanceId and DBInstanceId",
     ),
+    "Forbidden.AliasNotFound": Advice("no key has this alias", "give EncryptionKeyId a key's id"),
     "Forbidden.KeyNotFound": Advice("the encryption key does not exist", "check EncryptionKeyId"),
     "Forbidden.DKMSInstanceNotFound": Advice("the KMS instance does not exist", "check DKMSInstanceId"),
     "Forbidden.DKMSInstanceStateInvalid": Advice(

@@ -164,6 +164,8 @@ def test_a_first_write_to_the_public_service_is_asked_about(tmp_path: Path, mani
     code, screen = answer("\n", "apply", manifest, cwd=tmp_path)
     assert code == 2
     assert f"target: {PUBLIC} (cn-hangzhou)" in screen
+    assert "account: not told by STS" in screen  # a proxy that is not there is asked
+    assert "3 definitions at most: this is the public service. Write there?" in screen
     assert "nothing was sent" in screen
     assert not (tmp_path / "m.ledger.db").exists()
 

@@ -57,8 +57,22 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+def test_a_word_leads_to_the_headings_that_tell_of_it(tmp_path: Path) -> None:
+    """First those that have it themselves; a word that is nowhere is said to be nowhere."""
+    found = bulkseed("manual", "--search", "Rotate", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert re.match(r"values +Rotate passwords\n", found.stdout)
+    nowhere = bulkseed("manual", "--search", "zzz", cwd=tmp_path)
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+
+
 @pytest.mark.parametrize(
-    ("asked", "hint"), [("migrat", "did you mean migrate"), ("zzz", "bulkseed manual --list")]
+    ("asked", "hint"),
+    [
+        ("migrat", "did you mean migrate"),
+        ("zzz", "bulkseed manual --list"),
+        ("rotate", "the word is on: values"),
+    ],
 )
 def test_an_unknown_page_is_one_message_with_what_to_do(asked: str, hint: str, tmp_path: Path) -> None:
     """Names that are near are named, else the way to all of them."""
