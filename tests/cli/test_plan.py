@@ -113,9 +113,17 @@ def test_nothing_at_all_is_no_success(tmp_path: Path, command: str) -> None:
     assert bulkseed(*call, "--allow-empty", cwd=tmp_path).returncode == 0
 
 
+def test_a_plan_notes_a_key_that_is_named_by_an_alias(tmp_path: Path) -> None:
+    """It is sent as it is: only a page of the service speaks against it."""
+    write_manifest(tmp_path / "m.jsonl", simple(1))
+    done = bulkseed("plan", "m.jsonl", "--set", "EncryptionKeyId=alias/x", cwd=tmp_path)
+    assert (done.returncode, "note: alias/x is an alias" in done.stdout) == (0, True)
+
+
 def test_the_fields_of_a_definition_fit_a_terminal(tmp_path: Path) -> None:
     """Every key has a line, and none is wider than 80 columns (G21)."""
     told = bulkseed("plan", "--fields", cwd=tmp_path).stdout.splitlines()
+    assert any(line.startswith("SecretData ") and line.endswith("at most 30,720 bytes") for line in told)
     assert set(KEYS) <= {line.partition(" ")[0] for line in told}
     assert max(map(len, told)) <= 80
 

@@ -83,6 +83,16 @@ def test_nothing_is_asked_that_nobody_named(tmp_path: Path, manifest: Path) -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_without_credentials_the_way_to_those_of_serve_is_named(tmp_path: Path, manifest: Path) -> None:
+    """Only where the endpoint is not the public one: there they are of no use."""
+    env = {name: text for name, text in environment().items() if "ACCESS_KEY" not in name}
+    for endpoint, told in (("http://127.0.0.1:9", True), (PUBLIC, False)):
+        call = ("apply", manifest, "--endpoint", endpoint, "--ledger", f"{told}.db")
+        done = bulkseed(*call, cwd=tmp_path, env=env)
+        assert done.returncode == 3
+        assert ("the file access-key of its data directory" in done.stderr) is told
+
+
 @pytest.mark.parametrize("command", ["plan", "apply", "verify"])
 def test_a_command_begins_with_target_and_ledger(tmp_path: Path, manifest: Path, command: str) -> None:
     """Where it goes and what is on record stand before everything else (F2, G8, G10)."""

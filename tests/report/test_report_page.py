@@ -403,6 +403,25 @@ def test_a_verify_after_a_repair_is_a_proof(tmp_path: Path) -> None:
     assert "note: not on the page: l.verify.db, a verify of another target" in done.stderr
 
 
+def test_a_rollback_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    """Deletions are no creations, and a run that deleted says how many; who did not create has no ARN."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    for call in (
+        ("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 0),
+        ("apply", "m.jsonl", "--endpoint", "embedded", "--qps", 0, "--ledger", "other.db"),
+        ("rollback", "m.ledger.db", "--yes"),
+        ("report", "m.ledger.db"),
+        ("report", "other.db"),
+    ):
+        assert bulkseed(*call, cwd=tmp_path).returncode == 0
+    page = (tmp_path / "m.report.html").read_text()
+    assert "3 <small>rolled back</small>" in page
+    assert "Create and delete attempts a second" in page
+    page = (tmp_path / "other.report.html").read_text()
+    assert "0 ARNs; 3 rows have none, as only creating tells it" in page
+    assert "Create attempts a second" in page
+
+
 def test_an_older_verify_is_no_proof(tmp_path: Path) -> None:
     """What was verified before the last entries of a ledger says nothing about them."""
     write_manifest(tmp_path / "m.jsonl", simple(3))
