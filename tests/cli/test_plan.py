@@ -59,6 +59,7 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
     done = bulkseed("plan", manifest, *HERE, "--qps", 2000, cwd=tmp_path)
     assert done.stdout == (
         f"target: the local KMS in {tmp_path / '.bulkseed'} (cn-hangzhou)\nledger: m.ledger.db\n"
+        "nothing is sent to the target: only --online asks it\n"
         f"invalid: is not valid JSON (character 1): 1 line\n  {manifest}:5\n"
         "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
         "existing: 2            was there before, not compared\n"
@@ -74,7 +75,7 @@ def test_bad_lines_are_grouped_by_reason(tmp_path: Path) -> None:
     """
     lines = [{"SecretName": "a" * at + " ", "SecretData": "fake"} for at in range(20)]
     write_manifest(tmp_path / "m.jsonl", ["bad", *lines, "bad", {"SecretName": "b", "Tags": {"a b": "c"}}])
-    told = bulkseed("plan", "m.jsonl", cwd=tmp_path).stdout.splitlines()[2:]
+    told = bulkseed("plan", "m.jsonl", cwd=tmp_path).stdout.splitlines()[3:]
     rule = "may have only letters, digits and"
     assert told[:7] == [
         f"invalid: SecretName {rule} _ / + = . @ -: 20 lines",

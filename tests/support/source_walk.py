@@ -142,6 +142,7 @@ NO_NAME = "has a character that cannot stand in a secret's name: characters = en
 PLAN = f"""\
 target: ADDRESS (cn-hangzhou)
 ledger: vault-ADDRESS-secret-prod.ledger.db (none here yet: a first run)
+nothing is sent to the target: only --online asks it
 invalid: 'denied/' may not be listed: 1 line
   vault+ADDRESS/secret/prod:denied/
 invalid: 'odd/bad name' {NO_NAME}: 1 line
