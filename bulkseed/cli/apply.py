@@ -258,7 +258,8 @@ async def _apply(given: ApplyArguments) -> Summary:
         selection = read_selection(given.only) if given.only else None
         path = ledger_path_for(given.manifest.manifests, given.ledger_path)
         chosen = given.target.chosen(path)
-        most = min(given.limit or sys.maxsize, selection.size if selection else sys.maxsize)
+        size = None if selection is None else selection.size
+        most = min(given.limit or sys.maxsize, size or sys.maxsize)
 
         def count() -> int | None:
             return min(counted, most) if (counted := entries.count()) is not None else None
@@ -271,7 +272,6 @@ async def _apply(given: ApplyArguments) -> Summary:
             wanted: Iterable[ManifestEntry] = entries
             if selection is not None:
                 wanted = selection.of(entries, stack.enter_context(read_ledger(path)).rows_before())
-            size = None if selection is None else selection.size
             work = Work(hooks.stats, given.qps, hooks.stop, entries, size, given.limit)
             counts = entries.bytes_total is not None  # a pipe may never end
             freeze()
