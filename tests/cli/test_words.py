@@ -205,7 +205,7 @@ def test_what_a_verify_advises_helps(tmp_path: Path) -> None:
 
 def test_what_a_run_at_work_has_not_reached_is_no_failure(tmp_path: Path) -> None:
     """While it goes on nothing was left behind and nothing is in doubt; once it is killed that is said."""
-    write_manifest(tmp_path / "m.jsonl", [*simple(60), "bad"])
+    write_manifest(tmp_path / "m.jsonl", [*simple(5000), "bad"])  # it is killed long before the last
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         process = start("apply", "m.jsonl", "--endpoint", stub.endpoint, "--qps", 10, cwd=tmp_path)
         while len(stub.arrivals) < 12:
