@@ -76,7 +76,7 @@ def checked_defaults(defaults: Mapping[str, str] | None, *, unchecked: bool = Fa
             raise UsageError("SecretName can have no default: every secret has its own")
         if name == "SecretData" and text != limits.AUTO:
             raise UsageError(f"SecretData can have no default but {limits.AUTO}: values belong in manifests")
-        text, problem = _checked_json(name, text) if name in _JSON_TEXTS else (text, None)
+        text, problem = _checked_json(name, text) if name in _HOLD_JSON else (text, None)
         found = [problem] if problem else parameter_problems(name, text, characters=not unchecked)
         reasons = list(found) if given[name] else ["is empty"]
         if reasons:
