@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -19,14 +19,23 @@ def faults() -> list[str]:
     return re.findall(rf"^- ({FAULT.pattern}): ", CATALOGUE.read_text(), re.MULTILINE)
 
 
-def named() -> Iterator[tuple[str, str]]:
-    """Yield what the tests' docstrings name, each with the place of its test."""
+@functools.cache
+def named() -> list[tuple[str, str]]:
+    """Return what the tests' docstrings name, each with the place of its test."""
+    names: list[tuple[str, str]] = []
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 found = NAMED.search(" ".join((ast.get_docstring(node) or "").split()))
-                for fault in found[1].split(", ") if found else ():
-                    yield fault, f"{path.relative_to(TESTS)}:{node.lineno}"
+                place = f"{path.relative_to(TESTS)}:{node.lineno}"
+                names += [(fault, place) for fault in found[1].split(", ")] if found else []
+    return names
+
+
+def test_each_fault_is_named_by_a_test() -> None:
+    """Whoever reads the catalogue finds what holds each of its lines."""
+    held = {fault for fault, _ in named()}
+    assert [fault for fault in faults() if fault not in held] == []
 
 
 def test_no_test_names_a_fault_that_there_is_not() -> None:

@@ -130,3 +130,15 @@ async def test_what_was_provisioned_is_verified_and_rolled_back_from_python(tmp_
                 target, ledger, options=options, on_end=lambda name, _end: gone.append(name)
             )
     assert (rolled_back.run.exit_code, gone) == (0, ["a"])
+
+
+def test_no_dependency_may_have_a_known_hole() -> None:
+    """The lowest versions that pip may install are those in which the advisories are mended (H24)."""
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    mended = {"aiohttp": (3, 13, 3), "orjson": (3, 11, 6), "cryptography": (44, 0, 1)}
+    lowest: dict[str, tuple[int, ...]] = {}
+    for dependency in settings["project"]["dependencies"]:
+        found = re.match(r"([\w-]+)>=([\d.]+)", dependency)
+        if found is not None:
+            lowest[found[1]] = tuple(map(int, found[2].split(".")))
+    assert {name: lowest[name] >= version for name, version in mended.items()} == dict.fromkeys(mended, True)

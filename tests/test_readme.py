@@ -226,3 +226,45 @@ def test_the_commands_of_the_recipes_run(page: str, call: list[str], tmp_path: P
         arguments += ["--endpoint", "embedded"]
     done = bulkseed(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "told"),
+    [
+        ("credentials", "Through a proxy", "`NO_PROXY` says what goes directly"),
+        ("ledger", "Copy, move, delete, upgrade", "Network file systems that do not lock"),
+        ("values", "Change a value", "**Raise the `VersionId`.**"),
+        ("values", "Bring an old value back", "rollback"),
+        ("rollback", "Put values back instead", "`--restore-values` nothing is deleted"),
+    ],
+)
+def test_what_a_fault_was_asked_about_has_its_place(page: str, heading: str, told: str) -> None:
+    """Under the heading that the list of questions leads to (C1, F8, G2, H1)."""
+    _, found, section = TEXTS[page].partition(f"\n## {heading}\n")
+    assert found
+    assert told in section.partition("\n## ")[0]
+
+
+def test_first_comes_where_a_command_goes() -> None:
+    """Before the first command, marked, in a sentence of its own (G9)."""
+    before, _, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("```")
+    assert "\n\n**Without `--endpoint embedded` a command talks to the real service.** " in before
+
+
+def test_ten_words_are_explained() -> None:
+    """Each once, and the rest of what needs it below them (G29)."""
+    page = TEXTS["words"]
+    words = re.findall(r"^- \*\*([\w ]+)\*\*[:,]", page, re.MULTILINE)
+    assert len(words) == len(set(words)) == 10
+    assert {"settled", "claim", "CMK"} <= set(words)
+    for word in ("`kst-…`", "**knee**", "**half-open second**"):
+        assert word in page
+
+
+def test_nothing_is_installed_from_an_index_that_does_not_have_it() -> None:
+    """Until it is published, pages and messages say what works in a clone (G6)."""
+    pages = [ROOT / "README.md", *(ROOT / "bulkseed").rglob("*.md"), *(ROOT / "bulkseed").rglob("*.py")]
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+    wrong = re.compile(r"(?:pip|pipx|uv) install (?:-\S+ )*['\"]?bulkseed\b")
+    assert [str(path) for path, text in texts.items() if wrong.search(text)] == []
+    assert any(re.search(r"pip install (?:-e )?['\"]?\.", text) for text in texts.values())

@@ -351,3 +351,17 @@ class _Lying:
         """Ask, and halve what a list counts."""
         answer = await self._service.ask(operation, item)
         return replace(answer, total_count=100) if isinstance(answer, list_secrets.Reply) else answer
+
+
+def test_a_long_listing_tells_how_far_it_is(tmp_path: Path) -> None:
+    """After a second there is a line on standard error, and none where all is answered before (F12)."""
+    write_manifest(tmp_path / "m.jsonl", simple(3))
+    slow = {"rules": [{"action": "ListSecrets", "fault": "delay", "delay_ms": 1300}]}
+    (tmp_path / "slow.json").write_text(json.dumps(slow))
+    for flags, lines in ((["--faults=slow.json"], 1), ([], 0)):
+        flags = [flag.replace("slow.json", str(tmp_path / "slow.json")) for flag in flags]
+        with served(tmp_path / "kms", *UNLIMITED_FLAGS, *flags) as (target, _):
+            call = ["plan", "m.jsonl", "--online", "--endpoint", target.endpoint]
+            done = bulkseed(*call, cwd=tmp_path, env=KEYS)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("answers so far") == lines, done.stderr

@@ -192,3 +192,19 @@ def test_the_ledger_of_a_verify_is_refused_by_apply(command: list[str], tmp_path
     assert (done.returncode, done.stdout) == (4, "")
     assert "records runs of verify: apply needs another --ledger" in done.stderr
     assert bulkseed("ledger", "rows", "v.db", cwd=tmp_path).stdout == before
+
+
+def test_a_verify_without_credentials_leaves_the_one_before(tmp_path: Path) -> None:
+    """It starts over only when it begins: what was found stays on record (H11)."""
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(3))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        where = ["--endpoint", stub.endpoint]
+        assert bulkseed("apply", manifest, *where, cwd=tmp_path).returncode == 0
+        assert bulkseed("verify", manifest, *where, cwd=tmp_path).returncode == 0
+        before = bulkseed("ledger", "rows", "m.verify.db", cwd=tmp_path).stdout
+        bare = {name: text for name, text in environment().items() if not name.startswith("ALIBABA")}
+        bare |= {"HOME": str(tmp_path), "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+        done = bulkseed("verify", manifest, *where, cwd=tmp_path, env=bare)
+        assert (done.returncode, "credentials" in done.stderr) == (3, True)
+    assert before.count("identical") == 3
+    assert bulkseed("ledger", "rows", "m.verify.db", cwd=tmp_path).stdout == before

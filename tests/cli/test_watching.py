@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +18,8 @@ from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, s
 from support.stub_kms import StubKms
 
 from bulkseed.cli.watching.events import EVENTS
-from bulkseed.cli.watching.telemetry import LATENCY, METRICS
+from bulkseed.cli.watching.telemetry import LATENCY, METRICS, telemetry
+from bulkseed.engine.stats import Stats
 
 CANARY = "canary-value-4711"
 
@@ -146,3 +148,20 @@ def test_opentelemetry_gets_spans_and_metrics(tmp_path: Path) -> None:
     }
     assert {name.replace("_", ".", 1) for name in METRICS} <= names
     assert not [b for bodies in collector.bodies.values() for b in bodies if CANARY.encode() in b]
+
+
+def test_a_span_holds_no_text_of_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends with an error has its span, and what the error says is in none (H10)."""
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_address[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        with pytest.raises(RuntimeError), telemetry(Stats(), "apply", asked=True):
+            raise RuntimeError(CANARY)
+        collector.shutdown()
+        thread.join()
+    spans = b"".join(collector.bodies["/v1/traces"])
+    assert b"bulkseed.apply" in spans
+    assert CANARY.encode() not in spans
+    assert b"RuntimeError" not in spans

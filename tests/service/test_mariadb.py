@@ -58,3 +58,12 @@ async def test_an_account_and_its_twin(admin: str) -> None:
         assert await ask(admin, "app_clone", password, "SELECT * FROM shop.goods") == []
     assert await ask(admin, "app", "sec'ond%s", "SELECT 1") == [(1,)]
     assert not await databases.change(job("nobody", "x"))
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-full"])
+async def test_no_password_goes_without_the_tls_that_is_asked_for(admin: str, mode: str) -> None:
+    """This server offers none, and the driver would go on without: the old password stays (H18)."""
+    root = ("admin", urlsplit(admin).password or "")
+    await ask(admin, *root, f"CREATE USER '{mode}'@localhost IDENTIFIED BY 'old'")
+    assert not await Databases({"rm-1": f"{admin}?sslmode={mode}"}).change(job(mode, "new"))
+    assert await ask(admin, mode, "old", "SELECT 1") == [(1,)]

@@ -81,6 +81,7 @@ async def _mysql(url: str, job: PasswordChange) -> None:
     import aiomysql
 
     parts = urlsplit(url)
+    tls = _tls(dict(parse_qsl(parts.query)))
     connection = await aiomysql.connect(
         host=parts.hostname or "127.0.0.1",
         port=parts.port or 3306,
@@ -88,9 +89,11 @@ async def _mysql(url: str, job: PasswordChange) -> None:
         password=unquote(parts.password or ""),
         connect_timeout=TIMEOUT,
         autocommit=True,
-        ssl=_tls(dict(parse_qsl(parts.query))),
+        ssl=tls,
     )
     try:
+        if tls is not None and not connection._secure:  # noqa: SLF001  # aiomysql goes on without TLS
+            raise ConnectionError("the server offers no TLS, and the URL asks for it")
         async with connection.cursor() as cursor:
             if job.like is not None and not await _hosts(cursor, job.account):
                 for host in await _hosts(cursor, job.like):
