@@ -20,9 +20,10 @@ from bulkseed.wire.actions import (
     restore_secret,
     update_secret_version_stage,
 )
+from bulkseed.wire.actions.codec import MISMATCHED
 from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.message import Call, Response
-from bulkseed.wire.validation.secret_types import holds_value
+from bulkseed.wire.validation.secret_types import MANAGED, holds_value
 
 CURRENT = "ACSCurrent"
 """The stage that marks the version in force."""
@@ -115,9 +116,24 @@ def _reading(
     request: Callable[[SecretDefinition], get_secret_value.Request],
 ) -> Operation[SecretDefinition, Found]:
     def found(response: Response, definition: SecretDefinition, time: ServiceTime) -> Found | Fault | NoReply:
-        return _found(get_secret_value.Reply.read(response, request(definition)), definition, time)
+        return _found(_read_value(response, request(definition)), definition, time)
 
     return Operation(get_secret_value.GROUP, lambda definition: request(definition).encode(), found)
+
+
+def _read_value(
+    response: Response, asked: get_secret_value.Request
+) -> get_secret_value.Reply | Fault | NoReply:
+    reply = get_secret_value.Reply.read(response, asked)
+    if reply is not MISMATCHED:
+        return reply
+    # Of a managed secret the service tells the version in force, whatever VersionId is (GetSecretValue page).
+    in_force = get_secret_value.Reply.read(response, get_secret_value.Request(asked.secret_name))
+    return in_force if isinstance(in_force, get_secret_value.Reply) and _is_managed(in_force) else reply
+
+
+def _is_managed(reply: get_secret_value.Reply) -> bool:
+    return reply.secret_type in MANAGED
 
 
 def _found(
@@ -131,6 +147,10 @@ def _found(
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created=_when(reply.create_time, time),
         in_force=CURRENT in reply.version_stages or not reply.version_stages or _rotates(definition),
+        rotated=_is_managed(reply)
+        and reply.secret_type == definition.secret_type
+        and reply.version_id != definition.version_id
+        and reply.last_rotation_date is not None,
     )
 
 

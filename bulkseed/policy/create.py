@@ -56,6 +56,7 @@ UNDATED = (
     "(ActionTrail tells who created it)"
 )
 TAKEN_BACK = "ours: a rollback had deleted it, and it was taken back from its delete window"
+ROTATED = "exists, and the service has rotated it since: whether it is ours is unknown (ActionTrail tells)"
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 
 
@@ -117,6 +118,8 @@ class _Creation:
                     return self._unknown(existed, message=VERSION_LOST)
                 return (yield from self._exists(existed))
             return self._unknown(existed, found)
+        if found.rotated:
+            return self._unknown(existed, message=ROTATED)
         if found.created is None:
             return self._unknown(existed)
         if found.version_id != self._subject.version_id:
@@ -174,6 +177,9 @@ class _Creation:
         if isinstance(found, Fault):
             refused = classify(found) is Verdict.NO_PERMISSION
             return ended(Outcome.REJECTED, found, NOT_COMPARED if refused else None)
+        if found.rotated:
+            message = f"the service has rotated it since, to {found.told}"
+            return answered(Outcome.IDENTICAL, message=message)
         if found.same_value:
             if self._subject.foreign and found.version_id == version_id:
                 return answered(Outcome.UPDATED)  # by an earlier run, whose answer was lost

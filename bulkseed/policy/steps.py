@@ -91,6 +91,7 @@ class Found:
 
     `version_id` is for comparing; what people read is `told`, as the service may have put the value there.
     `in_force`: it is not said that another version is what programs get.
+    `rotated`: the service has rotated this managed secret, and tells the version in force alone.
     """
 
     version_id: str = field(repr=False)
@@ -98,6 +99,7 @@ class Found:
     created: CreationTime | None
     echoes: bool = False
     in_force: bool = True
+    rotated: bool = False
 
     @property
     def told(self) -> str:

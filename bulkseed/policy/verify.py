@@ -1,7 +1,7 @@
 """How a definition is compared with what the service has. See `bulkseed.policy.steps` for the protocol.
 
 Rules that live here: what is identical, present (its value was generated and not kept), differs, is behind
-(there, and not in this version), is missing or cannot be read.
+(there, and not in this version), is missing or cannot be read. What the service rotated is as it was made.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Endi
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)
+    if found.rotated:
+        return answered(Verified.IDENTICAL, message=f"the service has rotated it since, to {found.told}")
     if found.version_id == subject.version_id and (found.same_value or subject.generated):
         if not found.in_force:
             return answered(Verified.DIFFERS, message=NOT_IN_FORCE)

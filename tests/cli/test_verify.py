@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ import pytest
 from support.command import KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
+
+from bulkseed.client.operations import question
+from bulkseed.engine.ask import open_questioner
+from bulkseed.model import Target
+from bulkseed.wire.actions import rotate_secret
 
 QUICKSTART = Path(__file__).parents[2] / "manifests" / "quickstart.jsonl"
 CANARY = "canary-hunter2"
@@ -208,3 +214,41 @@ def test_a_verify_without_credentials_leaves_the_one_before(tmp_path: Path) -> N
         assert (done.returncode, "credentials" in done.stderr) == (3, True)
     assert before.count("identical") == 3
     assert bulkseed("ledger", "rows", "m.verify.db", cwd=tmp_path).stdout == before
+
+
+def test_what_the_service_rotated_is_as_it_was_made(tmp_path: Path) -> None:
+    """A managed secret is adopted by its account, is identical, and so it is with a newer password (A8)."""
+    config = {"SecretSubType": "SingleUser", "DBInstanceId": "rm-1"}
+    account = {"AccountName": "app", "AccountPassword": f"{CANARY}-password"}
+    line = {
+        "SecretName": "db",
+        "SecretType": "Rds",
+        "SecretData": {"Accounts": [account]},
+        "ExtendedConfig": config,
+    }
+    manifest = write_manifest(tmp_path / "m.jsonl", [line])
+    lost = {"rules": [{"action": "CreateSecret", "requests": [1], "fault": "drop-after"}]}
+    (tmp_path / "faults.json").write_text(json.dumps(lost))
+    env = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="embedded", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
+    flags = [*UNLIMITED_FLAGS, f"--faults={tmp_path}/faults.json"]
+    with served(tmp_path / "kms", *flags) as (target, _):
+        where = ["--endpoint", target.endpoint]
+        assert "adopted: 1" in bulkseed("apply", manifest, *where, cwd=tmp_path, env=env).stdout
+        assert "identical: 1" in bulkseed("verify", manifest, *where, cwd=tmp_path, env=env).stdout
+        asyncio.run(_rotate(target, "db"))
+        verified = bulkseed("verify", manifest, *where, cwd=tmp_path, env=env)
+        assert (verified.returncode, "identical: 1" in verified.stdout) == (0, True), verified.stdout
+        rows = bulkseed("ledger", "rows", "m.verify.db", cwd=tmp_path).stdout
+        assert "the service has rotated it since, to next" in rows
+        compared = ["--on-exists", "verify", "--ledger", "other.db"]
+        done = bulkseed("apply", manifest, *where, *compared, cwd=tmp_path, env=env)
+        assert (done.returncode, "identical: 1" in done.stdout) == (0, True), done.stdout
+        write_manifest(manifest, [line | {"SecretType": "Generic", "ExtendedConfig": None}])
+        assert "differs: 1" in bulkseed("verify", manifest, *where, cwd=tmp_path, env=env).stdout
+
+
+async def _rotate(target: Target, name: str) -> None:
+    rotate = question(rotate_secret.GROUP, rotate_secret.Request, rotate_secret.Reply.read)
+    async with open_questioner(target) as service:
+        reply = await service.ask(rotate, rotate_secret.Request(name, "next"))
+    assert isinstance(reply, rotate_secret.Reply)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -320,5 +322,17 @@ def test_a_put_without_an_answer_stays_in_doubt() -> None:
     there = found(same=False, version="v0")
     drive = Drive([EXISTS, there, Counted(1), *[RESET] * 20], rules(on_exists=OnExists.UPDATE))
     assert outcome(drive) is Outcome.EXHAUSTED
+    assert isinstance(drive.end, Ending)
+    assert drive.end.doubt
+
+
+def test_what_the_service_rotated_is_identical_or_stays_in_doubt() -> None:
+    """Compared it is as it was made; whether ours was the first of its versions nobody can see (A8)."""
+    rotated = replace(found(same=False, version="r2"), rotated=True)
+    for on_exists in (OnExists.VERIFY, OnExists.UPDATE):
+        drive = Drive([EXISTS, rotated], rules(on_exists=on_exists))
+        assert outcome(drive) is Outcome.IDENTICAL
+    drive = Drive([RESET, EXISTS, rotated])
+    assert outcome(drive) is Outcome.EXISTING
     assert isinstance(drive.end, Ending)
     assert drive.end.doubt

@@ -47,6 +47,7 @@ ENDS: dict[str, tuple[list[object], Verified]] = {
         Verified.DIFFERS,
     ),
     "another version": ([Found("v2", same_value=True, created=None)], Verified.DIFFERS),
+    "rotated since": ([Found("r2", same_value=False, created=None, rotated=True)], Verified.IDENTICAL),
     "not there": ([GONE, GONE], Verified.MISSING),
     "not in this version": ([GONE, Found("v0", same_value=True, created=None)], Verified.BEHIND),
     "there meanwhile": ([GONE, Found("v1", same_value=True, created=None)], Verified.MISSING),
