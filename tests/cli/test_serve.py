@@ -20,7 +20,7 @@ def test_a_restart_is_at_the_same_address_and_says_how_to_log_in(tmp_path: Path)
         assert isinstance(context, click.Context)
         assert context.params["port"] == 8553
     ours, theirs = pty.openpty()
-    call = [BULKSEED, "serve", "--port", "0", "--data-dir", tmp_path / "kms"]
+    call = [str(BULKSEED), "serve", "--port", "0", "--data-dir", str(tmp_path / "kms")]
     served = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=theirs, env=environment(), text=True)
     os.close(theirs)
     try:
