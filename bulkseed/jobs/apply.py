@@ -10,6 +10,7 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.account import check_account
 from bulkseed.ledger import AttemptRecord, Ledger
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
@@ -77,4 +78,6 @@ async def seed(
         target, limits(job.kind.group, qps), connections=connections(options), timeout=timeout, ports=ports
     )
     async with opening as lane:
+        if not gone:  # then it is known what is there
+            await check_account(lane, ledger)
         return await run_job(job, definitions, lane, ledger, options, hooks)

@@ -30,6 +30,7 @@ from bulkseed.engine.recorder import Recorder
 from bulkseed.engine.stop import STOPPED_EARLY
 from bulkseed.engine.strand import Strand
 from bulkseed.engine.summary import summarise, with_results
+from bulkseed.jobs.account import check_account
 from bulkseed.ledger import Ledger, LedgerPort
 from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks, RollbacksPort
 from bulkseed.model import Outcome, QuotaGroup, Summary, Target
@@ -95,6 +96,7 @@ async def rollback(
     """
     options, hooks = options or RunOptions(), hooks or RunHooks()
     async with _open(target, options, timeout, ports) as lane:
+        await check_account(lane, ledger)
         return await roll_back_in(lane, Undoing(ledger, Undo(recovery_days)), options, hooks, on_end)
 
 
@@ -115,6 +117,7 @@ async def restore_values(
     options, hooks = options or RunOptions(), hooks or RunHooks()
     undoing = Undoing(ledger, Undo(restore_values=True))
     async with _open(target, options, timeout, ports) as lane:
+        await check_account(lane, ledger)
         return await roll_back_in(lane, undoing, options, hooks, on_end)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, write_manifest
+from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 from support.stub_kms import StubKms
 
 HERE = ("--endpoint", "embedded", "--qps", "0")
@@ -186,3 +188,31 @@ def test_yes_lets_the_first_write_begin(tmp_path: Path, manifest: Path) -> None:
     code, _ = answer("y\n", *call, cwd=tmp_path)
     assert code == 3
     assert (tmp_path / "m.ledger.db").exists()
+
+
+def test_the_key_of_another_account_is_refused_before_anything_is_called_settled(tmp_path: Path) -> None:
+    """Nothing would be sent, or all would be gone: ours are looked for first, where the key is new (A11)."""
+    user = {"name": "other", "access_key_id": "other-id", "access_key_secret": SECRET.reveal()}
+    allow = {"allow": [{"action": "kms:*", "resource": "*"}]}
+    (tmp_path / "users.json").write_text(json.dumps({"users": [user | allow]}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = f"--port={free.getsockname()[1]}"
+    ours, theirs = (
+        environment(ALIBABA_CLOUD_ACCESS_KEY_ID=key, ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
+        for key in ("embedded", "other-id")
+    )
+    write_manifest(tmp_path / "m.jsonl", simple(2))
+    with served(tmp_path / "one", *UNLIMITED_FLAGS, port) as (target, _):
+        apply = ("apply", "m.jsonl", "--endpoint", target.endpoint)
+        assert bulkseed(*apply, cwd=tmp_path, env=ours).returncode == 0
+    flags = (port, f"--policies={tmp_path / 'users.json'}", "--account-id=1000000000000002")
+    with served(tmp_path / "two", *UNLIMITED_FLAGS, *flags):
+        nothing_there = bulkseed(*apply, cwd=tmp_path, env=theirs)
+        assert bulkseed(*apply, "--ledger", "o.db", cwd=tmp_path, env=theirs).returncode == 0
+        same_names = bulkseed("rollback", "m.ledger.db", "--yes", cwd=tmp_path, env=theirs)
+    for done in (nothing_there, same_names):
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert "belongs to account 1000000000000001" in done.stderr
+    rows = bulkseed("ledger", "rows", "m.ledger.db", "--outcome", "created", cwd=tmp_path).stdout
+    assert len(rows.splitlines()) == 2
