@@ -338,6 +338,8 @@ def print_plan(made: Plan, output: str) -> None:
     if aliases := sorted(key for key in made.keys if key.startswith("alias/")):
         say(f"note: {aliases[0]} is an alias; what CreateSecret takes as EncryptionKeyId is a key's id")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
+    if made.settled:
+        say(f"{made.settled.total():,} settled, not compared: to change a value, raise its VersionId")
     if made.gone_at_source:
         say(made.gone_at_source)
     if made.online is not None:

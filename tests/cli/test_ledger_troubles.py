@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.command import BULKSEED, bulkseed, environment, simple, start, write_manifest
+from support.command import BULKSEED, KEY_ID, KEY_SECRET, bulkseed, environment, simple, start, write_manifest
 from support.small_disk import CAN_MOUNT, limit_files, tmpfs
+from support.stub_kms import StubKms
 from support.torture import assert_audited, held, rows_of, served
 
 from bulkseed.model import Outcome
@@ -132,7 +133,7 @@ if CAN_MOUNT:
 
 
 def test_two_processes_on_one_ledger(tmp_path: Path) -> None:
-    """The second is refused with the first one's pid, sends nothing, and does not disturb it."""
+    """The second is refused with the first one's pid, sends nothing, and does not disturb it (G12)."""
     manifest = write_manifest(tmp_path / "m.jsonl", simple(60))
     with served(tmp_path / "kms") as endpoint:
         command = ["apply", manifest, "--endpoint", endpoint, "--qps", 5, "--output", "json"]
@@ -211,3 +212,19 @@ def test_on_delete_window_through_real_sockets(tmp_path: Path, on_exists: str) -
         audit = ["ledger", "audit", "ours.ledger.db", "--online", "--endpoint", endpoint]
         assert bulkseed(*audit, cwd=tmp_path).returncode == 0
     assert held(tmp_path / "kms")["app/00001"] == RESTORED[on_exists][2]
+
+
+def test_a_ledger_that_is_moved_in_a_run_ends_it(tmp_path: Path) -> None:
+    """Exit 4, and where the rows are: all that was sent is in the file that was moved (A12)."""
+    write_manifest(tmp_path / "m.jsonl", simple(200))
+    with StubKms(KEY_ID, KEY_SECRET) as stub:
+        process = start("apply", "m.jsonl", "--endpoint", stub.endpoint, "--qps", 20, cwd=tmp_path)
+        while len(stub.arrivals) < 5:
+            assert process.poll() is None
+        (tmp_path / "m.ledger.db").rename(tmp_path / "moved.db")
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 4, errors
+        assert f"its rows are in {tmp_path / 'moved.db'}" in errors
+        sent = len(stub.arrivals)
+    rows = bulkseed("ledger", "rows", "moved.db", "--outcome", "created", cwd=tmp_path).stdout
+    assert len(rows.splitlines()) == sent < 200

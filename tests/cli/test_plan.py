@@ -50,7 +50,7 @@ def test_a_dry_run_takes_what_the_run_takes(more: list[str], tmp_path: Path) -> 
 
 
 def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> None:
-    """A line for each outcome with what it means, as after a run; rates as people write them."""
+    """A line for each outcome with what it means, as after a run; rates as people write them (F8)."""
     first = write_manifest(tmp_path / "first.jsonl", simple(3))
     assert bulkseed("apply", first, *HERE, "--qps", 0, cwd=tmp_path).returncode == 0
     manifest = write_manifest(tmp_path / "m.jsonl", simple(2))
@@ -64,6 +64,7 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
         "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
         "existing: 2            was there before, not compared\n"
         "invalid: 1             bad manifest line, never sent\n"
+        "2 settled, not compared: to change a value, raise its VersionId\n"
         "definitions: 5 = 2 to create + 2 settled + 1 invalid\n"
     )
 

@@ -81,7 +81,7 @@ def on_terminal(
 
 
 def test_a_bar_on_a_terminal_tells_the_whole_count_and_fits(tmp_path: Path) -> None:
-    """The total is known from the start, every line fits, standard output has the summary alone."""
+    """The total is known from the start, every line fits, standard output has the summary alone (G25)."""
     manifest = write_manifest(tmp_path / "m.jsonl", ["# comment", "", *simple(30)])
     with StubKms(KEY_ID, KEY_SECRET) as stub:
         stdout, screen = on_terminal("apply", manifest, "--endpoint", stub.endpoint, cwd=tmp_path)
@@ -222,7 +222,7 @@ def test_lines_for_logs_without_a_terminal(tmp_path: Path) -> None:
 
 
 def test_the_total_is_of_what_is_taken(tmp_path: Path) -> None:
-    """Rows times templates with --each, and with --only as many as were named."""
+    """Rows times templates with --each, and with --only as many as were named (G25)."""
     templates = [{"SecretName": f"{kind}/{{n}}", "SecretData": "fake"} for kind in "ab"]
     write_manifest(tmp_path / "t.jsonl", templates)
     (tmp_path / "rows.csv").write_text(

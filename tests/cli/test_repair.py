@@ -10,7 +10,10 @@ from support.stub_kms import StubKms
 
 
 def test_rejects_are_corrected_and_replayed(tmp_path: Path) -> None:
-    """Only the lines that failed are taken up again, and the ledger then has no invalid line left."""
+    """Only the lines that failed are taken up again, and the ledger then has no invalid line left.
+
+    (A14, G7)
+    """
     good = simple(6)
     broken = {"SecretName": "app/broken", "SecretData": "fake", "SecretDataType": "hex"}
     manifest = write_manifest(tmp_path / "m.jsonl", [*good[:3], broken, "nonsense-canary", *good[3:]])

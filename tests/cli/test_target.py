@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -104,6 +105,11 @@ def test_a_command_begins_with_target_and_ledger(tmp_path: Path, manifest: Path,
         first, second = done.stdout.splitlines()[:2]
         assert first == f"target: {stub.endpoint} (cn-hangzhou)"
         assert second == f"ledger: m.{kind}.db (none here yet: a first run)"
+        if command == "apply":
+            planned = bulkseed("plan", manifest, cwd=tmp_path).stdout
+            assert re.match(rf"target: {stub.endpoint} \(cn-hangzhou, account \d+\)\n", planned)
+            undone = bulkseed("rollback", "m.ledger.db", cwd=tmp_path).stdout
+            assert undone.startswith(planned.splitlines()[0] + "\nledger: m.ledger.db\n")
 
 
 def test_the_environment_may_name_the_endpoint(tmp_path: Path, manifest: Path) -> None:

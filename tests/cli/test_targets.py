@@ -157,7 +157,7 @@ def test_options_for_one_target_are_refused(options: list[str], said: str, tmp_p
 
 
 def test_a_dry_run_is_a_plan_that_groups_bad_lines_and_writes_nothing(tmp_path: Path) -> None:
-    """Whatever a plan is told goes for every target: what is unchecked, and that a manifest is empty."""
+    """Whatever a plan is told goes for every target: what is unchecked, and that a manifest is empty (F9)."""
     manifest(tmp_path, ["good", *(f"bad name {n}" for n in range(7))])
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "t.toml").write_text(ONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -260,3 +261,32 @@ def test_a_long_line_breaks_between_words_at_a_terminal(monkeypatch: pytest.Monk
     assert all(len(text) <= 80 for text in lines[:-1])
     assert lines[-1] == "    " + "a" * 100
     assert " ".join(text.strip() for text in lines) == line.strip()
+
+
+def on_terminal(*call: object, cwd: Path) -> str:
+    """Return what a command prints to a terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([str(BULKSEED), *map(str, call)], cwd=cwd, env=environment(), stdout=theirs)
+    os.close(theirs)
+    screen = b""
+    try:
+        while block := os.read(ours, 65536):
+            screen += block
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return screen.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_lines_that_people_read(tmp_path: Path) -> None:
+    """Rejects with where, why and what to do in place of JSON, and a schema that is indented (G16, G21)."""
+    write_manifest(tmp_path / "m.jsonl", ["bad", *simple(1)])
+    bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    screen = on_terminal("ledger", "rejects", "m.ledger.db", cwd=tmp_path)
+    assert screen.startswith("m.jsonl:1: -: invalid: is not valid JSON (character 1)\n    correct the line")
+    assert bulkseed("ledger", "rejects", "m.ledger.db", cwd=tmp_path).stdout.startswith('{"secret_name":')
+    schema = on_terminal("plan", "--schema", cwd=tmp_path)
+    assert max(map(len, schema.splitlines())) < 400
+    assert len(schema.splitlines()) > 100
+    assert json.loads(schema) == json.loads(bulkseed("plan", "--schema", cwd=tmp_path).stdout)

@@ -229,3 +229,24 @@ INSERT INTO creations SELECT id + 1000, run, sent_at, latency, request_id, arn, 
 -- as written: created by another run than the one that claimed it
 -- finds: every outcome has its answer
 UPDATE creations SET run = 3 WHERE run = 1;
+
+-- ended: a row gets the name of another secret
+-- finds: every ARN is of its row and target
+UPDATE claims SET name = 'secret-renamed' WHERE id = 2;
+
+-- ended: the ARN of another account
+-- finds: every ARN is of its row and target
+UPDATE claims SET arn = replace(arn, (SELECT value FROM meta WHERE key = 'account'), '1000000000000999') WHERE id = 2;
+
+-- ended: the ledger is bound to another account
+-- finds: every ARN is of its row and target
+UPDATE meta SET value = '1000000000000999' WHERE key = 'account';
+
+-- ended: the ledger is bound to another region
+-- finds: every ARN is of its row and target
+UPDATE meta SET value = 'cn-beijing' WHERE key = 'region';
+
+-- ended: the last row is erased with its attempts, and the last run made to fit
+-- finds: all rows add up
+DELETE FROM other_attempts WHERE definition = (SELECT max(id) FROM claims);
+DELETE FROM claims WHERE id = (SELECT max(id) FROM claims);

@@ -86,7 +86,7 @@ def deletions(world: World) -> int:
 def test_what_was_updated_has_its_value_before_and_nothing_is_deleted() -> None:
     """The one that was never updated is left alone; a second call sends nothing; apply and rollback go on.
 
-    (G1)
+    (A5, G1)
     """
 
     async def test(world: World) -> None:

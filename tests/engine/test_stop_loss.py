@@ -247,6 +247,21 @@ def test_a_wrong_clock_is_corrected_once_from_the_service(skew: float) -> None:
     under_virtual_clock(test)
 
 
+def test_a_clock_that_is_put_right_in_a_run_does_not_end_it() -> None:
+    """Twenty minutes off and corrected for, then set: the next refusal corrects for it again (D3)."""
+
+    async def test(folder: Path) -> None:
+        world = World(folder, options=UNLIMITED, skew=1200.0)
+        with closing(world):
+            world.at_step(50, lambda: setattr(world, "skew", 0.0))
+            summary = await world.live(definitions(50), qps=10, workers=1)
+            assert summary is not None
+            assert (summary.exit_code, summary.outcomes[Outcome.CREATED]) == (0, 50), summary.stopped_by
+            assert summary.attempts == 52
+
+    under_virtual_clock(test)
+
+
 class Outage(Network):
     """The service is away for a while: no connection, no answer, or errors."""
 

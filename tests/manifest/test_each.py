@@ -322,3 +322,14 @@ def test_a_cell_chooses_no_folder(tmp_path: Path, cell: str) -> None:
     templates = [{"SecretName": "a", "SecretDataFrom": {"file": "{tenant}"}}]
     [entry] = good_and_bad(filled(tmp_path, templates, f"tenant\n{cell}\n"))[1]
     assert "cells choose no folder" in entry.reasons[0]
+
+
+def test_a_template_keeps_its_numbers(tmp_path: Path) -> None:
+    """Fractions, exponents and long ones stand in each definition as they stand in the template (B2)."""
+    value = '{"a":1.30,"b":1e-400,"c":1234567890123456789012.5}'
+    (tmp_path / "t.jsonl").write_text(f'{{"SecretName":"{{n}}","SecretData":{value}}}\n')
+    (tmp_path / "rows.csv").write_text("n\none\n")
+    with open_manifest(tmp_path / "t.jsonl", each=tmp_path / "rows.csv") as entries:
+        good, wrong = good_and_bad(list(entries))
+    assert wrong == []
+    assert [definition.data.reveal() for definition in good] == [value]

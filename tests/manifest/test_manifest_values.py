@@ -123,3 +123,28 @@ def test_tags_may_be_the_text_of_a_mapping() -> None:
     [entry] = read_text(table, "csv")
     assert isinstance(entry, SecretDefinition)
     assert entry.tags == '[{"TagKey":"team","TagValue":"a"}]'
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ('{"a": "1", "a": "2"}', "has the same key twice"),
+        (
+            '[{"TagKey": "a", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]',
+            "Tags tag 2: TagKey is that of tag 1 too",
+        ),
+    ],
+)
+def test_a_tag_that_stands_twice_is_refused(tags: str, reason: str) -> None:
+    """In a mapping and in a list (B3)."""
+    line = f'{{"SecretName": "a", "SecretData": "x", "Tags": {tags}}}'
+    assert good_and_bad(read_text(line, "jsonl"))[1][0].reasons == (reason,)
+
+
+def test_a_configuration_keeps_its_numbers() -> None:
+    """What a managed secret is configured with goes as it is written (B2)."""
+    config = '{"SecretSubType":"SingleUser","DBInstanceId":"rm-1","CustomData":{"a":1.30,"b":1e-400}}'
+    data = '{"Accounts":[{"AccountName":"a","AccountPassword":"p"}]}'
+    line = f'{{"SecretName":"a","SecretType":"Rds","SecretData":{data},"ExtendedConfig":{config}}}'
+    [[definition], wrong] = good_and_bad(read_text(line, "jsonl"))
+    assert (wrong, definition.extended_config) == ([], config)

@@ -228,7 +228,7 @@ def test_requests_of_one_turn_share_a_commit() -> None:
 def test_a_commit_that_fails_is_told_to_everyone(
     kind: type[BrokenKms], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The whole group gets InternalFailure and nothing of it is stored; the next group works."""
+    """The whole group gets InternalFailure and nothing of it is stored; the next group works (H19)."""
 
     async def scenario() -> None:
         wire = Wire(kms_of=kind.of)

@@ -215,7 +215,7 @@ def test_a_window_lets_through_its_limit_and_no_more() -> None:
 
 
 def test_a_temporary_key_needs_its_token(tmp_path: Path) -> None:
-    """STS: the token must be there, be right, and not be expired."""
+    """STS: the token must be there, be right, and not be expired (H25)."""
     user: dict[str, Any] = {
         "name": "sts",
         "access_key_id": "STS.1",
@@ -231,5 +231,8 @@ def test_a_temporary_key_needs_its_token(tmp_path: Path) -> None:
     mismatch = "InvalidSecurityToken.MismatchWithAccessKey"
     assert desk.code(PAGE, replace(sts, security_token=SecretValue("other"))) == mismatch
     assert desk.code(PAGE, replace(sts, security_token=None)) == mismatch
+    for token in (SecretValue("tok"), SecretValue("other"), None):
+        unsigned = Credentials("STS.1", SecretValue("wrong"), token)
+        assert desk.code(PAGE, unsigned) == "SignatureDoesNotMatch", "nothing of the token is told"
     desk.now += 61
     assert desk.code(PAGE, sts) == "InvalidSecurityToken.Expired"

@@ -113,7 +113,7 @@ async def test_changed_at_both_sides_is_a_conflict_and_nothing_is_overwritten(
 
 
 async def test_without_following_what_changed_is_left_behind(bao: Bao, tmp_path: Path) -> None:
-    """No request is made for it, and it is counted."""
+    """No request is made for it, and it is counted (A5)."""
     async with local_service(FREE) as target:
         await apply(bao, target, tmp_path / "l.db")
         bao.put("kv", "s1", {"k": "second"})
