@@ -118,10 +118,8 @@ class _Creation:
                     return self._unknown(existed, message=VERSION_LOST)
                 return (yield from self._exists(existed))
             return self._unknown(existed, found)
-        if found.rotated:
-            return self._unknown(existed, message=ROTATED)
-        if found.created is None:
-            return self._unknown(existed)
+        if found.rotated or found.created is None:
+            return self._unknown(existed, message=ROTATED if found.rotated else NOT_READABLE)
         if found.version_id != self._subject.version_id:
             return (yield from self._exists(existed))
         if found.created.before(since):

@@ -24,14 +24,14 @@ HERE = ("--endpoint", "embedded", "--qps", "0")
 @given(st.text())
 def test_nothing_visible_steers_a_terminal(text: str) -> None:
     """No control character but line feed and tab is left, and what can be encoded stays as it is (C5)."""
-    shown = visible(text)
+    shown = visible(f"{text}\u202e\x9b\x1b{text}")
     assert not [c for c in shown if c not in "\n\t" and (ord(c) < 32 or 127 <= ord(c) < 160)]
     assert not set(shown) & set(
         "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
     )
     shown.encode()
     if text.isascii() and text.isprintable():
-        assert shown == text
+        assert shown == f"{text}\\u202e\\u009b\\u001b{text}"
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
