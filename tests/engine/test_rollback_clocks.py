@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_a_clock_that_was_wrong_takes_nothing_from_what_is_ours(then: float, now
     in_a_folder(test)
 
 
-def test_what_was_adopted_after_a_kill_is_rolled_back() -> None:
+@pytest.mark.parametrize("dated", [True, False], ids=["dated by the service", "not dated"])
+def test_what_was_adopted_after_a_kill_is_rolled_back(dated: bool) -> None:
     """Its claim came before the kill, its first attempt on record long after it was created (A3)."""
 
     async def test(folder: Path) -> None:
@@ -72,6 +74,9 @@ def test_what_was_adopted_after_a_kill_is_rolled_back() -> None:
             summary = await world.live(definitions(4), qps=400)
             assert summary is not None
             assert summary.exit_code == 0
+            if not dated:
+                with closing(sqlite3.connect(world.path)) as ledger, ledger:
+                    ledger.execute("UPDATE claims SET service_time = NULL")
             assert await roll_back(world, 0.0) == {RollbackOutcome.DELETED: 4}
 
     in_a_folder(test)

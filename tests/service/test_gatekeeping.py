@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 import pytest
 from support.kms import NOW, UNLIMITED, Desk
+from support.managed import accounts, rds
 
 from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.access.quota import Window
 from bulkseed.service.kms import BODY_LIMIT
 from bulkseed.service.options import ServiceOptions
+from bulkseed.service.shell.group_commit import Gate
 from bulkseed.wire.actions import (
     create_secret,
     delete_secret,
@@ -21,6 +23,7 @@ from bulkseed.wire.actions import (
     get_random_password,
     get_secret_value,
     list_secrets,
+    rotate_secret,
 )
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request
@@ -176,6 +179,30 @@ def test_a_clock_that_is_set_changes_no_quota(jump: float) -> None:
     assert create("a", NOW, 50.0) is None
     assert create("b", NOW + jump, 50.9) == "Rejected.Throttling"
     assert create("c", NOW + jump, 51.0) is None
+
+
+@pytest.mark.parametrize("jump", [-600.0, 600.0])
+async def test_a_clock_that_is_set_changes_no_quota_of_what_is_served(jump: float) -> None:
+    """What stands before the service hands it both clocks, each for what it is for (E1, H13)."""
+    desk = Desk(ServiceOptions(create_qps=1, rotate_per_hour=1))
+    wall, steady = NOW, 50.0
+    gate = Gate(desk.kms, clock=lambda: wall, steady=lambda: steady)
+
+    async def code(asked: create_secret.Request | rotate_secret.Request, nonce: str) -> str | None:
+        response = await gate.answer(signed(desk, asked.encode(), at=wall, nonce=nonce))
+        assert response is not None
+        return None if response.status == 200 else decode_fault(response).code
+
+    assert await code(rds("s", accounts(("app", "first"))), "1") is None
+    assert await code(rotate_secret.Request("s", "r1"), "2") is None
+    wall, steady = NOW + jump, 50.9
+    assert await code(create_secret.Request("b", "v1", SecretValue("x")), "3") == "Rejected.Throttling"
+    steady = 51.0
+    assert await code(create_secret.Request("c", "v1", SecretValue("x")), "4") is None
+    wall, steady = NOW + 6 * jump, 50.0 + 3599.0
+    assert await code(rotate_secret.Request("s", "r2"), "5") == "Rejected.Throttling"
+    steady = 50.0 + 3600.0
+    assert await code(rotate_secret.Request("s", "r3"), "6") is None
 
 
 @pytest.mark.parametrize("form", ["JSON", "XML"])
