@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from bulkseed.errors import LedgerError
 
 GATHER = 0.05
 """Seconds that a call waits for others: a message costs more than what is in it."""
+
+GATHER_SOON = 0.005
+"""Seconds for a call that something waits for which is to be sent: a rollback claims and ends one by one."""
 
 PAUSE = 0.2
 """Seconds before a message is sent again."""
@@ -50,18 +54,23 @@ class Channel:
         self._send = send
         self._patience = patience
         self._waiting: list[_Waiting] = []
-        self._something = asyncio.Event()
+        self._due = math.inf  # when the next message has to go, by the loop's clock
+        self._sooner = asyncio.Event()
         self._quickest = math.inf
 
-    async def ask(self, call: LedgerCall, lease: Lease) -> dict[str, Any]:
-        """Return the reply to a call, which renews the lease.
+    async def ask(self, call: LedgerCall, lease: Lease, gather: float = GATHER) -> dict[str, Any]:
+        """Return the reply to a call, which renews the lease; it waits `gather` seconds for others at most.
 
         Raises:
             CutOffError: there is none, and the lease is over.
         """
-        waiting = _Waiting(call, lease, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(call, lease, loop.create_future())
         self._waiting.append(waiting)
-        self._something.set()
+        due = loop.time() + gather
+        if due < self._due:
+            self._due = due
+            self._sooner.set()
         return await waiting.reply
 
     async def run(self) -> None:
@@ -69,9 +78,7 @@ class Channel:
         batch: list[_Waiting] = []
         try:
             while True:
-                await self._something.wait()
-                await asyncio.sleep(GATHER)
-                self._something.clear()
+                await self._gathered()
                 batch, self._waiting = self._waiting, []
                 while batch and not await self._carry(batch):
                     batch = [waiting for waiting in batch if not _given_up(waiting)]
@@ -81,6 +88,16 @@ class Channel:
             for waiting in (*batch, *self._waiting):
                 if not waiting.reply.done():
                     waiting.reply.set_exception(CutOffError("nothing is carried any more"))
+
+    async def _gathered(self) -> None:
+        """Wait until a message has to go."""
+        loop = asyncio.get_running_loop()
+        while (left := self._due - loop.time()) > 0:
+            self._sooner.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if left == math.inf else left):
+                    await self._sooner.wait()
+        self._due = math.inf
 
     async def _carry(self, batch: list[_Waiting]) -> bool:
         message = orjson.dumps([waiting.call for waiting in batch])

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulkseed.cluster.channel import PAUSE, Channel, CutOffError
+from bulkseed.cluster.channel import GATHER, GATHER_SOON, PAUSE, Channel, CutOffError
 from bulkseed.cluster.lease import DRAINED, LAPSED, Lease
 from bulkseed.cluster.progress import failure_to_json, progress_to_json
 from bulkseed.cluster.remote_ledger import Operations, RemoteLedger, RemoteRollbacks
@@ -64,6 +64,7 @@ class _TargetRun:
         self.stop = Stop()
         self.lease = Lease(task.lease)
         self.renewing = False
+        self.gather = GATHER  # seconds that a call of the ledger waits for others
         self._channel = channel
         self._number = 0
         self._loop = asyncio.get_running_loop()
@@ -81,7 +82,7 @@ class _TargetRun:
             LedgerError: the ledger could not be written.
         """
         self._number += 1
-        asked = self._ask({"number": self._number, "operations": operations})
+        asked = self._ask({"number": self._number, "operations": operations}, self.gather)
         reply = asyncio.run_coroutine_threadsafe(asked, self._loop).result()
         if "error" in reply["reply"]:
             raise LedgerError(reply["reply"]["error"])
@@ -105,8 +106,8 @@ class _TargetRun:
         """Tell what keeps this target from being worked on."""
         await self._ask({"number": None, "failed": failure_to_json(error)})
 
-    async def _ask(self, call: dict[str, Any]) -> dict[str, Any]:
-        reply = await self._channel.ask({**self._head, **call}, self.lease)
+    async def _ask(self, call: dict[str, Any], gather: float = GATHER) -> dict[str, Any]:
+        reply = await self._channel.ask({**self._head, **call}, self.lease, gather)
         if "refused" in reply:
             self.lease.end()
             raise CutOffError(reply["refused"])
@@ -220,6 +221,7 @@ class Runner:
         hooks = RunHooks(None, (), run.stats, run.stop)
         leave = Leave(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
         if work.undo is not None:
+            run.gather = GATHER_SOON
             undoing = Undoing(ledger, work.undo, RemoteRollbacks)
             await roll_back_one(spec, target, undoing, options, hooks, None, self._threads, leave)
             return
