@@ -206,8 +206,12 @@ def _host(
         if other:
             hosted.stop = shared_quota(other, account or "", spec.region)
 
+    def on_end(name: str, end: RollbackEnd) -> None:
+        run.note_undone(end)
+        hooks.on_end(spec.name, name, end)
+
     told = partial(take_progress, run.stats, Outcome if work.reading is None else Verified)
-    hosted = HostedLedger(ledger, lease, told, on_arn, partial(hooks.on_end, spec.name))
+    hosted = HostedLedger(ledger, lease, told, on_arn, on_end)
     return hosted
 
 

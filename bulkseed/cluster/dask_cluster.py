@@ -17,6 +17,8 @@ from bulkseed.cluster.progress import failure_from_json
 from bulkseed.cluster.task import Coordinator
 from bulkseed.errors import ServiceError, UsageError, how_to_install
 
+_SILENT = logging.CRITICAL + 1
+
 CONNECT_TIME = 10.0
 """Seconds until a scheduler must have answered."""
 
@@ -150,7 +152,7 @@ async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[
     from bulkseed.cluster.dask_worker import LEDGERS, WORK, Drain
 
     for name in ("distributed", "distributed.client"):  # what matters is said in our words
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        logging.getLogger(name).setLevel(_SILENT)
     security = _security(distributed, address, tls)
     local = None
     try:
@@ -159,6 +161,7 @@ async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[
                 n_workers=2,
                 threads_per_worker=1,
                 dashboard_address="127.0.0.1:0",
+                silence_logs=_SILENT,
                 asynchronous=True,
             )
             address = local.scheduler_address

@@ -92,7 +92,12 @@ async def roll_back_all(
     async def roll_back(run: TargetRun, threads: Executor) -> TargetEnd:
         spec = run.spec
         target = resolve(spec)
-        hooks, ended = RunHooks(stats=run.stats, stop=run.stop), partial(on_end, spec.name)
+        hooks = RunHooks(stats=run.stats, stop=run.stop)
+
+        def ended(name: str, end: RollbackEnd) -> None:
+            run.note_undone(end)
+            on_end(spec.name, name, end)
+
         async with ledger_at(folder.ledger(spec.name), target, create=False) as ledger:
             undoing = Undoing(ledger, undo)
             found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads)

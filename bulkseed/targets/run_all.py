@@ -17,6 +17,7 @@ from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError
 from bulkseed.model import Outcome, Summary
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.spec import TargetSpec
 
 THREADS = 8
@@ -44,15 +45,26 @@ class TargetEnd:
 class TargetRun:
     """One target's run: what it is, how far it is, and how it ended.
 
-    `expected`: how many definitions, or rows, it is about. One of `end` and `error` is set at last.
+    `expected`: how many definitions, or rows, it is about. `undone`: how many rows a rollback has come to.
+    One of `end` and `error` is set at last.
     """
 
     spec: TargetSpec
     expected: int
     stats: Stats = field(default_factory=Stats)
     stop: Stop = field(default_factory=Stop)
+    undone: int = 0
     end: TargetEnd | None = None
     error: BulkseedError | None = None
+
+    def note_undone(self, end: RollbackEnd) -> None:
+        """Count a row that a rollback has come to; what is pending it may come to again."""
+        self.undone += end.outcome is not RollbackOutcome.PENDING
+
+    @property
+    def finished(self) -> int:
+        """How many of what it is about have an end by now."""
+        return self.stats.finished + self.undone
 
     @property
     def summary(self) -> Summary | None:

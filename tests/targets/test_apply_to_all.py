@@ -13,6 +13,7 @@ import pytest
 
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError, UsageError
+from bulkseed.jobs.rollback import Undo
 from bulkseed.ledger import read_ledger
 from bulkseed.model import Credentials, Outcome, Row, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
@@ -22,6 +23,7 @@ from bulkseed.service.shell.local import local_service
 from bulkseed.targets.apply import ApplyOptions, apply_to_all
 from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.manifests import Manifests
+from bulkseed.targets.rollback import roll_back_all
 from bulkseed.targets.run_all import AllRuns
 from bulkseed.targets.run_folder import make_run_folder
 from bulkseed.targets.spec import TargetSpec
@@ -222,3 +224,14 @@ async def test_a_ledger_that_closes_holds_up_nobody(tmp_path: Path) -> None:
     other.close()
     await using
     assert seen == ["let go", "closed"]
+
+
+async def test_the_display_knows_how_far_a_rollback_is(tmp_path: Path) -> None:
+    """Each target's rows are counted as they end."""
+    path = manifest(tmp_path / "m.jsonl", *({"SecretName": f"{t}/{n}"} for n in range(5) for t in "ab"))
+    async with AsyncExitStack() as stack:
+        specs = await services(stack, a="1000000000000001", b="1000000000000002")
+        await applied(specs, path, tmp_path / "x.run")
+        with (folder := make_run_folder(tmp_path / "x.run", specs)).locked():
+            done = await roll_back_all(folder, Undo(), OPTIONS, Stop())
+    assert [(run.finished, run.expected) for run in done.runs] == [(5, 5), (5, 5)]

@@ -51,14 +51,14 @@ def _lines(runs: Sequence[TargetRun]) -> Iterator[str]:
     shown = sorted(open_runs, key=_badness, reverse=True)[:MOST_LINES]
     width = min(LONGEST_NAME, max((len(run.spec.name) for run in shown), default=0))
     for run in shown:
-        share = f"{run.stats.finished:>9,} of {run.expected:<9,}"
+        share = f"{run.finished:>9,} of {run.expected:<9,}"
         yield f"{run.spec.name:<{width}.{width}} {share} {_trouble(run)}".rstrip()
     if (more := len(open_runs) - MOST_LINES) > 0:
         yield f"and {more} more"
 
 
 def _badness(run: TargetRun) -> tuple[bool, bool, float]:
-    left = 1 - run.stats.finished / run.expected if run.expected else 0.0
+    left = 1 - run.finished / run.expected if run.expected else 0.0
     return run.error is not None or run.stop.requested, run.stats.waiting_for_service, left
 
 
@@ -73,7 +73,7 @@ def _trouble(run: TargetRun) -> str:
 
 
 def _sum_line(runs: Sequence[TargetRun], elapsed: float) -> str:
-    finished, expected = sum(run.stats.finished for run in runs), sum(run.expected for run in runs)
+    finished, expected = sum(run.finished for run in runs), sum(run.expected for run in runs)
     ended = sum(run.summary is not None or run.error is not None for run in runs)
     notable = _terms({k: n for k, n in in_all(runs).items() if k != Outcome.CREATED})
     rest = f"; {notable}" if notable != "0" else ""
