@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from typing import Protocol, runtime_checkable
 
 from bulkseed.engine.pool import Spawn
 from bulkseed.engine.stop import Stop
 from bulkseed.ledger import Admission, Claim
 from bulkseed.model import InvalidLine, ManifestEntry, UnreadValue
+from bulkseed.stretch import LineStretch
 
 LARGEST_BLOCK = 2048
 SMALLEST_BLOCK = 10
@@ -39,6 +41,16 @@ def block_size(qps: float, *, may_stall: bool = False) -> int:
     return max(1, min(1024, int(qps / 4)), least)
 
 
+@runtime_checkable
+class HasParts(Protocol):
+    """Entries that can be read many at once, as of a `Manifest`."""
+
+    @property
+    def parts(self) -> Iterator[ManifestEntry | LineStretch]:
+        """Single entries, and those that are alike and on lines in a row as one."""
+        ...
+
+
 class BlockReader:
     """Reads entries in blocks, bounded in number and bytes.
 
@@ -58,14 +70,19 @@ class BlockReader:
         give_up: Stop | None = None,
     ) -> None:
         self.ended = self.complete = False
-        self._sync = iter(entries) if isinstance(entries, Iterable) else None
+        self._sync: Iterator[ManifestEntry | LineStretch] | None = None
+        if isinstance(entries, HasParts):
+            self._sync = entries.parts
+        elif isinstance(entries, Iterable):
+            self._sync = iter(entries)
+        self._over: ManifestEntry | LineStretch | None = None  # was read, and belongs to the next block
         self._async = aiter(entries) if isinstance(entries, AsyncIterable) else None
         self._executor = executor
         self._give_up = give_up
 
-    async def read(self, size: int) -> list[ManifestEntry]:
+    async def read(self, size: int) -> Sequence[ManifestEntry]:
         """Return the next entries, at most `size`."""
-        reading: asyncio.Future[list[ManifestEntry]]
+        reading: asyncio.Future[Sequence[ManifestEntry]]
         if self._sync is not None:
             reading = asyncio.get_running_loop().run_in_executor(self._executor, self._read_block, size)
         else:
@@ -78,17 +95,23 @@ class BlockReader:
             return []
         return entries
 
-    def _read_block(self, size: int) -> list[ManifestEntry]:
+    def _read_block(self, size: int) -> Sequence[ManifestEntry]:
         block = _Block(size)
         while not block.full:
-            entry = next(self._sync, None) if self._sync is not None else None
-            if entry is None:
+            part, self._over = self._over, None
+            if part is None and (part := next(self._sync or iter(()), None)) is None:
                 self.ended = self.complete = True
                 break
-            block.add(entry)
+            if isinstance(part, LineStretch):
+                self._over = block.add_stretch(part)
+            elif block.takes_entries:
+                block.add(part)
+            else:
+                self._over = part
+                break
         return block.entries
 
-    async def _read_block_async(self, size: int) -> list[ManifestEntry]:
+    async def _read_block_async(self, size: int) -> Sequence[ManifestEntry]:
         block = _Block(size)
         while not block.full:
             entry = await anext(self._async, None) if self._async is not None else None
@@ -100,19 +123,40 @@ class BlockReader:
 
 
 class _Block:
-    """Entries until they are `size`, or their values too many bytes."""
+    """Entries until they are `size`, or their values too many bytes: a stretch, or a list of entries."""
 
     def __init__(self, size: int) -> None:
-        self.entries: list[ManifestEntry] = []
         self.full = size <= 0
         self._size = size
         self._weight = 0
+        self._stretch: LineStretch | None = None
+        self._entries: list[ManifestEntry] = []
+
+    @property
+    def entries(self) -> Sequence[ManifestEntry]:
+        return self._entries if self._stretch is None else self._stretch
+
+    @property
+    def takes_entries(self) -> bool:
+        return self._stretch is None
 
     def add(self, entry: ManifestEntry) -> None:
-        self.entries.append(entry)
+        self._entries.append(entry)
         if not isinstance(entry, InvalidLine) and not isinstance(entry.data, UnreadValue):
             self._weight += len(entry.data.reveal())
-        self.full = len(self.entries) >= self._size or self._weight > LARGEST_BYTES
+        self.full = len(self._entries) >= self._size or self._weight > LARGEST_BYTES
+
+    def add_stretch(self, stretch: LineStretch) -> LineStretch | None:
+        """Add as much of it as there is room for, and return what is left."""
+        part = stretch[: self._size - len(self.entries)]
+        both = part if self._stretch is None else self._stretch.followed_by(part)
+        if both is None or self._entries:
+            self.full = True
+            return stretch
+        self._stretch = both
+        self._weight += part.weight
+        self.full = len(both) >= self._size or self._weight > LARGEST_BYTES
+        return stretch[len(part) :] if len(part) < len(stretch) else None
 
 
 class Intake:
@@ -125,7 +169,7 @@ class Intake:
     def __init__(
         self,
         blocks: BlockReader,
-        admit: Callable[[list[ManifestEntry], bool], Awaitable[Admission]],
+        admit: Callable[[Sequence[ManifestEntry], bool], Awaitable[Admission]],
         spawn: Spawn,
         *,
         block: int,

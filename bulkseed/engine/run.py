@@ -141,7 +141,7 @@ async def run_job(
         async def on_disk(work: WorkItem[Any], step: LedgerStep) -> None:
             await recorder.commit(lambda: _write(step, ledger, work.row_id))
 
-        async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
+        async def admit(block: Sequence[ManifestEntry], claim: bool) -> Admission:
             now = lane.sending()
             ours, service = now.ours.steady, _seconds(now.service)
 

@@ -24,9 +24,11 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.reader import IN_SETTLED, SETTLED_ENDINGS
 from bulkseed.ledger.records import Admission, Claim
 from bulkseed.ledger.rows import duplicate
+from bulkseed.ledger.settled_stretch import find_settled
 from bulkseed.ledger.sqlite.bulk_insert import BulkStatement
 from bulkseed.model import InvalidLine, ManifestEntry, Outcome, SecretDefinition, Verified
 from bulkseed.policy.moments import Era
+from bulkseed.stretch import LineStretch
 
 _FIND = f"""
 SELECT d.id AS id, d.name AS name, version_id, source, place, outcome, ending, owned, wanted,
@@ -64,6 +66,7 @@ _ADD_INVALID = """
 INSERT INTO invalid_lines (source, place, resolved, name, version_id, reasons, run)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _FORGET_INVALID = "DELETE FROM invalid_lines WHERE resolved = ? AND place = ? AND run < ?"
+_FORGET_LINES = "DELETE FROM invalid_lines WHERE resolved = ? AND place >= ? AND place < ? AND run < ?"
 _FORGET_SOURCE = "DELETE FROM invalid_lines WHERE resolved = ? AND run < ?"
 _COUNT = """
 UPDATE runs SET read = read + ?, known = known + ?, claimed = claimed + ?, unsent = unsent + ?,
@@ -171,6 +174,34 @@ class Block:
 
     def admit(self, entries: Sequence[ManifestEntry], *, last: bool) -> Admission:
         """Do it, inside the caller's transaction. `last`: the sources have been read to their end."""
+        if not (isinstance(entries, LineStretch) and self._pass_over(entries)):
+            self._take(entries)
+        self._forget_invalid(entries, last=last)
+        self._write(len(entries))
+        return Admission(
+            to_send=self._claims if self._claim else [],
+            settled=Counter({self._reading.words(text): count for text, count in self._known.items()}),
+            invalid=self._invalid,
+            unsent=0 if self._claim else len(self._claims),
+        )
+
+    def _pass_over(self, stretch: LineStretch) -> bool:
+        """Count the definitions of a stretch if all are settled, to be left alone, and not yet read."""
+        reading = self._reading
+        found = None if reading.all_new else find_settled(self._connection, stretch)
+        if found is None:
+            return False
+        ids, ends = found
+        read_before = reading.seen.find(1, ids.start, ids.stop) >= 0
+        if read_before or not reading.reopen.isdisjoint(ends):
+            return False
+        if reading.gone and not reading.gone.isdisjoint(map(bytes.decode, stretch.names)):
+            return False
+        reading.seen[ids.start : ids.stop] = b"\1" * len(ids)
+        self._known = ends
+        return True
+
+    def _take(self, entries: Sequence[ManifestEntry]) -> None:
         definitions = [entry for entry in entries if isinstance(entry, SecretDefinition)]
         if self._reading.all_new and self._add_all(definitions):
             self._invalid = [entry for entry in entries if isinstance(entry, InvalidLine)]
@@ -181,14 +212,6 @@ class Block:
             if self._add_rows() < self._added:
                 raise sqlite3.IntegrityError("a name was added meanwhile")
             self._reading.all_new = self._added == len(definitions)
-        self._forget_invalid(entries, last=last)
-        self._write(len(entries))
-        return Admission(
-            to_send=self._claims if self._claim else [],
-            settled=Counter({self._reading.words(text): count for text, count in self._known.items()}),
-            invalid=self._invalid,
-            unsent=0 if self._claim else len(self._claims),
-        )
 
     def _add_all(self, definitions: Sequence[SecretDefinition]) -> bool:
         """Add rows for all definitions, or for none if a name is not new."""
@@ -310,8 +333,13 @@ class Block:
         reading = self._reading
         if not reading.stale:
             return
-        places = ((reading.resolve(e.origin.manifest), e.origin.line, reading.run) for e in entries)
-        self._connection.executemany(_FORGET_INVALID, places)
+        if isinstance(entries, LineStretch):
+            source, first = entries.origin
+            place = (reading.resolve(source), first, int(first) + len(entries), reading.run)
+            self._connection.execute(_FORGET_LINES, place)
+        else:
+            places = ((reading.resolve(e.origin.manifest), e.origin.line, reading.run) for e in entries)
+            self._connection.executemany(_FORGET_INVALID, places)
         if last:
             sources = ((reading.resolve(source), reading.run) for source in reading.sources)
             self._connection.executemany(_FORGET_SOURCE, sources)

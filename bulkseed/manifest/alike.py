@@ -5,12 +5,15 @@ It decides nothing: what it does not know for sure it hands to `definition.to_en
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bulkseed.manifest.definition import Defaults, to_entry
+from bulkseed.manifest.formats.line_before import AlikeLines
 from bulkseed.model import InvalidLine, Origin, SecretDefinition, SecretValue
-from bulkseed.wire.validation.parameters import is_plain_secret
+from bulkseed.stretch import LineStretch
+from bulkseed.wire.validation.plain import are_plain_secrets, is_plain_secret
 
 
 class AlikeDefinitions:
@@ -38,6 +41,16 @@ class AlikeDefinitions:
         if isinstance(entry, SecretDefinition) and is_plain_secret(name, data):
             self._remember(rest, entry)
         return entry
+
+    def entries(
+        self, lines: AlikeLines, origin: Origin, folder: Path
+    ) -> Iterator[SecretDefinition | InvalidLine | LineStretch]:
+        """Yield the entries of lines in a row, all in one if possible; `origin` is the first's."""
+        if lines.rest == self._written and are_plain_secrets(lines.names, lines.values):
+            yield LineStretch(lines.names, lines.values, self._version_id, origin, self._more)
+            return
+        for line, item in enumerate(lines.items(), int(origin.line)):
+            yield self.entry(item, Origin(origin.manifest, line), folder)
 
     def _remember(self, rest: dict[str, object], made: SecretDefinition) -> None:
         """Remember what was written, if name and value had no part in how it was checked."""

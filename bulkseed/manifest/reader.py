@@ -17,6 +17,7 @@ from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults
 from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats import json_lines
+from bulkseed.manifest.formats.line_before import AlikeLines
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, format_of
 from bulkseed.manifest.location import is_manifest_url, size_of
@@ -24,6 +25,7 @@ from bulkseed.manifest.readable import BrokenError, Readable
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
 from bulkseed.manifest.value_from import Elsewhere
 from bulkseed.model import ManifestEntry, Origin
+from bulkseed.stretch import LineStretch
 
 STANDARD_INPUT = "-"
 
@@ -36,7 +38,8 @@ class Manifest:
 
     `paths` are the names of manifests that entries can have. `bytes_total` is the size on disk of all files
     that are read along the way, None when one has no size (a pipe); `bytes_read` is how much of that was
-    read, so their quotient says about how much is done. `on_close` is called at the end.
+    read, so their quotient says about how much is done. `parts` are the entries, those that are alike and on
+    lines in a row as one `LineStretch`. `on_close` is called at the end.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Manifest:
         self._given = paths
         self._allow_empty = allow_empty
         self._table = table
+        self.parts: Generator[ManifestEntry | LineStretch, None, None]
         self._templates: Templates | None = None
         sizes = [
             None if path == STANDARD_INPUT else size_of(path)
@@ -65,13 +69,14 @@ class Manifest:
         if table is None:
             self.paths = tuple(map(visible, paths))
             self.bytes_total = None if None in sizes else sum(size for size in sizes if size is not None)
-            self._entries = _entries(self._items(stdin, self._progress), defaults, keep)
+            self.parts = _parts(self._items(stdin, self._progress, keep is keep_all), defaults, keep)
         else:
             self.paths = tuple(entry_names(paths, table))
             self.bytes_total = sizes[-1]
             rows = _blocks(table, stdin, self._progress)[1]
             self._templates = Templates(self._items(stdin, Progress()), table, rows)
-            self._entries = self._templates.entries(defaults, keep, allow_empty=allow_empty)
+            self.parts = self._templates.entries(defaults, keep, allow_empty=allow_empty)
+        self._entries = _one_by_one(self.parts)
 
     @property
     def bytes_read(self) -> int:
@@ -89,14 +94,17 @@ class Manifest:
             return None
         return self._templates.count(checked(_blocks(self._table, None, Progress())[1], check))
 
-    def _items(self, stdin: Readable | None, progress: Progress) -> Iterator[Found]:
+    def _items(self, stdin: Readable | None, progress: Progress, alike: bool = False) -> Iterator[Found]:
         readers = []
         for path in self._given:
             name, blocks = _blocks(path, stdin, progress)
             format_name = self._format or ("jsonl" if path == STANDARD_INPUT else None)
             reader, text = format_of(name, format_name).read, refuse_dumps(blocks, path)
-            plain = reader is json_lines.read and name == path != STANDARD_INPUT
-            own = self._read_lines if plain and not is_manifest_url(path) else None
+            own = None
+            if reader is json_lines.read:
+                plain = name == path != STANDARD_INPUT and not is_manifest_url(path)
+                own = self._read_lines if plain else None
+                reader = json_lines.read_alike if alike else reader
             readers.append((path, reader(text) if own is None else own(path, text)))
         return _items(readers, allow_empty=self._allow_empty)
 
@@ -109,7 +117,7 @@ class Manifest:
     def close(self) -> None:
         """Close the manifest that is open."""
         with suppress(ValueError):  # a thread that was left behind is still reading
-            self._entries.close()
+            self.parts.close()
         self.on_close()
 
     def __enter__(self) -> Self:
@@ -187,19 +195,20 @@ def _items(readers: list[tuple[str, Iterator[Item]]], *, allow_empty: bool) -> I
     empty = []
     for path, reader in readers:
         shown, folder = visible(path), Path(path).parent  # a name that is no UTF-8 has to be written, too
-        line = 0
+        last = 0  # line that was read
         try:
             for line, item in reader:
+                last = line + len(item.names) - 1 if type(item) is AlikeLines else line
                 yield Origin(shown, line), folder, item
         except DumpError as dump:
             reason = str(dump)
         except BrokenError as broken:
             reason = f"{broken}; nothing from here on could be read"
         else:
-            if not line:
+            if not last:
                 empty.append(shown)
             continue
-        yield Origin(shown, line + 1), folder, Unreadable(reason)
+        yield Origin(shown, last + 1), folder, Unreadable(reason)
     if not allow_empty and len(empty) == len(readers):
         raise ManifestError(f"{', '.join(empty)}: no definition is in it; if that is right: --allow-empty")
     if not allow_empty:
@@ -207,11 +216,20 @@ def _items(readers: list[tuple[str, Iterator[Item]]], *, allow_empty: bool) -> I
             yield Origin(path, 1), Path(path).parent, Unreadable("no definition is in it (--allow-empty)")
 
 
-def _entries(items: Iterator[Found], defaults: Defaults, keep: Keep) -> Generator[ManifestEntry, None, None]:
-    entry = AlikeDefinitions(defaults).entry
-    if keep is keep_all:  # asking costs a fiftieth of a definition
-        for origin, folder, item in items:
-            yield entry(item, origin, folder)
+def _parts(
+    items: Iterator[Found], defaults: Defaults, keep: Keep
+) -> Generator[ManifestEntry | LineStretch, None, None]:
+    alike = AlikeDefinitions(defaults)
     for origin, folder, item in items:
-        if keep(origin, item):
-            yield entry(item, origin, folder)
+        if type(item) is AlikeLines:  # only where all are kept
+            yield from alike.entries(item, origin, folder)
+        elif keep is keep_all or keep(origin, item):  # asking costs a fiftieth of a definition
+            yield alike.entry(item, origin, folder)
+
+
+def _one_by_one(parts: Iterable[ManifestEntry | LineStretch]) -> Iterator[ManifestEntry]:
+    for part in parts:
+        if isinstance(part, LineStretch):
+            yield from part
+        else:
+            yield part

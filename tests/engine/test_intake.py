@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,7 +29,7 @@ async def test_last_block_is_handed_out_to_all_who_ask_while_it_is_claimed(tmp_p
         executor.submit(disk.wait)  # the claim has to wait for a slow disk
         recorder = Recorder(ledger, executor)
 
-        async def admit(block: list[ManifestEntry], claim: bool) -> Admission:
+        async def admit(block: Sequence[ManifestEntry], claim: bool) -> Admission:
             return await recorder.commit(lambda: ledger.admit(block, START, claim=claim))
 
         intake = Intake(BlockReader(entries(), executor), admit, lambda _fill: None, block=3)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from weakref import ref
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import virtual_clock
 from support.histories import FOLDER
 from support.world import World
 
-from bulkseed.model import Origin, Outcome, SecretDefinition, SecretValue
+from bulkseed.engine.intake import BlockReader
+from bulkseed.model import ManifestEntry, Origin, Outcome, SecretDefinition, SecretValue
 from bulkseed.service.options import ServiceOptions
+from bulkseed.stretch import LineStretch
 
 OPTIONS = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
 
@@ -127,6 +132,41 @@ def test_no_value_is_kept_while_the_manifest_is_waited_for() -> None:
             summary = await world.live(slow(), qps=1, workers=5)
             assert summary is not None
             assert (summary.exit_code, summary.definitions) == (0, 3)
+
+    _run(test)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.sampled_from([0, 1, 2])), max_size=8),
+    st.lists(st.integers(1, 12), min_size=1, max_size=4),
+)
+@settings(max_examples=60)
+def test_stretches_are_read_in_blocks(parts: list[tuple[int, int]], sizes: list[int]) -> None:
+    """Cut and joined in any way, all entries come, in their order, at most as many as were asked for."""
+    things, versions, line = list[ManifestEntry | LineStretch](), dict[int, str](), 1
+    for count, kind in parts:
+        lines = range(line, line + count)
+        names = [b"secret-%d" % i for i in lines]
+        whole = LineStretch(names, [b"value"] * count, f"v{kind}", Origin("m.jsonl", line))
+        things += list(whole) if kind == 0 else [whole]
+        versions |= dict.fromkeys(lines, f"v{kind}")
+        line += count
+
+    class Manifest(list[ManifestEntry]):
+        """What gives entries one by one, and in parts."""
+
+        parts = iter(things)
+
+    async def test(_folder: Path) -> None:
+        with ThreadPoolExecutor(1) as executor:
+            reader, read, turn = BlockReader(Manifest(), executor), list[ManifestEntry](), 0
+            while not reader.ended:
+                size = sizes[turn % len(sizes)]
+                block = await reader.read(size)
+                assert 0 < len(block) <= size or reader.complete
+                read += block
+                turn += 1
+        assert [(entry.origin.line, entry.version_id) for entry in read] == list(versions.items())
 
     _run(test)
 

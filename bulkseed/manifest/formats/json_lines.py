@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from bulkseed.manifest.formats.exact_json import decode
-from bulkseed.manifest.formats.line_before import LineBefore
-from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, split_lines
+from bulkseed.manifest.formats.line_before import AlikeLines, LineBefore
+from bulkseed.manifest.formats.lines import MAX_BYTES, TOO_LONG, Item, Unreadable, whole_lines
 
 _ENTRY = re.compile(rb"\n[^\S\n]*+[^\s#]")  # a line that is neither blank nor a comment
 _ARRAY = Unreadable("is a JSON array, not one object a line: give --format json, or name it .json")
@@ -17,17 +17,41 @@ _SPREAD = Unreadable("has objects that span lines, not one a line: `jq -c .` put
 
 def read(blocks: Iterable[bytes]) -> Iterator[Item]:
     """Yield every line that holds something; one reason for a file that is laid out in another way."""
-    lines = split_lines(blocks)
-    head = list(islice(filter(_holds_something, lines), 1))
+    for number, item in read_alike(blocks):
+        if isinstance(item, AlikeLines):
+            yield from enumerate(item.items(), number)
+        else:
+            yield number, item
+
+
+def read_alike(blocks: Iterable[bytes]) -> Iterator[Item]:
+    """Do as `read` does, but yield lines in a row as `AlikeLines` where they are, with the first's number."""
+    texts = whole_lines(blocks)
+    looked_at: list[tuple[int, bytes]] = []
+    lines = filter(_holds_something, _lines_of(texts, looked_at))
+    head = list(islice(lines, 1))
     if head and _opens(head[0][1]):
-        head += islice(filter(_holds_something, lines), 1)
+        head += islice(lines, 1)
         if reason := _other_layout(*(line.lstrip()[:1] for _, line in head)):
             yield head[0][0], reason
             return
-    decode_next = LineBefore().decode
-    for number, line in chain(head, lines):
-        if line[:1] == b"{" or ((text := line.strip()) and text[:1] != b"#"):
-            yield number, decode_next(line) if len(line) <= MAX_BYTES else TOO_LONG
+    before = LineBefore()
+    for first, text in chain(looked_at, texts):
+        if len(text) <= MAX_BYTES and (alike := before.decode_all(text)) is not None:
+            yield first, alike
+            continue
+        for number, line in enumerate(text.split(b"\n"), first):
+            if line[:1] == b"{" or ((shown := line.strip()) and shown[:1] != b"#"):
+                yield number, before.decode(line) if len(line) <= MAX_BYTES else TOO_LONG
+
+
+def _lines_of(
+    texts: Iterable[tuple[int, bytes]], looked_at: list[tuple[int, bytes]]
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of texts; keep the texts, as they are still to be read."""
+    for first, text in texts:
+        looked_at.append((first, text))
+        yield from enumerate(text.split(b"\n"), first)
 
 
 def count(blocks: Iterable[bytes]) -> Iterator[int]:

@@ -30,23 +30,28 @@ def split_lines(blocks: Iterable[bytes], newline: bytes = b"\n") -> Iterator[tup
     Of a line longer than `MAX_BYTES` there is only a beginning, which is longer than that too. The last line
     is what follows the last newline: often nothing.
     """
-    number = 0
+    for first, text in whole_lines(blocks, newline):
+        yield from enumerate(text.split(newline), first)
+
+
+def whole_lines(blocks: Iterable[bytes], newline: bytes = b"\n") -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of each block together, without the last newline, with the number of the first."""
+    number = 1
     rest = b""
     skipping = False  # the rest of a line whose beginning was given
     for block in blocks:
-        lines = (rest + block).split(newline)
-        rest = lines.pop()
-        if skipping and lines:
-            del lines[0]
+        text, ended, rest = (rest + block).rpartition(newline)
+        if skipping and ended:
+            _, ended, text = text.partition(newline)
             skipping = False
-        for line in lines:
-            number += 1
-            yield number, line
+        if ended:
+            yield number, text
+            number += text.count(newline) + 1
         if skipping:
             rest = b""
         elif len(rest) > MAX_BYTES:
-            number += 1
             yield number, rest
+            number += 1
             rest, skipping = b"", True
     if not skipping:
-        yield number + 1, rest
+        yield number, rest

@@ -26,7 +26,7 @@ from bulkseed.wire.message import API_VERSION, Request, Response
 from bulkseed.wire.render import content_type
 from bulkseed.wire.signing.acs3 import covers, signed_names
 from bulkseed.wire.signing.verify import AccessKey, Caller, verify
-from bulkseed.wire.validation.parameters import is_plain_secret
+from bulkseed.wire.validation.plain import is_plain_secret
 
 HEADS = 8
 """Heads that are known at a time: those that were learned or used last."""

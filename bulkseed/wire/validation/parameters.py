@@ -66,20 +66,6 @@ def definition_problems(parameters: Mapping[str, str], *, characters: bool = Tru
     return problems
 
 
-def is_plain_secret(name: object, data: object) -> bool:
-    """Tell at once that name and value of a generic secret are right; False: look closer."""
-    return (
-        type(name) is str
-        and type(data) is str
-        and 0 < len(name) <= limits.NAME_MAX_CHARACTERS
-        and 0 < len(data) <= limits.DATA_MAX_BYTES
-        and data.isascii()
-        and name.isascii()
-        and not name.encode().translate(None, _NAME_BYTES)
-        and name_problem("Generic", name) is None
-    )
-
-
 def create_secret_problems(parameters: Mapping[str, str]) -> list[Problem]:
     """Return every problem of the parameters of one CreateSecret, as the service sees them.
 
