@@ -62,9 +62,8 @@ def second_runs(draw: st.DrawFn, names: list[str]) -> Second:
     while start < len(names):
         stop = min(len(names), start + draw(st.integers(1, 6)))
         part, first, version, source = names[start:stop], start + 1, "v1", "prod.jsonl"
-        change = draw(
-            st.sampled_from(["", "", "", "name", "swap", "twice", "place", "version", "source", "cut"])
-        )
+        changes = ["name", "swap", "twice", "place", "version", "source", "cut", "new", "new"]
+        change = draw(st.sampled_from(["", "", "", *changes]))
         at = draw(st.integers(0, len(part) - 1))
         if change == "name":
             part[at] = f"new-{start}"
@@ -72,6 +71,8 @@ def second_runs(draw: st.DrawFn, names: list[str]) -> Second:
             part[at], part[0] = part[0], part[at]
         elif change == "twice":
             part[at] = names[draw(st.integers(0, len(names) - 1))]
+        elif change == "new":
+            part = [f"new-{start}-{i}" for i in range(len(part))]
         elif change == "cut":
             del part[at]
         first += change == "place"
@@ -99,6 +100,7 @@ def told(admission: Admission) -> tuple[Any, ...]:
 
 def second_run(folder: Path, run: Second, *, apart: bool) -> tuple[list[Any], list[Any]]:
     """Run it; return what was admitted and what is on disk."""
+    folder.mkdir(exist_ok=True)
     with new_ledger(folder) as ledger:
         ledger.connection.execute("PRAGMA synchronous = OFF")
         ledger.begin_run("run-2", ["prod.jsonl"], LIMITS, START + 9, again=run.again)
@@ -123,6 +125,16 @@ def test_a_stretch_is_admitted_as_its_definitions_are(case: tuple[list[Outcome],
             ledger.admit([InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in (2, 5, 99)], START)
         shutil.copytree(one, other, dirs_exist_ok=True)
         assert second_run(Path(one), run, apart=False) == second_run(Path(other), run, apart=True)
+
+
+@pytest.mark.parametrize("claim", [True, False])
+def test_a_stretch_of_new_names_is_added_as_its_definitions_are(tmp_path: Path, claim: bool) -> None:
+    """By a first run: with names that are new, that were read before, or that stand twice in it."""
+    parts = [stretch("ab"), stretch("cde", 3, "v2"), stretch("fb", 6), stretch("gh", 8), stretch("iji", 10)]
+    run = Second([*parts, stretch("kl", 13)], TakeUp(), claim)
+    admitted, rows = second_run(tmp_path / "one", run, apart=False)
+    assert (admitted, rows) == second_run(tmp_path / "other", run, apart=True)
+    assert [row[1] for row in rows[0]] == list("abcdefghijkl")
 
 
 def test_a_settled_stretch_is_found_by_its_first_name_alone(tmp_path: Path) -> None:
