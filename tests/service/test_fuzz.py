@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import create_alias, create_key, create_secret
+from bulkseed.wire.actions import create_alias, create_key, create_secret, encrypt
 from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query
@@ -28,6 +28,8 @@ WIRE_NAMES = {
     ]
     for name, action in ACTIONS.items()
 }
+STATEMENT = '{"Effect":"Deny","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}'
+POLICY = f'{{"Version":"1","Statement":[{STATEMENT}]}}'
 NAMES = sorted({"Format", "Unknown"}.union(*WIRE_NAMES.values()))
 
 json_texts = st.recursive(
@@ -45,6 +47,7 @@ json_texts = st.recursive(
                     "DBInstanceId",
                     "Accounts",
                     "CustomData",
+                    *("Version", "Statement", "Effect", "Principal", "RAM", "Action", "Resource"),
                 ]
             ),
             inner,
@@ -85,6 +88,7 @@ texts = st.one_of(
                 "PolarDB",
                 "RAMCredentials",
             ),
+            *("$KeyId", "$CiphertextBlob", POLICY, "default", "cGxhaW4="),
             *("alias/app", "alias/none", "key", "secret", "default", "MTIzNA==", "AQ" + "A" * 60),
             *("RSA_PSS_SHA_256", "HMAC_SHA_256", "EC_P256", '[{"SecretName":"there"}]', '{"a":"b"}'),
             *("ACSCurrent", "ACSPrevious", "7d", "6h", "AES_256", "binary", "JSON", "XML", "xml"),
@@ -96,8 +100,8 @@ texts = st.one_of(
 )
 
 
-def desk() -> Desk:
-    """Return a service that has a secret, a managed one and a key."""
+def desk() -> tuple[Desk, dict[str, str]]:
+    """Return a service that has a secret, a managed one and a key, and what texts may stand for."""
     made = Desk()
     made.ask(create_secret.Request("there", "v1", SecretValue(CANARY)))
     config = '{"SecretSubType":"DoubleUsers","DBInstanceId":"rm-1"}'
@@ -107,7 +111,8 @@ def desk() -> Desk:
     )
     key = made.ask(create_key.Request()).key_metadata.key_id
     made.ask(create_alias.Request("alias/app", key))
-    return made
+    blob = made.ask(encrypt.Request("alias/app", SecretValue("cGxhaW4="))).ciphertext_blob
+    return made, {"$KeyId": key, "$CiphertextBlob": blob}
 
 
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
@@ -116,12 +121,12 @@ def desk() -> Desk:
 @given(data=st.data())
 def test_any_parameters(action: str, signature: str, data: st.DataObject) -> None:
     """Good or bad, the service answers; what is bad is a client error that repeats no value."""
-    service = desk()
+    service, known = desk()
     service.signature = signature
     mine = st.sampled_from(WIRE_NAMES[action] or ["Unknown"])
     for _ in range(4):
         given_parameters = data.draw(st.dictionaries(mine | st.sampled_from(NAMES), texts, max_size=8))
-        pairs = sorted(given_parameters.items())
+        pairs = sorted((name, known.get(text, text)) for name, text in given_parameters.items())
         cut = data.draw(st.integers(0, len(pairs)))
         if signature == "rpc1":
             pairs = [pair for pair in pairs if pair[0] != "Format"]

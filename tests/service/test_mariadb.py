@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiomysql
 import pytest
 from support.mariadb import mariadb
 
+from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
 from bulkseed.service.rotation import PasswordChange
-from bulkseed.service.shell.databases import Databases
+from bulkseed.service.shell.databases import Databases, read_databases
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,14 @@ async def test_no_password_goes_without_the_tls_that_is_asked_for(admin: str, mo
     await ask(admin, *root, f"CREATE USER '{mode}'@localhost IDENTIFIED BY 'old'")
     assert not await Databases({"rm-1": f"{admin}?sslmode={mode}"}).change(job(mode, "new"))
     assert await ask(admin, mode, "old", "SELECT 1") == [(1,)]
+
+
+def test_an_unknown_sslmode_is_refused(tmp_path: Path) -> None:
+    """Nobody's typing error takes a check away; the message holds no password."""
+    path = tmp_path / "rds.json"
+    refused = "rm-1: sslmode must be disable, require, verify-ca or verify-full"
+    for scheme in ("mysql", "postgresql"):
+        path.write_text(f'{{"instances": {{"rm-1": "{scheme}://a:canary@127.0.0.1/?sslmode=verify_full"}}}}')
+        with pytest.raises(UsageError, match=refused) as caught:
+            read_databases(path)
+        assert "canary" not in str(caught.value)

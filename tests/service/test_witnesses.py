@@ -92,6 +92,10 @@ NODE = {
 }
 
 
+GO_SOURCES = "/usr/share/gocode"
+GO_SDK = "src/github.com/denverdino/aliyungo/kms"
+
+
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """One service process for the whole file."""
@@ -164,3 +168,19 @@ def test_node_clients_do_the_scenario(name: str, target: Target, tmp_path: Path)
     npm, node = program("npm", "npm"), program("node", "nodejs")
     install([npm, "install", "--silent", "--prefix", str(tmp_path), *packages], tmp_path)
     run(target, [node, str(SCRIPTS / script)], "rpc1", tmp_path)
+
+
+def test_the_go_sdk_of_debian_does_the_scenario(target: Target, tmp_path: Path) -> None:
+    """Debian's package golang-github-denverdino-aliyungo-dev: GET, RPC 1.0."""
+    go = program("go", "golang-go")
+    paths = [*os.environ.get("GOPATH", "").split(":"), GO_SOURCES]
+    if not any((Path(path) / GO_SDK).is_dir() for path in paths if path):
+        missing = "needs Debian's package golang-github-denverdino-aliyungo-dev"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    env = {"GO111MODULE": "off", "GOPATH": ":".join(paths).strip(":"), "GOCACHE": str(tmp_path / "cache")}
+    client = tmp_path / "client"
+    build = [go, "build", "-o", str(client), str(SCRIPTS / "aliyungo.go")]
+    subprocess.run(build, env={**os.environ, **env}, check=True)
+    run(target, [str(client)], "rpc1", tmp_path)

@@ -23,9 +23,11 @@ import orjson
 
 from bulkseed.errors import UsageError
 from bulkseed.service.rotation import PasswordChange
+from bulkseed.wire.validation.secret_types import one_of
 
 log = logging.getLogger(__name__)
 
+SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 TIMEOUT = 10.0  # seconds, for connecting and for each statement
 
 
@@ -155,6 +157,9 @@ def read_databases(path: Path) -> Databases:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path} does not map instances to URLs ({type(error).__name__})") from None
+    for instance, url in urls.items():
+        if dict(parse_qsl(urlsplit(url).query)).get("sslmode", "disable") not in SSL_MODES:
+            raise UsageError(f"{path}: {instance}: sslmode must be {one_of(SSL_MODES)}")
     for scheme in schemes:
         if scheme not in DRIVERS:
             raise UsageError(f"{path}: a URL must start with {' or '.join(f'{s}://' for s in DRIVERS)}")
