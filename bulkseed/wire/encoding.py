@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-_UNRESERVED = (string.ascii_letters + string.digits + "-_.~").encode()
-_ESCAPES = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
+UNRESERVED = (string.ascii_letters + string.digits + "-_.~").encode()
+_ESCAPES = [chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 _UNESCAPES = {
     (high + low).encode(): bytes.fromhex(high + low) for high in string.hexdigits for low in string.hexdigits
 }
@@ -38,7 +38,7 @@ def percent(text: str) -> str:
         raw = text.encode()
     except UnicodeEncodeError:
         raise ValueError("text with a lone surrogate cannot be sent") from None  # the original holds the text
-    rest = raw.translate(None, _UNRESERVED)
+    rest = raw.translate(None, UNRESERVED)
     if not rest:
         return text
     reserved = set(rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +91,9 @@ def fill(chrome: Chrome, **parameters: str) -> None:
     """Type into the form."""
     for name, text in parameters.items():
         field = find(chrome, f"#p-{name}")
+        if field.tag_name == "select":
+            Select(field).select_by_value(text)
+            continue
         field.clear()
         field.send_keys(text)
 
@@ -162,6 +166,52 @@ def test_a_call_is_sent_and_seen(page: Chrome, ready: dict[str, Any], signature:
     assert {urlsplit(url).netloc for url in requests(page) if not url.startswith(("data:", "about:"))} == {
         host
     }
+
+
+def send(chrome: Chrome, action: str, reply: str = "JSON", **parameters: str) -> str:
+    """Choose an action, fill its form, send, and return the body of the reply."""
+    view(chrome, "try")
+    Select(find(chrome, "#action")).select_by_visible_text(action)
+    Select(find(chrome, "#format")).select_by_visible_text(reply)
+    fill(chrome, **parameters)
+    chrome.execute_script("document.getElementById('status').textContent = ''")
+    find(chrome, "#call button[type=submit]").click()
+    until(chrome, lambda: find(chrome, "#status").text == "Status 200")
+    return str(find(chrome, "#reply-body").get_attribute("textContent"))
+
+
+def test_a_key_opens_to_what_belongs_to_it(page: Chrome) -> None:
+    """Its state at a glance; its alias, tags and versions when it is opened. A reply comes as XML, too."""
+    made = json.loads(send(page, "CreateKey", Description="of the browser"))["KeyMetadata"]
+    send(page, "CreateAlias", KeyId=made["KeyId"], AliasName="alias/browser")
+    send(page, "TagResources", ResourceId=made["KeyId"], Tag="team=a\nenv=test", ResourceType="key")
+    xml = send(page, "DescribeKey", "XML", KeyId="alias/browser")
+    assert xml.startswith("<?xml")
+    assert f"<KeyId>{made['KeyId']}</KeyId>" in xml
+    view(page, "keys")
+    summary = until(
+        page,
+        lambda: next(
+            s for s in page.find_elements(By.CSS_SELECTOR, "#key-list summary") if made["KeyId"] in s.text
+        ),
+    )
+    assert "Enabled" in summary.text
+    summary.click()
+    shown = until(page, lambda: find(page, "#key-list details[open] dl").text)
+    for text in ("alias/browser", "team=a, env=test", made["PrimaryKeyVersion"], "of the browser"):
+        assert text in shown
+    assert console(page) == []
+
+
+def test_a_layer_is_copied_with_a_key(page: Chrome) -> None:
+    """C on a layer puts its text on the clipboard, and says so."""
+    granted = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    page.execute_cdp_cmd("Browser.grantPermissions", granted)
+    layer = page.find_elements(By.CSS_SELECTOR, "#layers .layer pre")[2]
+    layer.send_keys("c")
+    until(page, lambda: find(page, "#said").text == "Copied")
+    copied = page.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied.replace("\r\n", "\n") == layer.get_attribute("textContent")
 
 
 def test_a_refused_signature_shows_the_first_difference(page: Chrome, ready: dict[str, Any]) -> None:

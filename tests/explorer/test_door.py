@@ -133,6 +133,32 @@ def test_the_table_has_every_action_and_what_it_takes() -> None:
     parameters = {p["name"]: p for p in table["CreateSecret"]["parameters"]}
     assert parameters["SecretName"]["required"]
     assert [name for name, p in parameters.items() if p["secret"]] == ["SecretData"]
+    for name, action in table.items():
+        assert action["text"], name
+        assert [p["name"] for p in action["parameters"] if not p["text"]] == [], name
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+async def test_lists_and_xml_are_sent_as_the_form_says(ready: dict[str, Any], signature: str) -> None:
+    """An item on each line becomes Name.1, Name.2; the reply comes in XML for whoever asks so."""
+    name = f"lists/{signature}"
+    async with inside(ready) as session:
+
+        async def send(action: str, reply: str = "JSON", **parameters: str) -> str:
+            asked = {"action": action, "signature": signature, "format": reply, "parameters": parameters}
+            async with session.post("/api/send", data=orjson.dumps(asked), headers=JSON) as response:
+                sent = await response.json()
+            assert sent["status"] == 200, sent
+            return str(sent["body"])
+
+        await send("CreateSecret", SecretName=name, VersionId="v1", SecretData="x")
+        await send("TagResources", ResourceType="secret", ResourceId=f"{name}\n", Tag="team=a=b\n\nalone")
+        listed = orjson.loads(await send("ListTagResources", ResourceType="secret", ResourceId=name))
+        tags = {tag["TagKey"]: tag["TagValue"] for tag in listed["TagResources"]["TagResource"]}
+        assert tags == {"team": "a=b", "alone": ""}
+        text = await send("DescribeSecret", "XML", SecretName=name)
+        assert text.startswith("<?xml")
+        assert f"<SecretName>{name}</SecretName>" in text
 
 
 def test_the_journal_keeps_the_last_thousand() -> None:

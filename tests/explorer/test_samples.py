@@ -16,7 +16,7 @@ from support.programs import program
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
 
 from bulkseed.model import Target
-from bulkseed.wire.actions.codec import shape
+from bulkseed.wire.actions.codec import Field, shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.message import Call
 from bulkseed.wire.samples import SAMPLES
@@ -104,6 +104,11 @@ def test_a_sample_creates_what_it_says(target: Target, tmp_path: Path, language:
     assert [tag.tag_key for tag in described.tags.tag] == ["a"]
 
 
+def spelled(f: Field) -> str:
+    """Return the name of a field as it travels; of a list, that of its first item."""
+    return f.wire if not f.numbered else f"{f.wire}.1" if f.kind is str else f"{f.wire}.1.Key"
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
     """For each action with all its parameters, the SDK's own models accept what the sample gives them."""
@@ -111,7 +116,9 @@ def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
 
     secret = secret_parameters(action)
     typed = {bool: "true", int: "7"}
-    given = {f.wire: typed.get(f.kind, "{}") for f in shape(ACTIONS[action].request) if f.wire not in secret}
+    given = {
+        spelled(f): typed.get(f.kind, "{}") for f in shape(ACTIONS[action].request) if f.wire not in secret
+    }
     made = Sketch(action, given, tuple(secret), "http://127.0.0.1:1", "cn-hangzhou")
     code = SAMPLES["Python"](made)
     inside = code.rpartition("\nprint(client.")[2]
@@ -121,6 +128,19 @@ def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
     if text:
         environ = {variable(name): "x" for name in secret}
         eval(text, {"models": models, "os": SimpleNamespace(environ=environ)})  # noqa: S307  # our own text
+
+
+def test_the_sdk_takes_a_samples_lists() -> None:
+    """Numbered parameters are lists in the SDK, of texts or of its own records."""
+    from alibabacloud_kms20160120 import models
+
+    given = {"ResourceType": "secret", "ResourceId.1": "a", "ResourceId.2": "b", "Tag.1.Key": "k"}
+    given |= {"Tag.1.Value": "v", "Tag.2.Key": "alone"}
+    code = SAMPLES["Python"](Sketch("TagResources", given, (), "http://127.0.0.1:1", "cn-hangzhou"))
+    text = code.rpartition("client.tag_resources(")[2].rpartition(").body.to_map())")[0]
+    request = eval(text, {"models": models})  # noqa: S307  # our own text
+    assert request.resource_id == ["a", "b"]
+    assert [(tag.key, tag.value) for tag in request.tag] == [("k", "v"), ("alone", None)]
 
 
 def test_no_sample_holds_a_value() -> None:

@@ -61,7 +61,9 @@ class Nonces:
             self._slots[slot] = set()
         self._slots[slot].add(number)
         if self._folder is not None:
-            self._unwritten.setdefault(slot, array("Q")).append(number)
+            if slot not in self._unwritten:
+                self._unwritten[slot] = array("Q")
+            self._unwritten[slot].append(number)
         return True
 
     @property

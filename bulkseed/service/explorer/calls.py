@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.explorer.journal import Entry
+from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query, parse_form
 from bulkseed.wire.fault import decode_fault
@@ -57,30 +58,25 @@ class Composer:
     region: str
     credentials: Credentials
 
-    def sign(self, asked: Mapping[str, Any], now: float, nonce: str) -> tuple[Call, Request]:
-        """Return the call that a form describes, and its signed request.
+    def sign(self, asked: Mapping[str, Any], now: float, nonce: str) -> Request:
+        """Return the signed request of a call that a form describes.
 
         Raises:
             ValueError: it names no action, or holds what is no text.
         """
-        action, signature = asked.get("action"), asked.get("signature")
-        given = asked.get("parameters")
-        if action not in ACTIONS or signature not in SIGNATURES or not isinstance(given, dict):
-            raise ValueError("no call")
-        texts = {str(name): str(text) for name, text in given.items()}
-        hidden = secret_parameters(action) | {"Policy"}
-        query = canonical_query([item for item in texts.items() if item[0] not in hidden])
-        form = canonical_query([item for item in texts.items() if item[0] in hidden])
-        call = Call(action, query, form)
-        signer = SIGNATURES[signature](urlsplit(self.endpoint).netloc, self.credentials)
-        return call, signer.sign(call, now, nonce)
+        call = _read_call(asked)
+        if asked.get("format") == "XML":
+            items = parse_form(call.query) or []
+            call = Call(call.action, canonical_query([*items, ("Format", "XML")]), call.form)
+        signer = SIGNATURES[asked["signature"]](urlsplit(self.endpoint).netloc, self.credentials)
+        return signer.sign(call, now, nonce)
 
     def show(self, asked: Mapping[str, Any], now: float, nonce: str) -> dict[str, Any]:
         """Return the layers of a call's signature and the code that makes the call."""
-        call, request = self.sign(asked, now, nonce)
+        request = self.sign(asked, now, nonce)
         signature = asked["signature"]
         shown = asdict(layers(request, self._secret())) | {"request": as_text(request)}
-        made = sketch(call, self.endpoint, self.region, signature=signature)
+        made = sketch(_read_call(asked), self.endpoint, self.region, signature=signature)
         return {
             "layers": [
                 {"title": _TITLES[name], "sentence": sentence, "text": shown[name]}
@@ -91,6 +87,33 @@ class Composer:
 
     def _secret(self) -> bytes:
         return self.credentials.access_key_secret.reveal().encode()
+
+
+def _read_call(asked: Mapping[str, Any]) -> Call:
+    action, given = asked.get("action"), asked.get("parameters")
+    if action not in ACTIONS or asked.get("signature") not in SIGNATURES or not isinstance(given, dict):
+        raise ValueError("no call")
+    texts = _spell(action, {str(name): str(text) for name, text in given.items()})
+    hidden = secret_parameters(action) | {"Policy"}
+    query = canonical_query([item for item in texts.items() if item[0] not in hidden])
+    form = canonical_query([item for item in texts.items() if item[0] in hidden])
+    return Call(action, query, form)
+
+
+def _spell(action: str, texts: dict[str, str]) -> dict[str, str]:
+    """Number the items of lists, of which a form has one on each line; a tag is ``key=value`` there."""
+    for f in shape(ACTIONS[action].request):
+        if not f.numbered or f.wire not in texts:
+            continue
+        lines = [line.strip() for line in texts.pop(f.wire).splitlines() if line.strip()]
+        for number, line in enumerate(lines, 1):
+            if f.kind is str:
+                texts[f"{f.wire}.{number}"] = line
+            else:
+                key, found, value = line.partition("=")
+                texts[f"{f.wire}.{number}.Key"] = key
+                texts |= {f"{f.wire}.{number}.Value": value} if found else {}
+    return texts
 
 
 def open_refusal(

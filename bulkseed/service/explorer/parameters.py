@@ -10,17 +10,26 @@ import sys
 from typing import Any
 
 from bulkseed.model import SecretValue
+from bulkseed.service.handlers.ciphers import DATA_KEY_BYTES
 from bulkseed.service.served import SERVED
+from bulkseed.service.storage.specs import ENCRYPT, MAC, SIGN, SPECS
 from bulkseed.wire.actions.codec import Field, shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.validation import limits
 
-_JSON = {"Tags", "ExtendedConfig", "ExtendedConfig.CustomData", "Policy", "Filters", "VersionStages"}
+_JSON = {"Tags", "ExtendedConfig", "ExtendedConfig.CustomData", "Policy", "Filters", "VersionStages"}.union(
+    ("SecretsList", "EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext", "TagKeys")
+)
 _CHOICES = {
     "SecretDataType": limits.DATA_TYPES,
     "SecretType": limits.SECRET_TYPES,
-    "KeyUsage": ("ENCRYPT/DECRYPT", "SIGN/VERIFY", "GENERATE/VERIFY_MAC"),
+    "KeySpec": tuple(SPECS),
+    "KeyUsage": (ENCRYPT, SIGN, MAC),
     "ProtectionLevel": ("SOFTWARE", "HSM"),
+    "GenerateDataKey.KeySpec": tuple(DATA_KEY_BYTES),
+    "GenerateDataKeyWithoutPlaintext.KeySpec": tuple(DATA_KEY_BYTES),
+    "GetKmsInstanceQuotaInfos.ResourceType": ("secret", "key", "qps", "vpc"),
+    "ResourceType": ("secret", "key"),
 }
 _TEXTS = {
     "SecretName": f"The secret; up to {limits.NAME_MAX_CHARACTERS} letters, digits and _ / + = . @ -",
@@ -41,7 +50,7 @@ _TEXTS = {
     "RecoveryWindowInDays": "How long it can be restored: 7 to 30 days; 30 is the default.",
     "FetchTags": "Whether the tags come with the reply.",
     "KeyId": "The key's id, its ARN or an alias.",
-    "KeySpec": "The kind of key; Aliyun_AES_256 is the default.",
+    "KeySpec": "The kind of key; the first is the default.",
     "KeyUsage": "What the key is for.",
     "Origin": "Where the key material comes from.",
     "ProtectionLevel": "Where the key is kept.",
@@ -68,8 +77,30 @@ _TEXTS = {
     "ExcludePunctuation": "Leave out punctuation.",
     "RequireEachIncludedType": "Have one of each kind that is not left out.",
     "KmsInstanceId": "A KMS instance: kst-…",
-    "ResourceType": "What is counted.",
-    "SecretsList": "Up to 20 secrets, as a JSON array.",
+    "ResourceType": "Secrets or keys.",
+    "SecretsList": 'Up to 20 secrets: [{"SecretName":"app"}]',
+    "KeyVersionId": "A version of the key.",
+    "Algorithm": "How, for instance RSAES_OAEP_SHA_256, ECDSA_SHA_256 or HMAC_SHA_256; the key must fit.",
+    "CiphertextBlob": "What Encrypt gave, in Base64.",
+    "Recipient": "Of confidential computing; not modelled.",
+    "Plaintext": "Up to 6 KB, in Base64.",
+    "Digest": "The hash of what is signed, in Base64.",
+    "Value": "The signature, in Base64.",
+    "AliasName": "Another name of a key: alias/…",
+    "Message": "Up to 4 KB, in Base64.",
+    "Mac": "The code that GenerateMac gave, in Base64.",
+    "PolicyName": "default; there is no other one.",
+    "ResourceId": "Names of secrets or ids of keys, one on each line.",
+    "Tag": "Tags, one on each line: team=a",
+    "TagKey": "Keys of tags, one on each line.",
+    "NextToken": "Where the page before ended.",
+    "DestinationKeyId": "The key that it is encrypted under from now on.",
+    "SourceEncryptionContext": "The context that it was encrypted with.",
+    "DestinationEncryptionContext": "The context that it is encrypted with from now on.",
+    "EnableDeletionProtection": "Whether the key is kept from being deleted.",
+    "ProtectedResourceArn": "The key's ARN.",
+    "DeletionProtectionDescription": "Why.",
+    "All": "Take away all tags.",
 }
 
 
@@ -80,7 +111,7 @@ def actions_table() -> list[dict[str, Any]]:
             "name": name,
             "group": str(ACTIONS[name].group),
             "text": _about(name),
-            "parameters": [_row(f) for f in shape(ACTIONS[name].request)],
+            "parameters": [_row(name, f) for f in shape(ACTIONS[name].request)],
         }
         for name in sorted(SERVED)
         if name in ACTIONS
@@ -92,13 +123,14 @@ def _about(action: str) -> str:
     return re.sub(r" \([^)]*\)", "", " ".join(document.split("\n\n")[0].split()))  # without its sources
 
 
-def _row(f: Field) -> dict[str, Any]:
+def _row(action: str, f: Field) -> dict[str, Any]:
+    choices = _CHOICES.get(f"{action}.{f.wire}", _CHOICES.get(f.wire, ()))
     names = {bool: "boolean", int: "integer"}
     return {
         "name": f.wire,
-        "type": "JSON" if f.wire in _JSON else names.get(f.kind, "string"),
+        "type": "list" if f.numbered else "JSON" if f.wire in _JSON else names.get(f.kind, "string"),
         "required": f.required,
         "secret": f.kind is SecretValue,
-        "choices": list(_CHOICES.get(f.wire, ())) or (["true", "false"] if f.kind is bool else []),
+        "choices": list(choices) or (["true", "false"] if f.kind is bool else []),
         "text": _TEXTS.get(f.wire, ""),
     }

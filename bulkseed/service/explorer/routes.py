@@ -95,7 +95,7 @@ class _Views:
 
     async def send(self, request: web.Request) -> web.Response:
         """Make a call, as a client does, and give the whole reply."""
-        _, signed = self._composer.sign(await _asked(request), time.time(), os.urandom(16).hex())
+        signed = self._composer.sign(await _asked(request), time.time(), os.urandom(16).hex())
         reply = await self._gate.answer(signed)
         if reply is None:
             return _json({"status": 0, "headers": {}, "body": "Dropped, as --faults says."})
@@ -140,7 +140,10 @@ class _Views:
         return _json(self._kms.usage(time.monotonic()))
 
 
-READS = {"ListSecrets", "DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "ListKeys", "DescribeKey"}
+READS = {
+    *("ListSecrets", "DescribeSecret", "ListSecretVersionIds", "GetSecretValue"),
+    *("ListKeys", "DescribeKey", "ListAliasesByKeyId", "ListResourceTags", "ListKeyVersions"),
+}
 
 
 async def _asked(request: web.Request) -> dict[str, Any]:

@@ -95,7 +95,7 @@ function field(parameter) {
   if (parameter.choices.length) {
     input = make("select");
     for (const choice of ["", ...parameter.choices]) input.append(make("option", choice, { value: choice }));
-  } else if (parameter.secret || parameter.type === "JSON") {
+  } else if (parameter.secret || ["JSON", "list"].includes(parameter.type)) {
     input = make("textarea", "", { rows: 2, spellcheck: "false" });
   } else {
     input = make("input", undefined, { inputmode: parameter.type === "integer" ? "numeric" : "text" });
@@ -113,7 +113,7 @@ function call() {
     const text = $(`p-${parameter.name}`).value;
     if (text !== "" || parameter.required) parameters[parameter.name] = text;
   }
-  return { action: $("action").value, signature: $("signature").value, parameters };
+  return { action: $("action").value, signature: $("signature").value, format: $("format").value, parameters };
 }
 
 async function sign() {
@@ -396,21 +396,25 @@ async function fillSecret(box, name) {
     const described = await look("DescribeSecret", { SecretName: name, FetchTags: "true" });
     const versions = await look("ListSecretVersionIds", { SecretName: name, IncludeDeprecated: "true", PageSize: "100" });
     if (described.fault) return box.replaceChildren(make("p", described.fault, { class: "bad" }));
-    const facts = make("dl");
-    for (const [term, value] of Object.entries(described)) {
-      if (["RequestId", "SecretName"].includes(term) || plain(value) === "") continue;
-      facts.append(make("dt", term), make("dd", plain(value)));
-    }
     const scroll = make("div", undefined, { class: "scroll", tabindex: 0, role: "region", "aria-label": `Versions of ${name}` });
     const table = make("table");
     const head = make("tr");
     for (const title of ["Version", "Stages", "Created", "Value"]) head.append(make("th", title, { scope: "col" }));
     table.append(head, ...(versions.VersionIds?.VersionId ?? []).map((version) => versionRow(name, version)));
     scroll.append(table);
-    box.replaceChildren(facts, scroll);
+    box.replaceChildren(facts(described, ["RequestId", "SecretName"]), scroll);
   } catch (error) {
     failed(error);
   }
+}
+
+function facts(document, left) {
+  const found = make("dl");
+  for (const [term, value] of Object.entries(document)) {
+    if (left.includes(term) || plain(value) === "") continue;
+    found.append(make("dt", term), make("dd", plain(value)));
+  }
+  return found;
 }
 
 function plain(value) {
@@ -447,11 +451,36 @@ async function listKeys() {
     const ids = (found.Keys?.Key ?? []).map((key) => key.KeyId);
     const described = await Promise.all(ids.map((id) => look("DescribeKey", { KeyId: id })));
     $("key-count").textContent = `Keys: ${found.TotalCount}${found.TotalCount > ids.length ? `, the first ${ids.length} listed` : ""}`;
-    $("key-rows").replaceChildren(...described.filter((one) => one.KeyMetadata).map(({ KeyMetadata: key }) => {
-      const row = make("tr");
-      for (const text of [key.KeyId, key.KeyState, key.KeySpec, key.KeyUsage, key.CreationDate, key.DeleteDate]) row.append(make("td", text));
-      return row;
-    }));
+    $("key-list").replaceChildren(...described.filter((one) => one.KeyMetadata).map((one) => keyBox(one.KeyMetadata)));
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function keyBox(key) {
+  const box = make("details");
+  const summary = make("summary");
+  summary.append(make("strong", key.KeyId), " ", make("small", `${key.KeySpec}, ${key.KeyUsage}`), " ");
+  summary.append(make("small", key.KeyState, { class: key.KeyState === "Enabled" ? "good" : "bad" }));
+  const inside = make("div");
+  box.append(summary, inside);
+  box.addEventListener("toggle", () => box.open && fillKey(inside, key));
+  return box;
+}
+
+async function fillKey(box, key) {
+  const id = { KeyId: key.KeyId };
+  const page = { ...id, PageNumber: "1", PageSize: "100" };
+  try {
+    const [aliases, tags, versions] = await Promise.all([
+      look("ListAliasesByKeyId", page), look("ListResourceTags", id), look("ListKeyVersions", page),
+    ]);
+    box.replaceChildren(facts({
+      ...key,
+      Aliases: (aliases.Aliases?.Alias ?? []).map((alias) => alias.AliasName).join(", "),
+      Tags: tags.Tags ?? "",
+      Versions: (versions.KeyVersions?.KeyVersion ?? []).map((one) => `${one.KeyVersionId} of ${one.CreationDate}`).join(", "),
+    }, ["KeyId"]));
   } catch (error) {
     failed(error);
   }

@@ -9,7 +9,15 @@ from hashlib import sha256
 from bulkseed.service.straight.heads import Head
 from bulkseed.service.straight.plans import Plans
 from bulkseed.service.straight.signed import Metadata, Signed
-from bulkseed.wire.encoding import SHARED, Item, canonical_items, parse_timestamp, percent, read_items
+from bulkseed.wire.encoding import (
+    SHARED,
+    UNRESERVED,
+    Item,
+    canonical_items,
+    parse_timestamp,
+    percent,
+    read_items,
+)
 from bulkseed.wire.message import Request
 from bulkseed.wire.signing.acs3 import prepared, signed_names, string_of
 from bulkseed.wire.signing.verify import CLOCK_WINDOW, AccessKey
@@ -98,24 +106,35 @@ class Acs3Reader:
         sent_at = parse_timestamp(date.decode())
         if metadata is None or sent_at is None or abs(now - sent_at) > CLOCK_WINDOW:
             return None
-        names, form = read_items(b"SecretName=" + encoded), read_items(body)
-        if names is None or form is None:
+        named = _read_name(encoded)
+        if named is None:
             return None
-        name = names[0].value
+        name, canonical_name = named
         first, after_query, after_action, after_digest, after_date, end = self._texts
         canonical = b"".join(
             (
-                *(first, metadata.before, percent(name).encode(), metadata.after, after_query, action),
+                *(first, metadata.before, canonical_name, metadata.after, after_query, action),
                 *(after_action, digest, after_digest, date, after_date, nonce, end, digest),
             )
         )
         signature = self._hmac.of(string_of(sha256(canonical).hexdigest()))
         if not hmac.compare_digest(signature, given.decode()):
             return None
+        form = read_items(body)
+        if form is None:
+            return None
         value = form[0].value if len(form) == 1 and form[0].name == "SecretData" else None
         if value is None and _repeated(metadata, form):
             return None
         return Signed(self._key, action.decode(), nonce.decode(), sent_at, name, value, metadata, form)
+
+
+def _read_name(encoded: bytes) -> tuple[str, bytes] | None:
+    """Return a name, and how the canonical query has it; None if it is malformed."""
+    if not encoded.replace(b"%2F", b"").translate(None, UNRESERVED):
+        return encoded.replace(b"%2F", b"/").decode(), encoded  # nearly all names
+    items = read_items(b"SecretName=" + encoded)
+    return None if items is None else (items[0].value, percent(items[0].value).encode())
 
 
 def _repeated(metadata: Metadata, form: list[Item]) -> bool:

@@ -48,13 +48,30 @@ def _request(sketch: Sketch, indent: str = "") -> str:
     fields = {f.wire: f.kind for f in shape(ACTIONS[sketch.action].request) if f.kind is not SecretValue}
     if not fields and not sketch.secrets:
         return ""  # the SDK's method takes no request either
+    lists = {f.wire for f in shape(ACTIONS[sketch.action].request) if f.numbered}
     arguments = [
         _argument(sketch.action, name, _typed(sketch.action, name, text, fields.get(name)))
         for name, text in sketch.parameters.items()
+        if name.partition(".")[0] not in lists
     ]
+    arguments += [_list(sketch, name) for name in sorted(lists)]
     arguments += [f"{_name(name)}=os.environ[{variable(name)!r}]" for name in sketch.secrets]
     inside = "".join(f"{indent}    {argument},\n" for argument in arguments)
     return f"models.{sketch.action}Request(\n{inside}{indent})"
+
+
+def _list(sketch: Sketch, name: str) -> str:
+    """Return the argument for ``Name.1``, ``Name.2``, or for records ``Name.1.Key``, ``Name.1.Value``."""
+    items: dict[str, list[str]] = {}
+    for given, text in sketch.parameters.items():
+        parent, _, place = given.partition(".")
+        number, _, child = place.partition(".")
+        if parent == name:
+            items.setdefault(number, []).append(f"{_name(child)}={text!r}" if child else repr(text))
+    records = any("." in it.removeprefix(f"{name}.") for it in sketch.parameters if it.startswith(f"{name}."))
+    model = f"models.{sketch.action}Request{name}"
+    texts = [f"{model}({', '.join(it)})" if records else it[0] for it in items.values()]
+    return f"{_name(name)}=[{', '.join(texts)}]"
 
 
 def _argument(action: str, name: str, value: Any) -> str:

@@ -67,7 +67,11 @@ class Rpc1Signer:
         second = int(now)
         if second != self._second:
             self._second, self._timestamp = second, percent(timestamp(second))
-        pairs = [*self._constant, *f"{call.query}&{call.form}".split("&"), f"Action={call.action}"]
+        # A reply in XML is asked for by whoever shows one; all others go with the constant.
+        constant = self._constant
+        if "Format=" in call.query:
+            constant = [pair for pair in constant if pair != "Format=JSON"]
+        pairs = [*constant, *f"{call.query}&{call.form}".split("&"), f"Action={call.action}"]
         pairs += f"SignatureNonce={percent(nonce)}", f"Timestamp={self._timestamp}"
         canonical = "&".join(sorted(filter(None, pairs), key=_name))
         signed = percent(signature(self._secret, string_to_sign("POST", canonical)))
