@@ -171,9 +171,17 @@ def _memory(peaks: list[dict[str, Any]]) -> str:
     return f"the whole command peaks at {', '.join(told)}"
 
 
-def _local_kms(rounds: list[dict[str, float]]) -> str:
-    rate, cpu = (statistics.median(one[key] for one in rounds) for key in ("per_second", "cpu_us"))
-    return f"{rate:,.0f} creates a second, signatures checked, sealed and on disk, {cpu:.0f} µs of CPU each"
+def _local_kms(rounds: list[Any]) -> str:
+    safe = "signatures checked, sealed and on disk"
+    if isinstance(rounds[0], dict):  # as 0.1.0 wrote it
+        rate, cpu = (statistics.median(one[key] for one in rounds) for key in ("per_second", "cpu_us"))
+        return f"{rate:,.0f} creates a second, {safe}, {cpu:.0f} µs of CPU each"
+    creates, create_us, reads, read_us = (
+        statistics.median(own[key] for own, *_ in rounds)
+        for key in ("creates", "create_us", "reads", "read_us")
+    )
+    made = f"{creates:,.0f} creates a second, {safe}, {create_us:.0f} µs of CPU each"
+    return f"{made}; {reads:,.0f} reads, {read_us:.0f} µs"
 
 
 def _targets(rows: list[dict[str, Any]]) -> str:
