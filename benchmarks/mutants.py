@@ -142,7 +142,7 @@ IN_SQL = [
     (r"\bmax\(", "min("),
     (r" \+ ", " - "),
     (r"\b0\b", "1"),
-    (r"\b1\b", "0"),
+    (r"(?<!SELECT )\b1\b", "0"),  # what EXISTS selects does not matter
     (r" DESC", ""),
 ]
 SQL = re.compile(r"\b(SELECT|UPDATE|INSERT|DELETE|WHERE)\b")

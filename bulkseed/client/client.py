@@ -20,6 +20,7 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.model import Created, Fault, NoReply, QuotaGroup
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
+from bulkseed.pacing.permit import Permit
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.transport.results import CancelledAfterReplyError
 from bulkseed.wire.message import Response, Transport
@@ -73,17 +74,17 @@ class Client:
         latency = 0.0
         try:
             signer = self._signers.lasting or await self._signers.signer()
-            work.wall, work.ahead = self._clock.wall_there(), self.time.ahead
+            work.wall, work.ahead = self._clock.wall_there(), self.time.known_ahead(self._clock)
             request = signer.sign(call, self._clock.wall() + self.time.correction, self._nonce())
             response = await self._transport.send(request, partial(pacer.wrote, permit))
             if isinstance(response, NoReply):
                 answer = response
             else:
-                answer = self._read(response, operation, work.item)
+                answer = self._read(response, operation, work.item, permit)
                 status = response.status
         except CancelledAfterReplyError as cancelled:
             if isinstance(cancelled.reply, Response):
-                cancelled.answer = answer = self._read(cancelled.reply, operation, work.item)
+                cancelled.answer = answer = self._read(cancelled.reply, operation, work.item, permit)
                 status = cancelled.reply.status
             raise
         finally:  # what was sent counts, also when the run is cancelled meanwhile
@@ -100,8 +101,11 @@ class Client:
             pacer.answered(latency)
         return answer
 
-    def _read(self, response: Response, operation: Operation[Item, A], item: Item) -> A | Fault | NoReply:
-        self.time.saw(response, self._clock)
+    def _read(
+        self, response: Response, operation: Operation[Item, A], item: Item, permit: Permit
+    ) -> A | Fault | NoReply:
+        if permit.sent_at is not None:
+            self.time.saw(response, self._clock, permit.sent_at)
         answer = operation.decode(response, item, self.time)
         if isinstance(answer, Created):
             self._check_created(answer, item)

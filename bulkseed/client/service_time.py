@@ -12,6 +12,11 @@ from bulkseed.wire.message import Response
 EPOCH = 60.0
 """Seconds for which a Date is believed, and as many after them: clocks drift, and are slewed."""
 
+PROMPT = 10.0
+"""Seconds within which a reply's Date tells the time: a way may be long, but no reply comes after a sleep."""
+
+_ANY = OurMoment(-math.inf, -math.inf)
+
 
 class ServiceTime:
     """What replies' Date headers tell about the service's clock against ours.
@@ -32,24 +37,28 @@ class ServiceTime:
         self._epoch_began = 0.0
         self._apart = 0.0  # our wall clock from our steady one, when the last Date came
 
-    def saw(self, response: Response, clock: Clock) -> None:
-        """Take note of the Date header of a reply that arrives now.
+    def saw(self, response: Response, clock: Clock, sent_at: float) -> None:
+        """Take note of the Date header of a reply that arrives now; it was asked for at `sent_at`.
 
-        Only a success of the service's own: a proxy's page tells a proxy's time.
+        Only of a success of the service's own: a proxy's page tells a proxy's time. A reply that took long
+        may have been on its way while this machine slept: its Date is no more than when it was sent.
         """
         if response.status != 200 or not response.body.startswith(b"{"):
             return
         date = response.headers.get("date")
         if date == self._last:
             return
-        self._last = date
+        self._last = None
         self.date = seconds = _epoch(date) if date else None
         if seconds is None:
             return
-        now = clock.time()
-        if self._parted(clock):
-            self._steady, self._wall = _Lead(), _Lead()
+        now, parted = clock.time(), self._parted(clock)
         self._apart = clock.wall_there() - now
+        if parted:  # also what this reply says may be of before
+            self._steady, self._wall, self.ahead = _Lead(), _Lead(), None
+        if parted or now - clock.stamp(sent_at) > PROMPT:
+            return
+        self._last = date
         for lead, ours in ((self._steady, now), (self._wall, clock.wall_there())):
             lead.saw(seconds - ours, now - self._epoch_began)
         self.ahead = self._steady.least
@@ -77,8 +86,13 @@ class ServiceTime:
         return abs(clock.wall_there() - clock.time() - self._apart) > AGREEMENT
 
     def creation(self, created: float) -> CreationTime:
-        """Return the moment of what the service dates `created`, in whole seconds."""
-        steady, wall = self._steady.least or 0.0, self._wall.least or 0.0
+        """Return the moment of what the service dates `created`, in whole seconds.
+
+        Where nothing is known of the service's clock it may be any by ours.
+        """
+        steady, wall = self._steady.least, self._wall.least
+        if steady is None or wall is None:
+            return CreationTime(ServiceMoment(created), _ANY, _ANY)
         earliest = OurMoment(created - steady - MARGIN, created - wall - MARGIN)
         latest = OurMoment(created + 1.0 - steady, created + 1.0 - wall)
         return CreationTime(ServiceMoment(created), latest, earliest)

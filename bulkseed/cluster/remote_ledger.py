@@ -115,7 +115,7 @@ class RemoteLedger:
         self,
         row_id: int,
         version_id: str,
-        now: float,
+        now: float | None,
         service_time: float | None = None,
         service: float | None = None,
     ) -> None:

@@ -28,7 +28,7 @@ from bulkseed.engine.summary import check_against_ledger, summarise
 from bulkseed.engine.worker import Worker
 from bulkseed.ledger import Admission, LedgerPort, TakeUp
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Summary
-from bulkseed.policy.moments import ServiceMoment
+from bulkseed.policy.moments import Sending, ServiceMoment
 from bulkseed.policy.options import OnExists
 from bulkseed.policy.steps import DropDoubt, LedgerStep, MarkHeld
 
@@ -77,15 +77,17 @@ def _executors(stack: ExitStack, threads: Executor | None) -> tuple[Executor, Ex
 
 def _write(step: LedgerStep, ledger: LedgerPort, row_id: int) -> None:
     if isinstance(step, MarkHeld):
-        asked = step.asked_at
-        ledger.mark_held(
-            row_id, step.version_id, asked.ours.steady, _seconds(step.created), _seconds(asked.service)
-        )
+        since = (None, None) if step.asked_at is None else _by_both(step.asked_at)
+        ledger.mark_held(row_id, step.version_id, since[0], _seconds(step.created), since[1])
     elif isinstance(step, DropDoubt):
-        asked = step.asked_at
-        ledger.drop_doubt(row_id, asked.ours.steady, _seconds(asked.service))
+        ledger.drop_doubt(row_id, *_by_both(step.asked_at))
     else:
         ledger.mark_foreign(row_id)
+
+
+def _by_both(sending: Sending) -> tuple[float, float | None]:
+    """Return a moment by our clock, and by the service's if that is known."""
+    return sending.ours.steady, _seconds(sending.service)
 
 
 def _seconds(moment: ServiceMoment | None) -> float | None:
@@ -142,8 +144,7 @@ async def run_job(
             await recorder.commit(lambda: _write(step, ledger, work.row_id))
 
         async def admit(block: Sequence[ManifestEntry], claim: bool) -> Admission:
-            now = lane.sending()
-            ours, service = now.ours.steady, _seconds(now.service)
+            ours, service = _by_both(lane.sending())
 
             def admit_and_count() -> Admission:  # both in the ledger's thread, as the run may be cancelled
                 admission = recorder.commit_here(

@@ -83,7 +83,8 @@ class Worker:
                 retry.begun(asked_at, self._outage.working_time() - work.latency)
             definition = claim.definition
             lost = claim.doubt_version is not None
-            subject = Subject(definition.version_id, claim.foreign, definition.generated, lost, claim.deleted)
+            deleted = claim.deleted, claim.deleted_version
+            subject = Subject(definition.version_id, claim.foreign, definition.generated, lost, *deleted)
             procedure = self._job.procedure(self._rules, subject, retry)
             end = await self._machinery.driver.drive(work, procedure, retry, answer)
             self._end(work, end or Ending(Outcome.PENDING, doubt=retry.in_doubt))

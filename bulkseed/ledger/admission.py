@@ -331,6 +331,7 @@ class Block:
                 if since is not None and service is not None and service > 0
                 else None,
                 dated=since is None or service != UNDATED,
+                deleted_version=None if row.deleted is None else row.version_id,
             )
         )
 

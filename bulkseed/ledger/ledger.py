@@ -46,8 +46,7 @@ UPDATE claims SET attempts = attempts + ?,
 WHERE id = ?"""
 _COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHERE id = ?"
 _HOLD = """
-UPDATE claims SET owned = 1, claimed_at = ?, claimed_service = ?, doubt_version = NULL,
-  service_time = coalesce(?, service_time)
+UPDATE claims SET owned = 1, service_time = coalesce(?, service_time)
 WHERE id = ? AND outcome = 'pending'"""
 _DROP_DOUBT = """
 UPDATE claims SET claimed_at = ?, claimed_service = ?, doubt_version = NULL
@@ -271,20 +270,21 @@ class Ledger(LedgerReader):
         self,
         row_id: int,
         version_id: str,
-        now: float,
+        now: float | None,
         service_time: float | None = None,
         service: float | None = None,
     ) -> None:
         """Write down that a secret is ours and holds `version_id`, before another version is written.
 
         The doubt about that version ends; from `now` on, which is `service` by the service's clock if that is
-        known, it is about the one that the row names. `service_time`: when the secret was created.
+        known, it is about the one that the row names. None: no doubt ends. `service_time`: when the secret
+        was created.
         """
         with self.transaction():
             self.connection.execute(KEEP_VERSION, (row_id, self._run, version_id))
-            self.connection.execute(
-                _HOLD, (_micro(now), _micro_or_none(service), _second(service_time), row_id)
-            )
+            self.connection.execute(_HOLD, (_second(service_time), row_id))
+            if now is not None:
+                self.drop_doubt(row_id, now, service)
 
     def drop_doubt(self, row_id: int, now: float, service: float | None = None) -> None:
         """Write down that another version, which an earlier run may have sent, is not there.

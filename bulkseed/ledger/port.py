@@ -73,7 +73,7 @@ class LedgerPort(Protocol):
         self,
         row_id: int,
         version_id: str,
-        now: float,
+        now: float | None,
         service_time: float | None = None,
         service: float | None = None,
     ) -> None:

@@ -32,7 +32,8 @@ class Claim(NamedTuple):
     version of it in force. `service_time`: when a secret of ours was created, by the service's clock.
     `doubt_service`: `doubt_since` by the service's clock, as early as it can have been, if that is known.
     `dated`: `doubt_since` is by the clock that this run's times count by, so that they may be compared.
-    `deleted`: the CreateTime, as the service writes it, of a secret of ours that a rollback deleted.
+    `deleted`: the CreateTime, as the service writes it, of a secret of ours that a rollback deleted, and
+    `deleted_version` the version that it had.
     """
 
     definition: SecretDefinition
@@ -45,6 +46,7 @@ class Claim(NamedTuple):
     deleted: str | None = None
     doubt_service: float | None = None
     dated: bool = True
+    deleted_version: str | None = None
 
 
 class Settlement(NamedTuple):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from bulkseed.model import Created, Fault, Outcome
 from bulkseed.policy import steps
+from bulkseed.policy.follow import follow
 from bulkseed.policy.moments import Sending
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
     Aborted,
-    Described,
     Ending,
     Found,
     GiveUp,
     MarkForeign,
+    MarkHeld,
     Procedure,
     Subject,
     answered,
@@ -41,6 +42,7 @@ VERSION_LOST = (
     "exists; whether it is ours is unknown: an earlier run may have created it with another version, whose "
     "value can be read no more; ActionTrail tells who created it"
 )
+NOT_DESCRIBED = "exists; whether it is ours is unknown: grant kms:DescribeSecret to find out"
 NOT_COMPARED = "exists and was not compared: grant kms:GetSecretValue to compare"
 DATED_BEFORE = (
     "exists with this version and value, and the service dates it before this ledger's claim: whether it is "
@@ -51,9 +53,8 @@ LOST_AND_DATED_BEFORE = (
     "service dates it before that run's claim: whether it is ours is unknown, as clocks may have been wrong"
 )
 UNDATED = (
-    "exists with this version, and no clock tells whether it is older than this ledger's claim, which was "
-    "made by another machine, or before this one was started again: whether it is ours is unknown "
-    "(ActionTrail tells who created it)"
+    "exists with this version, and no clock tells whether it is older than this ledger's claim: whether it "
+    "is ours is unknown (ActionTrail tells who created it)"
 )
 TAKEN_BACK = "ours: a rollback had deleted it, and it was taken back from its delete window"
 ROTATED = "exists, and the service has rotated it since: whether it is ours is unknown (ActionTrail tells)"
@@ -91,21 +92,36 @@ class _Creation:
             answer = as_existing(answer)
         elif verdict is not Verdict.EXISTED:
             return ended(Outcome.REJECTED, answer, doubt=retry.in_doubt)
+        if self._subject.deleted is not None and not self._subject.foreign:
+            end = yield from self._taken_back(self._subject.deleted, answer)
+            if end is not None:
+                return end
         if retry.doubt_since is not None and not self._subject.foreign:
             return (yield from self._probe(retry.doubt_since, answer))
-        if self._subject.deleted is not None:
-            return (yield from self._taken_back(self._subject.deleted, answer))
         return (yield from self._exists(answer))
 
-    def _taken_back(self, dated: str, existed: Fault) -> Creating:
-        """A rollback deleted it, and it is there: ours again if it is the one that was deleted."""
+    def _taken_back(self, deleted: str, existed: Fault) -> Procedure[Ending | Aborted | None]:
+        """Tell how it ended if the secret is the one whose deletion a rollback of ours had planned.
+
+        What it was created at tells: that stays when it is restored. None: it is another one.
+        """
+        subject = self._subject
         described = yield from self._retry.ask(steps.DESCRIBE)
-        if isinstance(described, Described) and described.dated == dated:
-            found = yield from self._retry.ask(steps.READ_VERSION)
-            if isinstance(found, Found) and (found.same_value or self._subject.generated):
-                created = None if found.created is None else found.created.service
-                return Ending(Outcome.ADOPTED, message=TAKEN_BACK, status=200, created=created)
-        return (yield from self._exists(existed))
+        if isinstance(described, Fault):
+            return self._unknown(existed, described, NOT_DESCRIBED)
+        if described.dated != deleted:
+            return None
+        created = None if described.created is None else described.created.service
+        yield MarkHeld(subject.deleted_version or subject.version_id, None, created)
+        found = yield from self._retry.ask(steps.READ_VERSION)
+        if isinstance(found, Found) and found.version_id == subject.version_id:
+            if found.same_value or subject.generated:
+                return answered(Outcome.ADOPTED, message=TAKEN_BACK, created=created)
+            message = f"is ours, was restored, and version {subject.version_id} of it has another value"
+            return answered(Outcome.CONFLICT, message=message)
+        if isinstance(found, Fault) and classify(found) is not Verdict.NOT_FOUND:
+            return ended(Outcome.REJECTED, found)
+        return (yield from follow(subject.deleted_version or subject.version_id, subject, self._retry))
 
     def _probe(self, since: Sending, existed: Fault) -> Creating:
         """An attempt of ours went unanswered and now the name is taken: find out whether it is our secret."""
@@ -129,7 +145,7 @@ class _Creation:
             if speaks_for_us and isinstance(end, Ending) and end.outcome is not Outcome.UPDATED:
                 end.doubt = True  # only a time speaks against it
                 end.message = DATED_BEFORE if found.same_value else LOST_AND_DATED_BEFORE
-                if not since.dated:
+                if not (since.dated and found.created.dated):
                     end.message = UNDATED
             return end
         if found.same_value:

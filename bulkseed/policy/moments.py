@@ -103,6 +103,11 @@ class CreationTime:
     latest: OurMoment
     earliest: OurMoment
 
+    @property
+    def dated(self) -> bool:
+        """Whether anything tells what it is by our clocks."""
+        return self.latest.steady > -math.inf
+
     def before(self, sending: Sending) -> bool:
         """Tell whether this may be older than what was sent."""
         if sending.service is not None:

@@ -59,12 +59,12 @@ class MarkForeign(LedgerStep):
 class MarkHeld(LedgerStep):
     """The secret is ours, and the service has this version of ours. The doubt about it is over.
 
-    `asked_at`: before the request that found it out. `created`: when the secret was made, if that was found
-    out.
+    `asked_at`: before the request that found it out; None: what is in doubt stays so. `created`: when the
+    secret was made, if that was found out.
     """
 
     version_id: str
-    asked_at: Sending
+    asked_at: Sending | None
     created: ServiceMoment | None = None
 
 
@@ -160,8 +160,8 @@ class Subject(NamedTuple):
 
     `foreign`: an earlier run found that the secret is not ours. `generated`: the value was made up for this
     run, so it can only be compared with what this run sent. `lost`: an earlier run may have created it with
-    another version, whose value nobody can read any more. `deleted`: the CreateTime, as the service writes
-    it, of a secret of ours that a rollback deleted.
+    another version, whose value nobody can read any more. `deleted`: when the one of ours was created, as the
+    service says it, that a rollback has planned the deletion of, and `deleted_version` the version it had.
     """
 
     version_id: str
@@ -169,6 +169,7 @@ class Subject(NamedTuple):
     generated: bool = False
     lost: bool = False
     deleted: str | None = None
+    deleted_version: str | None = None
 
 
 @dataclass(slots=True)  # not frozen: that would triple what one costs to make, and every secret has one

@@ -105,7 +105,8 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
     code, stdout, stderr = run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path)
     assert (code, len(stdout.splitlines()), stderr) == (0, 5, "")
-    assert run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)[0] == 0
+    code, stdout, _ = run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)
+    assert (code, "5 adopted" in stdout) == (0, True), "what we made, deleted and restored is ours (G1)"
     assert "rolled back" not in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
     assert sorted(outcomes("ours.ledger.db", tmp_path).values()) == ["adopted"] * 5 + ["existing"] * 3

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.client.service_time import ServiceTime
+from bulkseed.client.service_time import PROMPT, ServiceTime
 from bulkseed.pacing.clock import Clock
-from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
+from bulkseed.policy.moments import CreationTime, Era, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.wire.message import Response
 
 NOW = 1_767_225_600.0  # Thu, 01 Jan 2026 00:00:00 GMT
@@ -51,7 +51,7 @@ def dated(at: float) -> Response:
 def test_no_date_hurts(date: str) -> None:
     """A header that is no date, or holds bytes that are no text, teaches nothing or a finite time."""
     known = ServiceTime()
-    known.saw(reply(date), Hands().clock)
+    known.saw(reply(date), Hands().clock, 0.0)
     known.correct(reply(date), NOW)
     assert known.ahead is None or abs(known.ahead) < 1e12
     assert abs(known.correction) < 1e12
@@ -71,7 +71,7 @@ def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
     known, hands = ServiceTime(), Hands()
     for date, passed in [(NOW + 5, 4.0), (NOW + 7, 0.0), (NOW + 8, 2.0)]:
         hands.go(passed)
-        known.saw(dated(date), hands.clock)
+        known.saw(dated(date), hands.clock, hands.steady)
     assert known.ahead == 3.0
 
 
@@ -79,20 +79,90 @@ def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
 def test_a_date_is_believed_for_two_minutes_at_most(seconds: float, ahead: float) -> None:
     """A clock of ours that gains on the service's is not held against what was true an hour ago."""
     known, hands = ServiceTime(), Hands()
-    known.saw(dated(NOW + 3), hands.clock)
+    known.saw(dated(NOW + 3), hands.clock, hands.steady)
     hands.go(seconds / 2)
-    known.saw(dated(NOW + seconds / 2 + 1), hands.clock)
+    known.saw(dated(NOW + seconds / 2 + 1), hands.clock, hands.steady)
     hands.go(seconds / 2)
-    known.saw(dated(NOW + seconds + 1), hands.clock)
+    known.saw(dated(NOW + seconds + 1), hands.clock, hands.steady)
     assert known.ahead is not None
     assert int(known.ahead + 0.5) == ahead
+
+
+def test_dates_that_come_often_are_forgotten_as_soon() -> None:
+    """Replies come all the time: what the first told is not believed for ever."""
+    known, hands = ServiceTime(), Hands()
+    known.saw(dated(NOW + 3), hands.clock, hands.steady)
+    for second in range(10, 180, 10):
+        hands.go(10.0)
+        known.saw(dated(NOW + second + 1), hands.clock, hands.steady)
+        assert known.ahead == (3.0 if second < 120 else 1.0)
+
+
+@pytest.mark.parametrize("apart", [1.5, -1.5])
+def test_what_was_known_before_our_clocks_parted_counts_no_more(apart: float) -> None:
+    """The steady one does not count sleep, or the wall clock was set: until a Date comes nothing is known.
+
+    What somebody made meanwhile would be taken for younger than what is sent now (H2).
+    """
+    known, hands = ServiceTime(), Hands()
+    known.saw(dated(NOW + 20), hands.clock, hands.steady)
+    assert known.known_ahead(hands.clock) == 20.0
+    hands.wall += apart
+    assert known.sending(hands.clock).service is None
+    assert known.known_ahead(hands.clock) is None
+    hands.go(1.0)
+    known.saw(dated(NOW + 14), hands.clock, hands.steady)
+    assert known.known_ahead(hands.clock) is None, "that reply may have been on its way before"
+    known.saw(dated(NOW + 15), hands.clock, hands.steady)
+    assert known.known_ahead(hands.clock) == 14.0, "the one before was more, and is forgotten"
+    hands.wall += 0.9
+    assert known.known_ahead(hands.clock) == 14.0, "NTP slews"
+
+
+def test_a_run_knows_whether_its_clocks_have_agreed_since_it_began() -> None:
+    """To the second."""
+    hands = Hands()
+    hands.wall += 1.0
+    assert hands.clock.agrees()
+    hands.wall += 0.1
+    assert not hands.clock.agrees()
+    hands.wall -= 2.2
+    assert not hands.clock.agrees()
+
+
+def test_the_times_of_two_runs_count_from_the_same_only_in_one_boot() -> None:
+    """And what was added to the clock is what they are moved by."""
+    assert Era("a", 100.0).since(Era("a", 40.0)) == 60.0
+    assert Era("a", 100.0).since(Era("b", 100.0)) is None
+    assert Era(None, 101.0).since(Era("a", 100.0)) == 1.0
+    assert Era("a", 99.0).since(Era(None, 100.0)) == -1.0
+    assert Era(None, 101.1).since(Era(None, 100.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("took", "believed"), [(0.0, True), (PROMPT, True), (PROMPT + 1, False), (3600.0, False)]
+)
+def test_a_reply_that_took_long_does_not_tell_the_time(took: float, believed: bool) -> None:
+    """This machine slept while it was on its way: what others made would be younger than ours (H2)."""
+    known, hands = ServiceTime(), Hands()
+    asked = hands.steady
+    hands.go(took)
+    known.saw(dated(NOW + 20), hands.clock, asked)
+    assert (known.ahead is not None) is believed
+    assert known.date == NOW + 20
+    unknown = Sending(OurMoment(NOW - 1e6, NOW - 1e6))
+    assert known.creation(NOW + 20).dated is believed
+    assert known.creation(NOW + 20).before(unknown) is not believed, "what cannot be dated is not younger"
+    assert not known.creation(NOW + 20).surely_before(unknown)
+    known.saw(dated(NOW + 20), hands.clock, hands.steady)
+    assert known.ahead is not None, "another reply of the same second tells it"
 
 
 def test_a_proxy_does_not_tell_the_time() -> None:
     """Neither an error nor a page that is no reply of the service teaches anything."""
     known, hands = ServiceTime(), Hands()
-    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 502), hands.clock)
-    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 200, b"<html>"), hands.clock)
+    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 502), hands.clock, hands.steady)
+    known.saw(reply("Thu, 01 Jan 2026 00:00:05 GMT", 200, b"<html>"), hands.clock, hands.steady)
     assert known.ahead is None
 
 
@@ -120,14 +190,14 @@ def test_a_clock_that_jumped_makes_nothing_of_ours_older(name: str, steady: floa
     """Created after it was sent, while one of our clocks jumped: not before it (A4, H2)."""
     known, hands = ServiceTime(), Hands()
     service = NOW + 20.0
-    known.saw(dated(service), hands.clock)
+    known.saw(dated(service), hands.clock, hands.steady)
     sent = known.sending(hands.clock)
     passed = 10.0 if name.startswith("slept") else 0.0
     created = service + passed + 0.3
     hands.steady += steady
     hands.wall += wall
     hands.go(1.0)
-    known.saw(dated(service + passed + 1.0), hands.clock)
+    known.saw(dated(service + passed + 1.0), hands.clock, hands.steady)
     assert not known.creation(int(created)).before(sent)
     assert not known.creation(int(created)).surely_before(sent)
 
@@ -139,7 +209,7 @@ def test_where_our_clocks_do_not_agree_nothing_of_theirs_is_young(steady: float,
     sent = known.sending(hands.clock)
     hands.steady += steady
     hands.wall += wall
-    known.saw(dated(NOW + 20), hands.clock)
+    known.saw(dated(NOW + 20), hands.clock, hands.steady)
     theirs = known.creation(NOW + 14)
     assert theirs.before(sent)
     assert not theirs.surely_before(sent)
@@ -152,7 +222,7 @@ def test_what_was_there_long_before_is_older() -> None:
     """
     known, hands = ServiceTime(), Hands()
     unknown = known.sending(hands.clock)
-    known.saw(dated(NOW + 20), hands.clock)
+    known.saw(dated(NOW + 20), hands.clock, hands.steady)
     since = known.sending(hands.clock)
     for created, older, surely in [
         (15, True, True),

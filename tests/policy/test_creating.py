@@ -187,6 +187,13 @@ def test_attempts_run_out() -> None:
     assert len(drive.waits) == 2
 
 
+@pytest.mark.parametrize(("budget", "end"), [(3.0, Outcome.CREATED), (2.9, Outcome.EXHAUSTED)])
+def test_a_wait_that_ends_with_the_budget_is_begun(budget: float, end: Outcome) -> None:
+    """The service asks for three seconds."""
+    drive = Drive([THROTTLED, CREATED], rules(retry=RetryPolicy(budget=budget)))
+    assert outcome(drive) is end
+
+
 def test_the_budget_runs_out() -> None:
     """No wait is begun that would end after the budget."""
     drive = Drive([REFUSED] * 8, rules(retry=RetryPolicy(max_attempts=100, budget=3.0)), u=0.999)

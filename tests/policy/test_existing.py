@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.creating import (
     EXISTS,
@@ -16,11 +18,12 @@ from support.creating import (
 )
 
 from bulkseed.model import Fault, Outcome
-from bulkseed.policy.create import NOT_COMPARED, NOT_READABLE
+from bulkseed.policy.create import NOT_COMPARED, NOT_DESCRIBED, NOT_READABLE, TAKEN_BACK
 from bulkseed.policy.options import OnDeleteWindow, OnExists
 from bulkseed.policy.steps import (
     PUT,
     Counted,
+    Described,
     Done,
     Ending,
 )
@@ -103,3 +106,39 @@ def test_what_cannot_be_looked_at_stays_in_doubt(
     assert isinstance(drive.end, Ending)
     assert (drive.end.outcome, drive.end.message) == end
     assert drive.end.doubt
+
+
+OF_OURS = "2027-01-15T08:00:00Z"
+SAME_ONE = Described(found().created, OF_OURS)
+
+
+@pytest.mark.parametrize(
+    ("answers", "generated", "held", "end"),
+    [
+        ([SAME_ONE, found()], False, True, (Outcome.ADOPTED, TAKEN_BACK, False)),
+        ([SAME_ONE, found(same=False)], True, True, (Outcome.ADOPTED, TAKEN_BACK, False)),
+        ([SAME_ONE, found(same=False)], False, True, (Outcome.CONFLICT, None, False)),
+        ([SAME_ONE, NO_PERMISSION], False, True, (Outcome.REJECTED, None, False)),
+        ([SAME_ONE, NOT_FOUND, found(version="v0"), Done()], False, True, (Outcome.UPDATED, None, False)),
+        ([SAME_ONE, found(version="v7"), found(version="v7")], False, True, (Outcome.CONFLICT, None, False)),
+        ([replace(SAME_ONE, dated="2027-01-15T08:00:01Z")], False, False, (Outcome.EXISTING, None, False)),
+        ([NO_PERMISSION], False, False, (Outcome.EXISTING, NOT_DESCRIBED, True)),
+        ([NOT_FOUND], False, False, (Outcome.REJECTED, None, True)),
+    ],
+)
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_we_deleted_and_is_there_again_is_ours(
+    answers: list[Answer], generated: bool, held: bool, end: tuple[Outcome, str | None, bool], restored: bool
+) -> None:
+    """A rollback of ours planned its deletion; when it was created tells that it is the same one (G1)."""
+    before = [Fault("Rejected.ResourceInDeleteWindow", 409), Done()] if restored else [EXISTS]
+    drive = Drive(
+        [*before, *answers],
+        rules(on_delete_window=OnDeleteWindow.RESTORE),
+        generated=generated,
+        deleted=(OF_OURS, "v0"),
+    )
+    assert isinstance(drive.end, Ending)
+    outcome, message, doubt = end
+    assert (drive.end.outcome, drive.end.doubt, drive.held == "v0") == (outcome, doubt, held)
+    assert message is None or drive.end.message == message

@@ -16,6 +16,7 @@ from bulkseed.policy.put_back import put_back
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome
 from bulkseed.policy.steps import (
+    Aborted,
     Counted,
     Described,
     Done,
@@ -171,6 +172,16 @@ def test_ends_of_a_way_back(answers: list[object], outcome: RollbackOutcome) -> 
     assert isinstance(end, RollbackEnd)
     assert end.outcome is outcome
     assert len(noted) == (OURS in answers), "it is claimed once, and before the first attempt"
+
+
+def test_a_way_back_ends_with_its_attempts_or_with_the_run() -> None:
+    """A refusal of every call stops the run; attempts that ran out are this secret's end alone."""
+    owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
+    stopped, _ = drive(restore(owned, "v1", "v2", retry_state(None)), Fault("SignatureDoesNotMatch", 400))
+    assert isinstance(stopped, Aborted)
+    given_up, _ = drive(restore(owned, "v1", "v2", retry_state(None)), *[RESET] * 8)
+    assert isinstance(given_up, RollbackEnd)
+    assert given_up.outcome is RollbackOutcome.FAILED
 
 
 @pytest.mark.parametrize(

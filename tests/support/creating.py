@@ -24,6 +24,7 @@ from bulkseed.policy.steps import (
     Found,
     LedgerStep,
     MarkForeign,
+    MarkHeld,
     Step,
     Subject,
     Wait,
@@ -69,9 +70,11 @@ class Drive:
         doubt_service: float | None = None,
         foreign: bool = False,
         generated: bool = False,
+        deleted: tuple[str, str] | None = None,
     ) -> None:
         self.steps: list[Step[Any]] = []
         self.marked_before: Step[Any] | None = None
+        self.held: str | None = None
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
@@ -82,7 +85,7 @@ class Drive:
             lambda: self.now,
             lambda: u,
         )
-        self.end = self._run(iter(answers), rules, Subject("v1", foreign, generated))
+        self.end = self._run(iter(answers), rules, Subject("v1", foreign, generated, False, *(deleted or ())))
 
     def _run(self, answers: object, rules: Rules, subject: Subject) -> Ending | Aborted:
         steps = create(rules, subject, self.retry_state)
@@ -95,6 +98,8 @@ class Drive:
                     self.waits.append(step.seconds)
                     self.now += step.seconds
                     answer = None
+                elif isinstance(step, MarkHeld):
+                    self.held, answer = step.version_id, None
                 elif isinstance(step, LedgerStep):
                     assert isinstance(step, MarkForeign)
                     marked, answer = True, None

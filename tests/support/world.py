@@ -19,6 +19,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from bulkseed.client.service_time import PROMPT
 from bulkseed.engine.lane import Ports
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.apply import APPLY, seed
@@ -371,7 +372,8 @@ class Network:
         if trouble.kind == "refused":
             return NoReply("no connection", maybe_applied=False)
         on_write()
-        world.sent.append(virtual_clock.now())
+        sent_at = virtual_clock.now()
+        world.sent.append(sent_at)
         if not world.heard:
             world.undated_sends.add(dict(parse_form(request.query) or []).get("SecretName", ""))
         travel = world.travel(request, trouble)
@@ -381,7 +383,10 @@ class Network:
         except TimeoutError:
             return NoReply("no reply in time", maybe_applied=True)
         world.step()
-        world.heard |= isinstance(answer, Response) and answer.status == 200
+        prompt = virtual_clock.now() - sent_at <= PROMPT
+        world.heard |= isinstance(answer, Response) and answer.status == 200 and prompt
+        if not world.heard and request.headers["x-acs-action"] == "GetSecretValue":
+            world.untold.add(dict(parse_form(request.query) or []).get("SecretName", ""))
         if world.is_reply(request, answer):
             world.note_reply(request)
         return answer

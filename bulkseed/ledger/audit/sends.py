@@ -1,7 +1,8 @@
 """Checks of the audit on attempts: each was claimed, brought about what its row says, and kept to the limit.
 
 Times of one run are compared to the microsecond or two of their rounding: one clock gives them all. Between
-runs the wall clock may have been set, so nothing is said of those.
+runs the wall clock may have been set: only those of one boot of the machine are compared, by the clock that
+went on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bulkseed.ledger.audit.checks import CheckEnd, broken, differences, excesses
 from bulkseed.ledger.reader import LedgerReader, Run
 from bulkseed.model import QuotaGroup
 from bulkseed.policy.jobs import JOBS
+from bulkseed.policy.moments import Era
 
 _GROUPS = "('" + "', '".join(group.value for group in QuotaGroup) + "')"
 
@@ -129,11 +131,14 @@ def send_times(ledger: LedgerReader) -> CheckEnd:
     known = {run.number: run for run in ledger.runs()}
     wrong = [problem for run in known.values() if (problem := _untold_limit(run))]
     worst: dict[str, tuple[int, float]] = {}
+    eras = _eras(ledger)
     sends = ledger.select("SELECT quota_group, run, sent_at FROM attempts ORDER BY quota_group, run, sent_at")
     for group, runs in groupby(groupby(sends, itemgetter(0, 1)), lambda pair: pair[0][0]):
-        window, limit_before = deque[int](), 0.0
+        window, limit_before, era = deque[int](), 0.0, None
         for (_, number), found in runs:
             run = known[number]
+            _move(window, era, eras.get(number))
+            era = eras.get(number)
             limit = run.limits.get(group, 0) or math.inf
             if window and round(run.started_at * 1e6) < window[-1]:  # the clock was set back meanwhile:
                 window.clear()  # nothing is known of the pause
@@ -151,6 +156,25 @@ def send_times(ledger: LedgerReader) -> CheckEnd:
         f"{group}: at most {most:,} within a second, limit {limit:g}"
         for group, (most, limit) in worst.items()
     ) or "no limit"
+
+
+def _eras(ledger: LedgerReader) -> dict[int, Era]:
+    """Return what the times of each run count from, where that is on record."""
+    there = {name for (name,) in ledger.select("SELECT name FROM pragma_table_info('runs')")}
+    if "clock_offset" not in there:
+        return {}
+    found = ledger.select("SELECT id, boot, clock_offset FROM runs WHERE clock_offset IS NOT NULL")
+    return {run: Era(boot, offset / 1e6) for run, boot, offset in found}
+
+
+def _move(window: deque[int], before: Era | None, era: Era | None) -> None:
+    """Move the times of the run before to those of this one: our clock may have been set between them."""
+    if before is None or era is None:
+        return
+    moved = era.since(before)
+    times = [] if moved is None else [time + round(moved * 1e6) for time in window]
+    window.clear()
+    window.extend(times)
 
 
 def most_within(seconds: float, times: Iterable[int], window: deque[int]) -> tuple[int, int]:
