@@ -76,7 +76,7 @@ TESTS: dict[str, list[str]] = {
     "policy/create.py": [*DECIDING, *CLOCKS, HISTORIES],
     "policy/follow.py": [*DECIDING, *CLOCKS, HISTORIES],
     "policy/moments.py": [*DECIDING, *UNDOING, *CLOCKS, HISTORIES, ROLLBACKS],
-    "policy/restore.py": [*UNDOING, "policy/test_following.py"],
+    "policy/put_back.py": [*UNDOING, "policy/test_following.py"],
     "policy/retry.py": [*DECIDING, "engine/test_retries.py", "engine/test_stop_loss.py", *UNDOING, HISTORIES],
     "policy/rollback.py": [*UNDOING, *CLOCKS, ROLLBACKS],
     "policy/steps.py": [*DECIDING, *UNDOING, "policy/test_verifying.py", "engine/test_retries.py", HISTORIES],

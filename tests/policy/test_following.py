@@ -177,9 +177,9 @@ def test_ends_of_a_way_back(answers: list[object], outcome: RollbackOutcome) -> 
 def test_a_way_back_ends_with_its_attempts_or_with_the_run() -> None:
     """A refusal of every call stops the run; attempts that ran out are this secret's end alone."""
     owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
-    stopped, _ = drive(restore(owned, "v1", "v2", retry_state(None)), Fault("SignatureDoesNotMatch", 400))
+    stopped, _ = drive(put_back(owned, "v1", "v2", retry_state(None)), Fault("SignatureDoesNotMatch", 400))
     assert isinstance(stopped, Aborted)
-    given_up, _ = drive(restore(owned, "v1", "v2", retry_state(None)), *[RESET] * 8)
+    given_up, _ = drive(put_back(owned, "v1", "v2", retry_state(None)), *[RESET] * 8)
     assert isinstance(given_up, RollbackEnd)
     assert given_up.outcome is RollbackOutcome.FAILED
 
