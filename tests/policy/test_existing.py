@@ -142,3 +142,27 @@ def test_what_we_deleted_and_is_there_again_is_ours(
     outcome, message, doubt = end
     assert (drive.end.outcome, drive.end.doubt, drive.held == "v0") == (outcome, doubt, held)
     assert message is None or drive.end.message == message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"), [(found(), None), (found(version="v0"), "the current version is v0")]
+)
+def test_another_version_with_the_same_value_is_named(answer: Answer, message: str | None) -> None:
+    """Where an update finds nothing to do."""
+    drive = Drive([EXISTS, answer], rules(on_exists=OnExists.UPDATE))
+    assert isinstance(drive.end, Ending)
+    assert (drive.end.outcome, drive.end.message) == (Outcome.IDENTICAL, message)
+
+
+@pytest.mark.parametrize(
+    ("refused", "end"),
+    [
+        (Fault("Rejected.ResourceInUse", 409), Outcome.EXISTING),
+        (NO_PERMISSION, Outcome.REJECTED),
+    ],
+)
+def test_what_somebody_else_has_restored_is_there(refused: Fault, end: Outcome) -> None:
+    """A restoration that comes too late is none that failed."""
+    in_window = Fault("Rejected.ResourceInDeleteWindow", 409)
+    drive = Drive([in_window, refused], rules(on_delete_window=OnDeleteWindow.RESTORE))
+    assert outcome(drive) is end
