@@ -93,8 +93,7 @@ def require_target(
 
 def _make(connection: sqlite3.Connection, binding: str, region: str) -> None:
     """Make the tables in the file itself, before there is a log: no copy of it is ever without them."""
-    # Commits take a third less than with 8192, and half of what they take with 4096 (measured).
-    connection.execute("PRAGMA page_size = 16384")
+    connection.execute("PRAGMA page_size = 8192")  # commits take a quarter less than with 4096 (measured)
     connection.execute("BEGIN IMMEDIATE")
     for statement in TABLES:
         connection.execute(statement)

@@ -46,7 +46,7 @@ class RawConnection(asyncio.Protocol):
 
     def __init__(self, connection: Connection, owner: ConnectionOwner) -> None:
         transport, handler = connection.transport, connection.protocol
-        if transport is None or handler is None:
+        if transport is None or handler is None or handler.should_close:  # it has bytes that nobody asked for
             connection.close()
             raise aiohttp.ServerDisconnectedError
         if hasattr(transport, "max_size"):
