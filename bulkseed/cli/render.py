@@ -16,7 +16,7 @@ import click
 import orjson
 
 from bulkseed.cli.target import TargetOptions
-from bulkseed.humanize import duration, number, visible
+from bulkseed.humanize import counted, duration, number, visible
 from bulkseed.model import Outcome, Summary, Verified
 from bulkseed.policy.advice import advise
 from bulkseed.policy.jobs import APPLY
@@ -115,7 +115,7 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
         say(wrapped(f"  {count:,} {outcome}: {why}", "    "))
         say(wrapped(f"    {told.action}", "    "))
     if (more := len(reasons) - MOST_REASONS) > 0:
-        say(f"  and {more:,} more reasons")
+        say(f"  and {counted(more, 'more reason')}")
 
 
 def print_effort(summary: Summary) -> None:

@@ -118,7 +118,9 @@ def identity(counts: Mapping[Outcome | Verified | RowState, int]) -> str:
 def fullest_pace(paces: list[Pace]) -> Pace | None:
     """Return the pace that came closest to its quota, or exceeded it most; None if there was no quota."""
     limited = [pace for pace in paces if pace.limit]
-    return max(limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit), default=None)
+    return max(
+        limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit, pace.fullest), default=None
+    )
 
 
 def _ending(run: Run, numbers: Numbers) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.parse
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -22,8 +23,9 @@ from support.reports import EVENTFUL, HOSTILE, eventful, pending_run
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome, QuotaGroup
+from bulkseed.report.attempts import Pace
 from bulkseed.report.numbers import Check, read_numbers
-from bulkseed.report.page import render
+from bulkseed.report.page import fullest_pace, render
 
 
 def page_of(ledger: Path) -> str:
@@ -160,6 +162,14 @@ def test_a_fast_run_is_told_in_plain_numbers(tmp_path: Path) -> None:
     none = "\N{EN DASH}"
     assert [found[:3] for found in cells] == [["3", none, "1,500"], ["3,000", "1,500.00", "1,500"]]
     assert cells[0][3] == none
+
+
+def test_the_fullest_second_is_the_one_that_held_the_most() -> None:
+    """Of runs that used their whole quota the one with the largest: what a rehearsal sent is not hidden."""
+    slow = Pace("create", 1, 10, 0, 0, 10.0, 10, 0)
+    fast, over = replace(slow, limit=60.0, fullest=60), replace(slow, fullest=11)
+    assert fullest_pace([slow, fast, slow]) == fast
+    assert fullest_pace([fast, over]) == over
 
 
 def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
