@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 
 import pytest
 from support.ledgers import child, definitions, new_ledger
 
+import bulkseed.ledger.open as opening
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome
@@ -43,6 +45,20 @@ def test_kill_minus_nine_loses_nothing_that_was_on_disk(tmp_path: Path, seed: in
         assert {claim.definition.name for claim in admission.to_send} == names - created
         assert all(claim.doubt_since is not None for claim in admission.to_send)
         assert admission.settled == {Outcome.CREATED: len(created)}
+
+
+def test_a_ledger_that_was_just_made_knows_its_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended between its making and anything else, as by a full disk: it is a ledger like another."""
+    with monkeypatch.context() as ended:
+        ended.setattr(opening, "_use_log", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            new_ledger(tmp_path)
+    with read_ledger(tmp_path / "prod.ledger.db") as reader:
+        made = reader.known_target()
+    with new_ledger(tmp_path) as ledger:
+        assert ledger.known_target() == made
 
 
 def test_a_run_can_be_watched(tmp_path: Path) -> None:
