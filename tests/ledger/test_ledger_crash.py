@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -51,8 +50,12 @@ def test_a_ledger_that_was_just_made_knows_its_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ended between its making and anything else, as by a full disk: it is a ledger like another."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as ended:
-        ended.setattr(opening, "_use_log", lambda *_: signal.raise_signal(signal.SIGINT))
+        ended.setattr(opening, "_use_log", end)
         with pytest.raises(KeyboardInterrupt):
             new_ledger(tmp_path)
     with read_ledger(tmp_path / "prod.ledger.db") as reader:
