@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -189,7 +189,8 @@ async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[
         yield DaskCluster(client, server.address)
     finally:
         await server.close()
-        await client.close()
+        with suppress(OSError, ValueError):  # Dask ends so where the scheduler has gone, and perhaps is anew
+            await client.close()
         if local is not None:
             await local.close()  # type: ignore[misc]  # None is for use without a loop
 
