@@ -334,6 +334,4 @@ async def _look(
             return f"looked for {service.answered:,} of {total:,} at the service so far"
 
         async with open_questioner(target) as service, beside((tell_meanwhile, so_far)):
-            return await find_absent(
-                service, opened.rows([word for word in opened.words() if word.settled]), absent
-            )
+            return await find_absent(service, opened.rows(settled), absent)

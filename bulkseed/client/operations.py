@@ -141,22 +141,18 @@ def _found(
 ) -> Found | Fault | NoReply:
     if isinstance(reply, Fault | NoReply):
         return reply
+    stages = reply.version_stages  # which tell whether this version is in force (GetSecretValue page)
     return Found(
         version_id=reply.version_id,
         same_value=holds_value(definition.secret_type, definition.data.reveal(), reply.secret_data.reveal())
         and (reply.secret_data_type or "text") == (definition.data_type or "text"),
         created=_when(reply.create_time, time),
-        in_force=CURRENT in reply.version_stages or not reply.version_stages or _rotates(definition),
+        in_force=CURRENT in stages or not stages,
         rotated=_is_managed(reply)
         and reply.secret_type == definition.secret_type
         and reply.version_id != definition.version_id
         and reply.last_rotation_date is not None,
     )
-
-
-def _rotates(definition: SecretDefinition) -> bool:
-    """Tell whether the service itself puts newer versions in force: it manages every type but Generic."""
-    return definition.secret_type not in {None, "Generic"}
 
 
 def _describe(item: Named) -> Call:

@@ -91,6 +91,10 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     status = run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert "rolled back: 5         another apply would create it again" in status
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
+    code, stdout, _ = run("ledger", "audit", "ours.ledger.db", "--online", cwd=tmp_path)
+    assert (code, "exists at the service: 3 do" in stdout) == (0, True), (
+        "what is not settled is not looked for"
+    )
     not_listed = "not listed: 5 that were rolled back; apply would create them again\n"
     assert run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path) == (0, "", not_listed)
     assert run("report", "ours.ledger.db", "-o", "page.html", cwd=tmp_path)[0] == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from aiohttp.connector import Connection
 from support.hostile_server import REPLY, Peer, answering, hostile_server, turns
 from support.transports import Sender
 
@@ -164,3 +166,26 @@ async def test_a_reply_in_the_turn_of_a_cancellation_is_not_lost(monkeypatch: py
         assert isinstance(caught.value.reply, Response)
         assert caught.value.reply.status == 200
         assert not transport.connections
+
+
+async def test_what_was_said_before_the_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A greeting that came while aiohttp still had the connection is no reason to wait for the timeout."""
+
+    async def greet(peer: Peer) -> None:
+        await peer.send(b"220 smtp.example ready\r\n")
+        await peer.until_closed()
+
+    async with (
+        hostile_server(greet) as server,
+        RawTransport(parse_endpoint(server.url), connections=1, timeout=1.0) as transport,
+    ):
+        connect = transport._connector.connect
+
+        async def connect_and_hear(*args: Any) -> Connection:
+            connected = await connect(*args)
+            while connected.protocol is not None and not connected.protocol.should_close:  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0)
+            return connected
+
+        monkeypatch.setattr(transport._connector, "connect", connect_and_hear)
+        assert not (await Sender(transport).loss()).maybe_applied
