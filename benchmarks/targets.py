@@ -1,10 +1,14 @@
 """Many targets in one process: quota used and held at the services, processor time and memory.
 
-``python -m benchmarks.targets [--targets 20 60 100] [--seconds 12] [--services 4]``
+``python -m benchmarks.targets [--targets 20 60 100] [--seconds 12] [--services 4] [--starve 3]``
 
 The services count in processes of their own: each notes when a create arrives, and nothing else is believed
 about the pace. *Used* is the share of the quota that arrived in the time that the work needs at the quota;
 *worst second* is the most that arrived at any one target in any half-open second.
+
+With ``--starve`` the services are frozen most of the time for so many seconds, as on a machine that is far
+too busy, and then run freely; nothing is kept of that, and it ends with 1 if any second saw more than the
+quota.
 """
 
 from __future__ import annotations
@@ -13,9 +17,12 @@ import argparse
 import asyncio
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,8 +92,41 @@ def worst_second(times: Sequence[float]) -> int:
     return most
 
 
+FROZEN, RUNS = (0.05, 0.3), 0.01
+"""Seconds that a starved service waits for the processor, at least and at most, and that it then has it."""
+
+
 @contextmanager
-def counting(targets: int, services: int) -> Iterator[tuple[list[int], list[list[float]]]]:
+def starved(processes: Sequence[subprocess.Popen[str]], seconds: float) -> Iterator[None]:
+    """Starve `processes` for so many seconds of the block."""
+    rng, until, over = random.Random(1), time.monotonic() + seconds, threading.Event()  # noqa: S311  # no key
+
+    def freeze(process: subprocess.Popen[str], pauses: Sequence[float]) -> None:
+        for pause in pauses:
+            if over.is_set() or time.monotonic() >= until:
+                return
+            process.send_signal(signal.SIGSTOP)
+            over.wait(pause)
+            process.send_signal(signal.SIGCONT)
+            over.wait(RUNS)
+
+    most = int(seconds / FROZEN[0]) + 1
+    pauses = [[rng.uniform(*FROZEN) for _ in range(most)] for _ in processes]
+    threads = [threading.Thread(target=freeze, args=given) for given in zip(processes, pauses, strict=True)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def counting(
+    targets: int, services: int, starve: float = 0.0
+) -> Iterator[tuple[list[int], list[list[float]]]]:
     """Serve targets in so many processes: their ports, and after the block the arrivals at each."""
     share = [targets // services + (number < targets % services) for number in range(services)]
     starts = [sum(share[:number]) for number in range(services)]
@@ -100,8 +140,10 @@ def counting(targets: int, services: int) -> Iterator[tuple[list[int], list[list
         for count, first in zip(share, starts, strict=True)
     ]
     arrivals: list[list[float]] = []
+    ports = [port for p in processes for port in json.loads(p.stdout.readline())]  # type: ignore[union-attr]  # a pipe
     try:
-        yield [port for p in processes for port in json.loads(p.stdout.readline())], arrivals  # type: ignore[union-attr]  # a pipe
+        with starved(processes, starve):
+            yield ports, arrivals
     finally:
         for process in processes:
             out, _ = process.communicate("")
@@ -145,10 +187,10 @@ def used(arrivals: Sequence[Sequence[float]], seconds: float, each: int) -> list
     return [round(min(shares), 4), round(sum(shares) / len(shares), 4)]
 
 
-def measure(targets: int, seconds: float, services: int) -> dict[str, Any]:
+def measure(targets: int, seconds: float, services: int, starve: float = 0.0) -> dict[str, Any]:
     """Run one command over so many targets; return the figures."""
     each = int(QPS * seconds)
-    with tempfile.TemporaryDirectory() as name, counting(targets, services) as (ports, arrivals):
+    with tempfile.TemporaryDirectory() as name, counting(targets, services, starve) as (ports, arrivals):
         write_work(Path(name), ports, each)
         shape, elapsed, cpu, peak = apply(Path(name))
     return {
@@ -187,11 +229,15 @@ def main() -> None:
     parser.add_argument("--services", type=int, default=2)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--starve", type=float, default=0.0, help="seconds in which the services are starved")
     given = parser.parse_args()
     if given.serve:
         asyncio.run(_serve(given.serve, given.first))
         return
-    rows = [measure(count, given.seconds, given.services) for count in given.targets]
+    rows = [measure(count, given.seconds, given.services, given.starve) for count in given.targets]
+    if given.starve:
+        print(table(rows))
+        sys.exit(any(row["worst_second"] > QPS for row in rows))
     publish("targets", "Many targets in one process", table(rows), rows)
 
 

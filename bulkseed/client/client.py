@@ -72,6 +72,7 @@ class Client:
         answer: A | Fault | NoReply = _CANCELLED
         status: int | None = None
         latency = 0.0
+        round_trip: float | None = None
         try:
             signer = self._signers.lasting or await self._signers.signer()
             work.wall, work.ahead = self._clock.wall_there(), self.time.known_ahead(self._clock)
@@ -82,6 +83,7 @@ class Client:
             else:
                 answer = self._read(response, operation, work.item, permit)
                 status = response.status
+                round_trip = response.round_trip
         except CancelledAfterReplyError as cancelled:
             if isinstance(cancelled.reply, Response):
                 cancelled.answer = answer = self._read(cancelled.reply, operation, work.item, permit)
@@ -96,9 +98,9 @@ class Client:
             return answer
         if isinstance(answer, Fault):
             throttled = classify(answer) is Verdict.THROTTLED
-            pacer.answered(latency, throttled=throttled, retry_after=answer.retry_after)
+            pacer.answered(latency, throttled, answer.retry_after, round_trip)
         else:
-            pacer.answered(latency)
+            pacer.answered(latency, round_trip=round_trip)
         return answer
 
     def _read(

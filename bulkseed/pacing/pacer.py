@@ -113,10 +113,20 @@ class Pacer:
                 self.ended(permit)
             raise
 
-    def answered(self, latency: float, throttled: bool = False, retry_after: float | None = None) -> None:
-        """Learn from an answer that came `latency` seconds after its write; `retry_after` is in seconds."""
+    def answered(
+        self,
+        latency: float,
+        throttled: bool = False,
+        retry_after: float | None = None,
+        round_trip: float | None = None,
+    ) -> None:
+        """Learn from an answer that came `latency` seconds after its write; `retry_after` is in seconds.
+
+        `round_trip` is the fastest that the kernel has seen on the connection, in seconds; None: it does not
+        tell.
+        """
         if self._window is not None:
-            self._window.answered(self._clock(), latency)
+            self._window.answered(self._clock(), latency, round_trip)
         if throttled and self._adapts:
             self._slow_down(self._clock(), latency, retry_after)
 

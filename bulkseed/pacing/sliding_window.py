@@ -11,19 +11,29 @@ may not have arrived yet, as a network that stalls lets go of everything at once
 request is answered or lost, and from then until a second after the latest moment at which it can have been
 counted, as seen by a new request that arrives as early as any can: `reply - fastest round trip + 1 s`.
 
-That costs a request's own excess latency, on average half of the jitter of each way, and no jitter is
-guessed. It costs more where replies take longer than a second: no more than Q requests are ever unanswered.
+What is known of the fastest round trip is the least of two things that are measured, both over the last
+minute: how long requests took, and what the kernel saw of their connections (`transport.round_trip`). The
+first alone is wrong where every request waits in the service, as its process or its machine is starved: the
+wait looks like distance. It ends at once for all, and then a new request arrives earlier than any before. The
+kernel's figure holds no such wait, as the other kernel confirms bytes whether or not anybody reads them. To
+a proxy it is smaller than to the service, which errs on the safe side. Where the system does not tell it, the
+first alone must do.
+
+That costs a request's own excess latency: the jitter, on average half of the most that each way adds, and
+what the service itself takes beyond the 5 ms that a place lasts longer anyway. No jitter is guessed. It costs
+more where replies take longer than a second: no more than Q requests are ever unanswered.
 
 How fast a round trip can be, nobody knows at first: it counts as 0, and all of a latency as excess. It is
 learned from requests that are written after the first reply, for a second at least, as connections that are
 new are slow, and a network may stall just then. After a stall it is learned anew: what was known may be of a
-machine that was busy, or of another route.
+machine that was busy, or of another route. What turns out to be faster than was known counts for the places
+that are held already, too.
 """
 
 from __future__ import annotations
 
 import math
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from bulkseed.pacing.permit import Permit
 
@@ -59,16 +69,26 @@ class SlidingWindow:
         self._second = max(1.0, 1 / limit)
         self._shortest = self._second * (1 + SLACK)
         self._open = 0  # requests that are written and neither answered nor lost
-        self._held: list[float] = []  # heap: when the places of ended requests become free
+        # heap: when the places of ended requests become free, and when they ended
+        self._held: list[tuple[float, float]] = []
+        self._fastest = 0.0
         self._forget(math.inf)
 
     def _forget(self, known: float) -> None:
         """Begin to learn how fast a round trip can be; for an epoch no more than what was `known`."""
         self._known = known
-        self._fastest = 0.0  # 0: nobody knows yet
+        self._believe(0.0)  # 0: nobody knows yet
         self._first_reply_at = math.inf
         self._epoch_ends = math.inf
         self._last, self._now = 0.0, math.inf  # the fastest round trips of the last epoch and of this one
+
+    def _believe(self, fastest: float) -> None:
+        """Take it for the fastest round trip; if it is less than before, places are held for longer."""
+        longer, self._fastest = fastest < self._fastest, fastest
+        if longer:
+            second = self._second - fastest
+            self._held = [(max(until, ended_at + second), ended_at) for until, ended_at in self._held]
+            heapify(self._held)
 
     def wrote(self, permit: Permit, now: float) -> None:
         """Start the second of a request that is written now."""
@@ -81,11 +101,11 @@ class SlidingWindow:
         if 0 < self._fastest < now - permit.placed_at - self._second:  # a stall
             self._forget(self._fastest)
         until = max(permit.placed_at + self._shortest, now - self._fastest + self._second)
-        heappush(self._held, until)
+        heappush(self._held, (until, now))
         return until
 
-    def answered(self, now: float, latency: float) -> None:
-        """Learn from a round trip of `latency` seconds."""
+    def answered(self, now: float, latency: float, round_trip: float | None = None) -> None:
+        """Learn from a reply that came after `latency` seconds; `round_trip` is what the kernel has seen."""
         if self._first_reply_at == math.inf:
             self._first_reply_at, self._epoch_ends = now, now + FIRST_EPOCH
         if now - latency < self._first_reply_at:
@@ -95,15 +115,16 @@ class SlidingWindow:
                 self._known = math.inf
             self._last, self._now = self._now, math.inf
             self._epoch_ends = now + EPOCH
-        if latency < self._now:
-            self._now = latency
-            self._fastest = min(latency, self._last, self._known)
+        seen = latency if round_trip is None else min(latency, round_trip)
+        if seen < self._now:
+            self._now = seen
+            self._believe(min(seen, self._last, self._known))
 
     def free_at(self, now: float, granted: int) -> float:
         """Return when there is a place while `granted` are unwritten; inf: not before a request ends."""
         held = self._held
-        while held and held[0] <= now:
+        while held and held[0][0] <= now:
             heappop(held)
         if granted + self._open + len(held) < self._places:
             return now
-        return held[0] if held else math.inf
+        return held[0][0] if held else math.inf

@@ -7,7 +7,9 @@ is sent twice would be counted once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +27,7 @@ from bulkseed.transport.results import (
     not_connected,
     to_response,
 )
+from bulkseed.transport.round_trip import fastest_round_trip
 from bulkseed.wire.message import Request, Response
 
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
@@ -78,6 +81,7 @@ class SessionTransport:
         if request.method != "POST":
             raise ValueError("only POST requests are sent")
         write = _Write(on_write, with_body=bool(request.body))
+        _CONNECTING.set(write)
         target = f"{request.path}?{request.query}" if request.query else request.path
         try:
             async with self._session.post(
@@ -94,7 +98,10 @@ class SessionTransport:
                     return NoReply("a reply came before the request was sent", maybe_applied=False)
                 if body is None:
                     return TOO_LARGE
-                return to_response(reply.status, reply.headers, body)
+                response = to_response(reply.status, reply.headers, body)
+                if isinstance(response, Response):
+                    response.round_trip = write.round_trip()
+                return response
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if write.refused:
                 return NOT_WRITTEN
@@ -111,6 +118,7 @@ class _Connector(aiohttp.TCPConnector):
         if getattr(connection.protocol, "should_close", False):
             connection.close()
             raise aiohttp.ServerDisconnectedError
+        _CONNECTING.get().connected(connection.transport)
         return connection
 
 
@@ -127,18 +135,34 @@ async def _read(content: aiohttp.StreamReader) -> bytes | None:
 class _Write:
     """One request's `on_write`, whether it was called, and whether it said no."""
 
-    __slots__ = ("done", "on_write", "refused", "with_body")
+    __slots__ = ("_at_first", "_transport", "done", "on_write", "refused", "with_body")
 
     def __init__(self, on_write: Callable[[], bool], *, with_body: bool) -> None:
         self.on_write = on_write
         self.with_body = with_body
         self.done = self.refused = False
+        self._transport: asyncio.BaseTransport | None = None
+        self._at_first: float | None = None
+
+    def connected(self, transport: asyncio.BaseTransport | None) -> None:
+        """Take the connection that will carry the request."""
+        self._transport = transport
+        self._at_first = fastest_round_trip(transport)
+
+    def round_trip(self) -> float | None:
+        """Return the fastest that the kernel has seen, or had seen at first if it is closed now."""
+        now = fastest_round_trip(self._transport)
+        return self._at_first if now is None else now
 
     def now(self) -> None:
         if not self.on_write():
             self.refused = True
             raise ConnectionAbortedError  # keeps aiohttp from writing
         self.done = True
+
+
+_CONNECTING: ContextVar[_Write] = ContextVar("_CONNECTING")
+"""The request for which the running task makes or takes a connection."""
 
 
 def _trace_of_writes() -> aiohttp.TraceConfig:

@@ -71,11 +71,15 @@ class WrittenRequest(Request):
 
 @dataclass(slots=True)
 class Response:
-    """An HTTP response. Headers are found by their lower-case names."""
+    """An HTTP response. Headers are found by their lower-case names.
+
+    `round_trip` is the fastest that the kernel has seen on its connection, in seconds; None: unknown.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    round_trip: float | None = None
 
 
 class Transport(Protocol):

@@ -84,8 +84,12 @@ async def use(
     back: Delay = lambda: 0.005,
     workers: int = 32,
     retry_after: float | None = None,
+    round_trip: float | None = None,
 ) -> Record:
-    """Send as much as `pacer` lets through for some seconds; `there` and `back` are the one-way latencies."""
+    """Send as much as `pacer` lets through for some seconds; `there` and `back` are the one-way latencies.
+
+    `round_trip` is what the kernel says of the network alone; None: it says nothing.
+    """
     record, start = Record(), now()
 
     async def work() -> None:
@@ -98,7 +102,7 @@ async def use(
             (record.accepted if accepted else record.refused).append(now() - start)
             await asyncio.sleep(back())
             pacer.ended(permit)
-            pacer.answered(now() - written, not accepted, None if accepted else retry_after)
+            pacer.answered(now() - written, not accepted, None if accepted else retry_after, round_trip)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
