@@ -168,9 +168,7 @@ class Pacer:
         burst = BURST + BURST_TIME * rate
         self._tokens = tokens = min(burst, self._tokens + (now - self._filled_at) * rate)
         self._filled_at = now
-        at = self._paused_until
-        if tokens < 1:
-            at = max(at, now + (1 - tokens) / rate)
+        at = max(self._paused_until, now + (1 - tokens) / rate)
         if self._window is not None:
             at = max(at, self._window.free_at(now, self._granted))
         return at
@@ -200,8 +198,6 @@ class Pacer:
         if self._window is not None:
             self._granted -= 1
             self._window.wrote(permit, now)
-            if self._waiters and self._timer is None:
-                self._serve()
         return True
 
     def ended(self, permit: Permit) -> None:

@@ -248,6 +248,13 @@ def test_what_an_earlier_run_noted_is_compared_by_the_clock_that_it_noted() -> N
     assert Sending(OurMoment(NOW, NOW)).service is None
 
 
+@pytest.mark.parametrize("service", [None, NOW])
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_sending_is_dated_where_one_clock_tells_when(service: float | None, ours: bool) -> None:
+    """By the service's or by ours."""
+    assert of_earlier_run(NOW, service, dated=ours).dated is (ours or service is not None)
+
+
 def test_the_clock_of_a_run_counts_sleep_and_its_budgets_do_not() -> None:
     """Where the system has such a clock; what waits inside the process goes by the one that stands still.
 

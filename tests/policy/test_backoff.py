@@ -19,3 +19,9 @@ def test_delays_grow_up_to_the_ceiling() -> None:
     """The bound doubles from half a second until the ceiling holds it."""
     bounds = [delay(RetryPolicy(), attempt, 1.0) for attempt in range(1, 9)]
     assert bounds == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+
+
+def test_a_definition_is_tried_eight_times_within_two_minutes() -> None:
+    """Unless told otherwise; the pauses double from half a second to twenty."""
+    assert RetryPolicy() == RetryPolicy(8, 120.0, 0.5, 2.0, 20.0)
+    assert [delay(RetryPolicy(), attempt, 1.0) for attempt in range(1, 8)] == [0.5, 1, 2, 4, 8, 16, 20]

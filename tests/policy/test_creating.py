@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from support.creating import (
     THROTTLED,
     Answer,
     Drive,
+    created,
     found,
     outcome,
     rules,
@@ -26,8 +28,15 @@ from support.creating import (
 
 from bulkseed.model import Created, Fault, NoReply, Outcome
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.create import LOST_AND_DATED_BEFORE, create
-from bulkseed.policy.moments import of_earlier_run
+from bulkseed.policy.create import (
+    DATED_BEFORE,
+    LOST_AND_DATED_BEFORE,
+    UNDATED,
+    VALUE_LOST,
+    VERSION_LOST,
+    create,
+)
+from bulkseed.policy.moments import CreationTime, OurMoment, Sending, of_earlier_run
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -45,6 +54,8 @@ from bulkseed.policy.steps import (
     Subject,
     Wait,
 )
+
+NEVER = OurMoment(-math.inf, -math.inf)
 
 
 def test_a_create_that_succeeds_is_created() -> None:
@@ -312,6 +323,36 @@ def test_a_time_alone_takes_no_doubt_off_the_record() -> None:
         assert isinstance(drive.end, Ending)
         assert drive.end.doubt
         assert "clocks" in (drive.end.message or "")
+
+
+@pytest.mark.parametrize(
+    ("since", "found_at", "message"),
+    [
+        (of_earlier_run(CLAIMED_AT), created(CLAIMED_AT - 1), DATED_BEFORE),
+        (of_earlier_run(CLAIMED_AT, dated=False), created(CLAIMED_AT - 1), UNDATED),
+        (of_earlier_run(CLAIMED_AT), replace(created(0.0), latest=NEVER), UNDATED),
+    ],
+)
+def test_where_no_clock_tells_that_is_said(since: Sending, found_at: CreationTime, message: str) -> None:
+    """What is undated is as old as can be, and no clock is blamed for it."""
+    drive = Drive([EXISTS, Found("v1", same_value=True, created=found_at)], doubt_since=since)
+    assert drive.end == Ending(Outcome.EXISTING, EXISTS.code, message, 409, doubt=True)
+
+
+@pytest.mark.parametrize(
+    ("generated", "lost", "end"),
+    [
+        (True, True, Ending(Outcome.VALUE_LOST, EXISTS.code, VALUE_LOST, 409, doubt=True)),
+        (False, True, Ending(Outcome.EXISTING, EXISTS.code, VERSION_LOST, 409, doubt=True)),
+        (True, False, Ending(Outcome.EXISTING, EXISTS.code, None, 409)),
+    ],
+)
+def test_a_version_that_is_not_there_may_have_been_sent_as_another(
+    generated: bool, lost: bool, end: Ending
+) -> None:
+    """An earlier run may have created it with a version whose value nobody can read any more."""
+    drive = Drive([EXISTS, NOT_FOUND], doubt_since=CLAIMED_AT, generated=generated, lost=lost)
+    assert drive.end == end
 
 
 def test_what_was_to_be_compared_and_cannot_be_read_is_not_settled() -> None:

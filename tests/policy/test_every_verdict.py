@@ -128,8 +128,11 @@ def refusal(verdict: Verdict, step: Step[Any]) -> Fault | None:
     return next((fault for fault in faults if fault.code and classify(fault, step) is verdict), None)
 
 
+REFUSALS = ("rejected", "conflict", "exhausted", "unreadable", "missing", "failed")
+
+
 def end_of(case: Case, refused: Fault) -> str:
-    """Return how a procedure ends if one of its requests is always refused so."""
+    """Return how a procedure ends if one of its requests is always refused so; a failure names it."""
     since = of_earlier_run(1_000.0) if case.doubt else None
     retry = RetryState(RetryPolicy(2), since, lambda: of_earlier_run(2_000.0), lambda: 0.0, lambda: 0.5)
     procedure, answer = case.begin(retry), None
@@ -144,7 +147,10 @@ def end_of(case: Case, refused: Fault) -> str:
         end = ended.value
     if isinstance(end, Aborted):
         return "stop"
-    return str(end.outcome) if hasattr(end, "outcome") else str(end.name.lower())
+    if not hasattr(end, "outcome"):
+        return str(end.name.lower())
+    assert end.code == refused.code or end.outcome not in REFUSALS
+    return str(end.outcome)
 
 
 def table() -> dict[tuple[str, str], str]:

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 from support.creating import (
+    CLAIMED_AT,
     EXISTS,
     NO_PERMISSION,
     NOT_FOUND,
     RESET,
     Answer,
     Drive,
+    created,
     found,
     outcome,
     rules,
@@ -26,6 +28,8 @@ from bulkseed.policy.steps import (
     Described,
     Done,
     Ending,
+    MarkHeld,
+    answered,
 )
 
 ON_EXISTS = [
@@ -109,6 +113,7 @@ def test_what_cannot_be_looked_at_stays_in_doubt(
 
 
 OF_OURS = "2027-01-15T08:00:00Z"
+MADE = created(CLAIMED_AT + 1).service
 SAME_ONE = Described(found().created, OF_OURS)
 
 
@@ -140,8 +145,17 @@ def test_what_we_deleted_and_is_there_again_is_ours(
     )
     assert isinstance(drive.end, Ending)
     outcome, message, doubt = end
-    assert (drive.end.outcome, drive.end.doubt, drive.held == "v0") == (outcome, doubt, held)
+    assert (drive.end.outcome, drive.end.doubt) == (outcome, doubt)
     assert message is None or drive.end.message == message
+    assert drive.held == (MarkHeld("v0", None, MADE) if held else None)
+    assert drive.end.created == (MADE if outcome is Outcome.ADOPTED else None)
+
+
+def test_what_was_taken_back_is_ours_where_no_clock_dates_it() -> None:
+    """The service's own text is the same, and that is what counts."""
+    drive = Drive([EXISTS, replace(SAME_ONE, created=None), found()], deleted=(OF_OURS, "v0"))
+    assert drive.held == MarkHeld("v0", None, None)
+    assert drive.end == answered(Outcome.ADOPTED, TAKEN_BACK)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +180,12 @@ def test_what_somebody_else_has_restored_is_there(refused: Fault, end: Outcome) 
     in_window = Fault("Rejected.ResourceInDeleteWindow", 409)
     drive = Drive([in_window, refused], rules(on_delete_window=OnDeleteWindow.RESTORE))
     assert outcome(drive) is end
+
+
+@pytest.mark.parametrize("on_exists", [OnExists.VERIFY, OnExists.UPDATE])
+def test_another_value_in_this_version_is_no_end_of_an_update(on_exists: OnExists) -> None:
+    """Who asked for an update is told what to do instead."""
+    drive = Drive([EXISTS, found(same=False)], rules(on_exists=on_exists))
+    assert isinstance(drive.end, Ending)
+    advised = "choose another VersionId" in (drive.end.message or "")
+    assert advised is (on_exists is OnExists.UPDATE)

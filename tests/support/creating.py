@@ -7,7 +7,7 @@ from typing import Any
 
 from bulkseed.model import Created, Fault, NoReply, Outcome, Verified
 from bulkseed.policy.create import create
-from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
+from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -64,28 +64,31 @@ class Drive:
         self,
         answers: Sequence[Answer],
         rules: Rules | None = None,
-        doubt_since: float | None = None,
+        doubt_since: float | Sending | None = None,
         u: float = 0.5,
         *,
         doubt_service: float | None = None,
         foreign: bool = False,
         generated: bool = False,
+        lost: bool = False,
         deleted: tuple[str, str] | None = None,
     ) -> None:
         self.steps: list[Step[Any]] = []
         self.marked_before: Step[Any] | None = None
-        self.held: str | None = None
+        self.held: MarkHeld | None = None
         self.waits: list[float] = []
         self.now = 0.0
         rules = rules or Rules()
+        if isinstance(doubt_since, float):
+            doubt_since = of_earlier_run(doubt_since, doubt_service)
         self.retry_state = RetryState(
             rules.retry,
-            None if doubt_since is None else of_earlier_run(doubt_since, doubt_service),
+            doubt_since,
             lambda: of_earlier_run(CLAIMED_AT),
             lambda: self.now,
             lambda: u,
         )
-        self.end = self._run(iter(answers), rules, Subject("v1", foreign, generated, False, *(deleted or ())))
+        self.end = self._run(iter(answers), rules, Subject("v1", foreign, generated, lost, *(deleted or ())))
 
     def _run(self, answers: object, rules: Rules, subject: Subject) -> Ending | Aborted:
         steps = create(rules, subject, self.retry_state)
@@ -99,7 +102,7 @@ class Drive:
                     self.now += step.seconds
                     answer = None
                 elif isinstance(step, MarkHeld):
-                    self.held, answer = step.version_id, None
+                    self.held, answer = step, None
                 elif isinstance(step, LedgerStep):
                     assert isinstance(step, MarkForeign)
                     marked, answer = True, None
