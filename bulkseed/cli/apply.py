@@ -33,6 +33,8 @@ from bulkseed.errors import ServiceError
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 
+IN_DELETE_WINDOW = "Rejected.ResourceInDeleteWindow"
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -215,8 +217,21 @@ def apply(given: ApplyArguments) -> int:
         o in {Outcome.EXHAUSTED, Outcome.PENDING} for o, n in summary.outcomes.items() if n and not o.settled
     )
     then = "to retry" if passing else "when that is mended"
-    say_what_next(summary, again, f"not finished; all of them: {see}\n{then}: {again}")
+    unsettled = f"not finished; all of them: {see}\n{then}: {again}"
+    if given.on_delete_window != OnDeleteWindow.RESTORE and _in_delete_window(summary):
+        unsettled += f"\nto take back what is scheduled for deletion: {again} --on-delete-window restore"
+    say_what_next(summary, again, unsettled)
     return summary.exit_code
+
+
+def _in_delete_window(summary: Summary) -> bool:
+    """Tell whether a name was refused as it is scheduled for deletion: by a rollback, perhaps."""
+    from bulkseed.ledger import read_ledger
+
+    if not summary.outcomes.get(Outcome.REJECTED):
+        return False
+    with read_ledger(summary.ledger) as ledger:
+        return any(row.code == IN_DELETE_WINDOW for row in ledger.rows([Outcome.REJECTED]))
 
 
 def _print(summary: Summary) -> None:
@@ -293,9 +308,26 @@ async def _apply(given: ApplyArguments) -> Summary:
                     stats=hooks.stats,
                     stop=hooks.stop,
                 )
+            if selection is not None and (told := selection.more_in_words()):
+                say(f"note: {told}", err=True)
             if told := gone_at_source(entries, session.ledger):
                 say(f"note: {told}", err=True)
+            elif not (given.only or given.limit or summary.stopped_by):
+                _tell_removed(session, entries.paths, summary)
             return summary
+
+
+def _tell_removed(session: Session, paths: tuple[str, ...], summary: Summary) -> None:
+    """Say how many settled names of these manifests are in them no more."""
+    from bulkseed.ledger.names_apart import count_settled_of
+
+    settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
+    if (removed := count_settled_of(session.ledger, paths) - settled) > 0:
+        say(
+            f"note: settled before, and not in the manifest any more: {removed:,}; nothing is deleted for "
+            "that, and bulkseed plan names them",
+            err=True,
+        )
 
 
 async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
@@ -304,14 +336,22 @@ async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existing_names import look_up_gone
     from bulkseed.jobs.preflight import not_told
+    from bulkseed.ledger.settled_names import settled_names
 
     def so_far() -> str:
         return f"asking which settled secrets are gone: {service.answered:,} answers so far"
 
+    scheduled = rules.on_delete_window is OnDeleteWindow.RESTORE
     async with open_questioner(session.target) as service, beside((tell_meanwhile, so_far)):
-        scheduled = rules.on_delete_window is OnDeleteWindow.RESTORE
-        gone = await look_up_gone(service, session.ledger, scheduled=scheduled)
+        with settled_names(session.ledger, scheduled=scheduled) as left:
+            gone, leaving = await look_up_gone(service, left, scheduled=scheduled), left.leaving
     if isinstance(gone, list):
         say(f"gone at the service: {len(gone):,} settled secrets", err=True)
+        if leaving:
+            say(
+                f"scheduled for deletion, and left so: {leaving:,} settled secrets; "
+                "with --on-delete-window restore, too, they are taken back",
+                err=True,
+            )
         return gone
     raise ServiceError("not told: " + not_told("which settled secrets are gone", gone, "ListSecrets"))

@@ -15,6 +15,8 @@ from bulkseed.errors import UsageError
 LAST = {"changelog", "commands", "failures"}
 """Pages that hold nearly every word, and explain few."""
 MOST_NAMED = 5
+_MARKS = re.compile(r"^<!-- [^\n]* -->\n", re.MULTILINE)
+"""What the pages say to the tests about their blocks."""
 WIDTH = 100
 """The widest that text is set, however wide the terminal is."""
 
@@ -91,6 +93,7 @@ def _search(known: dict[str, str], word: str) -> int:
 
 def _show(text: str) -> None:
     """Print a page: set by rich, with a pager, on a terminal; as it is written everywhere else."""
+    text = _MARKS.sub("", text)
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import click
 
@@ -16,6 +16,7 @@ from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.planning.invalid_lines import InvalidLines
+from bulkseed.cli.planning.online import print_online
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, print_json, print_table, say, wrapped
 from bulkseed.cli.sources import SourceArguments, gone_at_source
@@ -34,14 +35,13 @@ if TYPE_CHECKING:  # what only asking a service needs is imported when it is ask
     from collections.abc import Iterable
 
     from bulkseed.jobs.preflight import Preflight
+    from bulkseed.ledger.names_apart import NamesApart
     from bulkseed.ledger.preview import Foreseen, Preview
     from bulkseed.model import ManifestEntry
 
 BLOCK = 2048
 LISTED = 1000
 """The most invalid lines in the JSON; the text has the first of each reason."""
-CLOCK_WORTH_SAYING = 2.0
-"""Seconds; a Date header is no finer than one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,6 +74,9 @@ class _Arguments:
     fields: Annotated[
         bool,
         option("--fields", is_flag=True, help="Print what a definition can have and do nothing else."),
+    ]
+    names: Annotated[
+        bool, option("--names", is_flag=True, help="Print the names, one a line, and do nothing else.")
     ]
     only: o.OnlyOption
     online: Annotated[
@@ -113,6 +116,10 @@ def plan(given: _Arguments) -> int:
         print_fields()
         return 0
     given.manifest.require()
+    if given.names:
+        from bulkseed.cli.planning.names import print_names
+
+        return print_names(given.manifest, given.source)
     if given.many.chosen:
         from bulkseed.cli.many.manifests import inputs_of
         from bulkseed.cli.many.plan import plan_targets
@@ -142,7 +149,7 @@ class Plan:
     """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones.
 
     Of those to send, `rolled_back` were rolled back by this ledger, and `changed` are secrets of ours with
-    another VersionId: no creation is spent.
+    another VersionId: no creation is spent. `removed`: settled names that the manifest has not any more.
     """
 
     ledger: Path
@@ -161,6 +168,7 @@ class Plan:
     keys: set[str] = field(default_factory=set)
     instances: set[str | None] = field(default_factory=set)
     gone_at_source: str | None = None
+    removed: NamesApart | None = None
     online: Preflight | None = None
 
     @property
@@ -216,6 +224,7 @@ class Plan:
             "changed": self.changed,
             "rolled_back": self.rolled_back,
             "bytes": None if self.unread else self.size,
+            "no_longer_there": 0 if self.removed is None else self.removed.count,
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
             "invalid": [
                 {"manifest": line.origin.manifest, "line": line.origin.line, "reasons": list(line.reasons)}
@@ -236,6 +245,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     Memory stays flat: of what is invalid, `LISTED` lines are kept, and a few for each reason.
     """
     from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.names_apart import names_apart, settled_of
     from bulkseed.ledger.preview import Preview
     from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
     from bulkseed.manifest.selection import read_selection
@@ -248,10 +258,11 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
     with ExitStack() as stack:
         manifest = stack.enter_context(o.open_entries(given.manifest, given.source))
         ledger = stack.enter_context(read_ledger(made.ledger)) if made.ledger.exists() else None
-        entries: Iterable[ManifestEntry] = manifest
+        entries, selection = cast("Iterable[ManifestEntry]", manifest), None
         if given.only:
             known = None if ledger is None else ledger.rows_before()
-            entries = read_selection(given.only).of(manifest, known)
+            selection = read_selection(given.only)
+            entries = selection.of(manifest, known)
         entries = iter(entries)
         if ledger is not None:
             require_same_target(ledger, target)
@@ -270,6 +281,11 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             made.add(len(block), foreseen)
         if ledger is not None:
             made.gone_at_source = gone_at_source(manifest, ledger)
+            if not made.gone_at_source and not given.only and not given.limit:
+                names = (name for block in preview.names(BLOCK) for name in block)
+                made.removed = names_apart(settled_of(ledger, manifest.paths), names)
+        if selection is not None and (told := selection.more_in_words()):
+            say(f"note: {told}", err=True)
         if online:
             made.online = run_async(_ask, target, made, preview)
     return made
@@ -342,37 +358,13 @@ def print_plan(made: Plan, output: str) -> None:
         say(f"{made.settled.total():,} settled, not compared: to change a value, raise its VersionId")
     if made.gone_at_source:
         say(made.gone_at_source)
+    if made.removed and made.removed.count:
+        text = f"settled, and not in the manifest any more: {made.removed}"
+        say(wrapped(f"{text}; nothing is deleted for that"))
     if made.online is not None:
-        _print_online(made, made.online)
+        print_online(made.online, made.new if made.lacks_room else None)
     say(
         f"definitions: {made.definitions:,} = {made.to_create:,} to create"
         f"{f' + {made.changed:,} changed' if made.changed else ''}"
         f" + {made.settled.total():,} settled + {made.invalid:,} invalid"
     )
-
-
-def _print_online(made: Plan, online: Preflight) -> None:
-    if online.existing is not None:
-        deleted = (
-            f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
-        )
-        say(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
-    if online.gone:
-        some = ", ".join(online.gone_names) + (", …" if online.gone > len(online.gone_names) else "")
-        say(f"gone: {online.gone:,} settled ones are not at the service any more ({some})")
-        say("  bulkseed apply --recreate creates them again")
-    if online.left is not None:
-        used = f"{online.used:,} of {online.quota:,} used"
-        if made.lacks_room:
-            say(f"not enough room: {made.new:,} to create, {online.left:,} left ({used})")
-        else:
-            say(f"room for {online.left:,} more secrets ({used})")
-    for key in online.keys:
-        if key.usable is False:
-            say(f"encryption key {key.id} cannot be used: it {key.reason}")
-    if usable := sum(key.usable is True for key in online.keys):
-        say(f"encryption keys that can be used: {usable:,}")
-    if online.clock_ahead_s is not None and abs(online.clock_ahead_s) >= CLOCK_WORTH_SAYING:
-        say(f"the service's clock is {online.clock_ahead_s:+g} s from this machine's")
-    for question in online.unknown:
-        say(f"not told: {question}")

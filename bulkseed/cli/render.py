@@ -93,9 +93,9 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     print_counts(summary.outcomes, summary.definitions)
     print_reasons(ledger, summary.run_id)
     if summary.settled_before:
-        new = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
+        settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
-            f"{new - summary.settled_before:,} new, {summary.settled_before:,} settled before"
+            f"{settled - summary.settled_before:,} settled now, {summary.settled_before:,} settled before"
             " (not compared: to change a value, raise its VersionId)"
         )
     if existing := summary.outcomes.get(Outcome.EXISTING):
@@ -118,15 +118,16 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
         say(f"  and {counted(more, 'more reason')}")
 
 
-def print_effort(summary: Summary) -> None:
-    """Print what a run took: attempts, time, rate and latency, and where its rows are."""
+def print_effort(summary: Summary, limit: float | None = None) -> None:
+    """Print what a run took: attempts, time, rate and latency. `limit`: if not the run's own bounds it."""
+    limit = summary.limit_qps if limit is None else limit
     line = f"attempts: {summary.attempts:,}"
     if summary.attempts:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"
     say(f"{line}   in {duration(summary.elapsed_s)}")
     if summary.attempts > 1:
         if summary.elapsed_s >= 1 and summary.max_in_one_second:  # less is too short to have a rate
-            ceiling = f" of {number(summary.limit_qps)}/s allowed" if summary.limit_qps else ", no ceiling"
+            ceiling = f" of {number(limit)}/s allowed" if limit else ", no ceiling"
             most = f"at most {summary.max_in_one_second:,} in any second"
             say(f"rate: {summary.mean_qps:,.2f}/s{ceiling}, {most}")
         p50, p99 = summary.latency_ms["p50"], summary.latency_ms["p99"]

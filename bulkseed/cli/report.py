@@ -81,7 +81,7 @@ def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers
     Raises:
         UsageError: the ledger that was given is of something else.
     """
-    from bulkseed.report.verified import find_verify
+    from bulkseed.report.verified import find_verify, with_names_apart
 
     if applied.is_verify:
         return None
@@ -95,7 +95,8 @@ def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers
     numbers = _numbers(path)
     same = (numbers.binding, numbers.region) == (applied.binding, applied.region)
     if same and numbers.is_verify:
-        return numbers
+        other = numbers.sorted_names_digest != applied.sorted_names_digest
+        return with_names_apart(numbers, path, ledger) if other else numbers
     raise UsageError(f"{path} is no ledger of a verify of the same target")
 
 

@@ -14,7 +14,7 @@ from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_effort, print_json, print_results, say
+from bulkseed.cli.render import heading, print_effort, print_json, print_results, say, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bulkseed.jobs.rollback import RolledBack
     from bulkseed.ledger.rollbacks import Forecast
 
-_BOUND = "since each secret's versions are listed first (ListSecretVersionIds)"
+_BOUND = "since each secret's versions are listed first (ListSecretVersionIds, a quota of its own)"
 LISTED = 10
 """The most names in a preview."""
 
@@ -250,6 +250,7 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
 
 def _print(found: RolledBack) -> None:
     print_results(found.results, ROLLBACK.meanings, "secrets of this ledger")
-    print_effort(found.run)
-    if _pace(found.run.limit_qps) < found.run.limit_qps:
-        say(f"pace: {number(_pace(found.run.limit_qps))}/s, {_BOUND}")
+    pace = _pace(found.run.limit_qps)
+    print_effort(found.run, pace)
+    if pace < found.run.limit_qps:
+        say(wrapped(f"pace: no more than {number(pace)} deletions/s whatever --qps says, {_BOUND}"))

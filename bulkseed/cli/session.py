@@ -22,10 +22,11 @@ from bulkseed.cli.target import TargetOptions, open_target
 from bulkseed.cli.watching import events
 from bulkseed.cli.watching.progress import Work, watch
 from bulkseed.cli.watching.telemetry import prometheus, telemetry
+from bulkseed.client.credentials import require_credentials
 from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
-from bulkseed.errors import BulkseedError, LedgerError, UsageError
+from bulkseed.errors import BulkseedError, CredentialsError, LedgerError, UsageError
 from bulkseed.humanize import visible
 from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger, read_ledger
 from bulkseed.model import Outcome, QuotaGroup, Summary, Target
@@ -75,6 +76,12 @@ async def open_session(
         target = await stack.enter_async_context(
             open_target(chosen, qps if kind.group is QuotaGroup.CREATE else 0)
         )
+        if not _is_there(path):
+            try:
+                await require_credentials(target)  # a run that cannot begin leaves no ledger that is bound
+            except CredentialsError as error:
+                _begin(lines, given.output)
+                raise CredentialsError(f"{error}. Nothing was sent, and no ledger was begun") from None
         ledger = stack.enter_context(open_ledger(path, target, data_dir=chosen.local_dir, create=create))
         ledger.require_shared_with(kind)
         _begin(lines, given.output)
@@ -138,6 +145,10 @@ async def _account(chosen: TargetOptions) -> str:
     if isinstance(told, CallerIdentity):
         return f"{told.account_id}, as {told.arn}"
     return "not told by STS; `bulkseed doctor` says why"
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
 
 
 def _has_runs(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -27,11 +27,16 @@ from bulkseed.cli.render import print_effort, print_reasons, print_results, say,
 from bulkseed.cli.sources import SourceArguments, require_other
 from bulkseed.cli.target import TargetArguments, require_named
 from bulkseed.cli.watching.logs import set_up_logging
-from bulkseed.model import Verified
+from bulkseed.errors import LedgerError
+from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import VERIFY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bulkseed.jobs.verify import Verification
+    from bulkseed.ledger import LedgerReader
+    from bulkseed.ledger.names_apart import NamesApart
     from bulkseed.model import Row
 
 LISTED = 1000
@@ -91,8 +96,11 @@ def verify(given: VerifyArguments) -> int:
         return _verify_targets(given)
     from bulkseed.cli.session import conclude, say_what_next, this_call
 
-    found = run_async(_verify, given)
+    found, not_read = run_async(_verify, given)
     conclude(found.run, found.results, given.watch.output, lambda: _document(found), lambda: _print(found))
+    if not_read and not_read.count:
+        text = f"note: applied, and not in the manifest any more, so not read: {not_read}"
+        say(wrapped(text), err=True)
     say_what_next(found.run, this_call(found.run.ledger) + ("" if given.resume else " --resume"))
     return found.run.exit_code
 
@@ -119,7 +127,8 @@ def _verify_targets(given: VerifyArguments) -> int:
         return verify_targets(given.many, inputs, reading, options, given.watch)
 
 
-async def _verify(given: VerifyArguments) -> Verification:
+async def _verify(given: VerifyArguments) -> tuple[Verification, NamesApart | None]:
+    """Read back; return also which names were applied and are not in the manifest any more."""
     from bulkseed.cli.session import open_session
     from bulkseed.cli.watching import events
     from bulkseed.cli.watching.progress import Work
@@ -146,7 +155,7 @@ async def _verify(given: VerifyArguments) -> Verification:
                 hooks.stats, given.qps, hooks.stop, entries, ends=ends, usual=Verified.IDENTICAL.value
             )
             async with session.watched(work, counts=counts):
-                return await read_back(
+                found = await read_back(
                     entries,
                     session.target,
                     session.ledger,
@@ -155,6 +164,22 @@ async def _verify(given: VerifyArguments) -> Verification:
                     hooks=replace(hooks, on_row=on_row),
                     timeout=given.retry.timeout,
                 )
+            if found.run.stopped_by is not None:
+                return found, None
+            return found, _not_read(applied, entries.paths, session.ledger)
+
+
+def _not_read(applied: Path, paths: tuple[str, ...], verified: LedgerReader) -> NamesApart | None:
+    """Return the settled names of these manifests that a verify did not read; None: not known."""
+    from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.names_apart import all_names, names_apart, settled_of
+
+    if not applied.exists():
+        return None
+    with suppress(LedgerError), read_ledger(applied) as ledger:
+        if ledger.words() is Outcome and ledger.known_target().binding == verified.known_target().binding:
+            return names_apart(settled_of(ledger, paths), all_names(verified))
+    return None
 
 
 def _document(found: Verification) -> dict[str, Any]:

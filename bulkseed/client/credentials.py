@@ -174,6 +174,16 @@ class SignerCache:
             self.lasting = self._signer
 
 
+async def require_credentials(target: Target) -> None:
+    """Ask a source of credentials once, before anything is written down of a target that may be a slip.
+
+    Raises:
+        CredentialsError: there are none.
+    """
+    if not isinstance(target.credentials, Credentials):
+        await _fetch(target.credentials)
+
+
 async def _fetch(source: CredentialSource) -> Credentials:
     """Ask a source in a thread that nobody waits for when it hangs."""
     thread = DaemonExecutor()

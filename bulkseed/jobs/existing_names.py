@@ -11,8 +11,7 @@ from bulkseed.client.operations import question
 from bulkseed.engine.ask import IN_FLIGHT, Questioner
 from bulkseed.engine.pool import process_all
 from bulkseed.errors import ServiceError
-from bulkseed.ledger.reader import LedgerReader
-from bulkseed.ledger.settled_names import settled_names
+from bulkseed.ledger.settled_names import SettledNames
 from bulkseed.model import Fault
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.wire.actions import describe_secret, list_secrets
@@ -41,18 +40,17 @@ class Names(Protocol):
 
 
 async def look_up_gone(
-    service: Questioner, ledger: LedgerReader, *, scheduled: bool = False
+    service: Questioner, left: SettledNames, *, scheduled: bool = False
 ) -> list[str] | Fault:
     """Return the settled names of a ledger that the service does not have any more, or its refusal.
 
-    `scheduled`: what is scheduled for deletion counts as gone.
+    `left` begins as all of them. `scheduled`: what is scheduled for deletion counts as gone.
 
     Raises:
         ServiceError: the service does not answer, or refuses every call.
     """
-    with settled_names(ledger, scheduled=scheduled) as left:
-        refused = await look_up_names(service, left, left.count())
-        return await confirm_gone(service, left.all(), scheduled=scheduled) if refused is None else refused
+    refused = await look_up_names(service, left, left.count())
+    return await confirm_gone(service, left.all(), scheduled=scheduled) if refused is None else refused
 
 
 async def confirm_gone(service: Questioner, names: Iterable[str], *, scheduled: bool = False) -> list[str]:

@@ -152,8 +152,11 @@ class LedgerReader:
         """
         for (found,) in self.select("SELECT DISTINCT command FROM runs"):
             if found not in JOBS or not kind.shares_ledger(JOBS[found]):
+                stem = self.path.name.removesuffix(".db").removesuffix(".ledger").removesuffix(".verify")
+                other = self.path.with_name(f"{stem}.{'verify' if kind.name == 'verify' else 'ledger'}.db")
+                such = "" if other == self.path else f", such as {other}"
                 raise LedgerError(
-                    f"ledger {self.path} records runs of {found}: {kind.name} needs another --ledger"
+                    f"ledger {self.path} records runs of {found}: {kind.name} needs another --ledger{such}"
                 )
 
     def counts(self) -> dict[Outcome | Verified, int]:

@@ -21,6 +21,7 @@ class SettledNames:
     def __init__(self, connection: sqlite3.Connection, *, scheduled: bool) -> None:
         self._connection = connection
         self._scheduled = scheduled
+        self.leaving = 0  # of those taken away, how many are in their delete window
 
     def count(self) -> int:
         """Return how many they are."""
@@ -38,9 +39,10 @@ class SettledNames:
         """Take these away: the service has them, if only in their delete window."""
         if deleted and self._scheduled:
             return
-        self._connection.execute(
+        taken = self._connection.execute(
             "DELETE FROM names WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(names),)
         )
+        self.leaving += taken.rowcount if deleted else 0
 
     def all(self) -> list[str]:
         """Return what is left."""

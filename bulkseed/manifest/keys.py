@@ -20,8 +20,10 @@ KEYS = (*limits.PARAMETERS, VALUE_FROM)
 _BY_PLAIN_WORD = {name.lower(): name for name in KEYS}
 _LONGEST = 64  # nobody misspells a parameter that badly, and comparing takes time
 
+_EITHER = "SecretName or SecretData"
 _MEANINGS: dict[str, str | None] = {
-    **dict.fromkeys(("name", "title", "path", "key", "id", "secret id", "secret"), "SecretName"),
+    **dict.fromkeys(("name", "title", "path", "id", "secret id"), "SecretName"),
+    **dict.fromkeys(("key", "secret"), _EITHER),
     **dict.fromkeys(("value", "password", "data", "secret value", "secret string", "token"), "SecretData"),
     **dict.fromkeys(("notes", "note", "comment", "comments"), "Description"),
     **dict.fromkeys(("label", "labels", "tag"), "Tags"),
@@ -31,6 +33,7 @@ _MEANINGS: dict[str, str | None] = {
         ("user", "username", "login", "url", "uri", "website", "email", "folder", "group", "owner", "team"),
         None,
     ),
+    **dict.fromkeys(("service", "app", "application", "system", "host", "hostname", "server"), None),
     **dict.fromkeys(
         ("environment", "env", "region", "type", "created", "updated", "modified", "expires", "ttl", "otp"),
         None,
@@ -70,8 +73,11 @@ _WAY_IN = (
 
 def _columns(header: Sequence[str]) -> tuple[str, str]:
     """Return the columns that seem to hold names and values."""
-    found = {_PLAIN_MEANINGS.get(_plain(name)): name for name in reversed(header) if name.isprintable()}
-    name, value = found.get("SecretName"), found.get("SecretData")
+    known = [name for name in header if name.isprintable() and _plain(name) in _PLAIN_MEANINGS]
+    found = {_PLAIN_MEANINGS[_plain(name)]: name for name in reversed(known)}
+    name, value, either = found.get("SecretName"), found.get("SecretData"), found.get(_EITHER)
+    value = value or (either if name or found.get(None) else None)
+    name = name or (either if value != either else None) or found.get(None)
     return (name, value) if name and value else ("name", "value")
 
 

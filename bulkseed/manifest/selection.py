@@ -35,16 +35,31 @@ class Selection:
     or that the ledger does not know. Names are kept in memory: what failed is few beside a manifest.
     """
 
-    def __init__(self, path: str, names: dict[str, int], invalid: int | None) -> None:
-        """`names`: with the numbers of their lines in the file at `path`; `invalid`: of an invalid one."""
+    def __init__(self, path: str, names: dict[str, int], invalid: list[int]) -> None:
+        """`names`: with the numbers of their lines in the file at `path`; `invalid`: of invalid ones."""
         self._path = path
         self._names = names
         self._invalid = invalid
+        self._taken_as_new = 0
+
+    @property
+    def more(self) -> int:
+        """How many more lines that the ledger does not know were taken than the rejects have invalid ones."""
+        return max(0, self._taken_as_new - len(self._invalid))
 
     @property
     def size(self) -> int | None:
         """How many entries are taken; None where only reading tells."""
-        return len(self._names) if self._invalid is None else None
+        return None if self._invalid else len(self._names)
+
+    def more_in_words(self) -> str | None:
+        """Say what was taken that the rejects do not name; None if that is nothing."""
+        if not self.more:
+            return None
+        return (
+            f"{self.more:,} more are new to the ledger than {self._path} has invalid lines, and were "
+            "taken, too: a corrected line cannot be told from a new one"
+        )
 
     def to_json(self) -> list[Any]:
         """Return it for another process, which does not see what the ledger knows.
@@ -52,9 +67,9 @@ class Selection:
         Raises:
             ManifestError: a line was invalid.
         """
-        if self._invalid is not None:
+        if self._invalid:
             raise ManifestError(
-                f"{self._path}:{self._invalid}: an invalid line is not found again on a cluster: "
+                f"{self._path}:{self._invalid[0]}: an invalid line is not found again on a cluster: "
                 "leave --only out, what is settled is not sent again"
             )
         return [self._path, self._names]
@@ -63,7 +78,7 @@ class Selection:
     def from_json(cls, found: list[Any]) -> Selection:
         """Return what `to_json` gave."""
         path, names = found
-        return cls(path, names, None)
+        return cls(path, names, [])
 
     def of(self, manifest: Whole, known: Known | None) -> Iterable[ManifestEntry]:
         """Return the selected entries of a manifest, to be read once. Without a ledger nothing is `known`.
@@ -71,7 +86,7 @@ class Selection:
         Raises:
             ManifestError: at the end, where a name was not found.
         """
-        if self._invalid is None:
+        if not self._invalid:
             return self._named(manifest)
         return _WholeManifests(self._named_or_new(manifest, known or (lambda _name: None)), manifest.paths)
 
@@ -92,6 +107,7 @@ class Selection:
                 missing.pop(entry.name or "", None)
                 yield entry
             elif row_id is None:
+                self._taken_as_new += not isinstance(entry, InvalidLine)
                 yield entry
             elif row_id in passed:
                 yield InvalidLine(entry.origin, (DUPLICATE,), entry.name)
@@ -149,11 +165,11 @@ def read_selections(path: str | Path, targets: Collection[str]) -> dict[str, Sel
 
 def _selection(path: str | Path, rejects: Iterable[tuple[int, dict[str, Any]]]) -> Selection:
     names: dict[str, int] = {}
-    invalid = None
+    invalid: list[int] = []
     for number, reject in rejects:
         name = reject.get("secret_name")
         if reject.get("outcome") == Outcome.INVALID:
-            invalid = invalid or number
+            invalid.append(number)
         elif isinstance(name, str):
             names.setdefault(name, number)
         else:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
+from bulkseed.ledger.names_apart import NamesApart
 from bulkseed.ledger.reader import LedgerReader, Run
 from bulkseed.ledger.rollbacks import rolled_back
 from bulkseed.model import Outcome, Verified
@@ -74,6 +75,8 @@ class Numbers:
     sources: dict[str, int]  # a manifest as it was named, or a store -> how many definitions came from it
     names_digest: str  # SHA-256 of the names, each with a newline, in the order in which they were first read
     sorted_names_digest: str  # likewise, in the order of their bytes
+    not_read: NamesApart | None = None  # of a verify: names that the apply's ledger has, and this has not
+    only_read: NamesApart | None = None  # likewise, the other way round
 
     def length(self, run: Run) -> float:
         """Return how long a run went on, as far as is known, in seconds."""
@@ -107,7 +110,12 @@ class Numbers:
     def why_no_proof(self, applied: Numbers) -> str | None:
         """Say why this verify does not prove what the ledger of an apply says now; None: it does."""
         if self.sorted_names_digest != applied.sorted_names_digest:
-            return "it read other names"
+            said = []
+            if self.not_read and self.not_read.count:
+                said.append(f"it did not read {self.not_read}, which this ledger has")
+            if self.only_read and self.only_read.count:
+                said.append(f"it read {self.only_read}, which this ledger has not")
+            return " and ".join(said) or "it read other names"
         if self.as_of < applied.as_of:
             return "it ended before the last run of this ledger did"
         return None

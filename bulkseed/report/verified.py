@@ -6,11 +6,13 @@ file the ledger has the repaired name last, and a verify reads it in its place.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import LedgerReader, read_ledger
+from bulkseed.ledger.names_apart import all_names, names_apart
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.report.numbers import Numbers, names_in_order
 
@@ -58,6 +60,20 @@ def find_verify(applied: Path) -> FoundVerify:
 def _is_verify(ledger: LedgerReader) -> bool:
     first = next(ledger.runs(), None)
     return first is not None and JOBS[first.command] is VERIFY
+
+
+def with_names_apart(verified: Numbers, verify: Path, applied: Path) -> Numbers:
+    """Return the numbers of a verify with which names it read, and which not, beside those of an apply.
+
+    Raises:
+        LedgerError: a ledger cannot be read.
+    """
+    with read_ledger(applied) as ours, read_ledger(verify) as theirs:
+        return replace(
+            verified,
+            not_read=names_apart(all_names(ours), all_names(theirs)),
+            only_read=names_apart(all_names(theirs), all_names(ours)),
+        )
 
 
 def same_names(verified: Numbers, applied: Numbers) -> str:

@@ -198,7 +198,7 @@ def test_tenants_are_onboarded_from_a_table(tmp_path: Path) -> None:
         )
         last = bulkseed(*call, cwd=tmp_path)
         assert (last.returncode, last.stderr) == (0, "")
-        assert "definitions: 6 = 6 created\n0 new, 6 settled before" in last.stdout
+        assert "definitions: 6 = 6 created\n0 settled now, 6 settled before" in last.stdout
         assert len(stub.secrets) == len(stub.arrivals) == 6
         assert json.loads(stub.secrets["prod/hooli/api"]) == {"user": "hooli", "password": CANARY}
         assert len({stub.secrets[f"prod/{t}/db"] for t in ("acme", "globex", "hooli")}) == 3

@@ -24,6 +24,7 @@ from bulkseed.jobs.existing_names import look_up_gone
 from bulkseed.jobs.preflight import check
 from bulkseed.ledger import Creation, open_ledger
 from bulkseed.ledger.preview import Preview
+from bulkseed.ledger.settled_names import settled_names
 from bulkseed.model import Fault, Origin, QuotaGroup, SecretDefinition, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.service.options import ServiceOptions
@@ -338,7 +339,8 @@ async def test_what_a_wrong_list_leaves_out_is_not_called_gone(tmp_path: Path) -
             ledger.record([], [], [Creation(c.row_id, 0.0, 0.1, None, None, None) for c in claims.to_send])
             async with open_questioner(honest) as service:
                 lying = _Lying(service)
-                assert await look_up_gone(lying, ledger) == ["gone"]  # type: ignore[arg-type]  # all it needs
+                with settled_names(ledger) as left:
+                    assert await look_up_gone(lying, left) == ["gone"]  # type: ignore[arg-type]  # all it needs
 
 
 class _Lying:

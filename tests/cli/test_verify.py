@@ -196,7 +196,7 @@ def test_the_ledger_of_a_verify_is_refused_by_apply(command: list[str], tmp_path
     before = bulkseed("ledger", "rows", "v.db", cwd=tmp_path).stdout
     done = bulkseed(*command, *call, "--ledger", "v.db", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "records runs of verify: apply needs another --ledger" in done.stderr
+    assert "records runs of verify: apply needs another --ledger, such as v.ledger.db" in done.stderr
     assert bulkseed("ledger", "rows", "v.db", cwd=tmp_path).stdout == before
 
 

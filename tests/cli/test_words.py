@@ -72,7 +72,10 @@ def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Pa
     assert "settled before" not in bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path).stdout
     write_manifest(tmp_path / "m.jsonl", [*simple(5), *['{"SecretName": "a b", "SecretData": "fake"}'] * 3])
     done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
-    assert "2 new, 3 settled before (not compared: to change a value, raise its VersionId)" in done.stdout
+    assert (
+        "2 settled now, 3 settled before (not compared: to change a value, raise its VersionId)"
+        in done.stdout
+    )
     assert "  3 invalid: SecretName " in done.stdout
     assert "--ledger m.ledger.db" in done.stderr
     summary = json.loads(bulkseed("apply", "m.jsonl", *HERE, "--output", "json", cwd=tmp_path).stdout)

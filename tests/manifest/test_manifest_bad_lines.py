@@ -287,6 +287,27 @@ HEADERS = {
         ),
         '{"SecretName": "{Title}", "SecretData": "{Password}"}',
     ),
+    "Name,Secret": (
+        (
+            'column 1 ("Name") is not a parameter: did you mean SecretName?; '
+            'column 2 ("Secret") is not a parameter: did you mean SecretName or SecretData?'
+        ),
+        '{"SecretName": "{Name}", "SecretData": "{Secret}"}',
+    ),
+    "service,user,password": (
+        (
+            'column 1 ("service") is not a parameter; column 2 ("user") is not a parameter; '
+            'column 3 ("password") is not a parameter: did you mean SecretData?'
+        ),
+        '{"SecretName": "{service}", "SecretData": "{password}"}',
+    ),
+    "key,value": (
+        (
+            'column 1 ("key") is not a parameter: did you mean SecretName or SecretData?; '
+            'column 2 ("value") is not a parameter: did you mean SecretData?'
+        ),
+        '{"SecretName": "{key}", "SecretData": "{value}"}',
+    ),
     "Secret Name,SecretData": (
         "column 1 is not a parameter: did you mean SecretName?",
         '{"SecretName": "{name}", "SecretData": "{value}"}',

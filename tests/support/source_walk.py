@@ -39,7 +39,7 @@ _MEASURED = [
     (re.compile(r"^(created|adopted|updated): .*$\n", re.MULTILINE), ""),
     (re.compile(r"[\d,]+ (created|adopted|updated) \+ "), ""),
     # None was settled before where each kill came before the first answers were on disk.
-    (re.compile(r"^[\d,]+ new, [\d,]+ settled before .*$\n", re.MULTILINE), ""),
+    (re.compile(r"^[\d,]+ settled now, [\d,]+ settled before .*$\n", re.MULTILINE), ""),
 ]
 _ENDS = re.compile(r"^(created|adopted|updated|invalid): +([\d,]+) ", re.MULTILINE)
 

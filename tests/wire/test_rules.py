@@ -129,7 +129,17 @@ BAD: dict[str, tuple[Parameters, list[str]]] = {
     ),
     "name in Chinese": (
         texts(SecretName="密码"),
-        ['SecretName may have only letters, digits and _ / + = . @ - ("密" at 1)'],
+        ['SecretName may have only letters, digits and _ / + = . @ - ("密" at 1; more at 2)'],
+    ),
+    "too long a name with more wrong characters than are told": (
+        texts(SecretName="a!" * 97),
+        [
+            "SecretName has 194 characters, more than 192",
+            (
+                'SecretName may have only letters, digits and _ / + = . @ - ("!" at 2; more at '
+                "4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, …)"
+            ),
+        ],
     ),
     "reserved name": (texts(SecretName="acs/a"), ["SecretName must not start with acs/"]),
     "reserved name of Rds": (RDS | {"SecretName": "acs/a"}, ["SecretName must not start with acs/"]),

@@ -14,7 +14,7 @@ An empty text counts as missing, as on the service's gateway.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -33,6 +33,9 @@ from bulkseed.wire.validation.secret_types import (
 
 _NAME_BYTES = limits.NAME_CHARACTERS.encode()
 _TAG_CHARACTERS = frozenset(limits.TAG_CHARACTERS)
+
+MOST_PLACES = 12
+"""How many wrong characters of one text are pointed at."""
 
 
 class Problem(NamedTuple):
@@ -56,10 +59,9 @@ def definition_problems(parameters: Mapping[str, str], *, characters: bool = Tru
         problems += [Problem("Tags", reason) for reason in _tags_problems(tags).repeats]
     version_id = parameters.get("VersionId") or ""
     if not version_id.isprintable() and characters and is_unicode(version_id):
-        found = next(character for character in version_id if not character.isprintable())
-        at = version_id.index(found) + 1
+        unseen = [at for at, character in enumerate(version_id) if not character.isprintable()]
         problems.append(
-            Problem("VersionId", f"has a character that cannot be seen ({_shown(found)} at {at})")
+            Problem("VersionId", f"has a character that cannot be seen {_found_at(version_id, unseen)}")
         )
     if parameters.get("SecretDataType") == "binary" and not is_base64(parameters.get("SecretData") or ""):
         problems.append(Problem("SecretData", "is not valid Base64, which SecretDataType binary asks for"))
@@ -186,12 +188,18 @@ def _name_characters(text: str) -> Iterable[str]:
     # bytes.translate is the fastest way to see that there is nothing else.
     if not text.encode().translate(None, _NAME_BYTES) or text == limits.AUTO:
         return ()
-    return (f"may have only letters, digits and _ / + = . @ - {_first_other(text, limits.NAME_CHARACTERS)}",)
+    return (f"may have only letters, digits and _ / + = . @ - {_others(text, limits.NAME_CHARACTERS)}",)
 
 
-def _first_other(text: str, allowed: str) -> str:
-    found = next(character for character in text if character not in allowed)
-    return f"({_shown(found)} at {text.index(found) + 1})"
+def _others(text: str, allowed: str) -> str:
+    return _found_at(text, [at for at, character in enumerate(text) if character not in allowed])
+
+
+def _found_at(text: str, places: Sequence[int]) -> str:
+    """Show the first wrong character, and where all are; the others are not shown: it may be a value."""
+    more = ", ".join(str(at + 1) for at in places[1:MOST_PLACES])
+    rest = f"; more at {more}{', …' if len(places) > MOST_PLACES else ''}" if more else ""
+    return f"({_shown(text[places[0]])} at {places[0] + 1}{rest})"
 
 
 def _shown(character: str) -> str:
@@ -296,7 +304,7 @@ def _tag_characters(tag: Mapping[str, object]) -> Iterator[str]:
     for part in ("TagKey", "TagValue"):
         text = tag.get(part)
         if isinstance(text, str) and not _TAG_CHARACTERS.issuperset(text):
-            found = _first_other(text, limits.TAG_CHARACTERS)
+            found = _others(text, limits.TAG_CHARACTERS)
             yield f"{part} may have only letters, digits and / \\ _ - . + = : @ {found}"
 
 
