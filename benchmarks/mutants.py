@@ -57,9 +57,11 @@ UNDOING = [
 PACING = [
     "engine/test_pacing_window.py",
     "engine/test_pacing_rate.py",
+    "engine/test_pacing_grants.py",
     "engine/test_pacing_waiting.py",
     "engine/test_pacing_ceiling.py",
     "engine/test_quota_across_runs.py",
+    "engine/test_pacing_starved.py",
     "engine/test_stalls.py",
     "engine/test_pacing_realtime.py::test_where_only_an_answer_frees_a_place_no_timer_is_set",
     "engine/test_pace_of_runs.py",

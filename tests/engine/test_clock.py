@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from email.utils import formatdate
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkseed.client.service_time import PROMPT, ServiceTime
-from bulkseed.pacing.clock import Clock
+from bulkseed.client.service_time import ServiceTime
+from bulkseed.pacing.clock import Clock, counting_sleep, this_boot
 from bulkseed.policy.moments import CreationTime, Era, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.wire.message import Response
 
@@ -69,6 +70,7 @@ def test_a_clock_that_is_put_right_is_corrected_for_again() -> None:
 def test_the_service_is_ahead_by_what_its_latest_date_tells() -> None:
     """Of many replies the one that was on the way for the shortest time tells most."""
     known, hands = ServiceTime(), Hands()
+    assert (known.correction, known.ahead) == (0.0, None)
     for date, passed in [(NOW + 5, 4.0), (NOW + 7, 0.0), (NOW + 8, 2.0)]:
         hands.go(passed)
         known.saw(dated(date), hands.clock, hands.steady)
@@ -96,6 +98,36 @@ def test_dates_that_come_often_are_forgotten_as_soon() -> None:
         hands.go(10.0)
         known.saw(dated(NOW + second + 1), hands.clock, hands.steady)
         assert known.ahead == (3.0 if second < 120 else 1.0)
+
+
+@pytest.mark.parametrize(("silence", "ahead"), [(59.0, 3.0), (119.0, 3.0), (120.0, 1.0), (180.0, 1.0)])
+def test_a_date_outlives_a_silence_of_less_than_two_minutes(silence: float, ahead: float) -> None:
+    """Also if nothing came meanwhile."""
+    known, hands = ServiceTime(), Hands()
+    known.saw(dated(NOW + 3), hands.clock, hands.steady)
+    hands.go(silence)
+    known.saw(dated(NOW + silence + 1), hands.clock, hands.steady)
+    assert known.ahead == ahead
+
+
+@pytest.mark.parametrize("apart", [0.5, -0.5])
+def test_a_creation_is_dated_by_each_of_our_clocks(apart: float) -> None:
+    """To a second by what a Date has shown of that clock, and two for what the service itself may differ by.
+
+    Clocks that part by less than a second were not set.
+    """
+    known, hands = ServiceTime(), Hands()
+    hands.wall += apart
+    known.saw(dated(NOW + 20), hands.clock, hands.steady)
+    by_ours = OurMoment(10.0 + NOW - 20, 10.0 + NOW - 20 + apart)
+    assert known.creation(NOW + 10) == CreationTime(ServiceMoment(NOW + 10), by_ours + 1.0, by_ours + -2.0)
+    assert known.sending(hands.clock) == Sending(OurMoment(NOW, NOW + apart), ServiceMoment(NOW + 20))
+
+
+def test_where_nothing_is_known_of_the_service_a_creation_may_be_of_any_time() -> None:
+    """By our clocks: nothing is younger than it, and nothing of ours is surely older."""
+    ever = OurMoment(-math.inf, -math.inf)
+    assert ServiceTime().creation(NOW) == CreationTime(ServiceMoment(NOW), ever, ever)
 
 
 @pytest.mark.parametrize("apart", [1.5, -1.5])
@@ -139,9 +171,7 @@ def test_the_times_of_two_runs_count_from_the_same_only_in_one_boot() -> None:
     assert Era(None, 101.1).since(Era(None, 100.0)) is None
 
 
-@pytest.mark.parametrize(
-    ("took", "believed"), [(0.0, True), (PROMPT, True), (PROMPT + 1, False), (3600.0, False)]
-)
+@pytest.mark.parametrize(("took", "believed"), [(0.0, True), (10.0, True), (11.0, False), (3600.0, False)])
 def test_a_reply_that_took_long_does_not_tell_the_time(took: float, believed: bool) -> None:
     """This machine slept while it was on its way: what others made would be younger than ours (H2)."""
     known, hands = ServiceTime(), Hands()
@@ -266,4 +296,18 @@ def test_the_clock_of_a_run_counts_sleep_and_its_budgets_do_not() -> None:
         pytest.skip("no clock here counts sleep under this name")
     before = time.clock_gettime(counting)
     assert before <= clock.monotonic() <= time.clock_gettime(counting)
+    assert getattr(counting_sleep(), "args", None) == (counting,)
     assert clock.awake is time.monotonic
+    assert clock.era.boot == this_boot()
+
+
+def test_a_run_counts_as_the_machine_of_its_ledger_does() -> None:
+    """By how much that is ahead of ours is added to both clocks; a clock that is given names its own boot."""
+    hands = Hands(steady=7.0)
+    clock = Clock(lambda: hands.steady, lambda: hands.wall, 5.0, boot="there")
+    hands.go(1.0)
+    assert (clock.time(), clock.wall_there(), clock.stamp(7.0)) == (NOW + 6, NOW + 6, NOW + 5)
+    assert clock.era == Era("there", NOW + 5 - 7)
+    assert clock.awake() == 8.0
+    ours = Hands(steady=7.0).clock
+    assert (ours.time(), ours.wall_there(), ours.era) == (NOW, NOW, Era(None, NOW - 7))

@@ -108,3 +108,29 @@ def test_a_stall_before_anything_is_known_hides_nothing_later() -> None:
     reply(window, 5.25, 5.375)
     reply(window, 5.75, 6.25)
     assert believed(window, 6.25) == 0.125
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "known"), [(None, 0.375), (0.5, 0.375), (0.375, 0.375), (0.25, 0.25), (0.125, 0.125)]
+)
+def test_what_the_kernel_saw_counts_where_it_is_less(round_trip: float | None, known: float) -> None:
+    """A wait in the service is no distance."""
+    window = SlidingWindow(1_000)
+    for written, replied in [(0.0, 0.25), (0.25, 0.625), (0.75, 1.25)]:
+        end(window, written, replied)
+        window.answered(replied, replied - written, round_trip)
+    assert believed(window, 1.25) == known
+
+
+def test_places_are_held_for_longer_once_it_turns_out_that_a_round_trip_can_be_faster() -> None:
+    """A new request could arrive earlier than was thought, and one that ended may have arrived just then."""
+    window = taught(0.25)
+    assert end(window, 2.0, 2.5) == 3.25
+    assert end(window, 2.25, 2.25) == 2.25 + 1.005
+    assert window.free_at(3.0, 1_000) == 3.25
+    reply(window, 2.5, 2.625)
+    assert window.free_at(3.0, 1_000) == 2.25 + 1.005, "that is a whole second already"
+    assert window.free_at(3.3, 1_000) == 2.5 + 1.0 - 0.125
+    assert window.free_at(3.375, 1_000) == 2.5 + 1.005
+    reply(window, 3.0, 3.375)
+    assert window.free_at(3.375, 1_000) == 2.5 + 1.005, "one that was slower changes nothing"

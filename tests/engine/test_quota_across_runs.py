@@ -106,6 +106,6 @@ def test_the_wait_is_no_longer_than_it_has_to_be(pause: float, wait: float) -> N
         for qps, expected in ((10, wait), (0, 0.0)):
             sent, began = len(world.sent), virtual_clock.now()
             await world.live(definitions(len(world.kms.creators) + 1), qps=qps)
-            assert world.sent[sent] - began == pytest.approx(expected, abs=0.01)
+            assert world.sent[sent] - began == pytest.approx(expected, abs=0.004)
 
     run(test)

@@ -174,6 +174,16 @@ def test_ends_of_a_way_back(answers: list[object], outcome: RollbackOutcome) -> 
     assert len(noted) == (OURS in answers), "it is claimed once, and before the first attempt"
 
 
+@pytest.mark.parametrize(
+    ("there", "told"), [(THEIRS, "w is"), (Counted(2, ("v1", "v2")), "another one may be")]
+)
+def test_what_is_in_force_instead_is_told(there: Counted, told: str) -> None:
+    """As far as it is among the versions that the service names."""
+    owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
+    end, _ = drive(put_back(owned, "v1", "v2", retry_state(None)), AS_MADE, there)
+    assert end == RollbackEnd(RollbackOutcome.CHANGED, f"ours was version v2, and {told} in force")
+
+
 def test_a_way_back_ends_with_its_attempts_or_with_the_run() -> None:
     """A refusal of every call stops the run; attempts that ran out are this secret's end alone."""
     owned = OwnedSecret(("v1", "v2"), NOW, NOW + 1.0, None, ServiceMoment(1_000.0))
