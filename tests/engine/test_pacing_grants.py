@@ -41,6 +41,11 @@ async def granted_after(pacer: Pacer) -> float:
     return now() - asked
 
 
+def due(pacer: Pacer) -> float:
+    """Return when the timer of a pacer is due; inf: none is set."""
+    return math.inf if pacer._timer is None else pacer._timer.when()
+
+
 def on(test: Callable[[], Awaitable[None]]) -> None:
     """Run a test on virtual time."""
 
@@ -121,11 +126,10 @@ def test_the_timer_is_for_the_first_that_may_go_and_only_where_somebody_waits() 
     async def test() -> None:
         pacer = Pacer(10, clock=now)
         assert await at_once(pacer, 3) == 3
-        assert pacer._timer is None
+        assert due(pacer) == math.inf
         waiting = asyncio.ensure_future(pacer.acquire())
         await asyncio.sleep(0)
-        assert pacer._timer is not None
-        assert pacer._timer.when() == pytest.approx(now() + 0.08, abs=1e-4)
+        assert due(pacer) == pytest.approx(now() + 0.08, abs=1e-4)
         await waiting
         fast = Pacer(20_000, clock=now)
         await at_once(fast)
