@@ -47,6 +47,9 @@ class LedgerOperations:
         """
         ledger = self._ledger
         match name:
+            case "proof_for":
+                proof = ledger.proof_for(*arguments)
+                return None if proof is None else list(proof)
             case "begin_run":
                 return self._begin_run(*arguments)
             case "admit":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkseed.cluster.records import admission_from_json, entry_to_json, owned_row_from_json
-from bulkseed.ledger import Admission, AttemptRecord, Creation, Settlement, TakeUp
+from bulkseed.ledger import Admission, AttemptRecord, Creation, Proof, Settlement, TakeUp
 from bulkseed.ledger.reader import Tally
 from bulkseed.ledger.rollbacks import OwnedRow
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup, Verified
@@ -57,6 +57,11 @@ class RemoteLedger:
         """Have something done, after what was held back, and return its answer."""
         operations, self._held = [*self._held, [name, *arguments]], []
         return self._call(operations)[-1]
+
+    def proof_for(self, caller: str | None) -> Proof | None:
+        """See `Ledger.proof_for`."""
+        found = self.ask("proof_for", caller)
+        return None if found is None else Proof(*found)
 
     def begin_run(
         self,

@@ -5,7 +5,7 @@ from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.open import open_ledger, require_target
 from bulkseed.ledger.port import LedgerPort
 from bulkseed.ledger.reader import Attempt, LedgerReader, Run, Status, read_ledger
-from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Settlement, TakeUp
+from bulkseed.ledger.records import Admission, AttemptRecord, Claim, Creation, Proof, Settlement, TakeUp
 from bulkseed.ledger.rows import iso, row_as_dict
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Ledger",
     "LedgerPort",
     "LedgerReader",
+    "Proof",
     "Run",
     "Settlement",
     "Status",

@@ -16,8 +16,9 @@ from typing import Any
 from bulkseed.errors import LedgerError, LedgerTargetError
 from bulkseed.ledger.admission import KEEP_VERSION, Block, Reading, in_this_era
 from bulkseed.ledger.creations import add_creations
+from bulkseed.ledger.proof import proof_for
 from bulkseed.ledger.reader import LedgerReader, Tally
-from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
+from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Proof, Settlement, TakeUp
 from bulkseed.ledger.sqlite.file import checkpoint, in_words, reachable, this_host
 from bulkseed.ledger.sqlite.lock import WriterLock
 from bulkseed.ledger.sqlite.watch import FileWatch
@@ -123,6 +124,10 @@ class Ledger(LedgerReader):
                 self._reading = self._arn_prefix = None
                 self._roll_back()
                 raise
+
+    def proof_for(self, caller: str | None) -> Proof | None:
+        """Return what tells whether a caller's credentials are of this account; None: nothing has to."""
+        return proof_for(self, caller)
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:  # SQLite may have done it already

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bulkseed.ledger.reader import Tally
-from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Settlement, TakeUp
+from bulkseed.ledger.records import Admission, AttemptRecord, Creation, Proof, Settlement, TakeUp
 from bulkseed.model import ManifestEntry, QuotaGroup
 from bulkseed.policy.moments import Era
 
@@ -22,6 +22,10 @@ class LedgerPort(Protocol):
     @property
     def path(self) -> Path:
         """The file, as people are told."""
+        ...
+
+    def proof_for(self, caller: str | None) -> Proof | None:
+        """Return what tells whether a caller's credentials are of the ledger's account."""
         ...
 
     def begin_run(

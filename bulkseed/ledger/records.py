@@ -23,6 +23,13 @@ class TakeUp(NamedTuple):
     gone: Collection[str] = ()
 
 
+class Proof(NamedTuple):
+    """What tells whether credentials are of a ledger's account: names of secrets of ours in it."""
+
+    account: str
+    names: list[str]
+
+
 class Claim(NamedTuple):
     """A definition that may be sent now: its claim is on disk. The defaults are those of a new name.
 

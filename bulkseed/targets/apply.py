@@ -17,6 +17,7 @@ from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import UsageError
+from bulkseed.jobs.account import check_account
 from bulkseed.jobs.apply import APPLY
 from bulkseed.ledger import LedgerPort, read_ledger
 from bulkseed.manifest.selection import read_selections
@@ -122,6 +123,7 @@ async def apply_to_one(
     )
     ceilings, most = limits(APPLY.kind.group, spec.qps), connections(run_options)
     async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
+        await check_account(lane, ledger, threads)
         return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
 
 

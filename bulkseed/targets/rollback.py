@@ -10,6 +10,7 @@ import anyio
 
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
+from bulkseed.jobs.account import check_account
 from bulkseed.jobs.rollback import MOST_WORKERS, OnEnd, RolledBack, Undo, Undoing, roll_back_in
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.rollbacks import forecast
@@ -51,6 +52,7 @@ async def roll_back_one(
     run_options = RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after)
     ceilings = limits(ROLLBACK.group, spec.qps)
     async with leave.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
+        await check_account(lane, undoing.ledger, threads)
         return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
 
 
