@@ -1,4 +1,4 @@
-"""Credentials that a target's ledger has not seen: of another account, nothing there is called settled (A11)."""
+"""Credentials that a target's ledger has not seen: of another account, they are refused (A11)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def in_one_process(folder: Folder, undo: Undo | None) -> Told:
     if undo is None:
         done = await apply_to_all(folder.specs, folder.inputs, folder.run, OPTIONS, Stop())
     else:
-        done = await roll_back_all(RunFolder(folder.run.path, folder.specs), undo, OPTIONS, Stop())
+        done = await roll_back_all(RunFolder(folder.run.path, tuple(folder.specs)), undo, OPTIONS, Stop())
     return {run.spec.name: (run.exit_code, str(run.error or "")) for run in done.runs}
 
 
@@ -160,7 +160,7 @@ async def on_a_worker(folder: Folder, undo: Undo | None) -> Told:
 async def test_a_target_of_another_account_is_refused_and_the_others_go_on(
     way: Callable[[Folder, Undo | None], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new key finds none of ours at one target: 4, before an apply or a rollback; at the other it goes on."""
+    """A new key finds none of ours at one target: 4, before an apply or a rollback; the other goes on."""
     async with two_accounts(tmp_path, monkeypatch) as folder:
         for undo in (None, Undo()):
             told = await way(folder, undo)  # type: ignore[misc]  # one of two functions
