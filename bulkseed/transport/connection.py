@@ -73,7 +73,7 @@ class RawConnection(asyncio.Protocol):
         self._request: tuple[bytes, Callable[[], bool]] | None = None  # not yet written
         self._received = 0
         self._body_received = 0
-        self._round_trip: float | None = None
+        self._round_trip = fastest_round_trip(transport)
         self._round_trip_until = 0.0
 
     def exchange(
@@ -113,7 +113,7 @@ class RawConnection(asyncio.Protocol):
         waiter, self.waiter = self.waiter, None
         if isinstance(answer, Response):
             if (now := self._loop.time()) >= self._round_trip_until:
-                self._round_trip = fastest_round_trip(self.transport)
+                self._round_trip = fastest_round_trip(self.transport) or self._round_trip
                 self._round_trip_until = now + FRESH
             answer.round_trip = self._round_trip
         if self._request is not None:

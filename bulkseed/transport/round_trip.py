@@ -23,8 +23,8 @@ _UNKNOWN = (0, 0xFFFF_FFFF)
 
 def fastest_round_trip(transport: asyncio.BaseTransport | None) -> float | None:
     """Return it in seconds; None where the system does not tell it, or the connection is closed."""
-    if sys.platform != "linux" or transport is None:
-        return None
+    if sys.platform != "linux" or transport is None or transport.is_closing():
+        return None  # of what is closed asyncio may have no socket, and uvloop the number of another one's
     connection = transport.get_extra_info("socket")
     if connection is None:
         return None
