@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 import aiohttp
 
+from bulkseed.transport.aiohttp_session import SessionTransport
 from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.transport.raw import RawTransport
-from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request, Response
 
 KINDS: dict[str, type[RawTransport | SessionTransport]] = {

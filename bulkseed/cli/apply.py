@@ -332,7 +332,7 @@ def _tell_removed(session: Session, paths: tuple[str, ...], summary: Summary) ->
 
 async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
     from bulkseed.cli.session import beside
-    from bulkseed.cli.watching.meanwhile import tell_meanwhile
+    from bulkseed.cli.watching.waiting import tell_while_waiting
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existing_names import look_up_gone
     from bulkseed.jobs.preflight import not_told
@@ -342,7 +342,7 @@ async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
         return f"asking which settled secrets are gone: {service.answered:,} answers so far"
 
     scheduled = rules.on_delete_window is OnDeleteWindow.RESTORE
-    async with open_questioner(session.target) as service, beside((tell_meanwhile, so_far)):
+    async with open_questioner(session.target) as service, beside((tell_while_waiting, so_far)):
         with settled_names(session.ledger, scheduled=scheduled) as left:
             gone, leaving = await look_up_gone(service, left, scheduled=scheduled), left.leaving
     if isinstance(gone, list):

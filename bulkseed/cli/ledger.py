@@ -320,7 +320,7 @@ async def _look(
     absent: _Absent,
 ) -> int:
     from bulkseed.cli.session import beside
-    from bulkseed.cli.watching.meanwhile import tell_meanwhile
+    from bulkseed.cli.watching.waiting import tell_while_waiting
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.existence_audit import find_absent
     from bulkseed.ledger import require_target
@@ -333,5 +333,5 @@ async def _look(
         def so_far() -> str:
             return f"looked for {service.answered:,} of {total:,} at the service so far"
 
-        async with open_questioner(target) as service, beside((tell_meanwhile, so_far)):
+        async with open_questioner(target) as service, beside((tell_while_waiting, so_far)):
             return await find_absent(service, opened.rows(settled), absent)

@@ -338,7 +338,7 @@ def open_manifests(
         ManifestError: one cannot be read at all.
     """
     from bulkseed.manifest import open_manifest
-    from bulkseed.manifest.age import IDENTITY
+    from bulkseed.manifest.age_decryption import IDENTITY
 
     if any(map(looks_like_source, given.manifests)):
         raise UsageError("this command takes manifests, not sources")

@@ -111,7 +111,7 @@ def plan(given: _Arguments) -> int:
         print_json(definition_schema(), indented=sys.stdout.isatty())
         return 0
     if given.fields:
-        from bulkseed.cli.planning.fields import print_fields
+        from bulkseed.cli.planning.definition_fields import print_fields
 
         print_fields()
         return 0
@@ -315,7 +315,7 @@ def _check_values(foreseen: Foreseen) -> int:
 
 async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight:
     from bulkseed.cli.session import beside
-    from bulkseed.cli.watching.meanwhile import tell_meanwhile
+    from bulkseed.cli.watching.waiting import tell_while_waiting
     from bulkseed.engine.ask import open_questioner
     from bulkseed.jobs.preflight import check
 
@@ -327,7 +327,7 @@ async def _ask(chosen: TargetOptions, made: Plan, preview: Preview) -> Preflight
     async with (
         open_target(chosen, made.qps) as target,
         open_questioner(target) as service,
-        beside((tell_meanwhile, so_far)),
+        beside((tell_while_waiting, so_far)),
     ):
         return await check(service, sorted(made.keys), made.instances, preview, names)
 

@@ -14,7 +14,7 @@ from bulkseed.model import Created, Fault, SecretDefinition
 from bulkseed.policy.advice import ADVICE
 from bulkseed.policy.steps import Done, Found
 from bulkseed.policy.verdicts import known_part
-from bulkseed.wire.shapes import ARN_PREFIX, CODE, CODE_MAX, REQUEST_ID, VERSION_ID
+from bulkseed.wire.identifiers import ARN_PREFIX, CODE, CODE_MAX, REQUEST_ID, VERSION_ID
 
 A = TypeVar("A")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from bulkseed.cluster.host import LedgerCall
+from bulkseed.cluster.hosted_ledger import LedgerCall
 from bulkseed.cluster.lease import Lease, lease_clock
 from bulkseed.errors import LedgerError
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
-from bulkseed.cluster.host import HostedLedger, LedgerCall, Placement
+from bulkseed.cluster.hosted_ledger import HostedLedger, LedgerCall, Placement
 from bulkseed.cluster.lease import LEASE
 from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.progress import take_progress
@@ -33,7 +33,7 @@ from bulkseed.targets.rollback import end_of_rollback, to_roll_back
 from bulkseed.targets.run_all import THREADS, Accounts, AllRuns, TargetEnd, TargetRun
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.verify import end_of_verify
-from bulkseed.wire.shapes import account_of
+from bulkseed.wire.identifiers import account_of
 
 
 @dataclass(slots=True, frozen=True)

@@ -17,7 +17,7 @@ from distributed.core import ConnectionPool
 
 import bulkseed
 from bulkseed.cluster.progress import failure_to_json
-from bulkseed.cluster.runner import Line, Runner
+from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import Coordinator, RunWork, Task
 from bulkseed.errors import BulkseedError, ManifestError, ServiceError
 from bulkseed.jobs.caller import ask_caller, sts_endpoint
@@ -152,8 +152,8 @@ class Drain(WorkerPlugin):
 
 async def _work_of(coordinator: Coordinator, connection_args: dict[str, Any]) -> RunWork:
     try:
-        async with asyncio.timeout(REACH_TIME), _connect(coordinator, connection_args) as line:
-            work = await line.work()
+        async with asyncio.timeout(REACH_TIME), _connect(coordinator, connection_args) as link:
+            work = await link.work()
     except Exception as error:  # noqa: BLE001  # whatever a connection that cannot be made raises
         raise ServiceError(
             f"a worker cannot connect to this command at {coordinator.address} ({type(error).__name__})"
@@ -184,7 +184,9 @@ def _new_runner(task: Task, connection_args: dict[str, Any]) -> Runner:
 
 
 @asynccontextmanager
-async def _connect(coordinator: Coordinator, connection_args: dict[str, Any]) -> AsyncIterator[Line]:
+async def _connect(
+    coordinator: Coordinator, connection_args: dict[str, Any]
+) -> AsyncIterator[CoordinatorLink]:
     pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
     there = pool(coordinator.address)
 
@@ -197,6 +199,6 @@ async def _connect(coordinator: Coordinator, connection_args: dict[str, Any]) ->
         return told
 
     try:
-        yield Line(send, work)
+        yield CoordinatorLink(send, work)
     finally:
         await pool.close()

@@ -1,4 +1,4 @@
-"""Leave to send, which ends by itself: so nobody sends who was cut off, frozen, or taken for dead."""
+"""The right to send, which ends by itself: so nobody sends who was cut off, frozen, or taken for dead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ lease_clock = counting_sleep()
 
 
 class Lease:
-    """A worker's leave to send for one target. It lasts for `seconds` from when it was last asked for.
+    """A worker's right to send for one target. It lasts for `seconds` from when it was last asked for.
 
     The coordinator counts from when it heard, which is later: its end of the lease is never the earlier one.
     """

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from bulkseed.cluster.host import HostedLedger, Placement
+from bulkseed.cluster.hosted_ledger import HostedLedger, Placement
 from bulkseed.cluster.lease import AGAIN, lease_clock
 from bulkseed.cluster.progress import failure_from_json
 from bulkseed.engine.stop import STOPPED_EARLY, Stop

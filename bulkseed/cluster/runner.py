@@ -31,9 +31,9 @@ from bulkseed.manifest.selection import Selection
 from bulkseed.pacing.clock import Clock
 from bulkseed.sources.named import NamedValues
 from bulkseed.targets.apply import apply_to_one, raise_file_limit, resolve
-from bulkseed.targets.leave import Leave
 from bulkseed.targets.manifests import Manifests, RoutedInputs
 from bulkseed.targets.rollback import roll_back_one
+from bulkseed.targets.sending_right import SendingRight
 from bulkseed.targets.verify import verify_one
 
 RENEWALS = 6
@@ -43,20 +43,20 @@ WAITING_THREADS = 64
 """Of all targets here: each call of a ledger holds one until the coordinator has answered."""
 
 
-class Line(NamedTuple):
+class CoordinatorLink(NamedTuple):
     """A connection to the coordinator: `send` carries a message there, `work` asks what is to be done."""
 
     send: Callable[[bytes], Awaitable[bytes]]
     work: Callable[[], Awaitable[bytes]]
 
 
-Connect = Callable[[], AbstractAsyncContextManager[Line]]
+Connect = Callable[[], AbstractAsyncContextManager[CoordinatorLink]]
 
 MOST_BETWEEN = 1.0
 """Seconds between renewals at most: they carry the progress."""
 
 
-class _TargetRun:
+class _LeasedRun:
     """One target's run at this worker, as the coordinator knows it."""
 
     def __init__(self, task: Task, channel: Channel) -> None:
@@ -119,20 +119,20 @@ class _TargetRun:
 class Runner:
     """The targets of one coordinator at this worker.
 
-    `connect` gives, in the runner's loop, the line to the coordinator.
+    `connect` gives, in the runner's loop, the link to the coordinator.
     """
 
     def __init__(self, connect: Connect, lease: float) -> None:
         self._interval = min(MOST_BETWEEN, lease / RENEWALS)
         self._patience = lease / RENEWALS * 2
-        self._runs: dict[str, tuple[_TargetRun, Future[None]]] = {}
+        self._runs: dict[str, tuple[_LeasedRun, Future[None]]] = {}
         self._threads = ThreadPoolExecutor(WAITING_THREADS, "bulkseed-ledgers")
         self._work: asyncio.Task[RunWork] | None = None
         self._routed: asyncio.Future[RoutedInputs] | None = None
         self._values: NamedValues | None = None
         self._loop: asyncio.AbstractEventLoop
         self._channel: Channel
-        self._line: Line
+        self._link: CoordinatorLink
         self._closing: asyncio.Event
         ready = threading.Event()
         live = partial(self._live, connect, ready.set)
@@ -148,8 +148,8 @@ class Runner:
 
     async def _live(self, connect: Connect, ready: Callable[[], None]) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        async with connect() as self._line, asyncio.TaskGroup() as group:
-            self._channel = Channel(self._line.send, self._patience)
+        async with connect() as self._link, asyncio.TaskGroup() as group:
+            self._channel = Channel(self._link.send, self._patience)
             background = [group.create_task(self._channel.run()), group.create_task(self._keep_leases(group))]
             ready()
             await self._closing.wait()
@@ -193,7 +193,7 @@ class Runner:
                     group.create_task(_quietly(run.renew()))
 
     async def _serve(self, task: Task) -> None:
-        run = _TargetRun(task, self._channel)
+        run = _LeasedRun(task, self._channel)
         ended: Future[None] = Future()
         self._runs[task.ticket] = (run, ended)
         try:
@@ -210,7 +210,7 @@ class Runner:
             del self._runs[task.ticket]
             ended.set_result(None)
 
-    async def _do(self, task: Task, run: _TargetRun) -> None:
+    async def _do(self, task: Task, run: _LeasedRun) -> None:
         for _ in range(RENEWALS if len(self._runs) == 1 else 1):
             await run.renew()
         work = await self._what_to_do(run)
@@ -219,21 +219,21 @@ class Runner:
         target = resolve(spec)
         ledger = RemoteLedger(Path(task.ledger), run.call)
         hooks = RunHooks(None, (), run.stats, run.stop)
-        leave = Leave(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
+        right = SendingRight(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
         if work.undo is not None:
             run.gather = GATHER_SOON
             undoing = Undoing(ledger, work.undo, RemoteRollbacks)
-            await roll_back_one(spec, target, undoing, options, hooks, None, self._threads, leave)
+            await roll_back_one(spec, target, undoing, options, hooks, None, self._threads, right)
             return
         with (await self._route(work)).open(spec) as part:
             if work.reading is not None:
-                await verify_one(target, part, ledger, work.reading, options, hooks, self._threads, leave)
+                await verify_one(target, part, ledger, work.reading, options, hooks, self._threads, right)
                 return
             chosen = work.selections.get(spec.name)
             entries = part if chosen is None else Selection.from_json(chosen).of(part, None)
-            await apply_to_one(spec, target, entries, ledger, options, hooks, self._threads, leave)
+            await apply_to_one(spec, target, entries, ledger, options, hooks, self._threads, right)
 
-    async def _what_to_do(self, run: _TargetRun) -> RunWork:
+    async def _what_to_do(self, run: _LeasedRun) -> RunWork:
         """Ask the coordinator, once for all targets.
 
         Raises:
@@ -257,7 +257,7 @@ class Runner:
 
     async def _ask_for_work(self) -> RunWork:
         async with asyncio.timeout(self._patience):
-            told = await self._line.work()
+            told = await self._link.work()
         return RunWork.from_bytes(told)
 
     async def _route(self, work: RunWork) -> RoutedInputs:

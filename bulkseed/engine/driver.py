@@ -106,7 +106,7 @@ class Driver:
         return await self._request(step, work)
 
     async def _take_turn(self) -> bool:
-        """Wait for leave to repeat an attempt. False: the run is stopping."""
+        """Wait until an attempt may be repeated. False: the run is stopping."""
         if self._retries is not None:
             await self._stop.wait_for(asyncio.ensure_future(self._retries.acquire()))
         return not self._stop.requested

@@ -23,7 +23,7 @@ from bulkseed.model import Fault
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.verdicts import Verdict, classify
 from bulkseed.wire.actions import describe_secret
-from bulkseed.wire.shapes import account_of
+from bulkseed.wire.identifiers import account_of
 
 T = TypeVar("T")
 

@@ -35,7 +35,7 @@ from bulkseed.wire.actions import (
     list_secret_version_ids,
     list_secrets,
 )
-from bulkseed.wire.shapes import account_of
+from bulkseed.wire.identifiers import account_of
 
 CLOCK_TOLERANCE = 15 * 60.0
 """Seconds by which a request's time may differ: the gateway refuses it after that (IllegalTimestamp)."""

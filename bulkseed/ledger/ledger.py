@@ -25,7 +25,7 @@ from bulkseed.ledger.sqlite.watch import FileWatch
 from bulkseed.model import ManifestEntry, Outcome, QuotaGroup
 from bulkseed.policy.jobs import APPLY, JOBS
 from bulkseed.policy.moments import Era
-from bulkseed.wire.shapes import account_of
+from bulkseed.wire.identifiers import account_of
 
 _OWNED = frozenset({Outcome.CREATED, Outcome.ADOPTED})
 _SETTLE = """

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from bulkseed.errors import ManifestError, how_to_install
-from bulkseed.manifest import age
+from bulkseed.manifest import age_decryption
 from bulkseed.manifest.location import open_bytes
 from bulkseed.manifest.readable import BrokenError, Readable
 
@@ -93,10 +93,10 @@ def decompressor(name: str) -> tuple[Decompressor, str]:
             if decompress is _zstd:
                 _import_zstandard(name)
             return decompress, name[: -len(suffix)]
-    if name.endswith(age.SUFFIX):
-        age.identities()  # what is missing is told before anything is read
-        inner, name = decompressor(name.removesuffix(age.SUFFIX))
-        return lambda stream: inner(_Pulled(age.decrypt(stream))), name
+    if name.endswith(age_decryption.SUFFIX):
+        age_decryption.identities()  # what is missing is told before anything is read
+        inner, name = decompressor(name.removesuffix(age_decryption.SUFFIX))
+        return lambda stream: inner(_Pulled(age_decryption.decrypt(stream))), name
     return _plain, name
 
 

@@ -15,12 +15,12 @@ from bulkseed.manifest.alike import AlikeDefinitions
 from bulkseed.manifest.blocks import Progress, decompressor, file_blocks, stream_blocks
 from bulkseed.manifest.count import Check, checked, count_entries
 from bulkseed.manifest.definition import Defaults, checked_defaults
-from bulkseed.manifest.dumps import DumpError, refuse_dumps
 from bulkseed.manifest.formats import json_lines
 from bulkseed.manifest.formats.line_before import AlikeLines
 from bulkseed.manifest.formats.lines import Item, Unreadable
 from bulkseed.manifest.formats.table import FORMATS, format_of
 from bulkseed.manifest.location import is_manifest_url, size_of
+from bulkseed.manifest.other_tools import DumpError, refuse_dumps
 from bulkseed.manifest.readable import BrokenError, Readable
 from bulkseed.manifest.templates.expand import Found, Keep, Templates, entry_names, keep_all
 from bulkseed.manifest.value_from import Elsewhere

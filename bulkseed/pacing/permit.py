@@ -1,10 +1,13 @@
-"""Leave to send one request."""
+"""The right to send one request."""
 
 from __future__ import annotations
 
 
 class Permit:
-    """Leave to send one request. `sent_at` is when it was written, on its pacer's clock; None: it was not."""
+    """The right to send one request.
+
+    `sent_at` is when it was written, on its pacer's clock; None: it was not.
+    """
 
     __slots__ = ("placed_at", "sent_at")
 

@@ -26,7 +26,7 @@ class RetryBucket:
         self._limiter: AsyncLimiter | None = None
 
     async def acquire(self) -> None:
-        """Wait for leave to repeat an attempt."""
+        """Wait until an attempt may be repeated."""
         if self._limiter is None:
             from aiolimiter import AsyncLimiter
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.access.quota import Window
-from bulkseed.service.managed import next_value
+from bulkseed.service.managed_values import next_value
 from bulkseed.service.storage.envelope import Envelope
 from bulkseed.service.storage.keys import Keys
 from bulkseed.service.storage.marks import TamperedError

@@ -24,14 +24,14 @@ from bulkseed.manifest.selection import read_selections
 from bulkseed.model import ManifestEntry, Row, Summary, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.options import Rules
-from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import Accounts, AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.sending_right import ALWAYS, SendingRight
 from bulkseed.targets.spec import TargetSpec
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, is_public
-from bulkseed.wire.shapes import account_of
+from bulkseed.wire.identifiers import account_of
 
 FILES_PER_TARGET = 24
 """A ledger, its log, a manifest, and a connection for each request that is under way at 10 a second."""
@@ -104,7 +104,7 @@ async def apply_to_one(
     options: ApplyOptions,
     hooks: RunHooks,
     threads: Executor,
-    leave: Leave = ALWAYS,
+    right: SendingRight = ALWAYS,
 ) -> Summary:
     """Provision the entries of one target; `threads` are those that all ledgers share.
 
@@ -119,10 +119,10 @@ async def apply_to_one(
         options.rules,
         options.stop_after,
         options.limit,
-        account_for_rest=leave.account_for_rest,
+        account_for_rest=right.account_for_rest,
     )
     ceilings, most = limits(APPLY.kind.group, spec.qps), connections(run_options)
-    async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
+    async with right.open_lane(target, ceilings, most, options.timeout) as lane:
         await check_account(lane, ledger, threads)
         return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
 

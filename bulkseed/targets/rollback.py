@@ -19,10 +19,10 @@ from bulkseed.pacing.ceilings import limits
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
-from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.sending_right import ALWAYS, SendingRight
 from bulkseed.targets.spec import TargetSpec
 
 
@@ -40,7 +40,7 @@ async def roll_back_one(
     hooks: RunHooks,
     on_end: OnEnd | None,
     threads: Executor,
-    leave: Leave = ALWAYS,
+    right: SendingRight = ALWAYS,
 ) -> RolledBack:
     """Undo what one target's ledger did; `threads` are those that all ledgers share.
 
@@ -51,7 +51,7 @@ async def roll_back_one(
     """
     run_options = RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after)
     ceilings = limits(ROLLBACK.group, spec.qps)
-    async with leave.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
+    async with right.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
         await check_account(lane, undoing.ledger, threads)
         return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
 

@@ -18,11 +18,11 @@ from bulkseed.ledger import LedgerPort
 from bulkseed.model import Row, Target
 from bulkseed.pacing.ceilings import limits
 from bulkseed.targets.apply import ApplyOptions, raise_file_limit, resolve
-from bulkseed.targets.leave import ALWAYS, Leave
 from bulkseed.targets.ledgers import ledger_at
 from bulkseed.targets.manifests import Inputs, route
 from bulkseed.targets.run_all import AllRuns, TargetEnd, TargetRun, run_all
 from bulkseed.targets.run_folder import RunFolder
+from bulkseed.targets.sending_right import ALWAYS, SendingRight
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,7 +54,7 @@ async def verify_one(
     options: ApplyOptions,
     hooks: RunHooks,
     threads: Executor,
-    leave: Leave = ALWAYS,
+    right: SendingRight = ALWAYS,
 ) -> Verification:
     """Read back the entries of one target; `threads` are those that all ledgers share.
 
@@ -67,11 +67,11 @@ async def verify_one(
         reading.qps,
         rules=options.rules,
         stop_after=options.stop_after,
-        account_for_rest=leave.account_for_rest,
+        account_for_rest=right.account_for_rest,
         afresh=not reading.resume,
     )
     ceilings, most = limits(VERIFY.kind.group, reading.qps), connections(run_options)
-    async with leave.open_lane(target, ceilings, most, options.timeout) as lane:
+    async with right.open_lane(target, ceilings, most, options.timeout) as lane:
         return await verify_in(lane, entries, ledger, run_options, hooks, threads)
 
 

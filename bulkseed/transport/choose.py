@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from bulkseed.transport.aiohttp_session import SessionTransport
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Endpoint, parse_endpoint
-from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Transport
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ MAX_REPLY = 1 << 20
 """Bytes of a reply. The largest value of the API is 30,720 bytes, so more is not the service."""
 
 TOO_LARGE = NoReply("reply larger than 1 MiB", maybe_applied=True)
-NOT_WRITTEN = NoReply("the leave to send had ended", maybe_applied=False)
+NOT_WRITTEN = NoReply("the right to send had ended", maybe_applied=False)
 
 
 _NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.ledgers import new_ledger
 from support.remote_ledgers import over_json
 
-from bulkseed.cluster.host import HostedLedger
+from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.lease import MARGIN, Lease
 from bulkseed.ledger import Ledger
 

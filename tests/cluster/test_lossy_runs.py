@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from bulkseed.cluster import channel
-from bulkseed.cluster.host import HostedLedger
-from bulkseed.cluster.runner import Line, Runner
+from bulkseed.cluster.hosted_ledger import HostedLedger
+from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import Coordinator, RunWork, Task
 from bulkseed.jobs.rollback import Undo
 from bulkseed.ledger import Ledger, open_ledger
@@ -44,9 +44,9 @@ class LossyLine:
         self._earlier: list[bytes] = []
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Line]:
+    async def connect(self) -> AsyncIterator[CoordinatorLink]:
         """Give the line."""
-        yield Line(self.send, self.work)
+        yield CoordinatorLink(self.send, self.work)
 
     async def work(self) -> bytes:
         """Tell what is to be done, at the second time of asking."""

@@ -14,7 +14,7 @@ from support.ledgers import START, new_ledger, summary
 from support.remote_ledgers import LossyCalls
 
 from bulkseed.cluster.coordinator import surveyed
-from bulkseed.cluster.host import HostedLedger, Placement
+from bulkseed.cluster.hosted_ledger import HostedLedger, Placement
 from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.remote_ledger import RemoteLedger
 from bulkseed.cluster.task import Coordinator

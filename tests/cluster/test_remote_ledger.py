@@ -10,7 +10,7 @@ import pytest
 from support.ledgers import START, attempt, definition, new_ledger, settlement
 from support.remote_ledgers import LEASE, LossyCalls, over_json, remote
 
-from bulkseed.cluster.host import HostedLedger
+from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.remote_ledger import RemoteLedger, RemoteRollbacks
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.rollbacks import Rollbacks, rolled_back

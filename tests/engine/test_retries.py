@@ -79,7 +79,7 @@ def test_retries_without_a_ceiling_do_not_stampede() -> None:
 
 
 def test_a_stop_does_not_wait_for_the_turn_of_retries() -> None:
-    """Hundreds wait for leave to repeat: the run ends at once, and repeats nothing any more."""
+    """Hundreds wait to be allowed to repeat: the run ends at once, and repeats nothing any more."""
     service = Down()
 
     async def interrupt(folder: Path) -> None:

@@ -13,10 +13,10 @@ from support.transports import HEADERS, Sender
 
 from bulkseed.errors import UsageError
 from bulkseed.pacing.pacer import always
+from bulkseed.transport.aiohttp_session import SessionTransport
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import is_public, parse_endpoint
 from bulkseed.transport.raw import RawTransport
-from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")

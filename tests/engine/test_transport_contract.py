@@ -284,7 +284,7 @@ async def test_what_may_not_be_sent_is_not_written(open_to: Opener) -> None:
     async with server, open_to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as sender:
         for body in (REQUEST.body, b""):
             answer = await sender.transport.send(replace(REQUEST, body=body), no)
-            assert answer == NoReply("the leave to send had ended", maybe_applied=False)
+            assert answer == NoReply("the right to send had ended", maybe_applied=False)
         async with asyncio.timeout(60):
             while len(received) < 2:
                 await turns()

@@ -6,7 +6,7 @@ from hypothesis import settings
 from support.ledger_model import LedgerHistories
 from support.remote_ledgers import LEASE, remote
 
-from bulkseed.cluster.host import HostedLedger
+from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.ledger import LedgerPort
 
 TestHistories = LedgerHistories.TestCase

@@ -12,7 +12,7 @@ import pytest
 
 from bulkseed.errors import CredentialsError
 from bulkseed.manifest import open_manifest
-from bulkseed.manifest.age import decrypt
+from bulkseed.manifest.age_decryption import decrypt
 from bulkseed.manifest.readable import BrokenError
 from bulkseed.model import InvalidLine, SecretDefinition
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from bulkseed.cluster.host import HostedLedger, LedgerCall
+from bulkseed.cluster.hosted_ledger import HostedLedger, LedgerCall
 from bulkseed.cluster.remote_ledger import Operations, RemoteLedger
 from bulkseed.errors import LedgerError
 

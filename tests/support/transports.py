@@ -13,9 +13,9 @@ import pytest
 import uvloop
 
 from bulkseed.model import NoReply
+from bulkseed.transport.aiohttp_session import SessionTransport
 from bulkseed.transport.endpoint import parse_endpoint
 from bulkseed.transport.raw import RawTransport
-from bulkseed.transport.session import SessionTransport
 from bulkseed.wire.message import Request, Response, Transport
 
 KINDS: dict[str, type[RawTransport | SessionTransport]] = {

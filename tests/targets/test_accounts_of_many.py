@@ -14,8 +14,8 @@ import pytest
 
 import bulkseed.targets.apply
 import bulkseed.targets.rollback
-from bulkseed.cluster.host import HostedLedger
-from bulkseed.cluster.runner import Line, Runner
+from bulkseed.cluster.hosted_ledger import HostedLedger
+from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import Coordinator, RunWork, Task
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.rollback import Undo
@@ -136,8 +136,8 @@ async def on_a_worker(folder: Folder, undo: Undo | None) -> Told:
         return work.to_bytes()
 
     @asynccontextmanager
-    async def line() -> AsyncIterator[Line]:
-        yield Line(send, what)
+    async def line() -> AsyncIterator[CoordinatorLink]:
+        yield CoordinatorLink(send, what)
 
     def run() -> None:
         runner, us = Runner(line, LEASE), Coordinator("a line in this process", "token")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bulkseed.cli.options import ManifestArguments, looks_like_source, parse_defaults
 from bulkseed.cli.sources import SourceArguments, ValuesElsewhere, list_sources
 from bulkseed.errors import UsageError
-from bulkseed.manifest.age import IDENTITY
+from bulkseed.manifest.age_decryption import IDENTITY
 from bulkseed.targets.manifests import Inputs, Manifests
 
 if TYPE_CHECKING:

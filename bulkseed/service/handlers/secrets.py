@@ -9,7 +9,7 @@ import orjson
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
-from bulkseed.service.managed import accounts_of, first_values
+from bulkseed.service.managed_values import accounts_of, first_values
 from bulkseed.service.plain_secrets import add_plain, fields_of, read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage

@@ -25,7 +25,7 @@ class LoopbackTransport:
     async def send(self, request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
         """Send `request`; a connection that the service drops is NoReply and may have been applied."""
         if not on_write():
-            return NoReply("the leave to send had ended", maybe_applied=False)
+            return NoReply("the right to send had ended", maybe_applied=False)
         await asyncio.sleep(self._latency())
         response = await self._gate.answer(request)
         await asyncio.sleep(self._latency())

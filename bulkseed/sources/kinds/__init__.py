@@ -1,1 +1,1 @@
-"""One file for each kind of source, and what several of them share."""
+"""One file for each kind of source. What several of them share is in `shared`."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from bulkseed.sources.kinds.aws import AwsSource, fault_of_code
+from bulkseed.sources.kinds.shared.aws import AwsSource, fault_of_code
 from bulkseed.sources.mapping import relative
 from bulkseed.sources.protocol import Content, Reference, SourceFault
 

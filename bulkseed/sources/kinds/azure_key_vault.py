@@ -20,7 +20,7 @@ from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient, SecretProperties
 
 from bulkseed.errors import UsageError
-from bulkseed.sources.kinds.http import PacedSession
+from bulkseed.sources.kinds.shared.http import PacedSession
 from bulkseed.sources.mapping import relative
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 

@@ -10,7 +10,7 @@ import io
 from dotenv.parser import parse_stream
 
 from bulkseed.errors import ManifestError
-from bulkseed.sources.kinds.held import Held, HeldSource
+from bulkseed.sources.kinds.shared.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference
 
 

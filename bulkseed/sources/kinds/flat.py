@@ -11,7 +11,7 @@ from typing import Any
 
 from bulkseed.errors import ManifestError, UsageError, how_to_install
 from bulkseed.sources.content import ExactNumber, decode_json
-from bulkseed.sources.kinds.held import Held, HeldSource
+from bulkseed.sources.kinds.shared.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference, Value
 
 _NAMES = ("name", "key", "secretKey", "Name", "Key")

@@ -22,8 +22,8 @@ from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
 
 from bulkseed.errors import CredentialsError, UsageError
-from bulkseed.sources.kinds.http import PacedSession
-from bulkseed.sources.kinds.http import fault_of as fault_of_http
+from bulkseed.sources.kinds.shared.http import PacedSession
+from bulkseed.sources.kinds.shared.http import fault_of as fault_of_http
 from bulkseed.sources.mapping import relative, wanted
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status

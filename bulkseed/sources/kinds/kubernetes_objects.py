@@ -13,7 +13,7 @@ from typing import Any
 
 from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.flat import decode_yaml
-from bulkseed.sources.kinds.held import Held, HeldSource
+from bulkseed.sources.kinds.shared.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference, SourceFault, Value
 
 MANAGED = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from bulkseed.errors import ManifestError
 from bulkseed.sources.content import ExactNumber, decode_json
-from bulkseed.sources.kinds.held import Held, HeldSource
+from bulkseed.sources.kinds.shared.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference
 
 

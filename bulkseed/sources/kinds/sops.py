@@ -17,7 +17,7 @@ from typing import Any
 from bulkseed.errors import CredentialsError, ManifestError, UsageError
 from bulkseed.sources.content import ExactNumber, decode_json
 from bulkseed.sources.kinds.flat import decode
-from bulkseed.sources.kinds.held import Held, HeldSource
+from bulkseed.sources.kinds.shared.held import Held, HeldSource
 from bulkseed.sources.protocol import Reference
 
 TYPES = {"yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv"}

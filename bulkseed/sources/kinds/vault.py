@@ -25,8 +25,8 @@ import requests
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.humanize import duration
 from bulkseed.sources.content import decode_json
-from bulkseed.sources.kinds.direct import DirectGets
-from bulkseed.sources.kinds.http import fault_of
+from bulkseed.sources.kinds.shared.direct_gets import DirectGets
+from bulkseed.sources.kinds.shared.http import fault_of
 from bulkseed.sources.kinds.vault_login import connect, login
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import (

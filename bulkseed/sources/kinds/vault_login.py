@@ -15,8 +15,8 @@ import hvac.exceptions as refused
 import requests
 
 from bulkseed.errors import CredentialsError, UsageError, how_to_install
-from bulkseed.sources.kinds.direct import Files
-from bulkseed.sources.kinds.http import PacedSession, fault_of
+from bulkseed.sources.kinds.shared.direct_gets import Files
+from bulkseed.sources.kinds.shared.http import PacedSession, fault_of
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, SourceFault
 from bulkseed.sources.spec import SourceSpec

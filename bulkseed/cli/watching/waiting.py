@@ -13,7 +13,7 @@ EVERY = 5.0
 """Seconds until the first line, and between two."""
 
 
-async def tell_meanwhile(what: Callable[[], str]) -> None:
+async def tell_while_waiting(what: Callable[[], str]) -> None:
     """Print what `what` returns, until cancelled."""
     wait = FIRST
     while True:

@@ -1,4 +1,4 @@
-"""How long a target may be sent to: on a cluster, as long as a lease lasts."""
+"""For how long this process may send to a target: on a cluster, as long as a lease lasts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bulkseed.pacing.pacer import always
 
 
 @dataclass(slots=True, frozen=True)
-class Leave:
-    """How long a target may be sent to, by which clock, and whether what is left then is counted."""
+class SendingRight:
+    """For how long a target may be sent to, by which clock, and whether what is left then is counted."""
 
     may_send: Callable[[], bool] = always
     clock: Clock | None = None
@@ -23,7 +23,7 @@ class Leave:
     def open_lane(
         self, target: Target, limits: Mapping[QuotaGroup, float], connections: int, timeout: float
     ) -> AbstractAsyncContextManager[Lane]:
-        """Open a lane that sends nothing without leave; see `open_lane`."""
+        """Open a lane that sends nothing without this right; see `open_lane`."""
         return open_lane(
             target,
             limits,
@@ -34,5 +34,5 @@ class Leave:
         )
 
 
-ALWAYS = Leave()
+ALWAYS = SendingRight()
 """On one machine."""

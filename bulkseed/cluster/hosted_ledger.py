@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from bulkseed.cluster.lease import MARGIN, lease_clock
-from bulkseed.cluster.operations import LedgerOperations
+from bulkseed.cluster.ledger_operations import LedgerOperations
 from bulkseed.cluster.records import owned_row_from_json, rollback_end_from_json
 from bulkseed.errors import BulkseedError
 from bulkseed.ledger import Ledger

@@ -1,0 +1,1 @@
+"""What several kinds of source share; no kind is here."""
