@@ -18,7 +18,7 @@ from bulkseed.manifest.definition import checked_defaults
 from bulkseed.manifest.keys import TARGET
 from bulkseed.manifest.templates.expand import Keep, keep_all
 from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, Target, UnreadValue
-from bulkseed.policy.advice import advice
+from bulkseed.policy.advice import Advice, advice
 from bulkseed.sources.content import render
 from bulkseed.sources.loop import SourceLoop
 from bulkseed.sources.open_source import OpenSource
@@ -183,6 +183,13 @@ class SourceManifest:
             await source.close()
 
 
+_OF_A_LIST = {
+    "Source.NotFound": Advice("the source has no such place to list", "look at the address for a wrong name"),
+    "Source.Denied": Advice("the source does not let us list it", "grant listing it, then run again"),
+}
+"""Codes that mean something else where a whole listing, and not one secret, was asked for."""
+
+
 def rendered(content: Content | SourceFault, keys: str, key: str | None) -> ReadValue | Fault:
     """Return the text to send, or the fault that a run is told; `keys` and `key` as for `render`."""
     found = content if isinstance(content, SourceFault) else render(content.value, keys, key)
@@ -190,7 +197,8 @@ def rendered(content: Content | SourceFault, keys: str, key: str | None) -> Read
 
 
 def _error(label: str, fault: SourceFault) -> ManifestError | CredentialsError | ServiceError:
-    text = f"{label}: {fault.told}; {advice(fault.code).action}"
+    told, action = _OF_A_LIST.get(fault.code, advice(fault.code))
+    text = f"{label}: {fault.reason or told}; {action}"
     if fault.code == "Source.Credentials":
         return CredentialsError(text)
     return ServiceError(text) if fault.passing else ManifestError(text)

@@ -149,3 +149,10 @@ def test_a_certificate_that_does_not_verify_is_told(azure: AzureStore) -> None:
     azure.azure.put("prod--a", "fake")
     with pytest.raises(ManifestError, match="certificate does not verify"):
         listed(azure.url.partition("&auth.ca_file")[0])
+
+
+def test_a_project_that_is_not_there_is_told_as_such(google: GoogleStore) -> None:
+    """A listing that is refused is not told in the words of one secret that is gone."""
+    url = google.url.replace("gcp-sm://test", "gcp-sm://tset")
+    with pytest.raises(ManifestError, match="no such place to list; look at the address"):
+        listed(url)

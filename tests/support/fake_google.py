@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.json_server import Answer, Asked, json_server
 
 TOKEN = "fake-token-of-a-service-account"
-_PATH = re.compile(r"/v1/projects/(?:test|123)/secrets(?:/([^/:]+))?(?:/versions/([^/:]+))?(?::(\w+))?")
+_PATH = re.compile(
+    r"/v1/projects/(?:test|my-project|123)(?:/locations/[^/]+)?/secrets(?:/([^/:]+))?(?:/versions/([^/:]+))?(?::(\w+))?"
+)
 
 
 class FakeGoogle:

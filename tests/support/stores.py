@@ -167,16 +167,16 @@ class KubernetesStore(Store):
     PINS = False
 
     def __init__(self, cluster: FakeKubernetes) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self.url = "k8s://test/prod"
 
     def put(self, path: str, values: Values) -> None:
         """Create or replace it."""
-        self._cluster.put("prod", path, values)
+        self.cluster.put("prod", path, values)
 
     def delete(self, path: str) -> None:
         """Delete it."""
-        del self._cluster.objects["prod", path]
+        del self.cluster.objects["prod", path]
 
 
 @contextmanager
