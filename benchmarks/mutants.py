@@ -31,10 +31,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp  # noqa: F401  # what the tests need is imported before a fork, and bulkseed after it
+import anyio  # noqa: F401
 import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
 import hypothesis.stateful
 import orjson  # noqa: F401
 import pytest
+import pytest_asyncio.plugin  # noqa: F401
 
 from benchmarks.mutants_kept import kept_results, note, write
 from benchmarks.mutations import ROOT, Mutant, mutants_of
@@ -81,7 +83,7 @@ TESTS: dict[str, list[str]] = {
     "policy/backoff.py": ["policy/test_backoff.py", "engine/test_retries.py"],
     "policy/create.py": [*DECIDING, *CLOCKS, HISTORIES],
     "policy/follow.py": [*DECIDING, *CLOCKS, HISTORIES],
-    "policy/moments.py": [*DECIDING, *UNDOING, *CLOCKS, HISTORIES, ROLLBACKS],
+    "policy/moments.py": [*CLOCKS, *DECIDING, *UNDOING, HISTORIES, ROLLBACKS],
     "policy/put_back.py": [*UNDOING, "policy/test_following.py"],
     "policy/retry.py": [*DECIDING, "engine/test_retries.py", "engine/test_stop_loss.py", *UNDOING, HISTORIES],
     "policy/rollback.py": [*UNDOING, *CLOCKS, ROLLBACKS],
@@ -110,7 +112,14 @@ TESTS: dict[str, list[str]] = {
         "ledger/test_ledger_moved.py",
         HISTORIES,
     ],
-    "ledger/rollbacks.py": [*UNDOING, "ledger/test_ledger_reading.py", *CLOCKS, ROLLBACKS, HISTORIES],
+    "ledger/rollbacks.py": [
+        "ledger/test_rollback_records.py",
+        *UNDOING,
+        "ledger/test_ledger_reading.py",
+        *CLOCKS,
+        ROLLBACKS,
+        HISTORIES,
+    ],
 }  # in the order of what they cost
 
 PYTEST = ["-x", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=", "--hypothesis-seed=1"]

@@ -135,9 +135,9 @@ class Reading:
     reopen: frozenset[Outcome]
     sources: tuple[str, ...]
     stale: bool
-    words: type[Outcome | Verified] = Outcome
-    gone: frozenset[str] = frozenset()
-    era: Era = Era(None, 0.0)  # noqa: RUF009  # it cannot be changed
+    words: type[Outcome | Verified]
+    gone: frozenset[str]
+    era: Era
     _resolved: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, source: str) -> str:
@@ -196,8 +196,7 @@ class Block:
         if found is None:
             return False
         ids, ends = found
-        read_before = reading.seen.find(1, ids.start, ids.stop) >= 0
-        if read_before or not reading.reopen.isdisjoint(ends):
+        if True in reading.seen[ids.start : ids.stop] or not reading.reopen.isdisjoint(ends):
             return False
         if reading.gone and not reading.gone.isdisjoint(map(bytes.decode, stretch.names)):
             return False
@@ -261,7 +260,7 @@ class Block:
             row = rows.get(entry.name)
             if row is None:
                 row_id = len(seen)
-                seen.append(1)
+                seen.append(True)
                 rows[entry.name] = row = _Row(row_id, entry.name, entry.version_id, *entry.origin)
                 self._new += row[:5]
                 self._added += 1
@@ -270,7 +269,7 @@ class Block:
             if seen[row.id]:
                 self._invalid.append(duplicate(entry, row.source, row.place))
                 continue
-            seen[row.id] = 1
+            seen[row.id] = True
             if entry.origin != (row.source, row.place):
                 rows[entry.name] = row._replace(source=entry.origin.manifest, place=entry.origin.line)
                 self._moved.append((*entry.origin, row.id))

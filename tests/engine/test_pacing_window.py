@@ -80,6 +80,16 @@ def test_the_fastest_round_trip_is_believed_a_second_after_the_first_reply() -> 
     assert believed(window, 2.375) == 0.125
 
 
+def test_a_second_in_which_no_reply_came_teaches_nothing() -> None:
+    """It is over once there is something to believe."""
+    window = SlidingWindow(1_000)
+    reply(window, 0.0, 0.25)
+    reply(window, 1.25, 1.5)
+    assert believed(window, 1.5) == 0.0
+    reply(window, 1.5, 1.875)
+    assert believed(window, 1.875) == 0.25
+
+
 def test_the_fastest_round_trip_is_forgotten_when_two_epochs_of_thirty_seconds_are_over() -> None:
     """Routes change."""
     window = taught()

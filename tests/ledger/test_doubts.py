@@ -42,7 +42,10 @@ def test_a_claim_that_is_later_than_now_has_no_date(ledger: Ledger, name: str | 
     """A machine that was put back to an earlier state: its clock goes on, and counts the same time twice."""
     ledger.begin_run("run-2", [], LIMITS, START, era=Era(name, 0.0))
     ledger.admit([definition("a")], START)
+    claim = next_run(ledger, START, Era(name, 0.0))
+    assert (claim.dated, claim.doubt_since) == (True, START), "it may be of this moment"
     assert not next_run(ledger, START - 50, Era(name, 0.0)).dated
+    assert ledger.one("SELECT claimed_service FROM definitions") == -1
     assert ledger.one("SELECT claimed_at FROM definitions") == round((START - 50) * 1e6)
     assert not next_run(ledger, START + 50, Era(name, 0.0)).dated, "and it never gets one again"
 
@@ -54,6 +57,7 @@ def test_a_doubt_is_known_by_the_clock_of_the_service(ledger: Ledger) -> None:
     for now in (START - 9000, START + 9000):
         claim = next_run(ledger, now)
         assert (claim.doubt_service, claim.dated) == (START + 3600, True)
+        assert claim.doubt_since == START - 9000, "no claim is later than when it is taken up"
         ledger.note_clock(4000.0)
 
 
