@@ -72,6 +72,7 @@ PACING = [
 ]
 CLOCKS = ["engine/test_clock.py", "engine/test_truth_of_rows.py", "engine/test_rollback_clocks.py"]
 WRITING = [
+    "ledger/test_admission_records.py",
     "ledger/test_admit_and_record.py",
     "ledger/test_ledger_audit.py",
     "ledger/test_doubts.py",
@@ -103,7 +104,7 @@ TESTS: dict[str, list[str]] = {
     "pacing/retry_bucket.py": [*PACING, "engine/test_retries.py", "engine/test_stop_loss.py"],
     "pacing/sliding_window.py": PACING,
     "client/service_time.py": [*CLOCKS, *DECIDING, HISTORIES, ROLLBACKS],
-    "ledger/admission.py": [*WRITING, *CLOCKS, HISTORIES],
+    "ledger/admission.py": [*WRITING, "ledger/test_settled_stretch.py", *CLOCKS, HISTORIES],
     "ledger/creations.py": [*WRITING, *UNDOING, HISTORIES],
     "ledger/ledger.py": [
         *WRITING,

@@ -68,7 +68,7 @@ def apply(ledger: Ledger, at: float, *names: str, version: str = "v1", end: Outc
 def undoing(ledger: Ledger, at: float, *, values: bool = False) -> Rollbacks:
     """Begin a rollback."""
     ledger.begin_run(f"rollback-{at}", [], LIMITS, START + at, "rollback")
-    return Rollbacks(ledger, START + at, restore_values=values)
+    return Rollbacks(ledger, START + at, restore_values=True) if values else Rollbacks(ledger, START + at)
 
 
 def on_record(ledger: Ledger) -> list[tuple[Any, ...]]:
@@ -298,12 +298,14 @@ def test_a_way_back_that_came_to_nothing_leaves_the_row_and_its_versions(ledger:
 
 
 def test_what_was_never_there_in_another_version_has_none_to_go_back_to(ledger: Ledger) -> None:
-    """Whatever versions others have."""
+    """Whatever versions others have; nor has what conflicts with its new version."""
+    apply(ledger, 5, "b", version="v2", end=Outcome.CONFLICT)
+    assert undoing(ledger, 7, values=True).owned(0, 9) == []
     apply(ledger, 10, "a", version="v2", end=Outcome.UPDATED)
-    undoing(ledger, 20).end(CREATED._replace(row_id=2), GONE, START + 21, claimed=False, doubt=False)
-    ledger.begin_run("run-3", [], LIMITS, START + 30)
+    undoing(ledger, 20).end(undoing(ledger, 19).owned(1, 1)[0], GONE, START + 21, claimed=False, doubt=False)
+    ledger.begin_run("run-30", [], LIMITS, START + 30)
     (claim,) = ledger.admit([definition("b")], START + 30).to_send
     ledger.mark_held(claim.row_id, "v1", None)
     ledger.record([settlement(claim, Outcome.UPDATED)])
-    assert kept(ledger)[-1] == (2, 4, "v1")
+    assert kept(ledger)[1:] == [(2, 7, "v1")]
     assert [row.name for row in undoing(ledger, 40, values=True).owned(0, 9)] == ["a"]
