@@ -52,7 +52,12 @@ def undo(ledger: Ledger, at: float, name: str, dated: str, outcome: RollbackOutc
 def test_a_run_counts_what_it_reads(ledger: Ledger) -> None:
     """Block after block: known, claimed, invalid, added, reopened; and after a stop what was left unsent."""
     bad = [InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in (8, 9)]
-    first = [definition("a", 1), definition("b", 2, version="v2"), definition("c", 3), *bad]
+    first: list[ManifestEntry] = [
+        definition("a", 1),
+        definition("b", 2, version="v2"),
+        definition("c", 3),
+        *bad,
+    ]
     run(ledger, 10, *first, *definitions(3, first=10), definition("a", 20))
     assert next(ledger.select(COUNTED)) == (9, 2, 4, 0, 3, 3, 1)
     ledger.admit([*definitions(2, first=30), *bad], START + 11)

@@ -46,14 +46,14 @@ UPDATED = CREATED._replace(
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Return a ledger: "a", "b" are ours, "c" is somebody else's, "d" was never answered."""
+    """Return a ledger: "a", "b" are ours, "c" is somebody else's, "d" was never sent."""
     with new_ledger(tmp_path) as opened:
         opened.begin_run("run-1", [], LIMITS, START)
         block = [definition(name, line) for line, name in enumerate("abcd", 1)]
-        a, b, c, _ = opened.admit(block, START).to_send
-        ended = settlement(c, Outcome.EXISTING)
+        a, b, c, d = opened.admit(block, START).to_send
+        ends = [settlement(c, Outcome.EXISTING), settlement(d, Outcome.PENDING)]
         made = [Creation(it.row_id, START + 1, 0.25, service_time=1_700_000_000) for it in (a, b)]
-        opened.record([ended], [attempt(c, status=409)], made)
+        opened.record(ends, [attempt(c, status=409)], made)
         yield opened
 
 
