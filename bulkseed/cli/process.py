@@ -20,6 +20,7 @@ GC_THRESHOLD = 20_000
 def prepare() -> None:
     """Set up the process, before anything is printed or opened."""
     gc.set_threshold(GC_THRESHOLD)
+    os.environ.pop("SSLKEYLOGFILE", None)  # clients of stores would write the keys of their connections there
     prepare_streams()
 
 

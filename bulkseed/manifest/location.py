@@ -11,8 +11,8 @@ from typing import BinaryIO
 from bulkseed.errors import ManifestError, how_to_install
 
 _URL = re.compile(
-    r"(abfss?|adl|az|file|ftp|gcs|gs|hdfs|https?|memory|oss|s3|sftp|webhdfs)://.+"
-    r"\.(jsonl|ndjson|json|csv|ya?ml)(\.gz|\.zst)?(\.age)?",
+    r"(abfss?|adl|az|file|ftp|gcs|gs|hdfs|https?|memory|oss|s3|sftp|webhdfs)://[^?]+"
+    r"\.(jsonl|ndjson|json|csv|ya?ml)(\.gz|\.zst)?(\.age)?(\?.*)?",
     re.IGNORECASE,
 )
 
@@ -60,12 +60,23 @@ def size_of(name: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _size_of_url(name: str) -> int | None:
-    user, at, rest = name.partition("://")[2].partition("/")[0].rpartition("@")
-    if at and ":" in user:  # the name of a manifest stands in rows, logs and reports
+def _refuse_secrets_in(url: str) -> None:
+    """The name of a manifest stands in rows, logs and reports."""
+    where, _, query = url.partition("?")
+    user, at, rest = where.partition("://")[2].partition("/")[0].rpartition("@")
+    if at and (":" in user or where.lower().startswith("http")):
         raise ManifestError(
             f"the URL …@{rest} holds a password, which others can see: give it as the store's client does"
         )
+    if query:
+        raise ManifestError(
+            f"the URL {where}?… holds a query, which may be a signature that others can see:"
+            " name the file as its store does (s3://, oss://, …), or fetch it first"
+        )
+
+
+def _size_of_url(name: str) -> int | None:
+    _refuse_secrets_in(name)
     try:
         import fsspec
     except ImportError:

@@ -54,11 +54,14 @@ def test_what_cannot_be_read_is_said(url: str, told: str) -> None:
         "ftp://user:canary@127.0.0.1:9/m.jsonl",
         "https://user:canary@127.0.0.1:9/m.jsonl",
         "s3://:canary@b/m.jsonl",
+        "https://canary@127.0.0.1:9/m.jsonl",
+        "https://127.0.0.1:9/m.jsonl?X-Amz-Signature=canary",
+        "https://127.0.0.1:9/m.jsonl?sig=canary&to=b.jsonl",
     ],
 )
 def test_a_url_with_a_password_is_refused_without_showing_it(url: str) -> None:
-    """A manifest's name stands in rows, logs and reports (C2)."""
-    with pytest.raises(ManifestError, match="holds a password") as raised:
+    """Nor with a token or a signature: a manifest's name stands in rows, logs and reports (C2)."""
+    with pytest.raises(ManifestError, match=r"holds a (password|query)") as raised:
         open_manifest(url)
     assert "canary" not in str(raised.value)
 

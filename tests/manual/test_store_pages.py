@@ -29,7 +29,10 @@ VALUES = {"password": "fake-value"}
 def test_the_commands_of_a_stores_page_move_what_it_holds(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each line of the page ends with 0; nothing is changed in it but where the store is, and its keys."""
+    """Each line of the page ends with 0; nothing is changed in it but where the store is, and its keys.
+
+    No vendor's client writes keys of TLS to where SSLKEYLOGFILE says, which is set here (H24).
+    """
     (script,) = (block.text for block in blocks(TEXTS[page]) if block.mark("not run") == ELSEWHERE)
     given = set(os.environ)
     with ExitStack() as stack:
@@ -44,6 +47,7 @@ def test_the_commands_of_a_stores_page_move_what_it_holds(
         done = shell(exports + _of_the_reader(tmp_path) + script, tmp_path)
     assert done.returncode == 0, (script, done.stdout, done.stderr)
     assert done.stdout.count("\ndefinitions: ") == script.count("bulkseed "), done.stdout
+    assert not (tmp_path / "tls-keys").exists()
 
 
 def test_every_stores_page_is_run() -> None:
@@ -90,4 +94,5 @@ def _of_the_reader(folder: Path) -> str:
     old = {"name": "old", "mode": "AK", **parts}
     (folder / ".aliyun").mkdir()
     (folder / ".aliyun" / "config.json").write_text(json.dumps({"current": "old", "profiles": [old]}))
-    return f"export AWS_CONFIG_FILE={folder / 'aws'} HOME={folder}\nkubectl() {{ cat kubectl.json; }}\n"
+    variables = f"AWS_CONFIG_FILE={folder / 'aws'} HOME={folder} SSLKEYLOGFILE={folder / 'tls-keys'}"
+    return f"export {variables}\nkubectl() {{ cat kubectl.json; }}\n"

@@ -129,7 +129,12 @@ def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
     mode = query.get("sslmode", "disable")
     if mode == "disable":
         return None
-    context = ssl.create_default_context(cafile=query.get("sslrootcert"))
+    # Not `create_default_context`: where SSLKEYLOGFILE is set, that writes the keys of every connection.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if (ca_file := query.get("sslrootcert")) is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
     if mode != "verify-full":
         context.check_hostname = False
     if mode == "require":
