@@ -90,3 +90,12 @@ def _escape(found: re.Match[str]) -> str:
 def masked(key_id: str) -> str:
     """Return an access key id as it may be shown: its beginning and its end."""
     return f"{key_id[:4]}…{key_id[-4:]}" if len(key_id) > 12 else f"{key_id[:2]}…"
+
+
+def filled_place(manifest: str | None, line: object) -> str | None:
+    """Say how the place of an entry that a table fills is read; None for one that has no such place."""
+    template, at, table = (manifest or "").partition("@")
+    path, _, number = template.rpartition(":")
+    if not at or not number.isdecimal():
+        return None
+    return f"{manifest}:{line} means: line {number} of {path}, filled with line {line} of {table}"

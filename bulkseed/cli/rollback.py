@@ -179,7 +179,10 @@ def _preview(given: RollbackArguments) -> None:
         say(f"left alone: {others:,} not known to be made by this ledger")
     if doubtful:
         say(f"  in doubt: {doubtful:,}; to find out whether it made them, run apply again first")
-    say(f"nothing was sent; to do it: {this_call()} --yes")
+    if seen.total:
+        say(f"nothing was sent; to do it: {this_call()} --yes")
+    else:
+        say("nothing was sent, and there is nothing to delete")
 
 
 def _print_names(names: list[str], total: int) -> None:

@@ -32,6 +32,8 @@ from bulkseed.ledger import Ledger, LedgerReader, Run, open_ledger, read_ledger
 from bulkseed.model import Outcome, QuotaGroup, Summary, Target
 from bulkseed.policy.jobs import JOBS
 
+_NOT_BEGUN = "Nothing was sent, and no ledger was begun"
+
 
 @dataclass(slots=True, frozen=True)
 class Session:
@@ -81,7 +83,7 @@ async def open_session(
                 await require_credentials(target)  # a run that cannot begin leaves no ledger that is bound
             except CredentialsError as error:
                 _begin(lines, given.output)
-                raise CredentialsError(f"{error}. Nothing was sent, and no ledger was begun") from None
+                raise CredentialsError(f"{error}. {_NOT_BEGUN}") from None
         ledger = stack.enter_context(open_ledger(path, target, data_dir=chosen.local_dir, create=create))
         ledger.require_shared_with(kind)
         _begin(lines, given.output)
@@ -118,7 +120,10 @@ async def confirm_first_write(
         return
     with terminal:
         say(heading(chosen, path), err=True)
-        say(f"account: {await _account(chosen)}", err=True)
+        try:
+            say(f"account: {await _account(chosen)}", err=True)
+        except CredentialsError as error:
+            raise CredentialsError(f"{error}. {_NOT_BEGUN}") from None
         number = count()
         what = "definitions, as many as are read" if number is None else f"{number:,} definitions at most"
         question = f"{what}: this is the public service. Write there? [y/N] "

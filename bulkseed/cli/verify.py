@@ -28,6 +28,7 @@ from bulkseed.cli.sources import SourceArguments, require_other
 from bulkseed.cli.target import TargetArguments, require_named
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.errors import LedgerError
+from bulkseed.humanize import filled_place
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import VERIFY
 
@@ -206,8 +207,12 @@ def _print(found: Verification) -> None:
     from bulkseed.ledger import read_ledger
 
     with read_ledger(found.run.ledger) as ledger:
+        of_table = None
         for row in found.problems(ledger):
+            of_table = of_table or (row if "@" in (row.manifest or "") else None)
             say(wrapped(f"{row.manifest}:{row.line}: {row.name or '-'}: {row.outcome.value}: {row.message}"))
+        if of_table is not None and (told := filled_place(of_table.manifest, of_table.line)):
+            say(wrapped(f"({told})"))
         print_results(found.results, VERIFY.meanings, "definitions")
         print_reasons(ledger, found.run.run_id, Verified)
     print_effort(found.run)

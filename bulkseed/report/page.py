@@ -91,6 +91,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         kinds=list(Kind),
         ending=lambda run: _ending(run, numbers),
         most_failures=MOST_FAILURES,
+        legend=_legend(numbers),
         most_rows=MOST_ROWS,
         identity=identity(numbers.counts),
         rolled_back=", ".join(
@@ -107,6 +108,12 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         latencies=latencies,
         plots=_plots(numbers, latencies),
     )
+
+
+def _legend(numbers: Numbers) -> str | None:
+    """Say how the first place of a table's row among the failures is read."""
+    places = (example for failure in numbers.failures for example in failure.examples)
+    return next(filter(None, (words.filled_place(place.manifest, place.line) for place in places)), None)
 
 
 def identity(counts: Mapping[Outcome | Verified | RowState, int]) -> str:

@@ -74,3 +74,11 @@ def test_without_credentials_no_ledger_is_begun(tmp_path: Path) -> None:
     assert "target: https://127.0.0.1:1" in done.stdout
     assert "Nothing was sent, and no ledger was begun" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["m.jsonl"]
+
+
+def test_where_a_line_of_a_table_is_is_explained(tmp_path: Path) -> None:
+    """The place has two files and two numbers: what they mean stands below the first of them."""
+    write_manifest(tmp_path / "m.jsonl", [TEMPLATE])
+    (tmp_path / "t.csv").write_text(TABLE.replace("s1", "s 1"))
+    told = bulkseed("plan", *EACH, cwd=tmp_path).stdout
+    assert "(m.jsonl:1@t.csv:3 means: line 1 of m.jsonl, filled with line 3 of t.csv)" in told

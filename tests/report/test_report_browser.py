@@ -29,6 +29,9 @@ SCROLLING = """
 return [...document.querySelectorAll("main *")]
   .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "auto")
   .map(e => e.tabIndex)"""
+PACE = """
+const table = document.querySelector("section[aria-labelledby=pace] .scroll");
+return table.scrollWidth - table.clientWidth"""
 COLOURS = """
 const rgb = c => c.match(/[0-9.]+/g).slice(0, 3).map(Number);
 const light = c => rgb(c).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
@@ -80,6 +83,7 @@ def test_it_opens_from_disk_alone_and_fits(chrome: Chrome, page: Path, width: in
     assert run(chrome, "return document.documentElement.scrollWidth") <= width
     assert run(chrome, PLOTS) == ["narrow" if width == PHONE else "wide"] * 3
     assert all(tab_index == 0 for tab_index in run(chrome, SCROLLING)), "the keyboard can scroll it"
+    assert run(chrome, PACE) <= 0, "nobody scrolls to see whether the quota was kept"
     brightness, contrast = run(chrome, COLOURS)
     assert (brightness > 0.5) == (scheme == LIGHT)
     assert contrast >= 4.5, "WCAG AA for text"
@@ -143,6 +147,7 @@ def test_headings_are_in_order(chrome: Chrome, page: Path) -> None:
 def test_it_prints_dark_on_white(chrome: Chrome, page: Path) -> None:
     """On paper: light colours whatever the screen prefers, wide plots, no navigation, a few pages."""
     open_page(chrome, page, PHONE, DARK, "print")
+    assert run(chrome, PACE) <= 0, "nobody scrolls to see whether the quota was kept"
     brightness, contrast = run(chrome, COLOURS)
     assert brightness > 0.9
     assert contrast >= 4.5

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkseed.cli.render import say, wrapped
-from bulkseed.humanize import same_mistake
-from bulkseed.model import InvalidLine
+from bulkseed.humanize import filled_place, same_mistake
+from bulkseed.model import InvalidLine, Origin
 
 EXAMPLES = 5
 MOST_REASONS = 1000
@@ -27,9 +27,12 @@ class InvalidLines:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Reason] = {}
+        self._of_table: Origin | None = None
 
     def add(self, line: InvalidLine) -> None:
         """Count a line, and keep where it is if it is among the first for its reason."""
+        if self._of_table is None and "@" in line.origin.manifest:
+            self._of_table = line.origin
         for reason in line.reasons:
             kind = same_mistake(reason)
             if kind not in self._groups and len(self._groups) >= MOST_REASONS:
@@ -54,6 +57,8 @@ class InvalidLines:
                 say(wrapped(f"  {origin}{detail}", "    "))
             if (more := group.count - len(group.examples)) > 0:
                 say(f"  and {more:,} more")
+        if self._of_table is not None and (told := filled_place(*self._of_table)):
+            say(wrapped(f"  ({told})", "    "))
 
     def _sorted(self) -> list[_Reason]:
         return sorted(self._groups.values(), key=lambda group: -group.count)
