@@ -70,6 +70,7 @@ PACING = [
     "engine/test_pacing_jitter.py",
     "engine/test_pacing_sharing.py",
 ]
+COUNTING = "report/test_report_numbers.py::test_what_was_rolled_back_is_counted_apart"
 CLOCKS = ["engine/test_clock.py", "engine/test_truth_of_rows.py", "engine/test_rollback_clocks.py"]
 WRITING = [
     "ledger/test_admission_records.py",
@@ -87,7 +88,7 @@ TESTS: dict[str, list[str]] = {
     "policy/moments.py": [*CLOCKS, *DECIDING, *UNDOING, HISTORIES, ROLLBACKS],
     "policy/put_back.py": [*UNDOING, "policy/test_following.py"],
     "policy/retry.py": [*DECIDING, "engine/test_retries.py", "engine/test_stop_loss.py", *UNDOING, HISTORIES],
-    "policy/rollback.py": [*UNDOING, *CLOCKS, ROLLBACKS],
+    "policy/rollback.py": [*UNDOING, COUNTING, *CLOCKS, ROLLBACKS],
     "policy/steps.py": [*DECIDING, *UNDOING, "policy/test_verifying.py", "engine/test_retries.py", HISTORIES],
     "policy/verdicts.py": [
         "policy/test_verdicts.py",
@@ -107,6 +108,7 @@ TESTS: dict[str, list[str]] = {
     "ledger/admission.py": [*WRITING, "ledger/test_settled_stretch.py", *CLOCKS, HISTORIES],
     "ledger/creations.py": [*WRITING, *UNDOING, HISTORIES],
     "ledger/ledger.py": [
+        "ledger/test_run_records.py",
         *WRITING,
         *CLOCKS,
         "ledger/test_ledger_file.py",

@@ -182,7 +182,7 @@ class Ledger(LedgerReader):
                 ),
             ).fetchone()[0]
             last_id = self.one("SELECT coalesce(max(id), 0) FROM claims")
-            stale = self.one("SELECT count(*) FROM (SELECT 1 FROM invalid_lines LIMIT 1)") > 0
+            stale = bool(self.one("SELECT EXISTS (SELECT * FROM invalid_lines)"))
             sent_until = None if not before else self._may_have_sent_until(before[0], era, now)
         checkpoint(self.connection, self.path)
         self._watch.note()

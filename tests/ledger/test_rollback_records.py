@@ -309,3 +309,14 @@ def test_what_was_never_there_in_another_version_has_none_to_go_back_to(ledger: 
     ledger.record([settlement(claim, Outcome.UPDATED)])
     assert kept(ledger)[1:] == [(2, 7, "v1")]
     assert [row.name for row in undoing(ledger, 40, values=True).owned(0, 9)] == ["a"]
+
+
+def test_a_way_back_that_an_apply_overtook_is_open_no_more(ledger: Ledger) -> None:
+    """Also before the next rollback says so."""
+    apply(ledger, 10, "a", "b", version="v2", end=Outcome.UPDATED)
+    rollbacks = undoing(ledger, 20, values=True)
+    for row in rollbacks.owned(0, 9):
+        rollbacks.claim(row, DATED, START + 21)
+    assert forecast(ledger, 9, restore_values=True)[:2] == (2, 2)
+    apply(ledger, 30, "a", version="v2", end=Outcome.UPDATED)
+    assert forecast(ledger, 9, restore_values=True)[:2] == (2, 1)

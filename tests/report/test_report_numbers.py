@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.ledgers import START, definition, new_ledger
+from support.ledgers import LIMITS, START, definition, definitions, new_ledger, whole_run
 from support.reports import pending_run
 
 from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
+from bulkseed.ledger.rollbacks import Rollbacks
 from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup, Verified
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.report.attempts import SECOND, Kind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
 
@@ -242,3 +244,16 @@ def test_a_second_that_spans_two_runs_counts_both_and_retries_are_of_one(tmp_pat
         [0],
         [0, 0, 0, 0, 0, 1],
     ]
+
+
+def test_what_was_rolled_back_is_counted_apart(tmp_path: Path) -> None:
+    """It is no failure, and it is not settled either."""
+    with new_ledger(tmp_path) as ledger:
+        whole_run(ledger, definitions(3))
+        ledger.begin_run("run-2", [], LIMITS, START + 9, "rollback")
+        rollbacks = Rollbacks(ledger, START + 9)
+        gone = RollbackEnd(RollbackOutcome.GONE)
+        rollbacks.end(rollbacks.owned(0, 1)[0], gone, START + 10, claimed=False, doubt=False)
+    with read_ledger(ledger.path) as reader:
+        numbers = read_numbers(reader, ledger.path.name, [])
+    assert (numbers.definitions, numbers.unsettled, numbers.undone) == (3, 0, 1)
