@@ -219,7 +219,8 @@ class Runner:
         target = resolve(spec)
         ledger = RemoteLedger(Path(task.ledger), run.call)
         hooks = RunHooks(None, (), run.stats, run.stop)
-        right = SendingRight(run.lease.lasts, Clock(ahead=self._channel.ahead), account_for_rest=False)
+        clock = Clock(ahead=self._channel.ahead)
+        right = SendingRight(may_send=run.lease.lasts, clock=clock, account_for_rest=False)
         if work.undo is not None:
             run.gather = GATHER_SOON
             undoing = Undoing(ledger, work.undo, RemoteRollbacks)

@@ -124,6 +124,7 @@ async def apply_to_one(
     ceilings, most = limits(APPLY.kind.group, spec.qps), connections(run_options)
     async with right.open_lane(target, ceilings, most, options.timeout) as lane:
         await check_account(lane, ledger, threads)
+        await right.begin()
         return await run_job(APPLY, entries, lane, ledger, run_options, hooks, threads)
 
 
@@ -169,7 +170,7 @@ async def apply_to_all(
             if on_row is not None:
                 on_row(spec.name, row)
 
-        async with ledger_at(folder.ledger(spec.name), target) as ledger:
+        async with ledger_at(folder.ledger(spec.name), target, threads) as ledger:
             with ExitStack() as stack:
                 entries = stack.enter_context(routed.open(spec))
                 wanted: Iterable[ManifestEntry] = entries
@@ -177,7 +178,8 @@ async def apply_to_all(
                     before = stack.enter_context(read_ledger(folder.ledger(spec.name)))
                     wanted = selection.of(entries, before.rows_before())
                 hooks = RunHooks(told, (), run.stats, run.stop)
-                done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads)
+                right = SendingRight(run.begin)
+                done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads, right)
         if options.limit is not None:
             run.expected = done.definitions  # no more was asked for
         return TargetEnd.of_apply(done)

@@ -53,6 +53,7 @@ async def roll_back_one(
     ceilings = limits(ROLLBACK.group, spec.qps)
     async with right.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
         await check_account(lane, undoing.ledger, threads)
+        await right.begin()
         return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
 
 
@@ -100,9 +101,10 @@ async def roll_back_all(
             run.note_undone(end)
             on_end(spec.name, name, end)
 
-        async with ledger_at(folder.ledger(spec.name), target, create=False) as ledger:
+        async with ledger_at(folder.ledger(spec.name), target, threads, create=False) as ledger:
             undoing = Undoing(ledger, undo)
-            found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads)
+            right = SendingRight(run.begin)
+            found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads, right)
         return end_of_rollback(found)
 
     await run_all(runs, roll_back, stop)

@@ -1,7 +1,7 @@
 """Ordinary runs, one for each target, side by side in one event loop.
 
 Each has its own ledger, pace, stop-loss and end: what stops one leaves the others alone. They share a few
-threads for their ledgers. Starts are spread over a second, so that not all send at the same moments.
+threads for their ledgers, and start together; see `bulkseed.targets.start_line`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
+from bulkseed.targets.sending_right import at_once
 from bulkseed.targets.spec import TargetSpec
+from bulkseed.targets.start_line import StartLine
 
 THREADS = 8
 """Of all ledgers together: opening 200 takes 0.7 s with them, and commits wait for the disk."""
@@ -46,6 +48,7 @@ class TargetRun:
     """One target's run: what it is, how far it is, and how it ended.
 
     `expected`: how many definitions, or rows, it is about. `undone`: how many rows a rollback has come to.
+    `begin` waits until the run may send; it is awaited once, when it could.
     One of `end` and `error` is set at last.
     """
 
@@ -54,6 +57,7 @@ class TargetRun:
     stats: Stats = field(default_factory=Stats)
     stop: Stop = field(default_factory=Stop)
     undone: int = 0
+    begin: Callable[[], Awaitable[None]] = at_once
     end: TargetEnd | None = None
     error: BulkseedError | None = None
 
@@ -145,17 +149,28 @@ async def run_all(
     """
     runs = list(runs)
     with ThreadPoolExecutor(THREADS, "bulkseed-ledgers") as threads:
+        line = StartLine(len(runs))
 
-        async def one(run: TargetRun, delay: float) -> None:
-            if not await run.stop.sleep(delay):
-                return
+        async def one(run: TargetRun, number: int) -> None:
+            came = False
+
+            async def begin() -> None:
+                nonlocal came
+                came = True
+                await line.start(number, run.stop)
+
+            run.begin = begin
             try:
                 run.end = await work(run, threads)
             except BulkseedError as error:
                 run.error = error
+            finally:
+                if not came:
+                    line.come()
 
         async def stop_all() -> None:
             await stop.event.wait()
+            line.open()
             for run in runs:
                 run.stop.request(stop.reason or "stopped", stop.exit_code)
 
@@ -163,8 +178,9 @@ async def run_all(
             beside.start_soon(stop_all)
             async with anyio.create_task_group() as group:
                 for number, run in enumerate(runs):
-                    group.start_soon(one, run, number / max(20, len(runs)))
+                    group.start_soon(one, run, number)
             beside.cancel_scope.cancel()
+            line.open()
 
 
 class Accounts:

@@ -1,8 +1,8 @@
-"""For how long this process may send to a target: on a cluster, as long as a lease lasts."""
+"""From when, and for how long, this process may send to a target: on a cluster, as long as a lease lasts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -12,10 +12,18 @@ from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import always
 
 
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
 @dataclass(slots=True, frozen=True)
 class SendingRight:
-    """For how long a target may be sent to, by which clock, and whether what is left then is counted."""
+    """For how long a target may be sent to, by which clock, and whether what is left then is counted.
 
+    `begin` is awaited when all is ready to send.
+    """
+
+    begin: Callable[[], Awaitable[None]] = at_once
     may_send: Callable[[], bool] = always
     clock: Clock | None = None
     account_for_rest: bool = True

@@ -72,6 +72,7 @@ async def verify_one(
     )
     ceilings, most = limits(VERIFY.kind.group, reading.qps), connections(run_options)
     async with right.open_lane(target, ceilings, most, options.timeout) as lane:
+        await right.begin()
         return await verify_in(lane, entries, ledger, run_options, hooks, threads)
 
 
@@ -99,9 +100,10 @@ async def verify_all(
         target = resolve(spec)
         on_row = partial(hooks.on_row, spec.name) if hooks.on_row is not None else None
         heard = RunHooks(on_row, stats=run.stats, stop=run.stop)
-        async with ledger_at(folder.verifications(spec.name), target) as ledger:
+        async with ledger_at(folder.verifications(spec.name), target, threads) as ledger:
             with routed.open(spec) as entries:
-                found = await verify_one(target, entries, ledger, reading, options, heard, threads)
+                right = SendingRight(run.begin)
+                found = await verify_one(target, entries, ledger, reading, options, heard, threads, right)
         return end_of_verify(found)
 
     await run_all(runs, read_back, stop)

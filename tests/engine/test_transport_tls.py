@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import ssl
 import time
 import warnings
+import weakref
 from pathlib import Path
 
 import pytest
@@ -191,3 +194,22 @@ async def test_a_reply_that_breaks_off_under_tls_is_lost(open_to: Opener, author
         open_to(_https(server), ca_file=str(authority.ca_file)) as sender,
     ):
         assert (await sender.loss()).maybe_applied
+
+
+def test_endpoints_share_what_certificates_say_as_long_as_they_live(authority: Authority) -> None:
+    """A hundred targets read the system's CAs once; what is made later, or was changed, is read anew."""
+
+    def contexts(*endpoints: str) -> list[weakref.ref[ssl.SSLContext]]:
+        made = [parse_endpoint(endpoint, str(authority.ca_file)) for endpoint in endpoints]
+        made.append(parse_endpoint(endpoints[0]))
+        kept.extend(made)
+        return [weakref.ref(endpoint.tls) for endpoint in made if endpoint.tls is not None]
+
+    kept: list[object] = []
+    first, second, of_the_system = contexts("https://kms-a.example", "https://kms-b.example")
+    same, other = first() is second(), first() is of_the_system()
+    os.utime(authority.ca_file, ns=(0, 0))
+    assert contexts("https://kms-a.example", "https://kms-b.example")[0]() is not first()
+    kept.clear()  # and what earlier tests have left in cycles
+    gc.collect()
+    assert (same, other, first()) == (True, False, None)
