@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypedDict
 
 from benchmarks.mutations import ROOT, Mutant
 
 ABOUT = """\
-`python -m benchmarks.mutants --keep` makes one change at a time in what decides. Caught: a test fails.
-What is known to change nothing is not tried."""
+`python -m benchmarks.mutants --keep` makes one change at a time in what decides. Caught: a test fails. Where
+fewer were tried than there are, they are a sample; what is known to change nothing is not tried. Commit: the
+last at which one of the module was tried; what was caught before was caught by tests that are there still."""
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -22,10 +24,10 @@ class Kept(TypedDict):
     commit: str
 
 
-def kept_results() -> dict[str, Kept]:
+def kept_results(folder: Path = RESULTS) -> dict[str, Kept]:
     """Return what was kept, by module."""
-    path = RESULTS / "mutants.json"
-    kept: dict[str, Kept] = json.loads(path.read_text()) if path.exists() else {}
+    path = folder / "mutants.json"
+    kept: dict[str, Kept] = json.loads(path.read_text())["figures"] if path.exists() else {}
     return kept
 
 
@@ -43,22 +45,25 @@ def note(
         kept[module] = Kept(tried=number, survivors=sorted(alive), commit=commit)
 
 
-def write(kept: Mapping[str, Kept], mutants: Sequence[Mutant], known: Mapping[str, str]) -> None:
-    """Write all kept results. `known`: which change nothing, and why."""
+def write(
+    kept: dict[str, Kept], mutants: Iterable[Mutant], known: Mapping[str, str], folder: Path = RESULTS
+) -> None:
+    """Write all kept results. `mutants` are all of today, `known` those that change nothing, and why."""
+    keys: dict[str, set[str]] = {}
+    for mutant in mutants:
+        keys.setdefault(mutant.module, set()).add(mutant.key)
     lines = [["module", "mutants", "change nothing", "tried", "caught", "share", "commit"]]
     lines.append(["---", *["---:"] * 5, "---"])
-    alive: list[str] = []
     sums = [0, 0, 0, 0]
-    for module in dict.fromkeys(mutant.module for mutant in mutants if mutant.module in kept):
-        keys = {mutant.key for mutant in mutants if mutant.module == module}
+    for module in [module for module in keys if module in kept]:
+        forget(kept[module], keys[module].difference(known))
         result = kept[module]
-        survivors = [key for key in result["survivors"] if key not in known]
-        tried = result["tried"] - len(result["survivors"]) + len(survivors)
-        alive += [key for key in survivors if key in keys]
-        figures = len(keys), len(keys.intersection(known)), tried, tried - len(survivors)
+        caught = result["tried"] - len(result["survivors"])
+        figures = len(keys[module]), len(keys[module].intersection(known)), result["tried"], caught
         sums = [a + b for a, b in zip(sums, figures, strict=True)]
-        lines.append([f"`{module}`", *map(str, figures), f"{figures[3] / tried:.1%}", result["commit"]])
-    lines.append(["all", *map(str, sums), f"{sums[3] / sums[2]:.1%}", ""])
+        lines.append([f"`{module}`", *_cells(figures), result["commit"]])
+    lines.append(["all", *_cells(sums), ""])
+    alive = (key for result in kept.values() for key in result["survivors"])
     parts = [
         "# Mutants",
         ABOUT,
@@ -66,8 +71,19 @@ def write(kept: Mapping[str, Kept], mutants: Sequence[Mutant], known: Mapping[st
         "## Not caught\n\n" + _items(f"`{key}`" for key in alive),
         "## Known to change nothing\n\n" + _items(f"`{key}`: {why}" for key, why in known.items()),
     ]
-    RESULTS.joinpath("mutants.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    RESULTS.joinpath("mutants.md").write_text("\n\n".join(parts) + "\n")
+    folder.joinpath("mutants.json").write_text(json.dumps({"figures": kept}, indent=1, sort_keys=True) + "\n")
+    folder.joinpath("mutants.md").write_text("\n\n".join(parts) + "\n")
+
+
+def forget(result: Kept, changing: Collection[str]) -> None:
+    """Take out of the survivors what is no mutant any more, or is known to change nothing by now."""
+    alive = [key for key in result["survivors"] if key in changing]
+    result["tried"] -= len(result["survivors"]) - len(alive)
+    result["survivors"] = alive
+
+
+def _cells(figures: Sequence[int]) -> list[str]:
+    return [*map(str, figures), f"{figures[3] / max(1, figures[2]):.1%}"]
 
 
 def _items(texts: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from support.stub_kms import StubKms
 
 from benchmarks import common
 from benchmarks.common import write_manifest
+from benchmarks.mutants_kept import Kept, kept_results, note, write
+from benchmarks.mutations import Mutant
 from benchmarks.peers import PEERS, definition
 
 ROOT = Path(__file__).parents[1]
@@ -81,3 +83,19 @@ def test_results_of_other_benchmarks_leave_a_tree_clean(
     assert "dirty" not in common.commit()
     (tmp_path / "code.py").touch()
     assert common.commit().endswith("-dirty")
+
+
+def test_results_of_mutants_are_kept_module_by_module(tmp_path: Path) -> None:
+    """What survives is tried again alone, and what changes nothing is counted apart."""
+    one, two, three = (Mutant("a.py", f"a.py: {key}", 1, "") for key in ("x", "y", "z"))
+    other = Mutant("b.py", "b.py: x", 1, "")
+    kept: dict[str, Kept] = {}
+    note(kept, [one, two, three, other], [one, two], again=False, commit="c1")
+    note(kept, [one], [], again=True, commit="c2")
+    assert kept["a.py"] == {"tried": 3, "survivors": ["a.py: y"], "commit": "c2"}
+    write(kept, [one, two, three, other], {"a.py: y": "the same"}, tmp_path)
+    assert kept_results(tmp_path) == kept
+    page = (tmp_path / "mutants.md").read_text()
+    assert "| `a.py` | 3 | 1 | 2 | 2 | 100.0% | c2 |" in page
+    assert "| all | 4 | 1 | 3 | 3 | 100.0% |  |" in page
+    assert "- `a.py: y`: the same" in page

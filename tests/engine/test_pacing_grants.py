@@ -9,8 +9,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 from support.virtual_clock import now, run
 
+from bulkseed.model import QuotaGroup
+from bulkseed.pacing.ceilings import hold_back, limits
+from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.pacing.permit import Permit
+from bulkseed.wire.quotas import QUOTAS
 
 
 async def at_once(pacer: Pacer, most: int = 1_000) -> int:
@@ -283,3 +287,32 @@ def test_the_fullest_second_is_half_open() -> None:
         assert pacer.wrote(Permit())
     assert (pacer.worst_second, pacer.sent) == (3, 6)
     assert (pacer.first_sent_at, pacer.last_sent_at) == (1_000.0, 1_002.0)
+
+
+@pytest.mark.parametrize("qps", [5.0, 0.0])
+def test_a_ceiling_is_for_one_group_and_none_is_for_all(qps: float) -> None:
+    """The others keep their quotas."""
+    created = limits(QuotaGroup.CREATE, qps)
+    assert created == ({**QUOTAS, QuotaGroup.CREATE: 5.0} if qps else dict.fromkeys(QUOTAS, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("ago", "waits"),
+    [
+        (None, [0.0, 0.0, 0.0]),
+        (0.25, [0.755, 1.76, 0.0]),
+        (1.5, [0.0, 0.51, 0.0]),
+        (-5.0, [1.005, 2.01, 0.0]),
+    ],
+)
+def test_the_last_second_of_an_earlier_run_is_waited_for(ago: float | None, waits: list[float]) -> None:
+    """As its ceiling counts seconds; one that is yet to come is taken for now."""
+
+    async def test() -> None:
+        clock = Clock(now, lambda: now() + 1e9)
+        pacers = dict(zip(QuotaGroup, (Pacer(qps, clock=now) for qps in (10, 0.5, 0)), strict=True))
+        hold_back(pacers, None if ago is None else clock.time() - ago, clock)
+        taken = await asyncio.gather(*(granted_after(pacer) for pacer in pacers.values()))
+        assert list(taken) == pytest.approx(waits, abs=0.0012)
+
+    on(test)

@@ -13,7 +13,7 @@ from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.rollback import SLOWEST, OwnedSecret, RollbackEnd, RollbackOutcome, rollback
+from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import (
     COUNT_VERSIONS,
     DELETE,
@@ -229,6 +229,29 @@ def test_nothing_that_exists_is_gone_by_arithmetic(
     assert end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.CHANGED}
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (created(1_000.0, 1_003.6, 1_000.6), "after"),
+        (created(1_000.0, 997.9, 994.9), "before"),
+    ],
+)
+def test_what_speaks_against_its_being_ours_is_told(found: CreationTime, told: str) -> None:
+    """By its time, the way round that it is."""
+    end, _ = drive([replace(AS_MADE, created=found)])
+    assert end == RollbackEnd(RollbackOutcome.CHANGED, f"the service dates it {told} this ledger made it")
+
+
+def test_what_is_a_little_older_than_its_answer_is_ours() -> None:
+    """It was made between the first attempt and that."""
+    end, _ = drive([replace(AS_MADE, created=created(1_000.0, 998.2, 995.2)), ONLY_OURS, Done()])
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is RollbackOutcome.DELETED
+
+
 @pytest.mark.parametrize(
     ("created_at", "answered_at", "took", "outcome"),
     [
@@ -239,8 +262,8 @@ def test_nothing_that_exists_is_gone_by_arithmetic(
         (990.0, 1_000.0, 9.0, RollbackOutcome.DELETED),
         (988.0, 1_000.0, 9.0, RollbackOutcome.CHANGED),
         (998.0, 1_000.0, -9.0, RollbackOutcome.DELETED),
-        (1_000.0, 1_000.0 + SLOWEST, SLOWEST + 9.0, RollbackOutcome.DELETED),
-        (990.0, 1_000.0 + SLOWEST, SLOWEST + 9.0, RollbackOutcome.CHANGED),
+        (1_000.0, 1_000.0 + DAY, DAY + 9.0, RollbackOutcome.DELETED),
+        (990.0, 1_000.0 + DAY, DAY + 9.0, RollbackOutcome.CHANGED),
     ],
 )
 def test_a_creation_is_as_old_as_its_answer_says(

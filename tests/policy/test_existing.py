@@ -83,7 +83,8 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
     deleted = Fault("Rejected.ResourceInDeleteWindow", 409)
     assert outcome(Drive([deleted])) is Outcome.REJECTED
     restore = rules(on_delete_window=OnDeleteWindow.RESTORE)
-    assert outcome(Drive([deleted, Done()], restore)) is Outcome.EXISTING
+    there = Ending(Outcome.EXISTING, EXISTS.code, None, 409)
+    assert Drive([deleted, Done()], restore).end == there, "as one that was there all the time"
     verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
     assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
     ours: list[Answer] = [RESET, deleted, Done(), found()]

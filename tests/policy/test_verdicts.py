@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
 from bulkseed.policy.steps import CREATE, DELETE, PUT, RESTORE
-from bulkseed.policy.verdicts import RULES, Verdict, VerdictRule, _matches, classify, maybe_applied
+from bulkseed.policy.verdicts import (
+    RULES,
+    Verdict,
+    VerdictRule,
+    _matches,
+    classify,
+    known_part,
+    maybe_applied,
+)
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Response
 
@@ -72,6 +80,40 @@ def test_each_code_has_its_verdict(code: str, status: int, verdict: Verdict) -> 
     assert classify(Fault(code, status)) is verdict
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (428, Verdict.REJECT),
+        (429, Verdict.THROTTLED),
+        (430, Verdict.REJECT),
+        (499, Verdict.REJECT),
+        (500, Verdict.RETRY),
+        (599, Verdict.RETRY),
+        (600, Verdict.REJECT),
+    ],
+)
+def test_a_status_decides_where_a_code_is_unknown(status: int, verdict: Verdict) -> None:
+    """429 alone is too fast, and every 5xx may pass."""
+    assert classify(Fault("Odd", status)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("code", "known"),
+    [
+        ("InternalFailure", "InternalFailure"),
+        ("InternalFailure.More", None),
+        ("Throttling", "Throttling"),
+        ("Throttling.User", "Throttling"),
+        ("Forbidden.InDebt.now", "Forbidden.InDebt"),
+        ("Odd", None),
+        ("", None),
+    ],
+)
+def test_what_a_rule_knows_of_a_code_is_our_own_text(code: str, known: str | None) -> None:
+    """A service's text may be anything."""
+    assert known_part(code) == known
+
+
 def test_every_rule_is_told_above() -> None:
     """A new row of the table has one here; those of one step have theirs below."""
     told = {(code, status) for code, status, _ in EXPECTED}
@@ -110,6 +152,10 @@ def test_every_reply_has_a_verdict(status: int, body: bytes, retry_after: str) -
         (Fault("HTTP404", 404), True),
         (Fault("Rejected.Throttling", 429), False),
         (Fault("Rejected.ResourceExist", 409), False),
+        (Fault("Odd", 399), True),
+        (Fault("Odd", 400), False),
+        (Fault("Odd", 499), False),
+        (Fault("Odd", 500), True),
     ],
 )
 def test_doubt_arises_only_where_the_service_may_have_acted(answer: Fault | NoReply, expected: bool) -> None:

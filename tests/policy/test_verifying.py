@@ -13,7 +13,7 @@ from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import RollbackOutcome
-from bulkseed.policy.steps import READ_CURRENT, READ_VERSION, Aborted, Ending, Found, Subject, Wait
+from bulkseed.policy.steps import READ_CURRENT, READ_VERSION, Aborted, Ending, Found, Subject, Wait, ended
 from bulkseed.policy.verify import verify
 
 GONE = Fault("Forbidden.ResourceNotFound", 404)
@@ -109,3 +109,18 @@ def test_a_word_that_two_kinds_of_jobs_have_is_settled_for_each_by_its_own_rule(
     """What an apply leaves behind is meant so; what a verify finds behind is to be read again."""
     assert (Outcome.BEHIND.settled, Verified.BEHIND.settled) == (True, False)
     assert (Outcome.IDENTICAL.settled, Verified.IDENTICAL.settled) == (True, True)
+
+
+def test_what_people_read_of_a_version_holds_no_id_that_may_be_a_value() -> None:
+    """The service may have put the value there."""
+    assert "canary" not in repr(Found("canary", same_value=False, created=None))
+    assert Found("canary", same_value=False, created=None).told == "canary"
+    assert Found("canary", same_value=False, created=None, echoes=True).told == "another one"
+
+
+def test_a_refusal_without_a_code_has_none() -> None:
+    """Its status is told all the same."""
+    assert ended(Verified.UNREADABLE, Fault("", 502)) == Ending(Verified.UNREADABLE, status=502)
+    lost = NoReply("connection reset", maybe_applied=True)
+    assert ended(Verified.UNREADABLE, lost) == Ending(Verified.UNREADABLE, message="connection reset")
+    assert ended(Verified.UNREADABLE, lost, "gone").message == "gone"

@@ -208,6 +208,12 @@ def _cluster(figures: list[dict[str, Any]]) -> str:
     return "; ".join(told)
 
 
+def _mutants(figures: dict[str, Any]) -> str:
+    tried = sum(module["tried"] for module in figures.values())
+    caught = tried - sum(len(module["survivors"]) for module in figures.values())
+    return f"{caught:,} of {tried:,} changes of one place in what decides make a test fail"
+
+
 def _sources(figures: dict[str, Any]) -> str:
     listed, resumed = figures["listed"], figures["resumed"]
     return (
@@ -226,6 +232,7 @@ OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "targets": ("Many targets", _targets),
     "cluster": ("A cluster", _cluster),
     "sources": ("Sources", _sources),
+    "mutants": ("Mutants", _mutants),
 }
 
 SECTIONS = {
