@@ -66,7 +66,6 @@ class ApplyArguments:
             "--on-exists",
             type=click.Choice([choice.value for choice in OnExists]),
             default="skip",
-            show_default=True,
             help="What a secret that exists and is not ours means.",
         ),
     ]
@@ -76,7 +75,6 @@ class ApplyArguments:
             "--on-delete-window",
             type=click.Choice([choice.value for choice in OnDeleteWindow]),
             default="fail",
-            show_default=True,
             help="What a secret that is scheduled for deletion means.",
         ),
     ]

@@ -26,7 +26,8 @@ class _Declaration(NamedTuple):
 
 
 def option(*names: str, **settings: Any) -> _Declaration:
-    """Say that a field is this option; the settings are those of `click.option`."""
+    """Say that a field is this option; the settings are those of `click.option`, and a default is shown."""
+    settings.setdefault("show_default", settings.get("default") not in (None, ""))
     return _Declaration(click.option, names, settings)
 
 

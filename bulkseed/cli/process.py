@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import TypeVar, TypeVarTuple
 
 from bulkseed.cli.streams import prepare as prepare_streams
+from bulkseed.transport.event_loop import loop_options
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -33,5 +33,4 @@ def run_async(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:
     """Run a coroutine function to its end; on uvloop if the `fast` extra is installed."""
     import anyio
 
-    use_uvloop = find_spec("uvloop") is not None and not os.environ.get("BULKSEED_NO_UVLOOP")
-    return anyio.run(function, *arguments, backend_options={"use_uvloop": use_uvloop})
+    return anyio.run(function, *arguments, backend_options=loop_options())

@@ -66,7 +66,6 @@ class VerifyArguments:
             "--qps",
             type=Number(),
             default=450,
-            show_default=True,
             metavar="N",
             help="The most reads in any one-second window; 0: no ceiling.",
         ),

@@ -29,10 +29,9 @@ from bulkseed.manifest.selection import Selection, read_selections
 from bulkseed.model import Credentials, Outcome, Summary, Target, Verified
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.apply import endpoint_of, raise_file_limit, shared_quota
-from bulkseed.targets.rollback import end_of_rollback, to_roll_back
+from bulkseed.targets.rollback import to_roll_back
 from bulkseed.targets.run_all import THREADS, Accounts, AllRuns, TargetEnd, TargetRun
 from bulkseed.targets.run_folder import RunFolder
-from bulkseed.targets.verify import end_of_verify
 from bulkseed.wire.identifiers import account_of
 
 
@@ -218,11 +217,11 @@ def _host(
 def end_of(work: RunWork, hosted: HostedLedger, ended: Mapping[str, Any]) -> TargetEnd:
     """Return the end of a target whose last run has told this, in the shape of its summary."""
     if work.reading is not None:
-        return end_of_verify(verification_of(Summary.from_dict(ended, Verified)))
+        return TargetEnd.of(verification_of(Summary.from_dict(ended, Verified)))
     if work.undo is None:
         return TargetEnd.of_apply(Summary.from_dict(ended))
     told = dict(ended)
     results = Counter({RollbackOutcome(word): count for word, count in told.pop("results").items()})
     results.update(hosted.undone_before)  # at workers that were lost, and not taken up again
     run = Summary.from_dict({**told, "outcomes": {}, "definitions": results.total()})
-    return end_of_rollback(RolledBack(run, results))
+    return TargetEnd.of(RolledBack(run, results))

@@ -6,14 +6,14 @@ Blocking calls of sources run in a few threads beside it. So nothing of a source
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
 import anyio.from_thread
+
+from bulkseed.transport.event_loop import loop_options
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -25,7 +25,7 @@ class SourceLoop:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         self._portal = self._stack.enter_context(
-            anyio.from_thread.start_blocking_portal(backend_options=_fastest())
+            anyio.from_thread.start_blocking_portal(backend_options=loop_options())
         )
         self._loop = self._portal.call(asyncio.get_running_loop)
         return self
@@ -54,8 +54,3 @@ class SourceLoop:
             if task is None or task.cancelling():
                 raise
             return None
-
-
-def _fastest() -> dict[str, bool]:
-    """Return what makes a read cost a tenth less, where the `fast` extra is installed."""
-    return {"use_uvloop": find_spec("uvloop") is not None and not os.environ.get("BULKSEED_NO_UVLOOP")}

@@ -26,12 +26,6 @@ from bulkseed.targets.sending_right import ALWAYS, SendingRight
 from bulkseed.targets.spec import TargetSpec
 
 
-def end_of_rollback(found: RolledBack) -> TargetEnd:
-    """Return the end of a target's rollback."""
-    results = {outcome.value: count for outcome, count in found.results.items()}
-    return TargetEnd(found.run, results, found.as_dict())
-
-
 async def roll_back_one(
     spec: TargetSpec,
     target: Target,
@@ -105,7 +99,7 @@ async def roll_back_all(
             undoing = Undoing(ledger, undo)
             right = SendingRight(run.begin)
             found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads, right)
-        return end_of_rollback(found)
+        return TargetEnd.of(found)
 
     await run_all(runs, roll_back, stop)
     return AllRuns(str(folder.path), runs, 0, 0, "results")

@@ -16,6 +16,8 @@ import anyio
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError
+from bulkseed.jobs.rollback import RolledBack
+from bulkseed.jobs.verify import Verification
 from bulkseed.model import Outcome, Summary
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.sending_right import at_once
@@ -41,6 +43,12 @@ class TargetEnd:
         """Return the end of an apply, whose results are outcomes."""
         results = {outcome.value: summary.outcomes.get(outcome, 0) for outcome in Outcome}
         return cls(summary, results, summary.as_dict())
+
+    @classmethod
+    def of(cls, found: Verification | RolledBack) -> TargetEnd:
+        """Return the end of a verify or a rollback, whose results are words of their own."""
+        results = {result.value: count for result, count in found.results.items()}
+        return cls(found.run, results, found.as_dict())
 
 
 @dataclass(slots=True)

@@ -40,12 +40,6 @@ class ReadBack(NamedTuple):
     resume: bool = False
 
 
-def end_of_verify(found: Verification) -> TargetEnd:
-    """Return the end of a target's verify."""
-    results = {result.value: count for result, count in found.results.items()}
-    return TargetEnd(found.run, results, found.as_dict())
-
-
 async def verify_one(
     target: Target,
     entries: Entries,
@@ -104,7 +98,7 @@ async def verify_all(
             with routed.open(spec) as entries:
                 right = SendingRight(run.begin)
                 found = await verify_one(target, entries, ledger, reading, options, heard, threads, right)
-        return end_of_verify(found)
+        return TargetEnd.of(found)
 
     await run_all(runs, read_back, stop)
     return AllRuns(str(folder.path), runs, routed.lines, routed.unrouted, "results")

@@ -20,7 +20,6 @@ LeaseOption = Annotated[
         "--lease",
         type=Number(1, 3600),
         default=30.0,
-        show_default=True,
         metavar="SECONDS",
         help="A target of a lost worker waits for so long until it goes on at another one.",
     ),
