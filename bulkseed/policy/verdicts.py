@@ -98,7 +98,7 @@ def _matches(rule: VerdictRule, fault: Fault, step: Step[Any] | None) -> bool:
     if rule.code is None:
         return True
     if rule.code.endswith("*"):
-        return fault.code.startswith(rule.code[:-1])
+        return fault.code.startswith(rule.code.removesuffix("*"))
     return fault.code == rule.code
 
 

@@ -58,7 +58,8 @@ def test_a_run_counts_what_it_reads(ledger: Ledger) -> None:
         definition("c", 3),
         *bad,
     ]
-    run(ledger, 10, *first, *definitions(3, first=10), definition("a", 20))
+    admission = run(ledger, 10, *first, *definitions(3, first=10), definition("a", 20))
+    assert (len(admission.to_send), admission.unsent) == (4, 0)
     assert next(ledger.select(COUNTED)) == (9, 2, 4, 0, 3, 3, 1)
     ledger.admit([*definitions(2, first=30), *bad], START + 11)
     assert next(ledger.select(COUNTED)) == (13, 2, 6, 0, 5, 5, 1)
@@ -130,7 +131,8 @@ def test_what_is_gone_is_begun_anew(ledger: Ledger) -> None:
     ledger.mark_foreign(claim.row_id)
     answer: dict[str, Any] = {"code": "c", "message": "m", "status": 409, "request_id": "r", "arn": "arn"}
     ledger.record([settlement(claim, Outcome.EXISTING, **answer)], [], [])
-    for name, version in (("a", "v1"), ("c", "v2")):
+    ledger.record([settlement(claimed(ledger, 15, "a", "v2"), Outcome.UPDATED)])
+    for name, version in (("a", "v2"), ("c", "v2")):
         claim = claimed(ledger, 20 + ord(name), name, version, gone=[name])
         assert claim == Claim(claim.definition, claim.row_id)
         found = ledger.select(
@@ -140,6 +142,8 @@ def test_what_is_gone_is_begun_anew(ledger: Ledger) -> None:
         )
         assert list(found) == [("pending", 1, 0, 0, *[None] * 6)]
         assert next(ledger.select(COUNTED))[-1] == 1
+        again = claimed(ledger, 30 + ord(name), name, version)
+        assert (again.held, again.doubt_since) == (None, START + 20 + ord(name)), "nor in the next run"
     assert ledger.one("SELECT sum(owned) FROM definitions") == 1
 
 
@@ -149,6 +153,14 @@ def test_what_is_foreign_is_told_to_whoever_takes_it_up(ledger: Ledger) -> None:
     assert not claim.foreign
     ledger.mark_foreign(claim.row_id)
     assert [claimed(ledger, at, "c", version="v2").foreign for at in (20, 30)] == [True, True]
+
+
+def test_what_is_only_accounted_for_keeps_the_time_of_its_claim(ledger: Ledger) -> None:
+    """Nothing is sent for it."""
+    ledger.record([settlement(claimed(ledger, 10, "c", version="v2"), Outcome.REJECTED)])
+    run(ledger, 20, definition("c", 3, version="v2"), claim=False)
+    found = ledger.select("SELECT claimed_at, doubt FROM definitions WHERE name = 'c'")
+    assert next(found) == (round((START + 10) * 1e6), 0)
 
 
 def test_a_line_that_moved_is_told_where_it_is_now(ledger: Ledger) -> None:

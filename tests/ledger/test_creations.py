@@ -80,16 +80,17 @@ def test_nothing_follows_a_creation(ledger: Ledger, again: Outcome | str) -> Non
     assert [list(ledger.select(query, claim.row_id)) for query in (_ENDS, _ATTEMPTS)] == before
 
 
-def test_the_times_of_a_creation_are_whole_microseconds(ledger: Ledger) -> None:
+@pytest.mark.parametrize(("latency", "whole"), [(0.0203456, 20_346), (0.0203453, 20_345), (0.0, 0)])
+def test_the_times_of_a_creation_are_whole_microseconds(ledger: Ledger, latency: float, whole: int) -> None:
     """Clocks tell more than that; a creation is rounded to the nearest as any attempt is."""
     one, other = ledger.admit(definitions(2), START).to_send
-    sent_at, latency = START + 1.1234567, 0.0203456
+    sent_at = START + 1.1234567
     ledger.record(
         [], [attempt(other, sent_at)._replace(latency=latency)], [Creation(one.row_id, sent_at, latency)]
     )
     found = [list(ledger.select(_ATTEMPTS, claim.row_id)) for claim in (one, other)]
     assert found[0] == found[1]
-    assert found[0][0][2:4] == (round(sent_at * 1e6), 20_346)
+    assert found[0][0][2:4] == (round(sent_at * 1e6), whole)
     assert all(isinstance(time, int) for time in found[0][0][2:4])
 
 

@@ -85,9 +85,10 @@ def test_what_was_invalid_is_forgotten_only_where_there_was_something(ledger: Le
 def test_attempts_are_counted_for_their_rows_and_for_the_run(ledger: Ledger) -> None:
     """With an end, without one, or given back; as they come."""
     begin(ledger, 0)
-    one, two, three, four, _ = ledger.admit(definitions(5), START).to_send
+    one, two, three, four, five = ledger.admit(definitions(5), START).to_send
     both = [attempt(two, START + 3, 500), attempt(two, START + 1, 500)]
     ends = [settlement(two, Outcome.REJECTED), settlement(three, Outcome.PENDING, doubt=True)]
+    ends.append(settlement(five, Outcome.EXISTING))
     made = [Creation(four.row_id, START + 4, 0.25)]
     ledger.record(ends, [attempt(one), *both, attempt(three)], made)
     ledger.record([], [attempt(one, START + 0.5)])
@@ -97,15 +98,15 @@ def test_attempts_are_counted_for_their_rows_and_for_the_run(ledger: Ledger) -> 
         (2, round((START + 3) * 1e6), "rejected", 0, 0),
         (1, round((START + 1) * 1e6), "pending", 1, 0),
         (1, round((START + 4) * 1e6), "created", 0, 1),
-        (0, None, "pending", 1, 0),
+        (0, None, "existing", 0, 0),
     ]
-    assert list(ledger.select("SELECT settled, attempts FROM runs")) == [(1, 6)]
+    assert list(ledger.select("SELECT settled, attempts FROM runs")) == [(2, 6)]
     begin(ledger, 20)
     (claim,) = ledger.admit(definitions(1), START + 20).to_send
     ledger.record([settlement(claim, Outcome.ADOPTED)], [attempt(claim, START + 21, lane=QuotaGroup.READ)])
     found = ledger.select(f"SELECT {columns} FROM definitions WHERE id = 1")  # noqa: S608
     assert next(found) == (3, round((START + 1) * 1e6), "adopted", 0, 1)
-    assert list(ledger.select("SELECT settled, attempts FROM runs")) == [(1, 6), (1, 1)]
+    assert list(ledger.select("SELECT settled, attempts FROM runs")) == [(2, 6), (1, 1)]
 
 
 @pytest.mark.parametrize("again", ["an end", "a return", "a creation"])

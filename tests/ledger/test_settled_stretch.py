@@ -183,9 +183,16 @@ def test_what_was_invalid_is_forgotten_where_the_stretch_is_and_not_beyond(tmp_p
     with new_ledger(tmp_path) as ledger:
         settle(ledger, ["a", "b", "c"], [Outcome.CREATED] * 3)
         ledger.admit([InvalidLine(Origin("prod.jsonl", line), ("bad",)) for line in range(1, 5)], START)
+        ledger.admit([InvalidLine(Origin("other.jsonl", 2), ("bad",))], START)
         ledger.begin_run("run-2", [], LIMITS, START + 2)
+        ledger.admit([InvalidLine(Origin("prod.jsonl", 3), ("bad by now",))], START + 2)
         assert ledger.admit(stretch(["b", "c"], 2), START + 2).settled == {Outcome.CREATED: 2}
-        assert [row.line for row in ledger.rows([Outcome.INVALID])] == [1, 4]
+        assert [(row.manifest, row.line) for row in ledger.rows([Outcome.INVALID])] == [
+            ("prod.jsonl", 1),
+            ("prod.jsonl", 4),
+            ("other.jsonl", 2),
+            ("prod.jsonl", 3),
+        ]
 
 
 @pytest.mark.parametrize("end", [end for end in ENDS if end not in SETTLED_ENDINGS] + [Verified.BEHIND])

@@ -171,6 +171,13 @@ def test_the_table_has_every_verdict_on_every_request() -> None:
     assert answered == {step for step in vars(steps).values() if isinstance(step, Step)} - {steps.READ_SOURCE}
 
 
+def test_which_requests_leave_a_doubt_and_which_may_be_made_again() -> None:
+    """A secret that may be there now is looked for, and before a rollback repeats anything it looks."""
+    every = {step for step in vars(steps).values() if isinstance(step, Step)}
+    assert {step for step in every if step.leaves_doubt} == {steps.CREATE, steps.PUT_BACK, steps.DELETE}
+    assert {step for step in every if not step.repeatable} == {steps.PUT_BACK, steps.DELETE}
+
+
 @pytest.mark.parametrize(("name", "verdict"), [(case, verdict) for case in CASES for verdict in Verdict])
 def test_each_verdict_leads_to_its_end(name: str, verdict: Verdict) -> None:
     """No verdict falls through to an end that nobody has chosen."""

@@ -68,6 +68,7 @@ EXPECTED = [
     ("Unreadable", 429, Verdict.THROTTLED),
     ("Rejected.ResourceExistNot", 409, Verdict.REJECT),
     ("rejected.resourceexist", 409, Verdict.REJECT),
+    ("Throttlin", 400, Verdict.REJECT),
     ("Created", 200, Verdict.REJECT),
     ("OK", 200, Verdict.REJECT),
     ("", 404, Verdict.REJECT),
