@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import KEY_SECRET, TIMEOUT, bulkseed, environment, start, write_manifest
@@ -180,6 +181,16 @@ def finds(text: bytes, pid: int) -> bool:
     return any(text in part for part in memory_of(pid))
 
 
+def who_has(texts: set[bytes], *processes: subprocess.Popen[Any]) -> list[set[bytes]]:
+    """Return which of the texts each process has in memory; all stand still meanwhile, so that none ends."""
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    found = [{text for text in texts if finds(text, process.pid)} for process in processes]
+    for process in processes:
+        process.send_signal(signal.SIGCONT)
+    return found
+
+
 def drawn(most: float) -> float:
     """Return the phase of a fault; it is told, as a failure may depend on it."""
     phase = random.uniform(0.1, most)  # noqa: S311
@@ -191,12 +202,7 @@ def test_values_and_keys_stay_at_the_workers(run: Run, cluster: DaskProcesses) -
     """Neither scheduler nor coordinator has one in memory while it runs; a worker has, by the same look."""
     run.until(0.3)
     value, key = b"canary-of-values-and-keys", KEY_SECRET.encode()
-    looked_at = (cluster.scheduler, run.process, cluster.workers["a"])
-    for process in looked_at:
-        process.send_signal(signal.SIGSTOP)  # so that none ends meanwhile
-    found = [{part for part in (value, key) if finds(part, process.pid)} for process in looked_at]
-    for process in looked_at:
-        process.send_signal(signal.SIGCONT)
+    found = who_has({value, key}, cluster.scheduler, run.process, cluster.workers["a"])
     assert found == [set(), set(), {value, key}]
     done = run.end()
     assert (done["exit_code"], done["definitions"]) == (0, TARGETS * EACH)
@@ -293,7 +299,12 @@ def test_the_coordinator_killed_and_started_again(run: Run) -> None:
 
 
 def test_ctrl_c_then_a_verify_and_a_rollback_that_lose_workers(run: Run, cluster: DaskProcesses) -> None:
-    """Nothing is in doubt, the exit code is 130, the next run does the rest. All of it is undone after."""
+    """Nothing is in doubt, the exit code is 130, the next run does the rest. All of it is undone after.
+
+    No value and no key is in scheduler or coordinator of verify and rollback, either. A worker has what it
+    needs: a verify all of it, a rollback the key.
+    """
+    value, key = b"canary-of-ctrl-c", KEY_SECRET.encode()
     run.until(drawn(0.5))
     run.process.send_signal(signal.SIGINT)
     assert run.end()["exit_code"] == 130
@@ -302,6 +313,8 @@ def test_ctrl_c_then_a_verify_and_a_rollback_that_lose_workers(run: Run, cluster
 
     run.then("verify", "m.jsonl", "--run", "m.run", "--qps", PACE)
     run.until(drawn(0.5), read_back, "verify")
+    found_by_all = who_has({value, key}, cluster.scheduler, run.process, cluster.workers["a"])
+    assert found_by_all == [set(), set(), {value, key}]
     process = cluster.workers.pop("c")
     process.terminate()
     found = run.end()
@@ -311,6 +324,10 @@ def test_ctrl_c_then_a_verify_and_a_rollback_that_lose_workers(run: Run, cluster
 
     run.then("rollback", "m.run", "--yes")
     run.until(drawn(0.5), rolled_back)
+    scheduler, coordinator, worker = who_has(
+        {value, key}, cluster.scheduler, run.process, cluster.workers["b"]
+    )
+    assert (scheduler, coordinator, key in worker) == (set(), set(), True)
     cluster.workers["a"].kill()
     cluster.workers["a"].wait()
     undone = run.end()
