@@ -1,4 +1,4 @@
-"""An item on its way through a run, and what the attempts for it have left so far."""
+"""An item on its way through a run, and what is known of its attempts so far."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 import bulkseed
-from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
+from bulkseed.cluster.dask_cluster import CoordinatorAnswers, DaskCluster, TlsFiles, connect
 from bulkseed.cluster.placement import WorkerSeen
 from bulkseed.errors import ServiceError
 from bulkseed.jobs.check_result import CheckResult, State
@@ -37,7 +37,7 @@ async def check_cluster(
         UsageError: the extra is not installed, or address and TLS files make no sense.
     """
     try:
-        async with connect(address, tls, Office()) as cluster:
+        async with connect(address, tls, CoordinatorAnswers()) as cluster:
             yield _encryption(address)
             workers = await cluster.seen()
             if not workers:

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 import orjson
 
-from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
+from bulkseed.cluster.dask_cluster import CoordinatorAnswers, DaskCluster, TlsFiles, connect
 from bulkseed.cluster.hosted_ledger import HostedLedger, LedgerCall, Placement
 from bulkseed.cluster.lease import LEASE
 from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.progress import take_progress
-from bulkseed.cluster.task import Coordinator, RunWork, Task
+from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, CredentialsError, ServiceError
 from bulkseed.jobs.rollback import RolledBack
@@ -93,8 +93,8 @@ async def run_on_cluster(
             replies = (loop.run_in_executor(threads, answer_one, call) for call in orjson.loads(message))
             return orjson.dumps(await asyncio.gather(*replies))
 
-        office = Office(answer)
-        async with connect(cluster.address, cluster.tls, office) as dask:
+        answers = CoordinatorAnswers(answer)
+        async with connect(cluster.address, cluster.tls, answers) as dask:
             readers = max(1, len(await dask.seen()))
             inputs = None if work.inputs is None else work.inputs.absolute().shared_by(readers)
             work = replace(
@@ -104,8 +104,8 @@ async def run_on_cluster(
                 source_rate=cluster.source_rate,
                 readers=readers,
             )
-            office.work = work.to_bytes()
-            us = Coordinator(dask.address, os.urandom(8).hex())
+            answers.work = work.to_bytes()
+            us = CoordinatorAddress(dask.address, os.urandom(8).hex())
             found = await stop.wait_for(asyncio.ensure_future(_look(work, folder, dask, us)))
             if found is None:
                 return AllRuns(
@@ -133,7 +133,7 @@ async def run_on_cluster(
     return found
 
 
-async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: Coordinator) -> AllRuns:
+async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: CoordinatorAddress) -> AllRuns:
     """Return the runs, and how much each is about: values are for workers only, so one of them looks."""
     path = str(folder.path)
     if work.undo is not None:
@@ -155,12 +155,12 @@ class Surveyors(Protocol):
         """Return the workers by address."""
         ...
 
-    async def survey(self, us: Coordinator, worker: str) -> dict[str, Any]:
+    async def survey(self, us: CoordinatorAddress, worker: str) -> dict[str, Any]:
         """Have a worker look through the manifests."""
         ...
 
 
-async def surveyed(workers: Surveyors, us: Coordinator) -> dict[str, Any]:
+async def surveyed(workers: Surveyors, us: CoordinatorAddress) -> dict[str, Any]:
     """Return what the first worker has found that can reach us, and what it reads.
 
     Raises:

@@ -14,7 +14,7 @@ import orjson
 
 from bulkseed.cluster.placement import WorkerSeen
 from bulkseed.cluster.progress import failure_from_json
-from bulkseed.cluster.task import Coordinator
+from bulkseed.cluster.task import CoordinatorAddress
 from bulkseed.errors import ServiceError, UsageError, how_to_install
 
 _SILENT = logging.CRITICAL + 1
@@ -33,7 +33,7 @@ class TlsFiles:
 
 
 @dataclass(slots=True)
-class Office:
+class CoordinatorAnswers:
     """What workers may ask a coordinator for: to write to its ledgers, and the work (`RunWork`)."""
 
     answer: Callable[[bytes], Awaitable[bytes]] | None = None
@@ -119,7 +119,7 @@ class DaskCluster:
             raise failure_from_json(found["failed"])
         return dict(found)
 
-    async def survey(self, us: Coordinator, worker: str) -> dict[str, Any]:
+    async def survey(self, us: CoordinatorAddress, worker: str) -> dict[str, Any]:
         """Have a worker, or another one if it is lost, look through the manifests.
 
         Raises:
@@ -134,8 +134,8 @@ class DaskCluster:
 
 
 @asynccontextmanager
-async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[DaskCluster]:
-    """Connect to a scheduler; workers may ask `office`.
+async def connect(address: str, tls: TlsFiles, answers: CoordinatorAnswers) -> AsyncIterator[DaskCluster]:
+    """Connect to a scheduler; workers may ask for `answers`.
 
     `address`: ``tls://host:port``, ``tcp://host:port``, or ``local`` for workers of our own on this machine.
 
@@ -176,10 +176,10 @@ async def connect(address: str, tls: TlsFiles, office: Office) -> AsyncIterator[
     host = urlsplit(address).hostname or "127.0.0.1"
 
     async def on_message(message: bytes) -> bytes:
-        return b"[]" if office.answer is None else await office.answer(message)
+        return b"[]" if answers.answer is None else await answers.answer(message)
 
     async def on_work() -> bytes:
-        return office.work
+        return answers.work
 
     server = Server({LEDGERS: on_message, WORK: on_work}, needs_workdir=False)
     try:

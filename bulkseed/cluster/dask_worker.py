@@ -18,7 +18,7 @@ from distributed.core import ConnectionPool
 import bulkseed
 from bulkseed.cluster.progress import failure_to_json
 from bulkseed.cluster.runner import CoordinatorLink, Runner
-from bulkseed.cluster.task import Coordinator, RunWork, Task
+from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.errors import BulkseedError, ManifestError, ServiceError
 from bulkseed.jobs.caller import ask_caller, sts_endpoint
 from bulkseed.manifest.location import size_of
@@ -41,7 +41,7 @@ CALLERS_AT_A_TIME = 16
 """Targets whose credentials are looked for at a time."""
 
 _lock = threading.Lock()
-_runners: dict[Coordinator, tuple[Runner, int]] = {}  # with how many of its targets are here
+_runners: dict[CoordinatorAddress, tuple[Runner, int]] = {}  # with how many of its targets are here
 
 
 def serve_target(data: bytes) -> None:
@@ -60,7 +60,7 @@ def _connection_args() -> dict[str, Any]:
 def survey(data: bytes) -> bytes:
     """Look through the manifests; return what each target gets, and what goes nowhere.
 
-    `data`: JSON of a `Coordinator`.
+    `data`: JSON of a `CoordinatorAddress`.
     """
     unrouted: list[tuple[str, int | str, str]] = []
 
@@ -68,7 +68,7 @@ def survey(data: bytes) -> bytes:
         unrouted.append((*origin, str(why)))
 
     try:
-        work = asyncio.run(_work_of(Coordinator(**orjson.loads(data)), _connection_args()))
+        work = asyncio.run(_work_of(CoordinatorAddress(**orjson.loads(data)), _connection_args()))
         routed = work.what_is_read().route(work.specs, note)
         routed.close()
     except BulkseedError as error:
@@ -150,7 +150,7 @@ class Drain(WorkerPlugin):
         await asyncio.gather(*(runner.drain(DRAIN_TIME) for runner, _ in list(_runners.values())))
 
 
-async def _work_of(coordinator: Coordinator, connection_args: dict[str, Any]) -> RunWork:
+async def _work_of(coordinator: CoordinatorAddress, connection_args: dict[str, Any]) -> RunWork:
     try:
         async with asyncio.timeout(REACH_TIME), _connect(coordinator, connection_args) as link:
             work = await link.work()
@@ -185,7 +185,7 @@ def _new_runner(task: Task, connection_args: dict[str, Any]) -> Runner:
 
 @asynccontextmanager
 async def _connect(
-    coordinator: Coordinator, connection_args: dict[str, Any]
+    coordinator: CoordinatorAddress, connection_args: dict[str, Any]
 ) -> AsyncIterator[CoordinatorLink]:
     pool = await ConnectionPool(deserialize=False, connection_args=connection_args)
     there = pool(coordinator.address)

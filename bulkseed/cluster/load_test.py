@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from bulkseed.cluster.dask_cluster import DaskCluster, Office, TlsFiles, connect
+from bulkseed.cluster.dask_cluster import CoordinatorAnswers, DaskCluster, TlsFiles, connect
 from bulkseed.cluster.load_share import Share
 from bulkseed.errors import ServiceError
 from bulkseed.jobs.load_test import RateStep
@@ -94,5 +94,5 @@ async def open_cluster_load(address: str, tls: TlsFiles, share: Share) -> AsyncI
         ServiceError: the scheduler does not answer.
         UsageError: the extra is not installed, or address and TLS files make no sense.
     """
-    async with connect(address, tls, Office()) as cluster:
+    async with connect(address, tls, CoordinatorAnswers()) as cluster:
         yield ClusterLoad(cluster, share)

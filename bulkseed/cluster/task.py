@@ -125,8 +125,8 @@ def _inputs(given: dict[str, Any], *, is_source: bool) -> WorkInputs:
 
 
 @dataclass(slots=True, frozen=True)
-class Coordinator:
-    """A coordinator: where it answers, and which one of all that have answered there."""
+class CoordinatorAddress:
+    """Where a coordinator answers, and which one of all that have answered there."""
 
     address: str
     token: str
@@ -139,7 +139,7 @@ class Task:
     `ledger`: the path of the target's ledger at the coordinator. `lease`: in seconds.
     """
 
-    coordinator: Coordinator
+    coordinator: CoordinatorAddress
     target: str
     ticket: str
     ledger: str
@@ -153,4 +153,4 @@ class Task:
     def from_bytes(cls, data: bytes) -> Task:
         """Return the task that a coordinator has sent."""
         found = orjson.loads(data)
-        return cls(**{**found, "coordinator": Coordinator(**found["coordinator"])})
+        return cls(**{**found, "coordinator": CoordinatorAddress(**found["coordinator"])})

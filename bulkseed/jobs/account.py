@@ -1,4 +1,4 @@
-"""Whether credentials that a ledger has not seen before are of its account: ours are looked for before a run.
+"""Before a run: checks that credentials which a ledger has not seen are of its account, by a secret of ours.
 
 An answer names the account in its ARN. But what is settled costs no request, and what another account lacks
 would be called gone: neither brings an ARN.

@@ -1,4 +1,4 @@
-"""Who one is at a target: GetCallerIdentity of STS, asked once with the credentials of the target."""
+"""Whose credentials those of a target are: GetCallerIdentity of STS, asked once with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A block of manifest entries against the rows of the ledger.
+"""Compares a block of manifest entries with the rows of the ledger, and claims what is to be sent.
 
 The rules that live here: what is settled is left alone, a name counts once per run, the rest is claimed. A
 secret of ours whose VersionId changed is taken up again, or marked as behind. What was invalid at a place is

@@ -1,4 +1,4 @@
-"""The settled names of a ledger, of which those are taken away that are found at the service.
+"""The settled names of a ledger, less those that are found at the service.
 
 They stand in a temporary SQLite file, so that memory stays flat however many they are.
 """

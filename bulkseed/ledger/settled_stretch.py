@@ -1,4 +1,4 @@
-"""A stretch of a manifest against the rows that were made of it, both in their order.
+"""Compares a stretch of a manifest with the rows that were made of it, both in their order.
 
 It tells only what is certain: every definition is settled, as the manifest still wants it, and its row says
 where it is read. Nothing is then to be written but how many there were. All else is for `Block`, which looks

@@ -44,8 +44,8 @@ def build_kms(
         account = Account(options.account_id, options.region)
         master = _master_key(store, options.data_dir)
         store.marks = Marks(master, account)
-        vault = Envelope(store, master, account)
-        keys = Keys(store, vault, account)
+        envelope = Envelope(store, master, account)
+        keys = Keys(store, envelope, account)
         credentials = _root_credentials(options)
         root = AccessKey(credentials.access_key_id, credentials.access_key_secret, account.id)
         policies = read_policies(options.policies, account.id) if options.policies else Policies()
@@ -57,9 +57,9 @@ def build_kms(
             authority=Authority({**users, root.id: root}, nonces),
             quota=Quota(options.limits),
             store=store,
-            vault=vault,
+            envelope=envelope,
             keys=keys,
-            rotation=Rotation(store, vault, keys, administrators or {}, calls),
+            rotation=Rotation(store, envelope, keys, administrators or {}, calls),
             policies=policies,
             secret_quota=options.secret_quota,
         )

@@ -26,7 +26,7 @@ class Service:
     authority: Authority
     quota: Quota
     store: Store
-    vault: Envelope
+    envelope: Envelope
     keys: Keys
     rotation: Rotation
     policies: Policies
@@ -39,7 +39,7 @@ class Service:
 
     def forget(self) -> None:
         """Read everything anew that was kept in memory."""
-        self.vault.forget()
+        self.envelope.forget()
         self.keys.forget()
         self.rotation.forget()
 

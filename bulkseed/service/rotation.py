@@ -58,7 +58,7 @@ class Rotation:
     """
 
     store: Store
-    vault: Envelope
+    envelope: Envelope
     keys: Keys
     administrators: Mapping[str, str] = field(default_factory=dict)
     calls: Window | None = None
@@ -79,7 +79,7 @@ class Rotation:
             return fault("InternalFailure", "The stored value fails its integrity check.")
         key = self.keys.get(secret.key_id)
         assert secret.id is not None and key is not None  # noqa: S101, PT018  # stored, and looked at above
-        number, sealed = self.vault.seal(key.id, key.version, secret.identity(version_id, "text"), value)
+        number, sealed = self.envelope.seal(key.id, key.version, secret.identity(version_id, "text"), value)
         self.store.add_version(Version(secret.id, version_id, "text", number, sealed, now))
         secret.rotating_to, secret.next_rotation = version_id, now
         self.store.save_secret(secret)
@@ -162,7 +162,7 @@ class Rotation:
         version = self.store.version(secret, version_id)
         if version is None:
             raise TamperedError
-        return self.vault.open(
+        return self.envelope.open(
             version.data_key, secret.identity(version.id, version.data_type), version.sealed
         )
 

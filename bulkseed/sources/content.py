@@ -42,7 +42,7 @@ def decode_json(text: bytes | str) -> Any:
     )
 
 
-def render(value: Value, keys: str, key: str | None = None) -> ReadValue | SourceFault:
+def text_to_send(value: Value, keys: str, key: str | None = None) -> ReadValue | SourceFault:
     """Return the text to send, or why there is none.
 
     Args:

@@ -19,7 +19,7 @@ from bulkseed.manifest.keys import TARGET
 from bulkseed.manifest.templates.expand import Keep, keep_all
 from bulkseed.model import Fault, ManifestEntry, NoReply, Origin, ReadValue, Target, UnreadValue
 from bulkseed.policy.advice import Advice, advice
-from bulkseed.sources.content import render
+from bulkseed.sources.content import text_to_send
 from bulkseed.sources.loop import SourceLoop
 from bulkseed.sources.open_source import OpenSource
 from bulkseed.sources.protocol import Content, Reference, SourceFault
@@ -191,8 +191,8 @@ _OF_A_LIST = {
 
 
 def rendered(content: Content | SourceFault, keys: str, key: str | None) -> ReadValue | Fault:
-    """Return the text to send, or the fault that a run is told; `keys` and `key` as for `render`."""
-    found = content if isinstance(content, SourceFault) else render(content.value, keys, key)
+    """Return the text to send, or the fault that a run is told; `keys` and `key` as for `text_to_send`."""
+    found = content if isinstance(content, SourceFault) else text_to_send(content.value, keys, key)
     return found.as_fault() if isinstance(found, SourceFault) else found
 
 

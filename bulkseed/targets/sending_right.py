@@ -18,9 +18,10 @@ async def at_once() -> None:
 
 @dataclass(slots=True, frozen=True)
 class SendingRight:
-    """For how long a target may be sent to, by which clock, and whether what is left then is counted.
+    """From when, and for how long, a target may be sent to.
 
-    `begin` is awaited when all is ready to send.
+    `begin` is awaited when all is ready to send. `may_send` tells whether the right lasts, by
+    `clock`. `account_for_rest`: what was not sent by its end is counted.
     """
 
     begin: Callable[[], Awaitable[None]] = at_once

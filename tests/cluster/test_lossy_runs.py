@@ -14,7 +14,7 @@ import pytest
 from bulkseed.cluster import channel
 from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.runner import CoordinatorLink, Runner
-from bulkseed.cluster.task import Coordinator, RunWork, Task
+from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.jobs.rollback import Undo
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.ledger.audit.run import audit
@@ -30,7 +30,7 @@ from bulkseed.targets.verify import ReadBack
 
 KEY, SECRET = "fake-access-key-id", "fake-access-key-secret"
 TARGETS, EACH, LEASE = ("a", "b"), 8, 6.0
-US = Coordinator("a line in this process", "token")
+US = CoordinatorAddress("a line in this process", "token")
 
 
 class LossyLine:

@@ -17,7 +17,7 @@ from bulkseed.cluster.coordinator import surveyed
 from bulkseed.cluster.hosted_ledger import HostedLedger, Placement
 from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.remote_ledger import RemoteLedger
-from bulkseed.cluster.task import Coordinator
+from bulkseed.cluster.task import CoordinatorAddress
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import BulkseedError, ManifestError, ServiceError
 from bulkseed.model import Summary
@@ -157,7 +157,7 @@ class Readers:
         """Return all."""
         return {name: WorkerSeen(name, 0.0) for name in self._answers}
 
-    async def survey(self, _us: Coordinator, worker: str) -> dict[str, int]:
+    async def survey(self, _us: CoordinatorAddress, worker: str) -> dict[str, int]:
         """Return its answer."""
         self.asked.append(worker)
         answer = self._answers[worker]
@@ -168,7 +168,7 @@ class Readers:
 
 async def test_another_worker_reads_where_one_cannot_reach_us() -> None:
     """What is wrong with the manifest itself is told at once; where nobody can, the last trouble is."""
-    us = Coordinator("tls://127.0.0.1:9", "token")
+    us = CoordinatorAddress("tls://127.0.0.1:9", "token")
     cut_off, bad = ServiceError("cannot connect"), ManifestError("no such file")
     readers = Readers(a=cut_off, b={"lines": 3}, c=cut_off)
     assert (await surveyed(readers, us), readers.asked) == ({"lines": 3}, ["a", "b"])

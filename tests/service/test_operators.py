@@ -18,7 +18,7 @@ from support import second_signer
 from support.kms import NOW, Desk
 
 from bulkseed.model import Credentials
-from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.wire.encoding import timestamp
 
 HOST = "kms.cn-hangzhou.aliyuncs.com"

@@ -15,7 +15,7 @@ from support.kms import UNLIMITED, create
 from bulkseed.model import Credentials, Target
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.local import local_service
-from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.wire.actions import get_secret_value
 from bulkseed.wire.message import Call
 from bulkseed.wire.signing.verify import SIGNATURES

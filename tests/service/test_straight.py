@@ -16,7 +16,7 @@ from support.many_clients import KEY, signed
 
 from bulkseed.model import SecretValue
 from bulkseed.service.options import ServiceOptions
-from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.service.straight.path import HEADS, LESSONS, Made
 from bulkseed.wire.actions import get_secret_value
 from bulkseed.wire.message import Response

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulkseed.errors import UsageError
 from bulkseed.model import ReadValue
-from bulkseed.sources.content import decode_json, render
+from bulkseed.sources.content import decode_json, text_to_send
 from bulkseed.sources.mapping import CannotBeNamedError, check_template, glob, name_of
 from bulkseed.sources.protocol import Reference, SourceFault
 from bulkseed.sources.spec import SourceSpec, from_url
@@ -75,20 +75,20 @@ def text(found: ReadValue | SourceFault) -> str:
 def test_a_map_is_the_same_text_at_every_read_and_its_numbers_stay() -> None:
     """Keys are sorted; no number changes its form or loses a digit."""
     raw = '{"b": 1.10, "a": 12345678901234567890123, "c": {"z": 1e400, "y": null}}'
-    assert text(render(decode_json(raw), "json")) == (
+    assert text(text_to_send(decode_json(raw), "json")) == (
         '{"a":12345678901234567890123,"b":1.10,"c":{"y":null,"z":1e400}}'
     )
-    assert text(render(decode_json(raw), "b")) == "1.10"
+    assert text(text_to_send(decode_json(raw), "b")) == "1.10"
 
 
 def test_bytes_travel_in_base64() -> None:
     """Binary values have the type that says so, and its own limit: 23,040 bytes."""
-    found = render(b"\xff\x00", "json")
+    found = text_to_send(b"\xff\x00", "json")
     assert isinstance(found, ReadValue)
     assert base64.b64decode(found.data.reveal()) == b"\xff\x00"
     assert found.data_type == "binary"
-    assert isinstance(render(b"\xff" * 23_040, "json"), ReadValue)
-    assert isinstance(render(b"\xff" * 23_041, "json"), SourceFault)
+    assert isinstance(text_to_send(b"\xff" * 23_040, "json"), ReadValue)
+    assert isinstance(text_to_send(b"\xff" * 23_041, "json"), SourceFault)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_bytes_travel_in_base64() -> None:
 )
 def test_what_cannot_be_sent_is_told_without_the_value(value: object, keys: str, code: str) -> None:
     """Each reason has its code; which of two values of one key is meant, nobody knows (B3)."""
-    found = render(value, keys)  # type: ignore[arg-type]  # what no store should give, too
+    found = text_to_send(value, keys)  # type: ignore[arg-type]  # what no store should give, too
     assert isinstance(found, SourceFault)
     assert found.code == f"Source.{code}"
     assert "canary" not in found.told
@@ -117,4 +117,4 @@ def test_what_cannot_be_sent_is_told_without_the_value(value: object, keys: str,
 
 def test_an_empty_map_is_a_value() -> None:
     """Vault allows a secret without keys."""
-    assert text(render(orjson.loads("{}"), "json")) == "{}"
+    assert text(text_to_send(orjson.loads("{}"), "json")) == "{}"

@@ -16,7 +16,7 @@ import bulkseed.targets.apply
 import bulkseed.targets.rollback
 from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.runner import CoordinatorLink, Runner
-from bulkseed.cluster.task import Coordinator, RunWork, Task
+from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.rollback import Undo
 from bulkseed.ledger import Ledger, open_ledger, read_ledger
@@ -140,7 +140,7 @@ async def on_a_worker(folder: Folder, undo: Undo | None) -> Told:
         yield CoordinatorLink(send, what)
 
     def run() -> None:
-        runner, us = Runner(line, LEASE), Coordinator("a line in this process", "token")
+        runner, us = Runner(line, LEASE), CoordinatorAddress("a line in this process", "token")
         tasks = [
             Task(us, name, there.place("it").ticket, str(there.ledger.path), LEASE)
             for name, there in hosted.items()

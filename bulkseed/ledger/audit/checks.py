@@ -1,4 +1,4 @@
-"""What a check of the audit comes to: what is wrong, in numbers."""
+"""The result of one check of the audit: what is wrong, in numbers."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Request, Response
 

@@ -135,7 +135,7 @@ def _private(context: Context, key_id: str, version: str, usage: str | None) -> 
         return fault("UnsupportedOperation")
     if version not in {found for found, _ in context.service.keys.versions(key)}:
         return fault("Forbidden.KeyVersionNotFound")
-    private = serialization.load_der_private_key(context.service.vault.material(version), None)
+    private = serialization.load_der_private_key(context.service.envelope.material(version), None)
     assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)  # noqa: S101  # by its spec
     return key, private
 

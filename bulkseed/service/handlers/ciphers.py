@@ -107,7 +107,7 @@ def _seal(
         return key
     if key.spec not in SYMMETRIC:
         return fault("UnsupportedOperation")
-    blob = context.service.vault.encrypt(key.version, plaintext, bound)
+    blob = context.service.envelope.encrypt(key.version, plaintext, bound)
     return key.id, key.version, write_base64(blob)
 
 
@@ -125,7 +125,7 @@ def _open(
     if refusal := context.service.keys.refusal(key.id):
         return refusal
     try:
-        return key, version, context.service.vault.decrypt(blob, bound)
+        return key, version, context.service.envelope.decrypt(blob, bound)
     except TamperedError:
         return invalid_parameter("CiphertextBlob", "It was changed, or its EncryptionContext is another one.")
 

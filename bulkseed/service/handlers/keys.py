@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.generic_secrets import read_tags
 from bulkseed.service.handlers.filters import where
 from bulkseed.service.handlers.key_settings import DESCRIPTION_MAX, plan_rotation
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.handlers.secrets import INSTANCE_ID
-from bulkseed.service.plain_secrets import read_tags
 from bulkseed.service.storage.keys import SERVICE_CREATOR, Key
 from bulkseed.service.storage.specs import SPECS
 from bulkseed.wire.actions import (

@@ -48,5 +48,5 @@ def _mac(context: Context, asked: generate_mac.Request | verify_mac.Request) -> 
         return key
     if key.spec != asked.algorithm:
         return fault("UnsupportedOperation")
-    material = context.service.vault.material(key.version)
+    material = context.service.envelope.material(key.version)
     return key, hmac.digest(material, message, HASHES[asked.algorithm])

@@ -9,8 +9,8 @@ import orjson
 
 from bulkseed.model import Fault, SecretValue
 from bulkseed.service.context import Context
+from bulkseed.service.generic_secrets import add_generic, fields_of, read_tags
 from bulkseed.service.managed_values import accounts_of, first_values
-from bulkseed.service.plain_secrets import add_plain, fields_of, read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.stages import STAGE, STAGES_KEPT, VERSIONS_KEPT, make_room, move_stage
 from bulkseed.service.storage.store import CURRENT, PREVIOUS, StoredSecret, Version
@@ -56,7 +56,7 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
     )
     if kind == "Generic":
         creator = context.caller.account
-        add_plain(service, fields_of(asked), name, key, asked.secret_data.reveal(), now, creator)
+        add_generic(service, fields_of(asked), name, key, asked.secret_data.reveal(), now, creator)
         return reply
     secret = StoredSecret(
         id=None,
@@ -179,7 +179,7 @@ def add_version(
 ) -> None:
     """Seal a value under `key` as a new version of `secret`."""
     service = context.service
-    number, sealed = service.vault.seal(key.id, key.version, secret.identity(version_id, data_type), data)
+    number, sealed = service.envelope.seal(key.id, key.version, secret.identity(version_id, data_type), data)
     assert secret.id is not None  # noqa: S101  # it is stored
     service.store.add_version(Version(secret.id, version_id, data_type, number, sealed, context.now))
 
@@ -189,7 +189,7 @@ def open_version(context: Context, secret: StoredSecret, version: Version) -> st
     if refusal := context.service.keys.refusal(secret.key_id):
         return refusal
     identity = secret.identity(version.id, version.data_type)
-    return context.service.vault.open(version.data_key, identity, version.sealed)
+    return context.service.envelope.open(version.data_key, identity, version.sealed)
 
 
 _NO_ROTATION: dict[str, str | None] = dict.fromkeys(

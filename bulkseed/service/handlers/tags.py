@@ -6,7 +6,7 @@ import orjson
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
-from bulkseed.service.plain_secrets import read_tags
+from bulkseed.service.generic_secrets import read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret

@@ -18,7 +18,7 @@ from bulkseed.service.request_ids import refuse
 from bulkseed.service.rotation import PasswordChange
 from bulkseed.service.shell.databases import Databases
 from bulkseed.service.shell.faults import Arrival, Hook
-from bulkseed.service.shell.plain import read_plain
+from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.service.straight.path import Made
 from bulkseed.wire.encoding import parse_form
 from bulkseed.wire.fault import fault

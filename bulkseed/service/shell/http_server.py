@@ -1,4 +1,4 @@
-"""The HTTP shell: aiohttp's low-level server in front of a gate.
+"""The HTTP shell: aiohttp's low-level server in front of a `Gate`.
 
 A plain request that arrives whole is answered at once, without aiohttp's messages, tasks and responses: they
 cost more than the service itself. From the first other request on, a connection is aiohttp's for good.

@@ -60,9 +60,9 @@ class Key:
 class Keys:
     """The account's keys; records that were read are kept in memory."""
 
-    def __init__(self, store: Store, vault: Envelope, account: Account) -> None:
+    def __init__(self, store: Store, envelope: Envelope, account: Account) -> None:
         self._store = store
-        self._vault = vault
+        self._envelope = envelope
         self._account = account
         self._known: dict[str, Key] = {}
         self._service_keys: dict[str | None, str] = {}
@@ -104,7 +104,7 @@ class Keys:
     def create(self, key: Key) -> Key:
         """Store a new key with fresh material."""
         self._store.write(_INSERT, *self._values(key))
-        self._vault.add_material(key.id, key.version, SPECS[key.spec].make(), key.created)
+        self._envelope.add_material(key.id, key.version, SPECS[key.spec].make(), key.created)
         self._known[key.id] = key
         return key
 
@@ -115,7 +115,7 @@ class Keys:
     def add_version(self, key: Key, now: float) -> None:
         """Give a key fresh material, under which it encrypts from now on; older ciphertexts still open."""
         key.version = str(uuid.uuid4())
-        self._vault.add_material(key.id, key.version, SPECS[key.spec].make(), now)
+        self._envelope.add_material(key.id, key.version, SPECS[key.spec].make(), now)
         key.last_rotation = now
         if key.rotation_seconds:
             key.next_rotation = now + key.rotation_seconds
@@ -152,7 +152,7 @@ class Keys:
         """Delete a key for good: what it protects cannot be opened any more."""
         self._store.write("DELETE FROM keys WHERE id = ?", key.id)
         self._store.scrub()
-        self._vault.forget()
+        self._envelope.forget()
         self.forget()
 
     def for_secret(self, id_arn_or_alias: str | None, instance_id: str | None, now: float) -> Key | Fault:

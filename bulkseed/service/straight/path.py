@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bulkseed.model import Fault, QuotaGroup
 from bulkseed.service.context import Service
-from bulkseed.service.plain_secrets import add_plain
+from bulkseed.service.generic_secrets import add_generic
 from bulkseed.service.request_ids import new_request_id, refuse
 from bulkseed.service.storage.new_secrets import NewSecret
 from bulkseed.service.straight.acs3 import PLACES, Acs3Reader, KnownMetadata, can_be_known
@@ -103,7 +103,7 @@ class StraightPath:
                     return None
                 if service.quota.take(QuotaGroup.CREATE, steady) is not None:
                     return Made(refuse(fault("Rejected.Throttling")))
-                new = add_plain(service, asked, name, key, signed.data, now, signed.key.account)
+                new = add_generic(service, asked, name, key, signed.data, now, signed.key.account)
                 request_id = new_request_id()
                 headers = {"content-type": content_type("JSON"), "x-acs-request-id": request_id}
                 return Made(Response(200, headers, plan.body(request_id, name)), new)

@@ -10,8 +10,8 @@ import orjson
 
 from bulkseed.model import Fault
 from bulkseed.service.access.account import Account
+from bulkseed.service.generic_secrets import SecretFields, fields_of
 from bulkseed.service.handlers.secrets import INSTANCE_ID
-from bulkseed.service.plain_secrets import SecretFields, fields_of
 from bulkseed.wire.actions import create_secret
 from bulkseed.wire.validation.parameters import create_secret_problems
 

@@ -1,4 +1,4 @@
-"""Which generic secrets are right for sure, told at a glance: nearly all are.
+"""Tells at a glance which generic secrets are surely valid, as nearly all are.
 
 It refuses nothing: what it does not know for sure is for `parameters`, which decides.
 """

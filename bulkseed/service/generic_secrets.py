@@ -46,14 +46,14 @@ def read_tags(text: str | None) -> dict[str, str]:
     return {tag["TagKey"]: tag["TagValue"] for tag in orjson.loads(text)} if text else {}
 
 
-def add_plain(
+def add_generic(
     service: Service, fields: SecretFields, name: str, key: Key, data: str, now: float, creator: str
 ) -> NewSecret:
     """Seal a value under `key`, and store a secret with it."""
     store = service.store
     version_id, data_type, stages, tags, description, policy, _, instance_id = fields
     generation = random_bytes(8).hex()
-    number, sealed = service.vault.seal(
+    number, sealed = service.envelope.seal(
         key.id, key.version, (name, generation, version_id, data_type), data
     )  # `StoredSecret.identity`
     mark = store.marks.of(
