@@ -38,6 +38,7 @@ OTHERS = (
     "quota",
     "local_kms",
     "list_pages",
+    "explorer",
     "resume",
     "memory",
     "targets",

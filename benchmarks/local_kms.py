@@ -62,15 +62,15 @@ def _round(served: str, folder: Path, requests: int, signature: str) -> Served:
     with serving(command, SERVER_CORE, KEYS) as said:
         for calls in (creates, reads):
             messages = signed(calls, said["endpoint"], (KEY_ID, KEY_SECRET), signature)
-            before = _cpu(said["pid"])
+            before = cpu_of(said["pid"])
             seconds, statuses = blast(said["endpoint"], messages)
             if statuses != Counter({b"200": requests}):
                 raise SystemExit(f"not all were served: {statuses}")
-            figures += [requests / seconds, (_cpu(said["pid"]) - before) * 1e6 / requests]
+            figures += [requests / seconds, (cpu_of(said["pid"]) - before) * 1e6 / requests]
     return Served(*figures)
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Return the seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
