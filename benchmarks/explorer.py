@@ -31,7 +31,8 @@ from support.browser import chromium
 PAINTED = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 WATCH_FRAMES = """
 window.gaps = []; let before = performance.now();
-requestAnimationFrame(function frame(now) { gaps.push(now - before); before = now; requestAnimationFrame(frame); });"""
+function frame(now) { gaps.push(now - before); before = now; requestAnimationFrame(frame); }
+requestAnimationFrame(frame);"""
 
 
 @contextmanager

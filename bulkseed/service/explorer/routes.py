@@ -25,7 +25,7 @@ from bulkseed.service.shell.group_commit import Gate
 BATCH_SECONDS = 0.2
 """Between two batches of rows: many enough for the eye, few enough for the page."""
 ROWS = 100
-"""Of a batch, and as many of refused requests: nobody reads more, and each costs the service 12 µs (measured)."""
+"""Of a batch, and as many refused ones: nobody reads more, and each costs the service 12 µs (measured)."""
 _FILES = {"/": "page.html", "/style.css": "style.css", "/script.js": "script.js"}
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
