@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bulkseed.model import SecretValue
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.shell.plain_request import read_plain
 from bulkseed.service.straight.path import HEADS, LESSONS, Made
-from bulkseed.wire.actions import get_secret_value
+from bulkseed.wire.actions import create_secret, get_secret_value
 from bulkseed.wire.message import Response
 
 NAMES = ("a", "team/app", "x+y=@z", "acs/no", "", "bad name", "ü", "n" * 193, "$Auto", "b&c", "%41")
@@ -298,3 +299,44 @@ def test_users_and_temporary_keys_go_the_ordinary_way(tmp_path: Path) -> None:
     assert b"Forbidden.NoPermission" in service.kms.handle(request, NOW).body
     service.kms.learn(data, request, NOW)
     assert service.kms.answer_straight(data, NOW, NOW) is None
+
+
+@pytest.mark.parametrize("signature", ["acs3", "rpc1"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE versions SET sealed = (SELECT sealed FROM versions v WHERE v.secret <> versions.secret)",
+        "UPDATE secrets SET name = CASE name WHEN 'a' THEN 'b2' ELSE 'a' END",
+        "UPDATE versions SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB)",
+        "UPDATE data_keys SET sealed = x'00'",
+        "UPDATE secrets SET policy = '{}'",
+        "UPDATE keys SET state = 'Disabled'",
+        "",
+    ],
+)
+def test_a_changed_row_is_noticed_by_whoever_answers_straight(
+    tmp_path: Path, signature: str, sql: str
+) -> None:
+    """A value that is not what was stored under this name is never returned (H14); unchanged ones are."""
+    before = desk(data_dir=tmp_path)
+    for name in ("a", "b"):
+        before.ask(create_secret.Request(name, "v1", SecretValue(f"value of {name}")))
+    before.kms.close()
+    db = sqlite3.connect(tmp_path / "kms.db", isolation_level=None)
+    db.execute(sql)
+    db.close()
+    after = desk(data_dir=tmp_path)
+    kms = after.kms
+    names = [{"SecretName": "none"}, {"SecretName": "a"}]
+    first, second = (signed("GetSecretValue", name, {}, signature=signature) for name in names)
+    request = read_plain(first)
+    assert request is not None
+    kms.handle(request, NOW)
+    kms.learn(first, request, NOW)  # of a client that is known
+    made = kms.answer_straight(second, NOW, NOW)
+    if sql:
+        assert made is None or made.response.status == 500
+    else:
+        assert made is not None
+        assert b"value of a" in made.response.body
+    kms.close()
