@@ -115,21 +115,21 @@ def rollback(given: RollbackArguments) -> int:
 
 def _roll_back_targets(given: RollbackArguments) -> int:
     from bulkseed.cli.many.rollback import roll_back_targets
-    from bulkseed.jobs.rollback import Undo
+    from bulkseed.jobs.rollback import RollbackRules
     from bulkseed.policy.options import Rules
     from bulkseed.targets.apply import ApplyOptions
 
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
-    undo = Undo(given.restorable_for, given.restore_values)
+    chosen = RollbackRules(given.restorable_for, given.restore_values)
     if given.yes and (cluster := given.cluster.options(given.lease)):
         from bulkseed.cli.many.cluster import run_on_workers
         from bulkseed.cluster.task import RunWork
         from bulkseed.targets.run_folder import open_run_folder
 
         open_folder = partial(open_run_folder, given.ledger)
-        return run_on_workers(open_folder, cluster, RunWork(options, undo=undo), given.watch)
-    return roll_back_targets(given.ledger, undo, options, given.watch, yes=given.yes)
+        return run_on_workers(open_folder, cluster, RunWork(options, rollback=chosen), given.watch)
+    return roll_back_targets(given.ledger, chosen, options, given.watch, yes=given.yes)
 
 
 def _preview(given: RollbackArguments) -> None:

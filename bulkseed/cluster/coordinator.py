@@ -136,8 +136,8 @@ async def run_on_cluster(
 async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: CoordinatorAddress) -> AllRuns:
     """Return the runs, and how much each is about: values are for workers only, so one of them looks."""
     path = str(folder.path)
-    if work.undo is not None:
-        restores = work.undo.restore_values
+    if work.rollback is not None:
+        restores = work.rollback.restore_values
         owned = await asyncio.to_thread(partial(to_roll_back, folder, restore_values=restores))
         return AllRuns(path, owned, 0, 0, word(work))
     found = await surveyed(dask, us)
@@ -180,13 +180,13 @@ async def surveyed(workers: Surveyors, us: CoordinatorAddress) -> dict[str, Any]
 
 def word(work: RunWork) -> str:
     """Return what results are called in JSON."""
-    return "outcomes" if work.reading is None and work.undo is None else "results"
+    return "outcomes" if work.reading is None and work.rollback is None else "results"
 
 
 def _open(stack: ExitStack, work: RunWork, folder: RunFolder, run: TargetRun) -> Ledger | None:
     spec = run.spec
     target = Target(endpoint_of(spec), spec.region, _NoKeys(), spec.signature, spec.ca_file)
-    opening = open_ledger(work.ledger(folder, spec.name), target, create=work.undo is None)
+    opening = open_ledger(work.ledger(folder, spec.name), target, create=work.rollback is None)
     try:
         return stack.enter_context(opening)
     except BulkseedError as error:
@@ -218,7 +218,7 @@ def end_of(work: RunWork, hosted: HostedLedger, ended: Mapping[str, Any]) -> Tar
     """Return the end of a target whose last run has told this, in the shape of its summary."""
     if work.reading is not None:
         return TargetEnd.of(verification_of(Summary.from_dict(ended, Verified)))
-    if work.undo is None:
+    if work.rollback is None:
         return TargetEnd.of_apply(Summary.from_dict(ended))
     told = dict(ended)
     results = Counter({RollbackOutcome(word): count for word, count in told.pop("results").items()})

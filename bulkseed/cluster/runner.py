@@ -26,7 +26,7 @@ from bulkseed.engine.options import RunHooks
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
 from bulkseed.errors import BulkseedError, LedgerError
-from bulkseed.jobs.rollback import Undoing
+from bulkseed.jobs.rollback import LedgerRollback
 from bulkseed.manifest.selection import Selection
 from bulkseed.pacing.clock import Clock
 from bulkseed.sources.named import NamedValues
@@ -221,10 +221,10 @@ class Runner:
         hooks = RunHooks(None, (), run.stats, run.stop)
         clock = Clock(ahead=self._channel.ahead)
         right = SendingRight(may_send=run.lease.lasts, clock=clock, account_for_rest=False)
-        if work.undo is not None:
+        if work.rollback is not None:
             run.gather = GATHER_SOON
-            undoing = Undoing(ledger, work.undo, RemoteRollbacks)
-            await roll_back_one(spec, target, undoing, options, hooks, None, self._threads, right)
+            what = LedgerRollback(ledger, work.rollback, RemoteRollbacks)
+            await roll_back_one(spec, target, what, options, hooks, None, self._threads, right)
             return
         with (await self._route(work)).open(spec) as part:
             if work.reading is not None:

@@ -15,7 +15,7 @@ import orjson
 
 import bulkseed
 from bulkseed.errors import UsageError
-from bulkseed.jobs.rollback import Undo
+from bulkseed.jobs.rollback import RollbackRules
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.targets.apply import ApplyOptions
@@ -32,16 +32,16 @@ WorkInputs = Manifests | NamedSources
 class RunWork:
     """The work of a whole run: what is read, where to, and by which rules. All targets have it in common.
 
-    It is an apply, or with `reading` a verify, or with `undo` a rollback, which reads nothing. `selections`
-    are what `Selection.to_json` gave, by target; none: everything is taken. `source_rate` is for values that
-    lines name at other stores; `readers` workers share it.
+    It is an apply, or with `reading` a verify, or with `rollback` a rollback, which reads nothing.
+    `selections` are what `Selection.to_json` gave, by target; none: everything is taken. `source_rate` is for
+    values that lines name at other stores; `readers` workers share it.
     """
 
     options: ApplyOptions
     specs: Sequence[TargetSpec] = ()
     inputs: WorkInputs | None = None
     reading: ReadBack | None = None
-    undo: Undo | None = None
+    rollback: RollbackRules | None = None
     selections: Mapping[str, list[Any]] = field(default_factory=dict)
     source_rate: float | None = None
     readers: int = 1
@@ -75,7 +75,7 @@ class RunWork:
                 "is_source": isinstance(self.inputs, NamedSources),
                 "options": asdict(self.options),
                 "reading": self.reading,
-                "undo": self.undo,
+                "rollback": self.rollback,
                 "selections": dict(self.selections),
                 "source_rate": self.source_rate,
                 "readers": self.readers,
@@ -108,7 +108,7 @@ class RunWork:
             [spec_from_json(spec) for spec in found["specs"]],
             found["inputs"] and _inputs(found["inputs"], is_source=found["is_source"]),
             found["reading"] and ReadBack(*found["reading"]),
-            found["undo"] and Undo(*found["undo"]),
+            found["rollback"] and RollbackRules(*found["rollback"]),
             found["selections"],
             found["source_rate"],
             found["readers"],

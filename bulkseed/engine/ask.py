@@ -37,13 +37,13 @@ class Questioner:
     `answered`: how many questions had an answer.
     """
 
-    def __init__(self, lane: Lane, retry: RetryPolicy | None = None, stop: Stop | None = None) -> None:
+    def __init__(self, lane: Lane, policy: RetryPolicy | None = None, stop: Stop | None = None) -> None:
         self._lane = lane
-        self._retry = retry or RetryPolicy()
+        self._policy = policy or RetryPolicy()
         self._client = lane.client()
         self._stop = stop or Stop()
         self.answered = 0
-        self._outage = OutageMonitor(lane.clock.awake, self._stop, Stats(), patience=5 * self._retry.budget)
+        self._outage = OutageMonitor(lane.clock.awake, self._stop, Stats(), patience=5 * self._policy.budget)
 
     @property
     def time(self) -> ServiceTime:
@@ -57,7 +57,7 @@ class Questioner:
             ServiceError: it does not answer, or refuses every call.
             CredentialsError: the credentials have expired and no new ones can be had.
         """
-        retry = RetryState(self._retry, None, self._lane.sending, self._outage.working_time, self._lane.rng)
+        retry = RetryState(self._policy, None, self._lane.sending, self._outage.working_time, self._lane.rng)
         driver = Driver(requests(self._client, {_ASK: operation}), self._outage, self._stop)
         answer: A | Fault | None = await driver.drive(WorkItem(item), _ask(retry), retry)
         if answer is None:
@@ -76,7 +76,7 @@ def _ask(retry: RetryState) -> Procedure[Any]:
 
 
 @asynccontextmanager
-async def open_questioner(target: Target, retry: RetryPolicy | None = None) -> AsyncIterator[Questioner]:
+async def open_questioner(target: Target, policy: RetryPolicy | None = None) -> AsyncIterator[Questioner]:
     """Give a questioner with the quotas of the service.
 
     Raises:
@@ -84,4 +84,4 @@ async def open_questioner(target: Target, retry: RetryPolicy | None = None) -> A
         UsageError: the target's endpoint makes no sense.
     """
     async with open_lane(target, QUOTAS, connections=IN_FLIGHT) as lane:
-        yield Questioner(lane, retry)
+        yield Questioner(lane, policy)

@@ -97,7 +97,9 @@ async def rollback(
     options, hooks = options or RunOptions(), hooks or RunHooks()
     async with _open(target, options, timeout, ports) as lane:
         await check_account(lane, ledger)
-        return await roll_back_in(lane, Undoing(ledger, Undo(recovery_days)), options, hooks, on_end)
+        return await roll_back_in(
+            lane, LedgerRollback(ledger, RollbackRules(recovery_days)), options, hooks, on_end
+        )
 
 
 async def restore_values(
@@ -115,13 +117,13 @@ async def restore_values(
     The arguments and errors are those of `rollback`.
     """
     options, hooks = options or RunOptions(), hooks or RunHooks()
-    undoing = Undoing(ledger, Undo(restore_values=True))
+    what = LedgerRollback(ledger, RollbackRules(restore_values=True))
     async with _open(target, options, timeout, ports) as lane:
         await check_account(lane, ledger)
-        return await roll_back_in(lane, undoing, options, hooks, on_end)
+        return await roll_back_in(lane, what, options, hooks, on_end)
 
 
-class Undo(NamedTuple):
+class RollbackRules(NamedTuple):
     """What a rollback does: it deletes, or it puts versions back and deletes nothing.
 
     `recovery_days`: how long secrets can be restored (7 to 30); None deletes at once.
@@ -131,11 +133,11 @@ class Undo(NamedTuple):
     restore_values: bool = False
 
 
-class Undoing(NamedTuple):
-    """What is undone: what a ledger did. `rollbacks` opens its part of that ledger, wherever it is."""
+class LedgerRollback(NamedTuple):
+    """What is rolled back, and by which rules. `rollbacks` opens its part of the ledger, wherever that is."""
 
     ledger: LedgerPort
-    undo: Undo
+    rules: RollbackRules
     rollbacks: Callable[..., RollbacksPort] = Rollbacks
 
 
@@ -153,7 +155,7 @@ def _open(
 
 async def roll_back_in(
     lane: Lane,
-    undoing: Undoing,
+    what: LedgerRollback,
     options: RunOptions,
     hooks: RunHooks,
     on_end: OnEnd | None,
@@ -166,15 +168,15 @@ async def roll_back_in(
             if threads is None
             else Strand(threads)
         )
-        undo = undoing.undo
-        rows = _Rows(lane, undoing, Recorder(undoing.ledger, executor, lane.known_ahead), hooks)
-        operations = {**OPERATIONS, steps.DELETE: deletion(undo.recovery_days)}
+        rules = what.rules
+        rows = _Rows(lane, what, Recorder(what.ledger, executor, lane.known_ahead), hooks)
+        operations = {**OPERATIONS, steps.DELETE: deletion(rules.recovery_days)}
         async with (
             run_lifecycle(lane, rows.recorder, hooks.stop, rows.begin, rows.end) as run,
             anyio.create_task_group() as group,
         ):
             machinery = assemble(run, lane, rows.recorder, options, hooks, rows.claim, operations)
-            worker = _RollbackWorker(rows, machinery, undo, options, hooks, on_end)
+            worker = _RollbackWorker(rows, machinery, rules, options, hooks, on_end)
 
             def spawn(work: Callable[[], Awaitable[object]]) -> None:
                 group.start_soon(run.guard, work)
@@ -194,14 +196,14 @@ async def roll_back_in(
 class _Rows:
     """The rows of a rollback, on their way from the ledger to the workers and back."""
 
-    def __init__(self, lane: Lane, undoing: Undoing, recorder: Recorder, hooks: RunHooks) -> None:
+    def __init__(self, lane: Lane, what: LedgerRollback, recorder: Recorder, hooks: RunHooks) -> None:
         self.recorder = recorder
         self._lane = lane
-        self._ledger = undoing.ledger
+        self._ledger = what.ledger
         self._hooks = hooks
-        self._open = partial(undoing.rollbacks, undoing.ledger, restore_values=undoing.undo.restore_values)
+        self._open = partial(what.rollbacks, what.ledger, restore_values=what.rules.restore_values)
         self._results: Counter[RollbackOutcome] = Counter(
-            {RollbackOutcome.RESTORED: 0} if undoing.undo.restore_values else ()
+            {RollbackOutcome.RESTORED: 0} if what.rules.restore_values else ()
         )
         self._rows: deque[OwnedRow] = deque()
         self._claimed: set[int] = set()  # by this run, and not ended
@@ -279,14 +281,14 @@ class _RollbackWorker:
         self,
         rows: _Rows,
         machinery: Machinery,
-        undo: Undo,
+        rules: RollbackRules,
         options: RunOptions,
         hooks: RunHooks,
         on_end: OnEnd | None,
     ) -> None:
         self._rows = rows
-        self._procedure = _put_back if undo.restore_values else _delete
-        self._restores = undo.restore_values
+        self._procedure = _put_back if rules.restore_values else _delete
+        self._restores = rules.restore_values
         self._machinery = machinery
         self._policy = options.rules.retry
         self._stop = hooks.stop

@@ -11,7 +11,14 @@ import anyio
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
 from bulkseed.jobs.account import check_account
-from bulkseed.jobs.rollback import MOST_WORKERS, OnEnd, RolledBack, Undo, Undoing, roll_back_in
+from bulkseed.jobs.rollback import (
+    MOST_WORKERS,
+    LedgerRollback,
+    OnEnd,
+    RollbackRules,
+    RolledBack,
+    roll_back_in,
+)
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.rollbacks import forecast
 from bulkseed.model import Target
@@ -29,14 +36,14 @@ from bulkseed.targets.spec import TargetSpec
 async def roll_back_one(
     spec: TargetSpec,
     target: Target,
-    undoing: Undoing,
+    what: LedgerRollback,
     options: ApplyOptions,
     hooks: RunHooks,
     on_end: OnEnd | None,
     threads: Executor,
     right: SendingRight = ALWAYS,
 ) -> RolledBack:
-    """Undo what one target's ledger did; `threads` are those that all ledgers share.
+    """Roll back what one target's ledger did; `threads` are those that all ledgers share.
 
     Raises:
         CredentialsError: there are none.
@@ -46,9 +53,9 @@ async def roll_back_one(
     run_options = RunOptions(spec.qps, rules=options.rules, stop_after=options.stop_after)
     ceilings = limits(ROLLBACK.group, spec.qps)
     async with right.open_lane(target, ceilings, MOST_WORKERS, options.timeout) as lane:
-        await check_account(lane, undoing.ledger, threads)
+        await check_account(lane, what.ledger, threads)
         await right.begin()
-        return await roll_back_in(lane, undoing, run_options, hooks, on_end, threads)
+        return await roll_back_in(lane, what, run_options, hooks, on_end, threads)
 
 
 def to_roll_back(folder: RunFolder, *, restore_values: bool = False) -> list[TargetRun]:
@@ -68,13 +75,13 @@ def to_roll_back(folder: RunFolder, *, restore_values: bool = False) -> list[Tar
 
 async def roll_back_all(
     folder: RunFolder,
-    undo: Undo,
+    rules: RollbackRules,
     options: ApplyOptions,
     stop: Stop,
     on_begin: Callable[[Sequence[TargetRun]], object] = lambda _runs: None,
     on_end: Callable[[str, str, RollbackEnd], None] = lambda _target, _name, _end: None,
 ) -> AllRuns:
-    """Undo what the run's ledgers did, each at its target's own pace. The folder must be locked.
+    """Roll back what the run's ledgers did, each at its target's own pace. The folder must be locked.
 
     `on_begin` is called with the runs, `on_end` with a target, a secret's name and its end.
 
@@ -82,7 +89,7 @@ async def roll_back_all(
         LedgerError: a ledger cannot be read.
         UsageError: so many targets need too many files.
     """
-    runs = await anyio.to_thread.run_sync(partial(to_roll_back, folder, restore_values=undo.restore_values))
+    runs = await anyio.to_thread.run_sync(partial(to_roll_back, folder, restore_values=rules.restore_values))
     raise_file_limit(len(runs))
     on_begin(runs)
 
@@ -96,9 +103,9 @@ async def roll_back_all(
             on_end(spec.name, name, end)
 
         async with ledger_at(folder.ledger(spec.name), target, threads, create=False) as ledger:
-            undoing = Undoing(ledger, undo)
+            what = LedgerRollback(ledger, rules)
             right = SendingRight(run.begin)
-            found = await roll_back_one(spec, target, undoing, options, hooks, ended, threads, right)
+            found = await roll_back_one(spec, target, what, options, hooks, ended, threads, right)
         return TargetEnd.of(found)
 
     await run_all(runs, roll_back, stop)

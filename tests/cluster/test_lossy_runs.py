@@ -15,7 +15,7 @@ from bulkseed.cluster import channel
 from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
-from bulkseed.jobs.rollback import Undo
+from bulkseed.jobs.rollback import RollbackRules
 from bulkseed.ledger import Ledger, open_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.ledger.rollbacks import rolled_back
@@ -145,4 +145,4 @@ async def test_apply_verify_and_rollback_over_a_lossy_line(
         await done(work, "ledger", all_created)
         reading = RunWork(work.options, specs, work.inputs, reading=ReadBack(0))
         await done(reading, "verify", all_identical)
-        await done(RunWork(work.options, specs, undo=Undo()), "ledger", all_deleted)
+        await done(RunWork(work.options, specs, rollback=RollbackRules()), "ledger", all_deleted)

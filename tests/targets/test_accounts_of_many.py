@@ -18,7 +18,7 @@ from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.rollback import Undo
+from bulkseed.jobs.rollback import RollbackRules
 from bulkseed.ledger import Ledger, open_ledger, read_ledger
 from bulkseed.model import Credentials, Outcome, SecretValue, Target
 from bulkseed.policy.options import Rules
@@ -107,18 +107,18 @@ def host(target: Target) -> str:
     return target.endpoint.removeprefix("http://")
 
 
-async def in_one_process(folder: Folder, undo: Undo | None) -> Told:
+async def in_one_process(folder: Folder, rules: RollbackRules | None) -> Told:
     """Apply again or roll back, in this process."""
-    if undo is None:
+    if rules is None:
         done = await apply_to_all(folder.specs, folder.inputs, folder.run, OPTIONS, Stop())
     else:
-        done = await roll_back_all(RunFolder(folder.run.path, tuple(folder.specs)), undo, OPTIONS, Stop())
+        done = await roll_back_all(RunFolder(folder.run.path, tuple(folder.specs)), rules, OPTIONS, Stop())
     return {run.spec.name: (run.exit_code, str(run.error or "")) for run in done.runs}
 
 
-async def on_a_worker(folder: Folder, undo: Undo | None) -> Told:
+async def on_a_worker(folder: Folder, rules: RollbackRules | None) -> Told:
     """Do the same at a worker, whose ledgers are here."""
-    work = RunWork(OPTIONS, folder.specs, None if undo else folder.inputs, undo=undo)
+    work = RunWork(OPTIONS, folder.specs, None if rules else folder.inputs, rollback=rules)
     ledgers: dict[str, Ledger] = {
         spec.name: open_ledger(
             folder.run.ledger(spec.name),
@@ -158,12 +158,12 @@ async def on_a_worker(folder: Folder, undo: Undo | None) -> Told:
 
 @pytest.mark.parametrize("way", [in_one_process, on_a_worker])
 async def test_a_target_of_another_account_is_refused_and_the_others_go_on(
-    way: Callable[[Folder, Undo | None], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: Callable[[Folder, RollbackRules | None], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new key finds none of ours at one target: 4, before an apply or a rollback; the other goes on."""
     async with two_accounts(tmp_path, monkeypatch) as folder:
-        for undo in (None, Undo()):
-            told = await way(folder, undo)  # type: ignore[misc]  # one of two functions
+        for rules in (None, RollbackRules()):
+            told = await way(folder, rules)  # type: ignore[misc]  # one of two functions
             code, why = told["a"]
             assert code == 4
             assert "belongs to account 1000000000000000, and these credentials are new to it" in why
@@ -174,7 +174,7 @@ async def test_a_target_of_another_account_is_refused_and_the_others_go_on(
 
 @pytest.mark.parametrize("way", [in_one_process, on_a_worker])
 async def test_without_that_look_another_accounts_target_is_called_settled(
-    way: Callable[[Folder, Undo | None], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: Callable[[Folder, RollbackRules | None], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard's control."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from bulkseed.engine.stop import Stop
 from bulkseed.errors import ManifestError, UsageError
-from bulkseed.jobs.rollback import Undo
+from bulkseed.jobs.rollback import RollbackRules
 from bulkseed.ledger import read_ledger
 from bulkseed.model import Credentials, Outcome, Row, SecretValue, Target
 from bulkseed.policy.backoff import RetryPolicy
@@ -233,5 +233,5 @@ async def test_the_display_knows_how_far_a_rollback_is(tmp_path: Path) -> None:
         specs = await services(stack, a="1000000000000001", b="1000000000000002")
         await applied(specs, path, tmp_path / "x.run")
         with (folder := make_run_folder(tmp_path / "x.run", specs)).locked():
-            done = await roll_back_all(folder, Undo(), OPTIONS, Stop())
+            done = await roll_back_all(folder, RollbackRules(), OPTIONS, Stop())
     assert [(run.finished, run.expected) for run in done.runs] == [(5, 5), (5, 5)]

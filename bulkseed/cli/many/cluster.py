@@ -36,7 +36,7 @@ async def _run(
     stop = Stop()
     watched: list[TargetRun] = []
     hooks = ClusterHooks(watched.extend, tell_end(watch.output))
-    counts = work.undo is None
+    counts = work.rollback is None
     with folder.locked():
         async with beside((stop_on_signals, stop, counts), (watch_all, watch.progress, watched)):
             done = await run_on_cluster(work, folder, cluster, stop, hooks)

@@ -10,7 +10,7 @@ from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, say
 from bulkseed.cli.session import beside, stop_on_signals, this_call
 from bulkseed.engine.stop import Stop
-from bulkseed.jobs.rollback import Undo
+from bulkseed.jobs.rollback import RollbackRules
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 from bulkseed.targets.apply import ApplyOptions
 from bulkseed.targets.rollback import roll_back_all, to_roll_back
@@ -19,38 +19,40 @@ from bulkseed.targets.run_folder import RunFolder, open_run_folder
 
 
 def roll_back_targets(
-    path: str, undo: Undo, options: ApplyOptions, watch: WatchArguments, *, yes: bool
+    path: str, rules: RollbackRules, options: ApplyOptions, watch: WatchArguments, *, yes: bool
 ) -> int:
     """Roll back every target of a run; without `yes` say what would be done. Return the worst exit code."""
     folder = open_run_folder(path)
     if not yes:
-        preview(folder, undo, watch.output)
+        preview(folder, rules, watch.output)
         return 0
-    return conclude_all(run_async(_roll_back, folder, undo, options, watch), watch.output)
+    return conclude_all(run_async(_roll_back, folder, rules, options, watch), watch.output)
 
 
-def preview(folder: RunFolder, undo: Undo, output: str) -> None:
+def preview(folder: RunFolder, rules: RollbackRules, output: str) -> None:
     """Print what a rollback would do; send nothing."""
-    runs = to_roll_back(folder, restore_values=undo.restore_values)
+    runs = to_roll_back(folder, restore_values=rules.restore_values)
     total = sum(run.expected for run in runs)
     if output == "json":
         counts = {run.spec.name: run.expected for run in runs}
         print_json(
             {
                 "run": str(folder.path),
-                "to_restore" if undo.restore_values else "to_delete": total,
+                "to_restore" if rules.restore_values else "to_delete": total,
                 "targets": counts,
             }
         )
         return
-    what = "put back to the version before" if undo.restore_values else "delete"
+    what = "put back to the version before" if rules.restore_values else "delete"
     for run in runs:
         say(f"{run.spec.name}: {run.expected:,} to {what} unless changed since")
     say(f"together: {total:,}")
     say(f"nothing was sent; to do it: {this_call()} --yes")
 
 
-async def _roll_back(folder: RunFolder, undo: Undo, options: ApplyOptions, watch: WatchArguments) -> AllRuns:
+async def _roll_back(
+    folder: RunFolder, rules: RollbackRules, options: ApplyOptions, watch: WatchArguments
+) -> AllRuns:
     stop = Stop()
     watched: list[TargetRun] = []
 
@@ -59,7 +61,7 @@ async def _roll_back(folder: RunFolder, undo: Undo, options: ApplyOptions, watch
 
     with folder.locked():
         async with beside((stop_on_signals, stop), (watch_all, watch.progress, watched)):
-            return await roll_back_all(folder, undo, options, stop, begun, tell_end(watch.output))
+            return await roll_back_all(folder, rules, options, stop, begun, tell_end(watch.output))
 
 
 def tell_end(output: str) -> Callable[[str, str, RollbackEnd], None]:
