@@ -1,11 +1,14 @@
 """Changes the code that decides, one place at a time, and sees whether the tests notice.
 
     python -m benchmarks.mutants [--sample 200] [--seed 1] [--only ledger/rollbacks.py] [--parallel 2]
+    python -m benchmarks.mutants --only policy/create.py --keep        # write the results of this module
+    python -m benchmarks.mutants --survivors --keep                    # try those again that survived
 
 Every comparison, boolean, number and arithmetic operator of the modules in `TESTS` gives mutants, and so do
 those in their SQL. For each the tests that look at its module run in a copy of the tree until one fails. It
 ends with 0 if at least 95 % of those that change behaviour were caught. Those known to change none stand in
-`benchmarks/mutants_equivalent.toml`, each with its reason, and are not run.
+`benchmarks/mutants_equivalent.toml`, each with its reason, and are not run. `benchmarks.mutations` makes
+mutants, `benchmarks.mutants_kept` keeps the results.
 
 Why not mutmut or cosmic-ray: mutmut changes bodies of functions only, so no constant of a module and no SQL,
 and chooses tests by coverage, which sends nearly every mutant through the histories. cosmic-ray starts a
@@ -234,16 +237,18 @@ class Hunt:
                 done, status = os.waitpid(pid, 0)
             if done:
                 del self._running[pid]
-                self._end(running, survived=status == 0)
+                self._end(running, status)
 
-    def _end(self, running: Running, *, survived: bool) -> None:
+    def _end(self, running: Running, status: int) -> None:
         mutant, folder = running.mutant, running.folder
         shutil.copy2(ROOT / "bulkseed" / mutant.module, folder / "bulkseed" / mutant.module)
         self._free.append(folder)
         self.tried += 1
-        if survived:
+        if status == 0:
             self.survivors.append(mutant)
-        what = "SURVIVED" if survived else "caught"
+        what = (
+            "SURVIVED" if status == 0 else "caught" if os.WIFEXITED(status) else "caught as it never ended:"
+        )
         print(f"{self.tried:5} {what} line {mutant.line} of {mutant.key}", flush=True)
 
 
