@@ -90,7 +90,14 @@ TESTS: dict[str, list[str]] = {
     "policy/follow.py": [*DECIDING, *CLOCKS, HISTORIES],
     "policy/moments.py": [*CLOCKS, *DECIDING, *UNDOING, HISTORIES, ROLLBACKS],
     "policy/put_back.py": [*UNDOING, "policy/test_following.py"],
-    "policy/retry.py": [*DECIDING, "engine/test_retries.py", "engine/test_stop_loss.py", *UNDOING, HISTORIES],
+    "policy/retry.py": [
+        "policy/test_backoff.py",
+        *DECIDING,
+        "engine/test_retries.py",
+        "engine/test_stop_loss.py",
+        *UNDOING,
+        HISTORIES,
+    ],
     "policy/rollback.py": [*UNDOING, COUNTING, *CLOCKS, ROLLBACKS],
     "policy/steps.py": [*DECIDING, *UNDOING, "policy/test_verifying.py", "engine/test_retries.py", HISTORIES],
     "policy/verdicts.py": [
