@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from support.world import Network, Trouble, World
 
 from bulkseed.jobs.apply import APPLY
 from bulkseed.ledger import Admission, Ledger
-from bulkseed.model import ManifestEntry, NoReply
+from bulkseed.model import NoReply
 from bulkseed.policy.create import Creating, create
 from bulkseed.policy.moments import CreationTime, Era, OurMoment, ServiceMoment
 from bulkseed.policy.options import OnExists, Rules
@@ -45,17 +45,9 @@ AT_LAST = CreationTime(ServiceMoment(1e10), OurMoment(1e10, 1e10), OurMoment(0.0
 class NoClaims(Ledger):
     """A ledger that does not know that an earlier run may have sent something."""
 
-    def admit(
-        self,
-        entries: Sequence[ManifestEntry],
-        now: float,
-        service: float | None = None,
-        *,
-        claim: bool = True,
-        last: bool = False,
-    ) -> Admission:
+    def admit(self, *args: Any, **options: Any) -> Admission:
         """Take up a block, and forget its doubts."""
-        admission = super().admit(entries, now, service, claim=claim, last=last)
+        admission = super().admit(*args, **options)
         admission.to_send = [claimed._replace(doubt_since=None) for claimed in admission.to_send]
         return admission
 
@@ -70,17 +62,9 @@ class NoNotes(Ledger):
 class NoServiceTime(Ledger):
     """A ledger that knows only by our clock when an earlier run claimed something."""
 
-    def admit(
-        self,
-        entries: Sequence[ManifestEntry],
-        now: float,
-        service: float | None = None,
-        *,
-        claim: bool = True,
-        last: bool = False,
-    ) -> Admission:
+    def admit(self, *args: Any, **options: Any) -> Admission:
         """Take up a block, and forget the service's clock."""
-        admission = super().admit(entries, now, service, claim=claim, last=last)
+        admission = super().admit(*args, **options)
         admission.to_send = [claimed._replace(doubt_service=None) for claimed in admission.to_send]
         return admission
 
