@@ -6,6 +6,8 @@ import asyncio
 import random
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +17,17 @@ from support.quota import Record, SlidingWindow, most_in_one_second, use
 from support.transports import Opener, contract
 from support.virtual_clock import START, now, run
 
+from bulkseed.engine.lane import Ports
+from bulkseed.jobs.apply import seed
+from bulkseed.ledger import open_ledger
+from bulkseed.model import Credentials, NoReply, Origin, SecretDefinition, SecretValue, Target
+from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
-from bulkseed.wire.message import Response
+from bulkseed.wire.message import Request, Response
 
-WAY = 0.00002
 CLOSING = with_length(b"{}", b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+TARGET = Target("http://127.0.0.1:1", "cn-hangzhou", Credentials("fake", SecretValue("fake")))
+WAY = 0.00002
 FULL_SPEED = 0.002
 """Seconds that a way takes, and the most that the service takes where nothing is in its way."""
 
@@ -72,6 +80,41 @@ def test_without_the_kernels_round_trip_a_starved_service_sees_more(how: str) ->
     """The guard's control: with nothing but latencies, the end of the wait lets too many through."""
     seen = [_starved(10, 0.1, how, until, 1, kernel=False).accepted for until in (2.0, 2.1, 2.2, 2.3)]
     assert max(map(most_in_one_second, seen)) > 10
+
+
+class _Starved:
+    """A service that lets each request wait for 0.1 s until 2.1 s, and then answers at once."""
+
+    def __init__(self, round_trip: float | None) -> None:
+        self.arrived: list[float] = []
+        self._round_trip = round_trip
+
+    async def send(self, _request: Request, on_write: Callable[[], bool]) -> Response | NoReply:
+        """Answer as it does to a create, and tell what the kernel saw."""
+        on_write()
+        await asyncio.sleep(WAY + (0.1 if now() - START < 2.1 else 0.0))
+        self.arrived.append(now())
+        await asyncio.sleep(WAY)
+        body = b'{"RequestId": "0a1b2c3d", "Arn": "acs:kms:cn-hangzhou:1:secret/x", "VersionId": "v1"}'
+        return Response(200, {}, body, self._round_trip)
+
+
+@pytest.mark.parametrize(("round_trip", "kept"), [(2 * WAY, True), (None, False)])
+def test_a_run_heeds_the_round_trip_that_its_replies_tell(
+    round_trip: float | None, kept: bool, tmp_path: Path
+) -> None:
+    """From the reply to the window: with it the limit is kept, and without it, as a control, it is not."""
+
+    async def main() -> list[float]:
+        there = _Starved(round_trip)
+        names = [SecretDefinition(f"s/{n}", SecretValue("fake"), "v1", Origin("m", n + 1)) for n in range(50)]
+        with open_ledger(tmp_path / "x.ledger.db", TARGET) as ledger:
+            await seed(names, TARGET, ledger, qps=10, ports=Ports(there, Clock(now, now)))
+        return there.arrived
+
+    arrived = run(main)
+    assert len(arrived) == 50
+    assert (most_in_one_second(arrived) <= 10) is kept
 
 
 def test_the_kernels_round_trip_costs_nothing_where_the_service_is_quick() -> None:
