@@ -112,3 +112,16 @@ def test_a_creation_that_is_folded_reads_as_before(ledger: Ledger) -> None:
         expand_created(ledger.connection, [claim.row_id])
     assert ledger.one("SELECT count(*) FROM creations") == 0
     assert read() == before
+
+
+def test_only_what_was_created_is_folded_and_only_what_is_to_be(ledger: Ledger) -> None:
+    """One that was not created is left as it is, and so are the others' short rows."""
+    one, two, three = ledger.admit(definitions(3), START).to_send
+    ledger.record(
+        [], [], [Creation(claim.row_id, START + 1, 0.02, f"r{claim.row_id}") for claim in (one, two)]
+    )
+    before = [list(ledger.select(_ENDS, claim.row_id)) for claim in (one, two, three)]
+    with ledger.transaction():
+        expand_created(ledger.connection, [one.row_id, three.row_id])
+    assert [row[0] for row in ledger.select("SELECT id FROM creations")] == [two.row_id]
+    assert [list(ledger.select(_ENDS, claim.row_id)) for claim in (one, two, three)] == before

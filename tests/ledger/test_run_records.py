@@ -10,6 +10,7 @@ from support.ledgers import LIMITS, START, attempt, definition, definitions, new
 
 from bulkseed.errors import LedgerError
 from bulkseed.ledger import Creation, Ledger
+from bulkseed.ledger.reader import Tally
 from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup
 from bulkseed.policy.moments import Era
 
@@ -151,3 +152,15 @@ def test_what_is_marked_is_that_row_alone_and_only_while_it_is_pending(ledger: L
         second,
         third,
     ]
+
+
+def test_what_the_last_run_counted_is_told(ledger: Ledger) -> None:
+    """Of the one that goes on, from the same commits as its rows."""
+    with pytest.raises(LedgerError, match="has no run"):
+        ledger.tally()
+    begin(ledger, 0)
+    (claim, _) = ledger.admit(definitions(2), START).to_send
+    ledger.record([settlement(claim, Outcome.EXISTING)])
+    assert ledger.tally() == Tally(read=2, known=0, claimed=2, unsent=0, invalid=0, settled=1)
+    begin(ledger, 10)
+    assert ledger.tally() == Tally(0, 0, 0, 0, 0, 0)
