@@ -92,6 +92,9 @@ def test_a_secret_of_ours_whose_version_changed_is_followed_or_left_behind(ledge
     assert row.message == "the manifest has version v2"
     ledger.begin_run("run-3", [], LIMITS, START + 3, again=TakeUp(follow=False))
     assert ledger.admit([definition("a")], START + 3).settled == {Outcome.CREATED: 1}
+    row = ledger.find("a")
+    assert row is not None
+    assert row.outcome is Outcome.CREATED, "the manifest is back at it"
     ledger.begin_run("run-4", [], LIMITS, START + 4)
     for number in (4, 5):  # killed between taking it up and writing the new version
         ledger.begin_run(f"run-{number}-again", [], LIMITS, START + number)
