@@ -5,6 +5,7 @@ Everything that comes from a ledger is escaped by the template engine; the plots
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bulkseed import humanize as words
+from bulkseed.ledger.binding import EMBEDDED
 from bulkseed.ledger.reader import Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
@@ -20,9 +22,11 @@ from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
 from bulkseed.report.numbers import CREATE, Numbers
 from bulkseed.report.verified import same_names
+from bulkseed.wire.quotas import QUOTAS
 
 MOST_FAILURES = 50
 MOST_ROWS = 100
+MOST_LIMITS = 8
 """What a page shows of lists that a hostile or very old ledger could make endless."""
 
 ENDINGS: dict[int | None, str] = {
@@ -43,6 +47,8 @@ REMOVALS = {
     "": "not known yet",
 }
 """Result of a deletion → what the page says; other results only lead to one of these."""
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 
 
 def page_template(name: str) -> Template:
@@ -75,6 +81,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
     group = numbers.timeline.group if numbers.timeline else None
     latencies = next((found for found in numbers.latencies if found.group == group), None)
     kind = JOBS[numbers.runs[0].command] if numbers.runs else APPLY
+    fullest = fullest_paces(numbers.paces, group)
     return page_template("page.html").render(
         n=numbers,
         title=kind.title,
@@ -99,7 +106,10 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
             for result, text in REMOVALS.items()
             if result in numbers.rollbacks
         ),
-        fullest=fullest_pace(numbers.paces),
+        fullest=fullest[0] if fullest else None,
+        others=fullest[1:MOST_LIMITS],
+        rehearsal=rehearsal(numbers.binding),
+        quotas=QUOTAS,
         attempts=attempts_of[group or ""],
         attempts_of=attempts_of,
         retries=sum(pace.retries for pace in numbers.paces if pace.group == group),
@@ -122,11 +132,34 @@ def identity(counts: Mapping[Outcome | Verified | RowState, int]) -> str:
     return " + ".join(terms) or "0"
 
 
+def rehearsal(binding: str) -> str | None:
+    """Say that what a ledger is bound to is not Alibaba Cloud; None: it may be."""
+    if binding.partition(" ")[0] == EMBEDDED:
+        return "local KMS, not Alibaba Cloud"
+    if _LOOPBACK.fullmatch(binding):
+        return "an address of this machine, as of a local KMS (bulkseed serve), not Alibaba Cloud's"
+    return None
+
+
 def fullest_pace(paces: list[Pace]) -> Pace | None:
-    """Return the pace that came closest to its quota, or exceeded it most; None if there was no quota."""
-    limited = [pace for pace in paces if pace.limit]
-    return max(
-        limited, key=lambda pace: (not pace.kept, pace.fullest / pace.limit, pace.fullest), default=None
+    """Return the one that exceeded its limit, else held the most in a second; None if there was no limit."""
+    return next(iter(fullest_paces([pace for pace in paces if pace.limit], None)), None)
+
+
+def fullest_paces(paces: list[Pace], group: str | None) -> list[Pace]:
+    """Return the fullest of each quota group and limit, the worst first; empty if no run had a limit.
+
+    First come those that exceeded their limit, then those of `group`, then the others; the fullest first.
+    """
+    if not any(pace.limit for pace in paces):
+        return []
+    found: dict[tuple[str, float], Pace] = {}
+    for pace in paces:
+        key = (pace.group, pace.limit)
+        if key not in found or found[key].fullest < pace.fullest:
+            found[key] = pace
+    return sorted(
+        found.values(), key=lambda pace: (pace.kept, not pace.limit, pace.group != group, -pace.fullest)
     )
 
 

@@ -116,7 +116,8 @@ def test_the_page_says_what_the_ledger_says(root: ET.Element) -> None:
         in text
     )
     assert re.search(r"The ledger adds up: all \d+ checks", text)
-    assert "The quota was kept: the fullest second held 10 create attempts, the quota was 10" in text
+    assert "Every run kept its limit: the fullest second held 10 create attempts, in run 1, whose" in text
+    assert "limit was 10. Other limits: 1 of 450 read in run 1. See the pace" in text
     assert "12 exhausted: InternalFailure The service failed internally. What to do: run again." in text
     assert "2 invalid Duplicate: first seen on line …" in text
     assert "prod/orders/008 at prod.jsonl:8" in text
@@ -131,7 +132,10 @@ def test_a_quota_that_was_exceeded_and_runs_without_an_end_are_told(tmp_path: Pa
         pending_run(ledger, 1, START, 0)
         pending_run(ledger, 2, START + 0.5, 0)
     text = text_of(parse(page_of(ledger.path)))
-    assert "The quota was exceeded: the fullest second held 2 create attempts, the quota was 1." in text
+    assert (
+        "A limit was exceeded: the fullest second held 2 create attempts, in run 2, whose limit was 1."
+        in text
+    )
     assert text.count("killed; last on record") == 1
     assert text.count("killed, or at work as process") == 1
 
@@ -163,6 +167,32 @@ def test_the_fullest_second_is_the_one_that_held_the_most() -> None:
     fast, over = replace(slow, limit=60.0, fullest=60), replace(slow, fullest=11)
     assert fullest_pace([slow, fast, slow]) == fast
     assert fullest_pace([fast, over]) == over
+
+
+def test_each_limit_is_told_with_the_fullest_second_that_it_bounded(tmp_path: Path) -> None:
+    """A run at 200 a second is not hidden by one that used all of its 10; what is local is called that."""
+    now = START
+    with new_ledger(tmp_path) as ledger, ledger.transaction():
+        for run, (count, limit) in enumerate([(10, 10.0), (196, 200.0), (9, 10.0), (12, 0.0)]):
+            ledger.begin_run(f"run-{run}", ["a.jsonl"], {QuotaGroup.CREATE: limit}, now)
+            claims = ledger.admit([definition(f"{run}/{i}") for i in range(count)], now).to_send
+            for claim in claims:
+                attempt = AttemptRecord(claim.row_id, QuotaGroup.CREATE, now, 0.01, 200, None)
+                ledger.record([Settlement(claim.row_id, Outcome.CREATED, now)], [attempt])
+            now += 60
+    with read_ledger(ledger.path) as reader:
+        numbers = read_numbers(reader, "a.db", [])
+    text = text_of(parse(render(numbers, "1.2.3")))
+    assert (
+        "the fullest second held 196 create attempts, in run 2, whose limit was 200, above the 10 that the"
+        " service allows by default. Other limits: 10 of 10 create in run 1,"
+        " 12 create without a limit in run 4. See the pace" in text
+    )
+    assert "Fullest second196 of 200" in text
+    assert "A rehearsal" not in text
+    for binding in ("embedded /home/me/.bulkseed", "127.0.0.1:8080", "localhost", "[::1]:80"):
+        text = text_of(parse(render(replace(numbers, binding=binding), "1.2.3")))
+        assert re.search("A rehearsal: .*not Alibaba Cloud", text), binding
 
 
 def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
