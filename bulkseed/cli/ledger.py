@@ -18,13 +18,13 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json, print_results, say, wrapped
+from bulkseed.cli.render import print_json, print_results, say, say_taken_back, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import ServiceError, UsageError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
-from bulkseed.policy.rollback import ROLLED_BACK_MEANS, RowState
+from bulkseed.policy.rollback import NAME_IS_TAKEN, STATES_MEAN, RowState
 from bulkseed.targets.run_folder import is_run_folder, open_run_folder
 
 if TYPE_CHECKING:
@@ -142,25 +142,31 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
         else:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
         say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
-    _print_counts(job, found.counts, undone, going_on=found.is_going_on)
-    if restored:
-        say(f"put back: {restored:,} of the updated ones, to the version before, which is in force again")
+    states = {RowState.ROLLED_BACK: undone, RowState.PUT_BACK: restored}
+    _print_counts(job, found.counts, states, going_on=found.is_going_on)
+    if undone:
+        say(wrapped(NAME_IS_TAKEN))
+    if found.counts.get(Outcome.ADOPTED):
+        with read_ledger(given.ledger) as opened:
+            say_taken_back(opened)
     if found.in_doubt and not found.is_going_on:
         say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
     return 0
 
 
-def _print_counts(job: JobKind, counts: Mapping[Any, int], undone: int, *, going_on: bool) -> None:
-    """Print how many rows have which word; `undone` of the pending were rolled back, and have another."""
-    meanings = {**(job.meanings if job.takes_definitions else APPLY.meanings)}
+def _print_counts(
+    job: JobKind, counts: Mapping[Any, int], states: Mapping[Any, int], *, going_on: bool
+) -> None:
+    """Print how many rows have which word; some of the pending and the updated have one of `states`."""
+    meanings: dict[StrEnum, str] = {**(job.meanings if job.takes_definitions else APPLY.meanings)}
     if going_on:
         meanings[Outcome.PENDING] = "in flight, or not reached yet"
-    shown: dict[StrEnum, int] = {**counts, Outcome.PENDING: counts.get(Outcome.PENDING, 0) - undone}
-    print_results(
-        {**shown, RowState.ROLLED_BACK: undone},
-        {**meanings, RowState.ROLLED_BACK: ROLLED_BACK_MEANS},
-        "definitions",
-    )
+    shown: dict[StrEnum, int] = {**counts}
+    shown.update(states)
+    for word, state in ((Outcome.PENDING, RowState.ROLLED_BACK), (Outcome.UPDATED, RowState.PUT_BACK)):
+        shown[word] = counts.get(word, 0) - states[state]
+    meanings.update(STATES_MEAN)
+    print_results(shown, meanings, "definitions")
 
 
 @ledger.command()
@@ -196,7 +202,11 @@ def rejects(given: RejectsArguments) -> int:
                 words = [word for word in words if word.value != Outcome.PENDING.value]
                 say("not listed: what is pending, as a run is at work", err=True)
             if undone := rolled_back(opened):
-                say(f"not listed: {undone:,} that were rolled back; apply would create them again", err=True)
+                say(
+                    f"not listed: {undone:,} that were rolled back; apply makes them again once "
+                    "their names are free",
+                    err=True,
+                )
             for row in opened.rows(words):
                 if undone and row.name and is_rolled_back(opened, row.name):
                     continue

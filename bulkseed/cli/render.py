@@ -20,6 +20,7 @@ from bulkseed.humanize import counted, duration, number, visible
 from bulkseed.model import Outcome, Summary, Verified
 from bulkseed.policy.advice import advise
 from bulkseed.policy.jobs import APPLY
+from bulkseed.policy.rollback import NAME_IS_TAKEN, WHEN_ROLLED_BACK
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
@@ -92,6 +93,8 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     """Print the summary of a run that `ledger` has, for people."""
     print_counts(summary.outcomes, summary.definitions)
     print_reasons(ledger, summary.run_id)
+    if summary.outcomes.get(Outcome.ADOPTED):
+        say_taken_back(ledger)
     if summary.settled_before:
         settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
@@ -103,6 +106,16 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     print_effort(summary)
 
 
+def say_taken_back(ledger: LedgerReader) -> None:
+    """Say how many of the adopted ones a rollback had deleted."""
+    from bulkseed.ledger.rollbacks import taken_back
+
+    if count := taken_back(ledger):
+        say(
+            f"taken back: {count:,} of the adopted ones, which a rollback had deleted, from the delete window"
+        )
+
+
 def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verified] = Outcome) -> None:
     """Print the commonest reasons why definitions of a run are not settled, and what to do."""
     reasons: Counter[tuple[Outcome | Verified, str | None, str | None]] = Counter()
@@ -111,16 +124,17 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
             reasons[row.outcome, row.code, None if row.code else row.message] += 1
     for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
         told = advise(outcome, code)
+        undone = message is not None and message.endswith(WHEN_ROLLED_BACK)
         why = f"{code}: {told.meaning}" if code else message
         say(wrapped(f"  {count:,} {outcome}: {why}", "    "))
-        say(wrapped(f"    {told.action}", "    "))
+        say(wrapped(f"    {NAME_IS_TAKEN if undone else told.action}", "    "))
     if (more := len(reasons) - MOST_REASONS) > 0:
         say(f"  and {counted(more, 'more reason')}")
 
 
-def print_effort(summary: Summary, limit: float | None = None) -> None:
-    """Print what a run took: attempts, time, rate and latency. `limit`: if not the run's own bounds it."""
-    limit = summary.limit_qps if limit is None else limit
+def print_effort(summary: Summary) -> None:
+    """Print what a run took: attempts, time, rate and latency."""
+    limit = summary.limit_qps
     line = f"attempts: {summary.attempts:,}"
     if summary.attempts:
         line += f"   throttled: {summary.throttled:,}   retried: {summary.retried:,}"

@@ -18,9 +18,9 @@ from bulkseed.cli.render import heading, print_effort, print_json, print_results
 from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
-from bulkseed.model import QuotaGroup
+from bulkseed.model import QuotaGroup, Summary
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome, RowState
 from bulkseed.wire.quotas import QUOTAS
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def rollback(given: RollbackArguments) -> int:
         return 0
     from bulkseed.cli.session import conclude, say_what_next, this_call
 
-    found = run_async(_rollback, given)
-    conclude(found.run, found.results, given.watch.output, found.as_dict, lambda: _print(found))
+    found, before = run_async(_rollback, given)
+    conclude(
+        found.run, found.results, given.watch.output, found.as_dict, lambda: _print(given, found, before)
+    )
     say_what_next(found.run, this_call())
     return found.run.exit_code
 
@@ -135,13 +137,13 @@ def _roll_back_targets(given: RollbackArguments) -> int:
 def _preview(given: RollbackArguments) -> None:
     from bulkseed.cli.session import this_call
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.rollbacks import forecast, rolled_back
+    from bulkseed.ledger.rollbacks import deleted_before, forecast
 
     with read_ledger(given.ledger) as ledger:
         chosen = given.target.chosen(Path(given.ledger))
         require_same_target(ledger, chosen)
         seen = forecast(ledger, LISTED, restore_values=given.restore_values)
-        undone, doubtful = rolled_back(ledger), ledger.status().in_doubt
+        undone, doubtful = deleted_before(ledger), ledger.status().in_doubt
     if given.restore_values:
         _preview_values(given, chosen, seen)
         return
@@ -173,6 +175,7 @@ def _preview(given: RollbackArguments) -> None:
         say(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
     if undone:
         say(f"rolled back before: {undone:,}")
+        _say_of_forced(given)
     if others:
         say(f"left alone: {others:,} not known to be made by this ledger")
     if doubtful:
@@ -213,13 +216,14 @@ def _pace(qps: float) -> float:
     return min(qps, QUOTAS[QuotaGroup.MANAGE])
 
 
-async def _rollback(given: RollbackArguments) -> RolledBack:
+async def _rollback(given: RollbackArguments) -> tuple[RolledBack, int]:
+    """Return what it did, and how many earlier rollbacks had done before."""
     from bulkseed.cli.session import open_session
     from bulkseed.cli.watching import events
     from bulkseed.cli.watching.progress import Work
     from bulkseed.jobs.rollback import restore_values
     from bulkseed.jobs.rollback import rollback as roll_back
-    from bulkseed.ledger.rollbacks import forecast
+    from bulkseed.ledger.rollbacks import deleted_before, forecast, put_back
 
     ends, qps = Counter[str](), given.qps
 
@@ -234,12 +238,13 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
     chosen = given.target.chosen(path)
     async with open_session("rollback", given.watch, chosen, path, qps, create=False) as session:
         total = forecast(session.ledger, 0, restore_values=given.restore_values).total
+        before = (put_back if given.restore_values else deleted_before)(session.ledger)
         hooks = session.hooks
         usual = RollbackOutcome.RESTORED if given.restore_values else RollbackOutcome.DELETED
         work = Work(hooks.stats, _pace(qps), hooks.stop, total=total, ends=ends, usual=usual.value)
         act = partial(roll_back, recovery_days=given.restorable_for)
         async with session.watched(work):
-            return await (restore_values if given.restore_values else act)(
+            found = await (restore_values if given.restore_values else act)(
                 session.target,
                 session.ledger,
                 options=given.retry.options(qps),
@@ -247,11 +252,32 @@ async def _rollback(given: RollbackArguments) -> RolledBack:
                 on_end=on_end,
                 timeout=given.retry.timeout,
             )
+    return found, before
 
 
-def _print(found: RolledBack) -> None:
-    print_results(found.results, ROLLBACK.meanings, "secrets of this ledger")
-    pace = _pace(found.run.limit_qps)
-    print_effort(found.run, pace)
-    if pace < found.run.limit_qps:
-        say(wrapped(f"pace: no more than {number(pace)} deletions/s whatever --qps says, {_BOUND}"))
+def _print(given: RollbackArguments, found: RolledBack, before: int) -> None:
+    state = RowState.PUT_BACK if given.restore_values else RowState.ROLLED_BACK
+    meanings = {**ROLLBACK.meanings, state: "before, by earlier rollbacks of this ledger"}
+    print_results({**found.results, state: before}, meanings, "secrets of this ledger")
+    if before:
+        _say_of_forced(given)
+    print_rollback_effort(found.run)
+
+
+def print_rollback_effort(run: Summary) -> None:
+    """Print what a rollback took. The rate and its limit are those of the deletions alone."""
+    print_effort(run)
+    pace = _pace(run.limit_qps)
+    if pace < run.limit_qps:
+        say(wrapped(f"pace: about {number(pace)} deletions/s on average whatever --qps says, {_BOUND}"))
+
+
+def _say_of_forced(given: RollbackArguments) -> None:
+    """Say how to delete at once what is in its delete window already: as it is, it is not looked for."""
+    if given.force:
+        say(
+            wrapped(
+                "what was rolled back before without --force is not touched: to delete it at once, take it"
+                " back first (bulkseed apply MANIFEST --on-delete-window restore), then run this again"
+            )
+        )

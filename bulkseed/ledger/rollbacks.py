@@ -16,7 +16,7 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import SETTLED_ENDINGS, LedgerReader
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
+from bulkseed.policy.rollback import WHEN_ROLLED_BACK, RollbackEnd, RollbackOutcome
 
 _ROLLABLE = """
 FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
@@ -38,10 +38,10 @@ WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
     SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
 """What this ledger updated and has not put back since."""
 
-IS_ROLLED_BACK = """d.outcome = 'pending' AND NOT d.doubt AND EXISTS (
-  SELECT 1 FROM rollbacks r
-  WHERE r.definition = d.id AND r.result IN ('deleted', 'gone') AND d.run < r.run)"""
-"""Of a definition `d`: a rollback has deleted it or found it gone, and no apply has taken it up since."""
+_DELETED = """NOT d.owned AND NOT d.doubt AND EXISTS (
+  SELECT 1 FROM rollbacks r WHERE r.definition = d.id AND r.result IN ('deleted', 'gone'))"""
+IS_ROLLED_BACK = f"d.outcome = 'pending' AND {_DELETED}"
+"""Of a definition `d`: a rollback has deleted it or found it gone, and no apply has had an answer since."""
 _ROLLED_BACK = f"FROM definitions d WHERE {IS_ROLLED_BACK}"
 
 _COLUMNS = """
@@ -121,6 +121,22 @@ def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) 
 def rolled_back(ledger: LedgerReader) -> int:
     """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
     return ledger.one(f"SELECT count(*) {_ROLLED_BACK}")
+
+
+def deleted_before(ledger: LedgerReader) -> int:
+    """Count what `rolled_back` counts, and what applies tried to make again since, and could not."""
+    return ledger.one(
+        f"SELECT count(*) FROM definitions d WHERE {_DELETED}"  # noqa: S608  # fixed text
+        " AND d.outcome IN ('pending', 'rejected', 'exhausted')"
+    )
+
+
+def taken_back(ledger: LedgerReader) -> int:
+    """Count the adopted ones that a rollback had deleted, and an apply took back from the delete window."""
+    return ledger.one(
+        "SELECT count(*) FROM definitions d WHERE d.outcome = 'adopted' AND EXISTS"
+        " (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"
+    )
 
 
 def put_back(ledger: LedgerReader) -> int:
@@ -222,7 +238,7 @@ class Rollbacks:
                     row,
                     "outcome = 'pending', settled_at = NULL, doubt = 0, doubt_version = NULL, owned = 0,"
                     " wanted = NULL, code = NULL, arn = NULL, message = ?, status = ?, request_id = ?",
-                    *(f"{undone.outcome} when it was rolled back", undone.status, undone.request_id),
+                    *(f"{undone.outcome} {WHEN_ROLLED_BACK}", undone.status, undone.request_id),
                 )
                 self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id,))
                 if not known and row.outcome in SETTLED_ENDINGS:

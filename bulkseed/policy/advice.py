@@ -27,7 +27,8 @@ ADVICE: dict[str, Advice] = {
     ),
     "Rejected.ResourceInDeleteWindow": Advice(
         "a secret with this name is scheduled for deletion, so the name is taken but the secret is not there",
-        "run again with --on-delete-window restore, or delete it without a recovery window first",
+        "run again with --on-delete-window restore, which takes it back; to free the name of one that this "
+        "ledger made, run `bulkseed rollback LEDGER --force` after that",
     ),
     "Rejected.Throttling": Advice(
         "the quota of requests per second was exceeded",

@@ -52,7 +52,7 @@ APPLY = JobKind(
     words=Outcome,
     meanings={
         Outcome.CREATED: "the service said so",
-        Outcome.ADOPTED: "ours: an earlier attempt had succeeded unnoticed",
+        Outcome.ADOPTED: "ours: made by an earlier attempt, or taken back",
         Outcome.IDENTICAL: "was there before, with the same version and value",
         Outcome.EXISTING: "was there before, not compared",
         Outcome.UPDATED: "had another value before; the manifest's is now current",
@@ -76,7 +76,7 @@ VERIFY = JobKind(
     meanings={
         Verified.IDENTICAL: "the service has this version with this value",
         Verified.PRESENT: "there; its value was generated, so not compared",
-        Verified.DIFFERS: "the service has this version with another value",
+        Verified.DIFFERS: "has another value, or another version is in force",
         Verified.BEHIND: "the service has another version, and not this one",
         Verified.MISSING: "the service has no such secret, or not this version",
         Verified.UNREADABLE: "could not be read, so it is not known",

@@ -41,17 +41,30 @@ class RollbackOutcome(StrEnum):
 
 
 class RowState(StrEnum):
-    """What a row is called for people where its outcome says less: rolled back, and so pending."""
+    """What a row is called for people where its outcome says less.
+
+    Rolled back, and so pending; or updated, and then put back to the version before.
+    """
 
     ROLLED_BACK = "rolled back"
+    PUT_BACK = "put back"
 
     @property
     def settled(self) -> bool:
-        """Another apply would create it again."""
-        return False
+        """Another apply makes what was rolled back again, once its name is free."""
+        return self is RowState.PUT_BACK
 
 
-ROLLED_BACK_MEANS = "another apply would create it again"
+STATES_MEAN: dict[StrEnum, str] = {
+    RowState.ROLLED_BACK: "apply makes it again once its name is free",
+    RowState.PUT_BACK: "had been updated; the version before is in force again",
+}
+NAME_IS_TAKEN = (
+    "in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the"
+    " secret back"
+)
+WHEN_ROLLED_BACK = "when it was rolled back"
+"""How the message of a row ends whose secret a rollback deleted."""
 
 UNDONE = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
 """What is undone: no later rollback takes it up."""

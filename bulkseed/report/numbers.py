@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.names_apart import NamesApart
 from bulkseed.ledger.reader import LedgerReader, Run
-from bulkseed.ledger.rollbacks import rolled_back
+from bulkseed.ledger.rollbacks import put_back, rolled_back
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.rollback import RowState
@@ -204,9 +204,12 @@ def _counts(
     """Count the rows of each word, those that none has among them, and the invalid lines."""
     found = {outcome: count for outcome, count in ledger.counts().items() if count}
     counts = {**dict.fromkeys((*words, Outcome.INVALID), 0), **found}
-    if not (undone := rolled_back(ledger)):
-        return {**counts}
-    return {**counts, Outcome.PENDING: counts[Outcome.PENDING] - undone, RowState.ROLLED_BACK: undone}
+    states: dict[Outcome | Verified | RowState, int] = {**counts}
+    if undone := rolled_back(ledger):
+        states |= {Outcome.PENDING: counts[Outcome.PENDING] - undone, RowState.ROLLED_BACK: undone}
+    if restored := put_back(ledger):
+        states |= {Outcome.UPDATED: counts[Outcome.UPDATED] - restored, RowState.PUT_BACK: restored}
+    return states
 
 
 def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:

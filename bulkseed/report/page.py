@@ -17,7 +17,7 @@ from bulkseed.ledger.binding import EMBEDDED
 from bulkseed.ledger.reader import Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
-from bulkseed.policy.rollback import ROLLED_BACK_MEANS, RowState
+from bulkseed.policy.rollback import NAME_IS_TAKEN, STATES_MEAN, RowState
 from bulkseed.report import plots
 from bulkseed.report.attempts import Kind, LatencyFigures, Pace
 from bulkseed.report.numbers import CREATE, Numbers
@@ -93,7 +93,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         version=version,
         meanings={
             **(kind.meanings if kind.takes_definitions else APPLY.meanings),
-            RowState.ROLLED_BACK: ROLLED_BACK_MEANS,
+            **STATES_MEAN,
         },
         kinds=list(Kind),
         ending=lambda run: _ending(run, numbers),
@@ -108,6 +108,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         ),
         fullest=fullest[0] if fullest else None,
         others=fullest[1:MOST_LIMITS],
+        name_is_taken=NAME_IS_TAKEN,
         rehearsal=rehearsal(numbers.binding),
         quotas=QUOTAS,
         attempts=attempts_of[group or ""],

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from bulkseed.cli.render import print_effort
+from bulkseed.cli.rollback import print_rollback_effort
 from bulkseed.model import Summary
 
 ENDS: dict[str, float | None] = {"p50": 1.0, "p99": 2.0}
@@ -19,3 +20,13 @@ def test_less_than_a_second_has_no_rate(capsys: pytest.CaptureFixture[str]) -> N
     assert "rate" not in capsys.readouterr().out
     print_effort(dataclasses.replace(RUN, elapsed_s=1.0))
     assert "rate: 1,234.50/s, no ceiling, at most 2 in any second\nlatency: " in capsys.readouterr().out
+
+
+def test_deletions_are_held_against_their_own_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    """They bunch behind the listings that bound them: 41 in a second are no breach of the listings' 40."""
+    print_rollback_effort(
+        dataclasses.replace(RUN, elapsed_s=2.0, limit_qps=200.0, max_in_one_second=41, mean_qps=41.22)
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "rate: 41.22/s of 200/s allowed, at most 41 in any second" in told
+    assert "pace: about 40 deletions/s on average whatever --qps says, since" in told

@@ -89,13 +89,14 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     told = json.loads(run("rollback", "ours.ledger.db", *where, "--output", "json", cwd=tmp_path)[1])
     assert (told["to_delete"], told["left_alone"], told["rolled_back"]) == (0, 3, 5)
     status = run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
-    assert "rolled back: 5         another apply would create it again" in status
+    assert "rolled back: 5         apply makes it again once its name is free\n" in status
+    assert "apply --on-delete-window restore takes the secret back" in status
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
     code, stdout, _ = run("ledger", "audit", "ours.ledger.db", "--online", cwd=tmp_path)
     assert (code, "exists at the service: 3 do" in stdout) == (0, True), (
         "what is not settled is not looked for"
     )
-    not_listed = "not listed: 5 that were rolled back; apply would create them again\n"
+    not_listed = "not listed: 5 that were rolled back; apply makes them again once their names are free\n"
     assert run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path) == (0, "", not_listed)
     assert run("report", "ours.ledger.db", "-o", "page.html", cwd=tmp_path)[0] == 0
     page = (tmp_path / "page.html").read_text()
@@ -103,19 +104,26 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert "8 definitions</strong> = 3 existing + 5 rolled back" in page
     assert "deleted when it was rolled back" not in page.casefold()
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
-    assert (code, "secrets of this ledger: 0" in stdout) == (0, True)
+    assert (code, "secrets of this ledger: 5 = 5 rolled back" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
     assert "definitions: 8 = 3 identical + 5 missing" in stdout
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
+    preview = run("rollback", "ours.ledger.db", *where, "--force", cwd=tmp_path)[1]
+    assert "rolled back before: 5\nwhat was rolled back before without --force is not touched" in preview
+    assert "left alone: 3 not known to be made by this ledger" in preview
     code, stdout, stderr = run("ledger", "rejects", "ours.ledger.db", cwd=tmp_path)
     assert (code, len(stdout.splitlines()), stderr) == (0, 5, "")
     code, stdout, _ = run("apply", ours, *where, "--on-delete-window", "restore", cwd=tmp_path)
     assert (code, "5 adopted" in stdout) == (0, True), "what we made, deleted and restored is ours (G1)"
+    told = "taken back: 5 of the adopted ones, which a rollback had deleted, from the delete window\n"
+    assert told in stdout
+    assert told in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert "rolled back" not in run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
     assert sorted(outcomes("ours.ledger.db", tmp_path).values()) == ["adopted"] * 5 + ["existing"] * 3
-    code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
-    assert (code, "deleted: 5" in stdout) == (0, True)
+    code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--force", "--yes", cwd=tmp_path)
+    assert (code, "deleted: 5" in stdout) == (0, True), "the way to free names that are taken"
+    assert run("apply", ours, *where, cwd=tmp_path)[0] == 0
     assert run("ledger", "audit", "ours.ledger.db", cwd=tmp_path)[0] == 0
 
 
@@ -224,8 +232,13 @@ def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
     code, stdout, _ = run(*call, "--yes", "--output", "json", cwd=tmp_path)
     results = {"deleted": 0, "gone": 0, "restored": 1, "changed": 0, "failed": 0, "pending": 0}
     assert (code, json.loads(stdout)["results"]) == (0, results)
-    assert "differs: 1" in run("verify", manifest, *where, cwd=tmp_path)[1], "v2 is there, and not in force"
-    assert "put back: 1 of the updated" in run("ledger", "status", "m.ledger.db", cwd=tmp_path)[1]
+    verified = run("verify", manifest, *where, cwd=tmp_path)[1]
+    assert "differs: 1             has another value, or another version is in force\n" in verified
+    status = run("ledger", "status", "m.ledger.db", cwd=tmp_path)[1]
+    assert "put back: 1            had been updated; the version before is in force again" in status
+    assert run("report", "m.ledger.db", "-o", "page.html", cwd=tmp_path)[0] == 0
+    assert "= 2 created + 1 put back" in (tmp_path / "page.html").read_text()
+    assert "1 put back" in run("rollback", *call[1:], "--yes", cwd=tmp_path)[1]
     write_manifest(manifest, [first, *others])
     assert "identical: 3" in run("verify", manifest, *where, cwd=tmp_path)[1]
     assert "attempts: 0" in run("apply", manifest, *where, cwd=tmp_path)[1]

@@ -114,7 +114,7 @@ definitions: 40 = 39 to create + 0 settled + 1 invalid
 """
 RESUMED = [
     "created: 38            the service said so",
-    "adopted: 1             ours: an earlier attempt had succeeded unnoticed",
+    "adopted: 1             ours: made by an earlier attempt, or taken back",
     "invalid: 1             bad manifest line, never sent",
     "definitions: 40 = 38 created + 1 adopted + 1 invalid",
 ]
