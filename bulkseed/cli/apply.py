@@ -207,8 +207,8 @@ def apply(given: ApplyArguments) -> int:
     from bulkseed.cli.session import conclude, say_what_next, this_call
 
     summary = run_async(_apply, given)
-    output = given.watch.output
-    conclude(summary, summary.outcomes, output, summary.as_dict, lambda: _print(summary))
+    output, restores = given.watch.output, given.on_delete_window == OnDeleteWindow.RESTORE
+    conclude(summary, summary.outcomes, output, summary.as_dict, lambda: _print(summary, restores=restores))
     again = this_call(summary.ledger)
     see = f"bulkseed ledger rejects {summary.ledger}"
     passing = all(
@@ -216,7 +216,7 @@ def apply(given: ApplyArguments) -> int:
     )
     then = "to retry" if passing else "when that is mended"
     unsettled = f"not finished; all of them: {see}\n{then}: {again}"
-    if given.on_delete_window != OnDeleteWindow.RESTORE and _in_delete_window(summary):
+    if not restores and _in_delete_window(summary):
         unsettled += f"\nto take back what is scheduled for deletion: {again} --on-delete-window restore"
     say_what_next(summary, again, unsettled)
     return summary.exit_code
@@ -232,11 +232,21 @@ def _in_delete_window(summary: Summary) -> bool:
         return any(row.code == IN_DELETE_WINDOW for row in ledger.rows([Outcome.REJECTED]))
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: Summary, *, restores: bool) -> None:
     from bulkseed.ledger import read_ledger
+    from bulkseed.policy.create import RESTORED
 
     with read_ledger(summary.ledger) as ledger:
         print_summary(summary, ledger)
+        if not restores:
+            return
+        found = [o for o in summary.outcomes if o not in {Outcome.CREATED, Outcome.INVALID, Outcome.PENDING}]
+        back = sum(
+            row.run_id == summary.run_id and (row.message or "").startswith(RESTORED)
+            for row in ledger.rows(found)
+        )
+        if back:
+            say(f"restored: {back:,} not known to be ours, which had been scheduled for deletion")
 
 
 def _dry_run(given: ApplyArguments) -> int:

@@ -104,8 +104,8 @@ def _text_only(blocks: Iterator[bytes]) -> Iterator[bytes]:
     first = next(blocks, b"")
     while len(first) < len(b"\xef\xbb\xbf") and (more := next(blocks, b"")):
         first += more
-    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BrokenError("is UTF-16: save it as UTF-8")
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in first[:2]:  # no text in UTF-8 begins so
+        raise BrokenError("is UTF-16: save it as UTF-8 (in a spreadsheet: as CSV UTF-8)")
     if text := first.removeprefix(b"\xef\xbb\xbf"):
         yield text
     yield from blocks

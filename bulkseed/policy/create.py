@@ -56,6 +56,7 @@ UNDATED = (
     "exists with this version, and no clock tells whether it is older than this ledger's claim: whether it "
     "is ours is unknown (ActionTrail tells who created it)"
 )
+RESTORED = "was scheduled for deletion, and was restored"
 TAKEN_BACK = "ours: a rollback had deleted it, and it was taken back from its delete window"
 ROTATED = "exists, and the service has rotated it since: whether it is ours is unknown (ActionTrail tells)"
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
@@ -84,11 +85,12 @@ class _Creation:
         answer = yield from retry.ask(steps.CREATE)
         if isinstance(answer, Created):
             return answered(Outcome.CREATED, request_id=answer.request_id, arn=answer.arn)
-        verdict = classify(answer)
+        verdict, restored = classify(answer), False
         if verdict is Verdict.IN_DELETE_WINDOW and rules.on_delete_window is OnDeleteWindow.RESTORE:
-            restored = yield from retry.ask(steps.RESTORE)
-            if isinstance(restored, Fault) and classify(restored, steps.RESTORE) is not Verdict.NOT_SCHEDULED:
-                return ended(Outcome.REJECTED, restored, doubt=retry.in_doubt)
+            told = yield from retry.ask(steps.RESTORE)
+            if isinstance(told, Fault) and classify(told, steps.RESTORE) is not Verdict.NOT_SCHEDULED:
+                return ended(Outcome.REJECTED, told, doubt=retry.in_doubt)
+            restored = not isinstance(told, Fault)
             answer = as_existing(answer)
         elif verdict is not Verdict.EXISTED:
             return ended(Outcome.REJECTED, answer, doubt=retry.in_doubt)
@@ -98,7 +100,10 @@ class _Creation:
                 return end
         if retry.doubt_since is not None and not self._subject.foreign:
             return (yield from self._probe(retry.doubt_since, answer))
-        return (yield from self._exists(answer))
+        end = yield from self._exists(answer)
+        if restored and isinstance(end, Ending):
+            end.message = f"{RESTORED}; {end.message}" if end.message else RESTORED
+        return end
 
     def _taken_back(self, deleted: str, existed: Fault) -> Procedure[Ending | Aborted | None]:
         """Tell how it ended if the secret is the one whose deletion a rollback of ours had planned.

@@ -82,3 +82,14 @@ def test_where_a_line_of_a_table_is_is_explained(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE.replace("s1", "s 1"))
     told = bulkseed("plan", *EACH, cwd=tmp_path).stdout
     assert "(m.jsonl:1@t.csv:3 means: line 1 of m.jsonl, filled with line 3 of t.csv)" in told
+
+
+def test_a_restored_secret_of_somebody_else_is_told(tmp_path: Path) -> None:
+    """What another ledger had rolled back is in force again, and the summary says so."""
+    write_manifest(tmp_path / "alice.jsonl", simple(2))
+    assert bulkseed("apply", "alice.jsonl", *HERE, cwd=tmp_path).returncode == 0
+    assert bulkseed("rollback", "alice.ledger.db", "--yes", "--qps", 0, cwd=tmp_path).returncode == 0
+    write_manifest(tmp_path / "bob.jsonl", simple(3))
+    done = bulkseed("apply", "bob.jsonl", *HERE, "--on-delete-window", "restore", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "restored: 2 not known to be ours, which had been scheduled for deletion" in done.stdout

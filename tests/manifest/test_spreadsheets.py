@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.definitions import good_and_bad, read_text
 
+from bulkseed.errors import ManifestError
 from bulkseed.manifest import open_manifest
 from bulkseed.model import SecretDefinition
 
@@ -102,3 +103,19 @@ def test_a_header_needs_its_parameters_in_no_order() -> None:
     [entry] = read_text("Description;SecretData;SecretName\nd;x;a\n", "csv")
     assert isinstance(entry, SecretDefinition)
     assert (entry.name, entry.data.reveal(), entry.description) == ("a", "x", "d")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("latin-1", ":1: is not valid UTF-8 "), ("utf-16", ": is UTF-16"), ("utf-16-le", ": is UTF-16")],
+)
+def test_a_table_in_another_encoding_is_told(tmp_path: Path, encoding: str, told: str) -> None:
+    """As a spreadsheet on Windows saves it; an empty table is told as empty."""
+    (tmp_path / "t.jsonl").write_text('{"SecretName": "{who}", "SecretData": "{wh\u00e4t}"}\n')
+    rows = tmp_path / "rows.csv"
+    for text, reason in (("who;wh\u00e4t\na;1\n", told), ("", ": is empty")):
+        rows.write_bytes(text.encode(encoding) if text else b"")
+        with pytest.raises(ManifestError) as wrong:  # noqa: SIM117
+            with open_manifest(tmp_path / "t.jsonl", each=rows) as entries:
+                list(entries)
+        assert f"{rows}{reason}" in str(wrong.value)

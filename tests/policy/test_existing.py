@@ -20,7 +20,7 @@ from support.creating import (
 )
 
 from bulkseed.model import Fault, Outcome
-from bulkseed.policy.create import NOT_COMPARED, NOT_DESCRIBED, NOT_READABLE, TAKEN_BACK
+from bulkseed.policy.create import NOT_COMPARED, NOT_DESCRIBED, NOT_READABLE, RESTORED, TAKEN_BACK
 from bulkseed.policy.options import OnDeleteWindow, OnExists
 from bulkseed.policy.steps import (
     PUT,
@@ -83,8 +83,8 @@ def test_a_secret_in_its_delete_window_is_not_there() -> None:
     deleted = Fault("Rejected.ResourceInDeleteWindow", 409)
     assert outcome(Drive([deleted])) is Outcome.REJECTED
     restore = rules(on_delete_window=OnDeleteWindow.RESTORE)
-    there = Ending(Outcome.EXISTING, EXISTS.code, None, 409)
-    assert Drive([deleted, Done()], restore).end == there, "as one that was there all the time"
+    there = Ending(Outcome.EXISTING, EXISTS.code, RESTORED, 409)
+    assert Drive([deleted, Done()], restore).end == there, "as one that was there, and that it was not"
     verify = rules(on_delete_window=OnDeleteWindow.RESTORE, on_exists=OnExists.VERIFY)
     assert outcome(Drive([deleted, Done(), found()], verify)) is Outcome.IDENTICAL
     ours: list[Answer] = [RESET, deleted, Done(), found()]
