@@ -130,7 +130,7 @@ def _open(table: str, blocks: Iterable[bytes]) -> tuple[list[str], Iterator[Item
     if isinstance(header, Unreadable):
         raise ManifestError(f"{where}: {header.reason}")
     if not header:
-        raise ManifestError(f"{table}: is empty: not even a header is in it, which names the columns")
+        raise ManifestError(f"{where}: is empty: not even a header is in it, which names the columns")
     if len(set(header)) < len(header) or any(not name or "{" in name or "}" in name for name in header):
         raise ManifestError(f"{where}: every column needs a name of its own, without braces")
     return header, rows
