@@ -159,9 +159,7 @@ def fullest_paces(paces: list[Pace], group: str | None) -> list[Pace]:
         key = (pace.group, pace.limit)
         if key not in found or found[key].fullest < pace.fullest:
             found[key] = pace
-    return sorted(
-        found.values(), key=lambda pace: (pace.kept, not pace.limit, pace.group != group, -pace.fullest)
-    )
+    return sorted(found.values(), key=lambda pace: (pace.kept, pace.group != group, -pace.fullest))
 
 
 def _ending(run: Run, numbers: Numbers) -> str:

@@ -185,11 +185,15 @@ def test_each_limit_is_told_with_the_fullest_second_that_it_bounded(tmp_path: Pa
     text = text_of(parse(render(numbers, "1.2.3")))
     assert (
         "the fullest second held 196 create attempts, in run 2, whose limit was 200, above the 10 that the"
-        " service allows by default. Other limits: 10 of 10 create in run 1,"
-        " 12 create without a limit in run 4. See the pace" in text
+        " service allows by default. Other limits: 12 create without a limit in run 4,"
+        " 10 of 10 create in run 1. See the pace" in text
     )
     assert "Fullest second196 of 200" in text
     assert "A rehearsal" not in text
+    free = replace(next(pace for pace in numbers.paces if not pace.limit), fullest=250)
+    unlimited = replace(numbers, paces=[*numbers.paces, free])
+    text = text_of(parse(render(unlimited, "1.2.3")))
+    assert "held 250 create attempts, in run 4, which had no limit, above the 10 that" in text
     for binding in ("embedded /home/me/.bulkseed", "127.0.0.1:8080", "localhost", "[::1]:80"):
         text = text_of(parse(render(replace(numbers, binding=binding), "1.2.3")))
         assert re.search("A rehearsal: .*not Alibaba Cloud", text), binding
