@@ -282,6 +282,7 @@ async def _apply(given: ApplyArguments) -> Summary:
         path = ledger_path_for(given.manifest.manifests, given.ledger_path)
         chosen = given.target.chosen(path)
         size = None if selection is None else selection.size
+        likely = None if selection is None else selection.likely
         most = min(given.limit or sys.maxsize, size or sys.maxsize)
 
         def count() -> int | None:
@@ -295,7 +296,7 @@ async def _apply(given: ApplyArguments) -> Summary:
             wanted: Iterable[ManifestEntry] = entries
             if selection is not None:
                 wanted = selection.of(entries, stack.enter_context(read_ledger(path)).rows_before())
-            work = Work(hooks.stats, given.qps, hooks.stop, entries, size, given.limit)
+            work = Work(hooks.stats, given.qps, hooks.stop, entries, likely, given.limit)
             counts = entries.bytes_total is not None  # a pipe may never end
             freeze()
             async with session.watched(work, counts=counts):

@@ -97,11 +97,25 @@ def _show(text: str) -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.markdown import Markdown, TableElement
+    from rich.table import Table
+
+    class Cells(TableElement):
+        """A table that breaks a long word rather than cut it off: codes are looked for and pasted."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for made in super().__rich_console__(console, options):
+                if isinstance(made, Table):
+                    for column in made.columns:
+                        column.overflow = "fold"
+                yield made
+
+    class Page(Markdown):
+        elements = Markdown.elements | {"table_open": Cells}
 
     os.environ.setdefault("LESS", "-RF")  # less shows colours, and ends by itself where a page fits
     console = Console()
     console.width = min(console.width, WIDTH)
     with console.pager(styles=True):
-        console.print(Markdown(text))
+        console.print(Page(text))

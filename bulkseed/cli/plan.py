@@ -43,6 +43,9 @@ BLOCK = 2048
 LISTED = 1000
 """The most invalid lines in the JSON; the text has the first of each reason."""
 
+NAMED = 5
+"""The most names of changed secrets in the text."""
+
 
 @dataclass(slots=True, frozen=True)
 class PlanArguments:
@@ -159,6 +162,8 @@ class Plan:
     to_send: int = 0
     rolled_back: int = 0
     changed: int = 0
+    changed_names: list[str] = field(default_factory=list)
+    in_doubt: int = 0
     size: int = 0
     unread: int = 0
     settled: Counter[Outcome] = field(default_factory=Counter)
@@ -205,7 +210,9 @@ class Plan:
         self.definitions += read
         self.settled += foreseen.settled
         self.to_send += len(sent)
-        self.changed += sum(d.name in foreseen.changed for d in sent)
+        self.changed += len(foreseen.changed)
+        new = (d.name for d in sent if d.name in foreseen.changed)
+        self.changed_names += islice(new, NAMED - len(self.changed_names))
         self.size += sum(len(d.data.reveal().encode()) for d in sent if not isinstance(d.data, UnreadValue))
         self.keys.update(d.encryption_key_id for d in sent if d.encryption_key_id)
         self.instances.update(d.dkms_instance_id for d in sent)
@@ -280,6 +287,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
                 made.rolled_back += sum(is_rolled_back(ledger, d.name) for d in foreseen.to_send)
             made.add(len(block), foreseen)
         if ledger is not None:
+            made.in_doubt = ledger.unsettled_in_doubt()
             made.gone_at_source = gone_at_source(manifest, ledger)
             if not made.gone_at_source and not given.only and not given.limit:
                 names = (name for block in preview.names(BLOCK) for name in block)
@@ -343,6 +351,11 @@ def print_plan(made: Plan, output: str) -> None:
     where = " at the source" if made.of_source else ""
     changed = f"{made.changed:,} changed{where}, " if made.changed else ""
     say(f"{made.to_create:,} to create, {changed}{pace}, {values}")
+    if made.changed:
+        more = ", …" if made.changed > NAMED else ""
+        say(wrapped(f"  changed: {', '.join(made.changed_names)}{more}", "    "))
+    if made.in_doubt:
+        say(f"  {made.in_doubt:,} in doubt, as a run was cut off: the next one looks for them first")
     if made.rolled_back:
         say(
             wrapped(
@@ -355,7 +368,7 @@ def print_plan(made: Plan, output: str) -> None:
         say(f"note: {aliases[0]} is an alias; what CreateSecret takes as EncryptionKeyId is a key's id")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.settled:
-        say(f"{made.settled.total():,} settled, not compared: to change a value, raise its VersionId")
+        say(f"{made.settled.total():,} settled, not compared: to change a value, raise its VersionId, too")
     if made.gone_at_source:
         say(made.gone_at_source)
     if made.removed and made.removed.count:

@@ -17,7 +17,7 @@ import orjson
 
 from bulkseed.cli.target import TargetOptions
 from bulkseed.humanize import counted, duration, number, visible
-from bulkseed.model import Outcome, Summary, Verified
+from bulkseed.model import Origin, Outcome, Summary, Verified
 from bulkseed.policy.advice import advise
 from bulkseed.policy.jobs import APPLY
 from bulkseed.policy.rollback import NAME_IS_TAKEN, WHEN_ROLLED_BACK
@@ -99,7 +99,7 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
         settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
             f"{settled - summary.settled_before:,} settled now, {summary.settled_before:,} settled before"
-            " (not compared: to change a value, raise its VersionId)"
+            " (not compared: to change a value, raise its VersionId, too)"
         )
     if existing := summary.outcomes.get(Outcome.EXISTING):
         say(f"not compared: {existing:,} that were there before (--on-exists verify compares)")
@@ -118,16 +118,23 @@ def say_taken_back(ledger: LedgerReader) -> None:
 
 def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verified] = Outcome) -> None:
     """Print the commonest reasons why definitions of a run are not settled, and what to do."""
+    places: dict[str, list[str]] = {}  # the first invalid lines for each reason
     reasons: Counter[tuple[Outcome | Verified, str | None, str | None]] = Counter()
     for row in ledger.rows([word for word in words if not word.settled]):
         if row.run_id == run_id and (row.code or row.message):
             reasons[row.outcome, row.code, None if row.code else row.message] += 1
+            if row.outcome is Outcome.INVALID and row.manifest and row.line is not None:
+                at = places.setdefault(row.message or "", [])
+                at += [str(Origin(row.manifest, row.line))] * (len(at) < MOST_REASONS)
     for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
+        at = places.get(message or "", []) if outcome is Outcome.INVALID else []
         told = advise(outcome, code)
         undone = message is not None and message.endswith(WHEN_ROLLED_BACK)
         why = f"{code}: {told.meaning}" if code else message
         say(wrapped(f"  {count:,} {outcome}: {why}", "    "))
         say(wrapped(f"    {NAME_IS_TAKEN if undone else told.action}", "    "))
+        if at:
+            say(wrapped(f"    at {', '.join(at)}{', …' if count > len(at) else ''}", "    "))
     if (more := len(reasons) - MOST_REASONS) > 0:
         say(f"  and {counted(more, 'more reason')}")
 

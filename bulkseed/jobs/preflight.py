@@ -50,10 +50,12 @@ class KeyCheck:
 class Preflight:
     """What was found out. None: it was not told, and `unknown` says why.
 
+    `changed` of the existing ones are ours, with another VersionId.
     `gone`: settled ones that the service does not have any more; `gone_names` are the first of them.
     """
 
     existing: int | None = None
+    changed: int = 0
     in_delete_window: int | None = None
     gone: int = 0
     gone_names: list[str] = field(default_factory=list)
@@ -107,6 +109,7 @@ async def check(
     refusal = await look_up_names(service, preview, count)
     if refusal is None:
         found.existing, found.in_delete_window = preview.seen()
+        found.changed = preview.changed_seen()
         gone = await confirm_gone(service, preview.gone())
         found.gone, found.gone_names = len(gone), gone[:EXAMPLES]
     else:

@@ -26,6 +26,7 @@ _REMEMBER = "INSERT INTO names VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
 _SEEN = "UPDATE names SET deleted = ? WHERE name IN (SELECT value FROM json_each(?))"
 _COUNT_SEEN = """
 SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM names WHERE to_send"""
+_COUNT_CHANGED = "SELECT count(*) FROM names WHERE to_send = 2 AND NOT deleted"
 _NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
 _GONE = "SELECT name FROM names WHERE NOT to_send AND deleted IS NULL ORDER BY name"
 _KNOWN = """
@@ -87,13 +88,15 @@ class Preview:
                 foreseen.invalid.append(entry)
                 continue
             outcome = self._outcome(entry, known.get(entry.name))
-            if self._names.execute(_REMEMBER, (entry.name, *entry.origin, outcome is None)).rowcount == 0:
+            changed = outcome is None and entry.name in known and known[entry.name].owned
+            sends = (outcome is None) + changed  # 2: it is there, and changes
+            if self._names.execute(_REMEMBER, (entry.name, *entry.origin, sends)).rowcount == 0:
                 foreseen.invalid.append(self._duplicate(entry))
             elif outcome is not None:
                 foreseen.settled[outcome] += 1
             else:
                 foreseen.to_send.append(entry)
-                if entry.name in known and known[entry.name].owned:
+                if changed:
                     foreseen.changed.add(entry.name)
         self._names.execute("COMMIT")
         return foreseen
@@ -109,6 +112,11 @@ class Preview:
         """
         existing, deleted = self._names.execute(_COUNT_SEEN).fetchone()
         return existing, deleted
+
+    def changed_seen(self) -> int:
+        """Return how many of those that the service has are ours, with another VersionId."""
+        (count,) = self._names.execute(_COUNT_CHANGED).fetchone()
+        return int(count)
 
     def gone(self) -> Iterator[str]:
         """Yield the names that are settled and that the service does not have, once it was asked for all."""

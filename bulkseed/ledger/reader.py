@@ -248,6 +248,12 @@ class LedgerReader:
             in_doubt=self.one("SELECT count(*) FROM definitions WHERE doubt"),
         )
 
+    def unsettled_in_doubt(self) -> int:
+        """Return how many definitions the next run looks for first; 0 while one is at work."""
+        if is_at_work(self.path):
+            return 0
+        return self.one(f"SELECT count(*) FROM definitions WHERE doubt AND NOT ending {IN_SETTLED}")  # noqa: S608  # fixed text
+
     def _at_work(self, host: str | None) -> bool | None:
         if is_at_work(self.path):
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bulkseed.model import InvalidLine, Row, SecretDefinition
+from bulkseed.model import InvalidLine, Origin, Row, SecretDefinition
 
 
 def iso(epoch: float | None) -> str | None:
@@ -17,8 +17,8 @@ def iso(epoch: float | None) -> str | None:
 
 def duplicate(entry: SecretDefinition, source: str, place: int | str) -> InvalidLine:
     """Return the invalid line that a definition is whose name was seen before, at `place` of `source`."""
-    where = f"on line {place} of {source}" if isinstance(place, int) else f"at {place} of {source}"
-    return InvalidLine(entry.origin, (f"duplicate: first seen {where}",), entry.name, entry.version_id)
+    where = str(Origin(source, place)) if isinstance(place, int) else f"{place} of {source}"
+    return InvalidLine(entry.origin, (f"duplicate: first seen at {where}",), entry.name, entry.version_id)
 
 
 def row_as_dict(row: Row) -> dict[str, Any]:

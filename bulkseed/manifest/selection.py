@@ -52,6 +52,11 @@ class Selection:
         """How many entries are taken; None where only reading tells."""
         return None if self._invalid else len(self._names)
 
+    @property
+    def likely(self) -> int:
+        """How many entries are taken if each invalid line was corrected where it stood."""
+        return len(self._names) + len(self._invalid)
+
     def more_in_words(self) -> str | None:
         """Say what was taken that the rejects do not name; None if that is nothing."""
         if not self.more:

@@ -89,6 +89,7 @@ def test_a_second_signal_ends_the_run_at_once_and_loses_nothing(tmp_path: Path) 
 def _exist(folder: Path, *to: str) -> int:
     """Return how many of the names to create the service has."""
     plan = bulkseed("plan", "m.jsonl", "--online", *to, cwd=folder, env=ROOT)
+    assert "in doubt, as a run was cut off" in plan.stdout
     return int(re.findall(r"at the service: (\d+)", plan.stdout)[0])
 
 

@@ -93,3 +93,20 @@ def test_a_restored_secret_of_somebody_else_is_told(tmp_path: Path) -> None:
     done = bulkseed("apply", "bob.jsonl", *HERE, "--on-delete-window", "restore", cwd=tmp_path)
     assert done.returncode == 0
     assert "restored: 2 not known to be ours, which had been scheduled for deletion" in done.stdout
+
+
+def test_what_changes_and_what_is_invalid_is_named(tmp_path: Path) -> None:
+    """Changes by name, apart from what is to be created; invalid lines by place; a template by its cure."""
+    definitions = simple(2)
+    write_manifest(tmp_path / "m.jsonl", definitions)
+    assert bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path).returncode == 0
+    changed = {**definitions[1], "VersionId": "v2"}
+    write_manifest(tmp_path / "m.jsonl", [definitions[0], changed, TEMPLATE, definitions[0]])
+    planned = bulkseed("plan", "m.jsonl", "--online", *HERE, cwd=tmp_path).stdout
+    assert f"  changed: {changed['SecretName']}\n" in planned
+    assert "at the service: 0 of the names to create exist already\n  and 1 of ours" in planned
+    assert "is a template: --each TABLE.csv fills it" in planned
+    assert "duplicate: first seen at m.jsonl:1" in planned
+    done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
+    assert "at m.jsonl:3\n" in done.stdout
+    assert "at m.jsonl:4\n" in done.stdout

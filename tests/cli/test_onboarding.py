@@ -55,7 +55,7 @@ def test_secrets_that_the_service_names_are_told_apart(tmp_path: Path) -> None:
     with served(tmp_path / "kms", *UNLIMITED_FLAGS, faulty(tmp_path, lost)) as (target, _):
         call = [manifest, "--endpoint", target.endpoint]
         planned = bulkseed("plan", manifest, cwd=tmp_path)
-        assert {f"duplicate: first seen on line 1 of {manifest}", "m.jsonl:3"} <= told(planned.stdout)
+        assert {f"duplicate: first seen at {manifest}:1", "m.jsonl:3"} <= told(planned.stdout)
         first = bulkseed("apply", *call, "--workers", 1, cwd=tmp_path, env=SERVED)
         assert first.returncode == 1, "a user occurs twice"
         assert [(row["secret_name"], row["outcome"]) for row in rows(tmp_path)] == [
@@ -182,7 +182,7 @@ def test_tenants_are_onboarded_from_a_table(tmp_path: Path) -> None:
         assert {
             "SecretName uses {tenent}, which is not a column of tenants.csv",
             "onboarding.jsonl:2",
-            f"duplicate: first seen on line 2 of {where}",
+            f"duplicate: first seen at {where}:2",
             f"{where}:4",
         } <= told("\n".join(planned))
         assert planned[-1] == "definitions: 4 = 2 to create + 0 settled + 2 invalid"

@@ -73,7 +73,7 @@ def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Pa
     write_manifest(tmp_path / "m.jsonl", [*simple(5), *['{"SecretName": "a b", "SecretData": "fake"}'] * 3])
     done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     assert (
-        "2 settled now, 3 settled before (not compared: to change a value, raise its VersionId)"
+        "2 settled now, 3 settled before (not compared: to change a value, raise its VersionId, too)"
         in done.stdout
     )
     assert "  3 invalid: SecretName " in done.stdout

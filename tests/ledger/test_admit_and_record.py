@@ -142,9 +142,7 @@ def test_a_name_counts_once_per_run(ledger: Ledger, apart: bool) -> None:
     blocks = [[first], [second]] if apart else [[first, second]]
     admissions = [ledger.admit(block, START) for block in blocks]
     assert [claim.definition for claim in admissions[0].to_send] == [first]
-    duplicate = InvalidLine(
-        Origin("more.jsonl", 40), ("duplicate: first seen on line 12 of prod.jsonl",), "a", "v2"
-    )
+    duplicate = InvalidLine(Origin("more.jsonl", 40), ("duplicate: first seen at prod.jsonl:12",), "a", "v2")
     assert admissions[-1].invalid == [duplicate]
 
 
@@ -158,7 +156,7 @@ def test_a_settled_row_follows_its_line(ledger: Ledger, apart: bool) -> None:
         ledger.admit(block, START + 9) for block in ([[moved], [again]] if apart else [[moved, again]])
     ]
     assert admissions[0].settled == {Outcome.CREATED: 1}
-    assert admissions[-1].invalid[0].reasons == ("duplicate: first seen on line 5 of prod.jsonl",)
+    assert admissions[-1].invalid[0].reasons == ("duplicate: first seen at prod.jsonl:5",)
     row = ledger.find("a")
     assert row is not None
     assert row.line == 5

@@ -87,3 +87,13 @@ def test_a_file_without_a_line_break_is_given_up_early() -> None:
     """It is read in pieces of bounded size, so that anything can be named by mistake (F11)."""
     with pytest.raises(ManifestError, match="/dev/zero:1: not a line"):
         read_selection("/dev/zero")
+
+
+def test_how_many_are_taken_is_foreseen_with_corrected_lines(tmp_path: Path) -> None:
+    """A bar needs a total before the manifest is read: names, and a corrected line for each invalid one."""
+    rejects = tmp_path / "rejects.jsonl"
+    rejects.write_text(
+        '{"secret_name": "a", "outcome": "rejected"}\n'
+        '{"manifest": "m.jsonl", "line": 2, "outcome": "invalid"}\n'
+    )
+    assert (read_selection(rejects).likely, read_selection(rejects).size) == (2, None)

@@ -52,6 +52,7 @@ def test_a_page_is_set_at_a_terminal(name: str, tmp_path: Path) -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", b"".join(parts).decode())
     assert "<!--" not in text
     assert max(map(len, text.splitlines())) <= 80
+    assert text.count("…") <= (MANUAL / f"{name}.md").read_text().count("…"), "nothing is cut off"
 
 
 def _read(terminal: int) -> bytes:

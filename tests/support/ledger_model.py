@@ -107,7 +107,7 @@ class LedgerHistories(RuleBasedStateMachine):
             name, version = entry
             block.append(definition(name, self.line, version))
             if name in self.seen:
-                duplicates.append(f"duplicate: first seen on line {self.seen[name]} of prod.jsonl")
+                duplicates.append(f"duplicate: first seen at prod.jsonl:{self.seen[name]}")
                 self.bad_places.add(self.line)
                 self.invalid += 1
                 continue

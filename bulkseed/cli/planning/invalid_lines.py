@@ -28,12 +28,14 @@ class InvalidLines:
     def __init__(self) -> None:
         self._groups: dict[str, _Reason] = {}
         self._of_table: Origin | None = None
+        self._lacks_table = False
 
     def add(self, line: InvalidLine) -> None:
         """Count a line, and keep where it is if it is among the first for its reason."""
         if self._of_table is None and "@" in line.origin.manifest:
             self._of_table = line.origin
         for reason in line.reasons:
+            self._lacks_table |= reason.startswith("SecretName may have only") and '("{" at' in reason
             kind = same_mistake(reason)
             if kind not in self._groups and len(self._groups) >= MOST_REASONS:
                 kind = reason = _OTHERS
@@ -57,6 +59,8 @@ class InvalidLines:
                 say(wrapped(f"  {origin}{detail}", "    "))
             if (more := group.count - len(group.examples)) > 0:
                 say(f"  and {more:,} more")
+        if self._lacks_table and self._of_table is None:
+            say(wrapped("  (a name with {column} in it is a template: --each TABLE.csv fills it)", "    "))
         if self._of_table is not None and (told := filled_place(*self._of_table)):
             say(wrapped(f"  ({told})", "    "))
 

@@ -19,7 +19,10 @@ def print_online(online: Preflight, too_many: int | None) -> None:
         deleted = (
             f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
         )
-        say(f"at the service: {online.existing:,} of the names to create exist already{deleted}")
+        new = online.existing - online.changed
+        say(f"at the service: {new:,} of the names to create exist already{deleted}")
+        if online.changed:
+            say(f"  and {online.changed:,} of ours that are to change, as they should")
     if online.gone:
         some = ", ".join(online.gone_names) + (", …" if online.gone > len(online.gone_names) else "")
         say(f"gone: {online.gone:,} settled ones are not at the service any more ({some})")

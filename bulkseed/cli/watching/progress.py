@@ -170,7 +170,7 @@ class _Meter:
         work = self._work
         most = float("inf") if work.limit is None or work.stop.requested else work.passed + work.limit
         if self._counted is not None:
-            return min(self._counted, most), True
+            return min(max(self._counted, work.finished), most), True
         size, read = (0, 0) if work.entries is None else (work.entries.bytes_total, work.entries.bytes_read)
         if not size or not read:
             return None, False
