@@ -101,7 +101,7 @@ def _show(text: str) -> None:
     from rich.markdown import Markdown, TableElement
     from rich.table import Table
 
-    class Cells(TableElement):
+    class FoldedTable(TableElement):
         """A table that breaks a long word rather than cut it off: codes are looked for and pasted."""
 
         def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -111,11 +111,11 @@ def _show(text: str) -> None:
                         column.overflow = "fold"
                 yield made
 
-    class Page(Markdown):
-        elements = Markdown.elements | {"table_open": Cells}
+    class FoldedPage(Markdown):
+        elements = Markdown.elements | {"table_open": FoldedTable}
 
     os.environ.setdefault("LESS", "-RF")  # less shows colours, and ends by itself where a page fits
     console = Console()
     console.width = min(console.width, WIDTH)
     with console.pager(styles=True):
-        console.print(Page(text))
+        console.print(FoldedPage(text))
