@@ -13,8 +13,8 @@ from bulkseed.transport.event_loop import loop_options
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-GC_THRESHOLD = 20_000
-"""Objects made before a look for cycles. Modules and blocks of definitions live: looking costs a run 3 %."""
+GC_THRESHOLD = 50_000
+"""Objects made before a look for cycles. Modules and two blocks of definitions live: looks cost 3 %."""
 
 
 def prepare() -> None:

@@ -205,13 +205,14 @@ class Block:
         return True
 
     def _take(self, entries: Sequence[ManifestEntry]) -> None:
-        definitions = [entry for entry in entries if isinstance(entry, SecretDefinition)]
+        made = list(entries)  # a stretch makes its definitions anew whenever it is read
+        definitions = [entry for entry in made if isinstance(entry, SecretDefinition)]
         if self._reading.all_new and self._add_all(entries, definitions):
-            self._invalid = [entry for entry in entries if isinstance(entry, InvalidLine)]
+            self._invalid = [entry for entry in made if isinstance(entry, InvalidLine)]
         else:
             names = orjson.dumps([definition.name for definition in definitions]).decode()
             self._rows = {row[1]: _Row._make(row) for row in self._connection.execute(_FIND, (names,))}
-            self._sort(entries)
+            self._sort(made)
             if self._add_rows() < self._added:
                 raise sqlite3.IntegrityError("a name was added meanwhile")
             self._reading.all_new = self._added == len(definitions)
