@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from support import virtual_clock
 from support.histories import FOLDER
-from support.world import Network, World, outcomes
+from support.history_laws import outcomes
+from support.world import Network, World
 
 from bulkseed.jobs.rollback import restore_values, rollback
 from bulkseed.ledger import open_ledger, read_ledger

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from support import virtual_clock
 from support.histories import FOLDER, jump
 from support.history import JUMPS, SECONDS
-from support.world import Network, Trouble, World, outcomes
+from support.history_laws import outcomes
+from support.world import Network, Trouble, World
 
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop

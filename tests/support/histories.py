@@ -20,8 +20,8 @@ from bulkseed.service.options import ServiceOptions
 from bulkseed.wire.actions import create_secret, delete_secret, put_secret_value
 from support import virtual_clock
 from support.history import History, Manifest, manifest, name, rules_of, value
-from support.history_laws import attempts, examine, is_done, judge, regenerate, rows_of, undo
-from support.world import World, outcomes
+from support.history_laws import attempts, examine, is_done, judge, outcomes, regenerate, rows_of, undo
+from support.world import World
 
 FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # a disk that is fast, where there is one
 LIVES = 25
@@ -112,7 +112,8 @@ def _arrange(history: History, world: World) -> None:
 
 def jump(world: World, what: str, seconds: float) -> None:
     """Let a clock jump in mid-run. Of what is ours and was not dated by the service a doubt may stay."""
-    world.untold.update(_undated(world), world.undated_sends if world.heard else map(name, range(8)))
+    world.untold.update(_undated(world), map(name, range(8)) if world.unheard else world.undated_sends)
+    world.unheard = 2  # what the first success after it tells may be of before
     match what:
         case "set":
             world.skew += seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,7 +17,12 @@ from bulkseed.policy.follow import TAKEN_FOR_OURS
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.rollback import RollbackOutcome
 from support.history import History, Manifest, manifest, name, rules_of, value
-from support.world import World, outcomes
+from support.world import World
+
+
+def outcomes(rows: Iterable[Row]) -> dict[str, Outcome]:
+    """Return the outcome of every row that names a definition."""
+    return {row.name: Outcome(row.outcome) for row in rows if row.name and row.outcome is not Outcome.INVALID}
 
 
 def rows_of(world: World) -> list[Row]:

@@ -29,7 +29,6 @@ from bulkseed.model import (
     Credentials,
     ManifestEntry,
     NoReply,
-    Outcome,
     Row,
     SecretValue,
     Summary,
@@ -142,8 +141,9 @@ class World:
         self.job = APPLY
         self.make_transport: Callable[[World], Transport] = Network
         self.rows: list[Row] = []
-        self.heard = False  # the service, in this life
-        self.undated_sends: set[str] = set()  # of this life, before the service was heard
+        self.unheard = 1  # successes until the service's clock is known, in this life
+        self.last_date: str | None = None
+        self.undated_sends: set[str] = set()  # of this life, while the service's clock was not known
         self.untold: set[str] = set()  # what is ours among them may stay in doubt: our clocks did not agree
         self._options = options
         self._troubles = iter(troubles)
@@ -260,9 +260,8 @@ class World:
         **options: Any,
     ) -> Summary | None:
         """Run until the end, and return the summary; None if the run was killed or cancelled."""
-        ledger = self.make_ledger(open_ledger(self.path, self.target))
-        self.rows = []
-        self.heard = False
+        ledger, self.rows = self.make_ledger(open_ledger(self.path, self.target)), []
+        self.unheard, self.last_date = 1, None
         self.undated_sends.clear()
 
         def on_row(row: Row) -> None:
@@ -374,7 +373,7 @@ class Network:
         on_write()
         sent_at = virtual_clock.now()
         world.sent.append(sent_at)
-        if not world.heard:
+        if world.unheard:
             world.undated_sends.add(dict(parse_form(request.query) or []).get("SecretName", ""))
         travel = world.travel(request, trouble)
         try:
@@ -384,14 +383,13 @@ class Network:
             return NoReply("no reply in time", maybe_applied=True)
         world.step()
         prompt = virtual_clock.now() - sent_at <= PROMPT
-        world.heard |= isinstance(answer, Response) and answer.status == 200 and prompt
-        if not world.heard and request.headers["x-acs-action"] == "GetSecretValue":
+        if isinstance(answer, Response) and answer.status == 200 and prompt:
+            date = answer.headers.get("date")
+            if date != world.last_date:  # the same one again tells nothing new
+                world.unheard = max(0, world.unheard - 1)
+                world.last_date = None if world.unheard else date
+        if world.unheard and request.headers["x-acs-action"] == "GetSecretValue":
             world.untold.add(dict(parse_form(request.query) or []).get("SecretName", ""))
         if world.is_reply(request, answer):
             world.note_reply(request)
         return answer
-
-
-def outcomes(rows: Iterable[Row]) -> dict[str, Outcome]:
-    """Return the outcome of every row that names a definition."""
-    return {row.name: Outcome(row.outcome) for row in rows if row.name and row.outcome is not Outcome.INVALID}
