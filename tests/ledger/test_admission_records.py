@@ -166,7 +166,7 @@ def test_what_is_only_accounted_for_keeps_the_time_of_its_claim(ledger: Ledger) 
 def test_a_line_that_moved_is_told_where_it_is_now(ledger: Ledger) -> None:
     """Also to whoever reads it twice."""
     admission = run(ledger, 10, definition("a", 7), definition("a", 8))
-    assert "line 7" in str(admission.invalid[0].reasons)
+    assert "at prod.jsonl:7" in str(admission.invalid[0].reasons)
     row = ledger.find("a")
     assert row is not None
     assert (row.manifest, row.line) == ("prod.jsonl", 7)
