@@ -362,7 +362,9 @@ def test_utf_16_is_told_once(tmp_path: Path) -> None:
     """Some shells write it; one reason is enough."""
     [entry] = _damaged(tmp_path, "", GOOD.encode("utf-16"))
     assert isinstance(entry, InvalidLine)
-    assert entry.reasons == ("is UTF-16: save it as UTF-8; nothing from here on could be read",)
+    assert entry.reasons == (
+        "is UTF-16: save it as UTF-8 (in a spreadsheet: as CSV UTF-8); nothing from here on could be read",
+    )
 
 
 def test_a_bad_line_has_the_name_that_the_service_would_give() -> None:
