@@ -19,8 +19,8 @@ from bulkseed.errors import ServiceError, UsageError, how_to_install
 
 _SILENT = logging.CRITICAL + 1
 
-CONNECT_TIME = 10.0
-"""Seconds until a scheduler must have answered."""
+CONNECT_TIME = 30.0
+"""Seconds until a scheduler must have answered, as Dask has it: on a busy machine it took over ten."""
 
 
 @dataclass(slots=True, frozen=True)
