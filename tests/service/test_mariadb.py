@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from support.mariadb import mariadb
 from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
 from bulkseed.service.rotation import PasswordChange
-from bulkseed.service.shell.databases import Databases, read_databases
+from bulkseed.service.shell.databases import Databases, _tls, read_databases
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,18 @@ async def test_no_password_goes_without_the_tls_that_is_asked_for(admin: str, mo
     await ask(admin, *root, f"CREATE USER '{mode}'@localhost IDENTIFIED BY 'old'")
     assert not await Databases({"rm-1": f"{admin}?sslmode={mode}"}).change(job(mode, "new"))
     assert await ask(admin, mode, "old", "SELECT 1") == [(1,)]
+
+
+def test_h24_no_keys_of_a_databases_connection_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE is not honoured (H24); the control is Python's own context."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    context = _tls({"sslmode": "verify-full"})
+    assert context is not None
+    assert getattr(context, "keylog_filename", None) is None
+    assert context.check_hostname
+    assert ssl.create_default_context().keylog_filename is not None
 
 
 def test_an_unknown_sslmode_is_refused(tmp_path: Path) -> None:

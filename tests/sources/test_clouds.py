@@ -151,6 +151,13 @@ def test_a_certificate_that_does_not_verify_is_told(azure: AzureStore) -> None:
         listed(azure.url.partition("&auth.ca_file")[0])
 
 
+def test_a_vault_that_may_not_be_listed_is_told_as_such(azure: AzureStore) -> None:
+    """Not in the words of one secret that may not be read."""
+    azure.azure.denied.add("")
+    with pytest.raises(ManifestError, match="does not let us list it; grant listing it"):
+        listed(azure.url)
+
+
 def test_a_project_that_is_not_there_is_told_as_such(google: GoogleStore) -> None:
     """A listing that is refused is not told in the words of one secret that is gone."""
     url = google.url.replace("gcp-sm://test", "gcp-sm://tset")

@@ -52,6 +52,8 @@ class FakeAzure:
             return 401, {"WWW-Authenticate": challenge}, _error("Unauthorized")
         parts = urlsplit(asked.target)
         match [unquote(part) for part in parts.path.strip("/").split("/") if part]:
+            case ["secrets"] if "" in self.denied:
+                return 403, {}, _error("Forbidden", "ForbiddenByRbac")
             case ["secrets"]:
                 return self._list(parse_qs(parts.query))
             case ["secrets", name] if name in self.denied:
