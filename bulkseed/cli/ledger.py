@@ -15,7 +15,7 @@ import click
 import orjson
 
 from bulkseed.cli.arguments import option, takes
-from bulkseed.cli.many.ledgers import for_each, ledgers_in, with_target
+from bulkseed.cli.many.ledgers import for_each, not_begun, tell_not_begun, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import print_json, print_results, say, say_taken_back, wrapped
@@ -90,9 +90,11 @@ def ledger() -> None:
 @takes(StatusArguments)
 def status(given: StatusArguments) -> int:
     """Print what the ledger is bound to, its runs, and how many rows have which outcome."""
-    return for_each(
+    worst = for_each(
         given.ledger, given.output, lambda path, target: _status(replace(given, ledger=path), target)
     )
+    tell_not_begun(given.ledger, given.output)
+    return worst
 
 
 def _status(given: StatusArguments, of_target: str | None) -> int:
@@ -175,12 +177,14 @@ def rows(given: RowsArguments) -> int:
     """Print the rows as JSON lines."""
     from bulkseed.ledger import read_ledger, row_as_dict
 
-    for target, path in ledgers_in(given.ledger):
+    def show(path: str, target: str | None) -> int:
         with read_ledger(path) as opened:
             chosen = [word for word in opened.words() if word in given.outcomes]
             for row in opened.rows(chosen if given.outcomes else None):
                 say(orjson.dumps(with_target(row_as_dict(row), target)).decode())
-    return 0
+        return 0
+
+    return for_each(given.ledger, "json", show)
 
 
 @ledger.command()
@@ -191,38 +195,44 @@ def rejects(given: RejectsArguments) -> int:
     Each line has name, code, message, hint, manifest and line; never a value. At a terminal, in words. What
     was rolled back did not fail and is not listed.
     """
+    worst = for_each(given.ledger, "json", _rejects)
+    for spec, count in not_begun(given.ledger):
+        say(f"not listed: {count:,} of target {spec.name}, which was not begun: apply them again", err=True)
+    return worst
+
+
+def _rejects(path: str, target: str | None) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
     from bulkseed.policy.advice import advise
 
-    for target, path in ledgers_in(given.ledger):
-        with read_ledger(path) as opened:
-            words = [word for word in opened.words() if not word.settled]
-            if opened.status().is_going_on:
-                words = [word for word in words if word.value != Outcome.PENDING.value]
-                say("not listed: what is pending, as a run is at work", err=True)
-            if undone := rolled_back(opened):
-                say(
-                    f"not listed: {undone:,} that were rolled back; apply makes them again once "
-                    "their names are free",
-                    err=True,
-                )
-            for row in opened.rows(words):
-                if undone and row.name and is_rolled_back(opened, row.name):
-                    continue
-                document = {
-                    "secret_name": row.name,
-                    "outcome": row.outcome.value,
-                    "code": row.code,
-                    "message": row.message,
-                    "hint": advise(row.outcome, row.code).action,
-                    "manifest": row.manifest,
-                    "line": row.line,
-                }
-                if sys.stdout.isatty():
-                    _print_reject(document, target)
-                else:
-                    say(orjson.dumps(with_target(document, target)).decode())
+    with read_ledger(path) as opened:
+        words = [word for word in opened.words() if not word.settled]
+        if opened.status().is_going_on:
+            words = [word for word in words if word.value != Outcome.PENDING.value]
+            say("not listed: what is pending, as a run is at work", err=True)
+        if undone := rolled_back(opened):
+            say(
+                f"not listed: {undone:,} that were rolled back; apply makes them again once "
+                "their names are free",
+                err=True,
+            )
+        for row in opened.rows(words):
+            if undone and row.name and is_rolled_back(opened, row.name):
+                continue
+            document = {
+                "secret_name": row.name,
+                "outcome": row.outcome.value,
+                "code": row.code,
+                "message": row.message,
+                "hint": advise(row.outcome, row.code).action,
+                "manifest": row.manifest,
+                "line": row.line,
+            }
+            if sys.stdout.isatty():
+                _print_reject(document, target)
+            else:
+                say(orjson.dumps(with_target(document, target)).decode())
     return 0
 
 
@@ -242,8 +252,8 @@ def audit(given: AuditArguments) -> int:
     With --online every settled row is looked for at the service; what is missing or in its delete window
     is listed. What may not be looked at is not known to be missing.
 
-    Exit codes: 0 every check holds, 1 one does not, 2 usage, 3 the service does not answer or refuses to
-    tell, 4 the ledger cannot be read or belongs to another target.
+    Exit codes: 0 every check holds, 1 one does not or a target was not begun, 2 usage, 3 the service does
+    not answer or refuses to tell, 4 the ledger cannot be read or belongs to another target.
     """
     specs: dict[str | None, TargetSpec] = {}
     if is_run_folder(given.ledger):
@@ -251,11 +261,12 @@ def audit(given: AuditArguments) -> int:
         if any(told):
             raise UsageError("a run over many targets knows them: no option of one target fits all")
         specs = {spec.name: spec for spec in open_run_folder(given.ledger).specs}
-    return for_each(
+    worst = for_each(
         given.ledger,
         given.output,
         lambda path, target: _audit(replace(given, ledger=path), target, specs.get(target)),
     )
+    return max(worst, int(tell_not_begun(given.ledger, given.output)))
 
 
 def _audit(given: AuditArguments, of_target: str | None, spec: TargetSpec | None) -> int:

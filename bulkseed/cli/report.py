@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulkseed.cli.render import say
-from bulkseed.errors import UsageError, how_to_install
+from bulkseed.errors import LedgerError, UsageError, how_to_install
 from bulkseed.report.page_file import write_page
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def report(ledger: Path, output: Path | None, verified: Path | None, force: bool
     import bulkseed
     from bulkseed.targets.run_folder import is_run_folder
 
+    worst = 0
     if is_run_folder(ledger):
         path = output or ledger / "report.html"
-        page = _page_of_targets(ledger, path, force=force)
+        page, worst = _page_of_targets(ledger, path, force=force)
     else:
         path = output or Path(ledger.name.removesuffix(".db").removesuffix(".ledger") + ".report.html")
         if path.exists() and ledger.exists() and path.samefile(ledger):
@@ -61,7 +62,7 @@ def report(ledger: Path, output: Path | None, verified: Path | None, force: bool
         page = render(numbers, bulkseed.__version__, _verification(ledger, numbers, verified))
     write_page(path, page, force=force)
     click.echo(path)
-    return 0
+    return worst
 
 
 def _numbers(path: Path) -> Numbers:
@@ -100,19 +101,27 @@ def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers
     raise UsageError(f"{path} is no ledger of a verify of the same target")
 
 
-def _page_of_targets(folder: Path, path: Path, *, force: bool) -> str:
-    """Write a page for each target of a run beside `path`, and return the page that leads to them."""
+def _page_of_targets(folder: Path, path: Path, *, force: bool) -> tuple[str, int]:
+    """Write a page for each target of a run beside `path`; return what leads to them, and the exit code."""
     import bulkseed
-    from bulkseed.cli.many.ledgers import ledgers_in
+    from bulkseed.cli.many.ledgers import ledgers_in, not_begun
     from bulkseed.report.page import render
     from bulkseed.report.targets_page import TargetRow, render_targets
     from bulkseed.targets.run_folder import open_run_folder
 
-    rows = []
+    run, worst = open_run_folder(folder), 0
+    counted, regions = run.surveyed().definitions, {spec.name: spec.region for spec in run.specs}
+    rows = [TargetRow.without_ledger(s.name, s.region, "not begun", n) for s, n in not_begun(folder)]
     for target, ledger in ledgers_in(str(folder)):
-        page, numbers = path.with_name(f"{path.stem}.{target}.html"), _numbers(ledger)
-        verified = _verification(ledger, numbers, None)
+        name = str(target)
+        try:
+            page, numbers = path.with_name(f"{path.stem}.{name}.html"), _numbers(ledger)
+            verified = _verification(ledger, numbers, None)
+        except LedgerError as error:
+            say(f"{name}: {error}", err=True)
+            rows.append(TargetRow.without_ledger(name, regions[name], "cannot be read", counted.get(name, 0)))
+            worst = error.exit_code
+            continue
         write_page(page, render(numbers, bulkseed.__version__, verified), force=force)
-        rows.append(TargetRow.of(str(target), page.name, numbers, verified))
-    unrouted = open_run_folder(folder).count_unrouted()
-    return render_targets(folder.name, rows, unrouted, bulkseed.__version__)
+        rows.append(TargetRow.of(name, page.name, numbers, verified, counted.get(name, 0)))
+    return render_targets(folder.name, rows, run.count_unrouted(), bulkseed.__version__), worst

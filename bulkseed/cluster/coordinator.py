@@ -71,7 +71,7 @@ async def run_on_cluster(
     The workers read, with credentials of their own.
 
     Raises:
-        LedgerError: a ledger that is to be rolled back cannot be read.
+        LedgerError: the folder cannot be written.
         ManifestError: a worker cannot read a manifest at all, or the file of rejects cannot be read.
         ServiceError: the cluster does not answer, or has no worker.
         UsageError: the manifests or the cluster's options make no sense.
@@ -120,6 +120,8 @@ async def run_on_cluster(
             with ExitStack() as stack:
                 accounts = Accounts()
                 for run in found.runs:
+                    if run.error is not None:
+                        continue
                     opening = partial(_open, stack, work, folder, run)
                     ledger = await asyncio.get_running_loop().run_in_executor(threads, opening)
                     if ledger is not None:
@@ -142,6 +144,8 @@ async def _look(work: RunWork, folder: RunFolder, dask: DaskCluster, us: Coordin
         return AllRuns(path, owned, 0, 0, word(work))
     found = await surveyed(dask, us)
     folder.write_unrouted((manifest, line, why) for manifest, line, why in found["unrouted"])
+    if work.reading is None:
+        folder.write_survey(found["lines"], found["definitions"])
     sizes = {name: Selection.from_json(told).size or 0 for name, told in work.selections.items()}
     sizes = sizes or found["definitions"]
     runs = [TargetRun(spec, sizes.get(spec.name, 0)) for spec in folder.specs]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from bulkseed.client.credentials import find_credentials
+from bulkseed.client.credentials import find_credentials, require_credentials
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.run import Entries, connections, run_job
 from bulkseed.engine.stop import Stop
@@ -148,6 +148,7 @@ async def apply_to_all(
     raise_file_limit(len(specs))
     accounts = Accounts()
     routed = await anyio.to_thread.run_sync(route, inputs, specs, folder)
+    folder.write_survey(routed.lines, routed.definitions)
     selections = {} if options.only is None else read_selections(options.only, [spec.name for spec in specs])
     sizes = {name: selection.size for name, selection in selections.items() if selection.size is not None}
     runs = [TargetRun(spec, sizes.get(spec.name, routed.definitions[spec.name])) for spec in specs]
@@ -170,6 +171,8 @@ async def apply_to_all(
             if on_row is not None:
                 on_row(spec.name, row)
 
+        if not folder.ledger(spec.name).exists():
+            await require_credentials(target)  # a run that cannot begin leaves no ledger that is bound
         async with ledger_at(folder.ledger(spec.name), target, threads) as ledger:
             with ExitStack() as stack:
                 entries = stack.enter_context(routed.open(spec))

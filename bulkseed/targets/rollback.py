@@ -10,6 +10,7 @@ import anyio
 
 from bulkseed.engine.options import RunHooks, RunOptions
 from bulkseed.engine.stop import Stop
+from bulkseed.errors import LedgerError
 from bulkseed.jobs.account import check_account
 from bulkseed.jobs.rollback import (
     MOST_WORKERS,
@@ -61,15 +62,19 @@ async def roll_back_one(
 def to_roll_back(folder: RunFolder, *, restore_values: bool = False) -> list[TargetRun]:
     """Return the runs of a rollback: the targets that have a ledger, and how many rows each would take up.
 
-    Raises:
-        LedgerError: a ledger cannot be read.
+    A ledger that cannot be read is the end of its target's run alone.
     """
     runs = []
     for spec in folder.specs:
         path = folder.ledger(spec.name)
         if path.exists():
-            with read_ledger(path) as ledger:
-                runs.append(TargetRun(spec, forecast(ledger, 0, restore_values=restore_values).total))
+            run = TargetRun(spec, 0)
+            try:
+                with read_ledger(path) as ledger:
+                    run.expected = forecast(ledger, 0, restore_values=restore_values).total
+            except LedgerError as error:
+                run.error = error
+            runs.append(run)
     return runs
 
 
@@ -86,7 +91,6 @@ async def roll_back_all(
     `on_begin` is called with the runs, `on_end` with a target, a secret's name and its end.
 
     Raises:
-        LedgerError: a ledger cannot be read.
         UsageError: so many targets need too many files.
     """
     runs = await anyio.to_thread.run_sync(partial(to_roll_back, folder, restore_values=rules.restore_values))

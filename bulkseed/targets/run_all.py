@@ -153,9 +153,10 @@ async def run_all(
 ) -> None:
     """Do `work` for every run at the same time; a stop of `stop` stops them all.
 
-    `work` is given the threads for the run's ledger. What it raises as a `BulkseedError` is that run's end.
+    `work` is given the threads for the run's ledger. What it raises as a `BulkseedError` is that run's end; a
+    run that has an error already is left alone.
     """
-    runs = list(runs)
+    runs = [run for run in runs if run.error is None]
     with ThreadPoolExecutor(THREADS, "bulkseed-ledgers") as threads:
         line = StartLine(len(runs))
 

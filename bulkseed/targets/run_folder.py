@@ -1,6 +1,7 @@
 """The folder of a run over many targets: ``run.json``, ``run.lock``, a ledger for each, ``unrouted.jsonl``.
 
 ``run.json`` holds the targets as their file describes them: what follows an apply needs only the folder.
+``survey.json`` is what the last apply counted: without it nobody knew of a target that was never begun.
 
 Each ledger is an ordinary one: it can be used alone, copied, given to that account's auditor. One process at
 a time coordinates a run.
@@ -11,21 +12,29 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from bulkseed.errors import LedgerBusyError, LedgerError, LedgerTargetError
 from bulkseed.targets.spec import TargetSpec
 
-RUN, LOCK, UNROUTED = "run.json", "run.lock", "unrouted.jsonl"
+RUN, LOCK, UNROUTED, SURVEY = "run.json", "run.lock", "unrouted.jsonl", "survey.json"
 SUFFIX = ".ledger.db"
 _VERSION = 1
 _SUFFIXES = re.compile(r"(\.(jsonl|ndjson|json|csv|ya?ml|toml|gz|zst|age))+$", re.IGNORECASE)
+
+
+@dataclass(slots=True, frozen=True)
+class Surveyed:
+    """What the last apply counted: the lines of its manifests, and how many were for each target, by name."""
+
+    lines: int
+    definitions: Mapping[str, int]
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,6 +65,17 @@ class RunFolder:
         except FileNotFoundError:
             return 0
 
+    def write_survey(self, lines: int, definitions: Mapping[str, int]) -> None:
+        """Write down what an apply has counted, before it begins."""
+        _write(self.path / SURVEY, orjson.dumps({"lines": lines, "definitions": dict(definitions)}))
+
+    def surveyed(self) -> Surveyed:
+        """Return what the last apply counted; nothing if it did not come to that."""
+        try:
+            return Surveyed(**orjson.loads((self.path / SURVEY).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return Surveyed(0, {})
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only one who coordinates this run, also with other processes.
@@ -72,14 +92,12 @@ class RunFolder:
 
     def write_unrouted(self, lines: Iterable[tuple[str, int | str, str]]) -> int:
         """Write (manifest, line, reason) of what went nowhere; return how many."""
-        count = 0
-        temporary = self.path / f"{UNROUTED}.new"
-        with _private(temporary) as file:
-            for manifest, line, reason in lines:
-                file.write(orjson.dumps({"manifest": manifest, "line": line, "reason": reason}) + b"\n")
-                count += 1
-        temporary.replace(self.unrouted)
-        return count
+        told = [
+            orjson.dumps({"manifest": manifest, "line": line, "reason": reason}) + b"\n"
+            for manifest, line, reason in lines
+        ]
+        _write(self.unrouted, b"".join(told))
+        return len(told)
 
 
 def is_run_folder(path: str | Path) -> bool:
@@ -109,6 +127,7 @@ def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
     """Make a run folder for targets, or open it; targets may be added to a run, and none may go.
 
     Raises:
+        LedgerBusyError: another process is at work on it; its targets stay as they are.
         LedgerTargetError: the run has a target that the file does not list.
         LedgerError: it cannot be written, or is a folder of something else.
     """
@@ -126,13 +145,12 @@ def make_run_folder(path: str | Path, specs: Sequence[TargetSpec]) -> RunFolder:
             raise LedgerError(f"{path} is not a run folder, and not empty: use another --run")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         about: dict[str, Any] = {"version": _VERSION, "targets": [asdict(spec) for spec in specs]}
-        temporary = path / f"{RUN}.new"
-        with _private(temporary) as file:
-            file.write(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
-        temporary.replace(path / RUN)
+        folder = RunFolder(path, tuple(specs))
+        with folder.locked():
+            _write(path / RUN, orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:
         raise LedgerError(f"run {path} cannot be written: {error.strerror}") from None
-    return RunFolder(path, tuple(specs))
+    return folder
 
 
 def run_folder_for(manifest: str) -> Path:
@@ -147,5 +165,16 @@ def spec_from_json(table: dict[str, Any]) -> TargetSpec:
     return TargetSpec(**{**table, "match": tuple(table["match"]), "workers": tuple(table["workers"])})
 
 
-def _private(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file as a whole; only its owner may read it.
+
+    Raises:
+        LedgerError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be written: {error.strerror}") from None

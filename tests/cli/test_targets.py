@@ -135,6 +135,46 @@ def test_a_killed_run_over_many_targets_goes_on(tmp_path: Path) -> None:
         assert audit.returncode == 0, audit.stdout
 
 
+def test_what_was_never_begun_or_cannot_be_read_is_in_every_proof(tmp_path: Path) -> None:
+    """A target without credentials, and one whose ledger is damaged: nobody calls the rest all there is."""
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a", "b")
+        with targets.open("a") as file:
+            file.write('\n[[target]]\nname = "c"\nregion = "cn-beijing"\nprofile = "none"\nmatch = ["c/*"]\n')
+        manifest(tmp_path, ["a/1", "b/1", "b/2", "c/1", "c/2", "c/3"])
+        done = bulkseed("apply", "m.jsonl", "--targets", targets, cwd=tmp_path)
+        assert (done.returncode, "c: not run: " in done.stdout) == (3, True)
+        whole = bulkseed("ledger", "audit", "m.run", cwd=tmp_path)
+        assert (whole.returncode, whole.stdout.count("everything adds up")) == (1, 2)
+        (tmp_path / "m.run" / "b.ledger.db").write_bytes(b"no ledger")
+        told = {
+            name: bulkseed(*call.split(), "m.run", cwd=tmp_path)
+            for name, call in {
+                "audit": "ledger audit --output json",
+                "status": "ledger status",
+                "rows": "ledger rows",
+                "rejects": "ledger rejects",
+                "report": "report",
+                "preview": "rollback --output json",
+                "undone": "rollback --yes --output json",
+            }.items()
+        }
+    assert {name: found.returncode for name, found in told.items()} == dict.fromkeys(told, 4)
+    assert all("b.ledger.db" in found.stderr for name, found in told.items() if name != "undone"), told
+    *_, waiting = told["audit"].stdout.splitlines()
+    assert json.loads(waiting) == {"target": "c", "not_begun": 3}
+    assert told["status"].stdout.endswith("target c\nnot begun; the manifest has 3 for it\n")
+    assert [json.loads(line)["target"] for line in told["rows"].stdout.splitlines()] == ["a"]
+    assert "not listed: 3 of target c, which was not begun" in told["rejects"].stderr
+    page = (tmp_path / "m.run" / "report.html").read_text()
+    assert "6 definitions</strong> = 1 created + 5 not come to" in page
+    assert "5 of 6 definitions are not settled." in page
+    assert [f"The ledger of {n}: {why}." in page for n, why in (("b", "cannot be read"), ("c", "not begun"))]
+    assert json.loads(told["preview"].stdout)["targets"] == {"a": 1}
+    undone = json.loads(told["undone"].stdout)
+    assert (undone["results"]["deleted"], undone["targets"]["b"]["exit_code"]) == (1, 4)
+
+
 ONE = '[[target]]\nname = "a"\nregion = "cn-hangzhou"\n'
 
 

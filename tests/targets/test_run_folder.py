@@ -53,6 +53,9 @@ def test_one_process_coordinates_a_run(tmp_path: Path) -> None:
     folder = make_run_folder(tmp_path / "x.run", [A])
     with folder.locked(), pytest.raises(LedgerBusyError, match="another process"), folder.locked():
         pass
+    with folder.locked(), pytest.raises(LedgerBusyError, match="another process"):
+        make_run_folder(folder.path, [A, B])
+    assert open_run_folder(folder.path).specs == (A,)
     with folder.locked():
         pass
 

@@ -24,14 +24,18 @@ def roll_back_targets(
     """Roll back every target of a run; without `yes` say what would be done. Return the worst exit code."""
     folder = open_run_folder(path)
     if not yes:
-        preview(folder, rules, watch.output)
-        return 0
+        return preview(folder, rules, watch.output)
     return conclude_all(run_async(_roll_back, folder, rules, options, watch), watch.output)
 
 
-def preview(folder: RunFolder, rules: RollbackRules, output: str) -> None:
-    """Print what a rollback would do; send nothing."""
-    runs = to_roll_back(folder, restore_values=rules.restore_values)
+def preview(folder: RunFolder, rules: RollbackRules, output: str) -> int:
+    """Print what a rollback would do; send nothing. Return the worst of what is wrong with ledgers."""
+    found = to_roll_back(folder, restore_values=rules.restore_values)
+    for run in found:
+        if run.error is not None:
+            say(f"{run.spec.name}: {run.error}", err=True)
+    worst = max((run.exit_code for run in found if run.error is not None), default=0)
+    runs = [run for run in found if run.error is None]
     total = sum(run.expected for run in runs)
     if output == "json":
         counts = {run.spec.name: run.expected for run in runs}
@@ -42,12 +46,13 @@ def preview(folder: RunFolder, rules: RollbackRules, output: str) -> None:
                 "targets": counts,
             }
         )
-        return
+        return worst
     what = "put back to the version before" if rules.restore_values else "delete"
     for run in runs:
         say(f"{run.spec.name}: {run.expected:,} to {what} unless changed since")
     say(f"together: {total:,}")
     say(f"nothing was sent; to do it: {this_call()} --yes")
+    return worst
 
 
 async def _roll_back(
