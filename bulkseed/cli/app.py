@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +12,6 @@ import click
 import bulkseed
 from bulkseed.cli.process import prepare
 from bulkseed.errors import BulkseedError, ReaderGoneError
-from bulkseed.humanize import visible
 
 COMMANDS = {
     "apply": ("bulkseed.cli.apply", "provision the definitions of a manifest; run it again to resume"),
@@ -110,19 +109,27 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as mistake:
-        mistake.show(sys.stderr)
+        told = io.StringIO()
+        mistake.show(told)
+        _say_aside(told.getvalue())
         return mistake.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
     except ReaderGoneError as gone:
         return gone.exit_code
     except BulkseedError as error:
-        click.echo(f"Error: {visible(str(error))}", err=True)
+        _say_aside(f"Error: {error}")
         return error.exit_code
     except Exception as error:  # noqa: BLE001  # a defect of ours: said without what the exception carries
         click.echo(describe_defect(error), err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _say_aside(text: str) -> None:
+    from bulkseed.cli.render import say_aside
+
+    say_aside(text)
 
 
 def describe_defect(error: BaseException) -> str:

@@ -25,7 +25,7 @@ from bulkseed.cli.options import (
     open_entries,
 )
 from bulkseed.cli.process import freeze, run_async
-from bulkseed.cli.render import print_summary, say
+from bulkseed.cli.render import note, print_summary, say
 from bulkseed.cli.sources import SourceArguments, gone_at_source, require_other
 from bulkseed.cli.target import TargetArguments
 from bulkseed.cli.watching.logs import set_up_logging
@@ -318,9 +318,9 @@ async def _apply(given: ApplyArguments) -> Summary:
                     stop=hooks.stop,
                 )
             if selection is not None and (told := selection.more_in_words()):
-                say(f"note: {told}", err=True)
+                note(told)
             if told := gone_at_source(entries, session.ledger):
-                say(f"note: {told}", err=True)
+                note(told)
             elif not (given.only or given.limit or summary.stopped_by):
                 _tell_removed(session, entries.paths, summary)
             return summary
@@ -332,10 +332,9 @@ def _tell_removed(session: Session, paths: tuple[str, ...], summary: Summary) ->
 
     settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
     if (removed := count_settled_of(session.ledger, paths) - settled) > 0:
-        say(
-            f"note: settled before, and not in the manifest any more: {removed:,}; nothing is deleted for "
-            "that, and bulkseed plan names them",
-            err=True,
+        note(
+            f"settled before, and not in the manifest any more: {removed:,}; nothing is deleted for that, "
+            "and bulkseed plan names them"
         )
 
 

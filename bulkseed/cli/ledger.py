@@ -24,7 +24,7 @@ from bulkseed.errors import ServiceError, UsageError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
-from bulkseed.policy.rollback import NAME_IS_TAKEN, STATES_MEAN, RowState
+from bulkseed.policy.rollback import STATES_MEAN, RowState, name_is_taken
 from bulkseed.targets.run_folder import is_run_folder, open_run_folder
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def status(given: StatusArguments) -> int:
 
 def _status(given: StatusArguments, of_target: str | None) -> int:
     from bulkseed.ledger import iso, read_ledger
-    from bulkseed.ledger.rollbacks import put_back, rolled_back
+    from bulkseed.ledger.rollbacks import put_back, restorable_until, rolled_back
 
     with read_ledger(given.ledger) as opened:
         found, undone, restored = opened.status(), rolled_back(opened), put_back(opened)
+        until = restorable_until(opened) if undone else None
     last = found.last_run
     total = sum(found.counts.values())
     job = APPLY if last is None else JOBS[last.command]
@@ -128,6 +129,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             "in_doubt": 0 if found.is_going_on else found.in_doubt,
             "at_work": found.is_going_on,
             "rolled_back": undone,
+            "restorable_until": until,
             "put_back": restored,
         }
         print_json(with_target(document, of_target))
@@ -147,7 +149,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
     states = {RowState.ROLLED_BACK: undone, RowState.PUT_BACK: restored}
     _print_counts(job, found.counts, states, going_on=found.is_going_on)
     if undone:
-        say(wrapped(NAME_IS_TAKEN))
+        say(wrapped(name_is_taken(until)))
     if found.counts.get(Outcome.ADOPTED):
         with read_ledger(given.ledger) as opened:
             say_taken_back(opened)

@@ -68,16 +68,21 @@ def manual(page: str | None, list_: bool, search: str | None) -> int:
 
 
 def places(known: dict[str, str], word: str) -> list[tuple[str, str]]:
-    """Return the pages and headings where a word stands, in whatever case.
+    """Return the pages and headings where a word begins like `word`, in whatever case; else where one has it.
 
     First come those whose heading has it, then those where it stands most often.
     """
-    wanted, found = word.lower(), []
+    begins = re.compile(rf"(?<!\w){re.escape(word)}", re.IGNORECASE)
+    return _places(known, begins) or _places(known, re.compile(re.escape(word), re.IGNORECASE))
+
+
+def _places(known: dict[str, str], wanted: re.Pattern[str]) -> list[tuple[str, str]]:
+    found = []
     for page, text in known.items():
         for part in re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]:
             heading = part.partition("\n")[0]
-            if times := part.lower().count(wanted):
-                found.append((wanted not in heading.lower(), page in LAST, -times, page, heading))
+            if times := len(wanted.findall(part)):
+                found.append((not wanted.search(heading), page in LAST, -times, page, heading))
     return [(page, heading) for *_, page, heading in sorted(found)]
 
 

@@ -18,7 +18,7 @@ from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.planning.invalid_lines import InvalidLines
 from bulkseed.cli.planning.online import print_online
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_json, print_table, say, wrapped
+from bulkseed.cli.render import heading, note, print_json, print_table, say, wrapped
 from bulkseed.cli.sources import SourceArguments, gone_at_source
 from bulkseed.cli.target import (
     TargetArguments,
@@ -293,7 +293,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
                 names = (name for block in preview.names(BLOCK) for name in block)
                 made.removed = names_apart(settled_of(ledger, manifest.paths), names)
         if selection is not None and (told := selection.more_in_words()):
-            say(f"note: {told}", err=True)
+            note(told)
         if online:
             made.online = run_async(_ask, target, made, preview)
     return made
@@ -304,7 +304,7 @@ def _begin(target: TargetOptions, path: Path, output: str, *, online: bool) -> N
     if online:
         require_named(target, path.parent)
     elif not target.named and (others := list(ledgers_elsewhere(path.parent, target))):
-        say(f"note: nothing names the target of this plan; {'; '.join(others)}", err=True)
+        note(f"nothing names the target of this plan; {'; '.join(others)}")
     if output == "text":
         say(heading(target, path))
         if not online:
@@ -368,7 +368,8 @@ def print_plan(made: Plan, output: str) -> None:
         say(f"note: {aliases[0]} is an alias; what CreateSecret takes as EncryptionKeyId is a key's id")
     print_table({**made.settled, Outcome.INVALID: made.invalid})
     if made.settled:
-        say(f"{made.settled.total():,} settled, not compared: to change a value, raise its VersionId, too")
+        count = f"{made.settled.total():,} settled, not compared"
+        say(f"{count}: to change a value, raise its VersionId, too, v1 to v2")
     if made.gone_at_source:
         say(made.gone_at_source)
     if made.removed and made.removed.count:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 import orjson
@@ -49,9 +49,23 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(visible(text), err=err)
 
 
-def wrapped(line: str, indent: str = "  ") -> str:
-    """Return a line broken between words for a terminal, with `indent` before what goes on; else as it is."""
-    if not sys.stdout.isatty():
+def note(text: str) -> None:
+    """Print a note on standard error."""
+    say_aside(f"note: {text}")
+
+
+def say_aside(text: str) -> None:
+    """Print lines on standard error; they are broken between words if that is a terminal."""
+    for line in text.splitlines():
+        say(wrapped(line, stream=sys.stderr), err=True)
+
+
+def wrapped(line: str, indent: str = "  ", stream: TextIO | None = None) -> str:
+    """Return a line broken between words if `stream` (standard output) is a terminal; else as it is.
+
+    `indent` stands before what goes on.
+    """
+    if not (stream or sys.stdout).isatty():
         return line
     width = min(shutil.get_terminal_size().columns, 120)
     return textwrap.fill(
@@ -99,7 +113,7 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
         settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
             f"{settled - summary.settled_before:,} settled now, {summary.settled_before:,} settled before"
-            " (not compared: to change a value, raise its VersionId, too)"
+            " (not compared: to change a value, raise its VersionId, too, v1 to v2)"
         )
     if existing := summary.outcomes.get(Outcome.EXISTING):
         say(f"not compared: {existing:,} that were there before (--on-exists verify compares)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulkseed.cli.render import say
+from bulkseed.cli.render import note, say
 from bulkseed.errors import LedgerError, UsageError, how_to_install
 from bulkseed.report.page_file import write_page
 
@@ -90,7 +90,7 @@ def _verification(ledger: Path, applied: Numbers, given: Path | None) -> Numbers
     if path is None:
         path, left_aside = find_verify(ledger)
         if left_aside:
-            say(f"note: not on the page: {left_aside}", err=True)
+            note(f"not on the page: {left_aside}")
     if path is None:
         return None
     numbers = _numbers(path)

@@ -20,7 +20,7 @@ from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
 from bulkseed.model import QuotaGroup, Summary
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome, RowState
+from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome, RowState, name_is_taken
 from bulkseed.wire.quotas import QUOTAS
 
 if TYPE_CHECKING:
@@ -256,11 +256,18 @@ async def _rollback(given: RollbackArguments) -> tuple[RolledBack, int]:
 
 
 def _print(given: RollbackArguments, found: RolledBack, before: int) -> None:
+    from bulkseed.ledger import read_ledger
+    from bulkseed.ledger.rollbacks import restorable_until
+
     state = RowState.PUT_BACK if given.restore_values else RowState.ROLLED_BACK
     meanings = {**ROLLBACK.meanings, state: "before, by earlier rollbacks of this ledger"}
     print_results({**found.results, state: before}, meanings, "secrets of this ledger")
     if before:
         _say_of_forced(given)
+    with read_ledger(given.ledger) as ledger:
+        until = restorable_until(ledger)
+    if until is not None:
+        say(wrapped(name_is_taken(until)))
     print_rollback_effort(found.run)
 
 

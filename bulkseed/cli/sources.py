@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import click
 
 from bulkseed.cli.arguments import Number, option
-from bulkseed.cli.render import say
+from bulkseed.cli.render import note, say
 
 if TYPE_CHECKING:
     from bulkseed.ledger import LedgerReader
@@ -141,8 +141,8 @@ def list_sources(
 
     with _interruptible():
         source = SourceManifest(specs, allow_empty=given.allow_empty, tell=tell)
-    for note in source.notes:
-        say(f"note: {note}", err=True)
+    for told in source.notes:
+        note(told)
     return source
 
 

@@ -23,7 +23,7 @@ from bulkseed.cli.options import (
     open_entries,
 )
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_effort, print_reasons, print_results, say, wrapped
+from bulkseed.cli.render import note, print_effort, print_reasons, print_results, say, wrapped
 from bulkseed.cli.sources import SourceArguments, require_other
 from bulkseed.cli.target import TargetArguments, require_named
 from bulkseed.cli.watching.logs import set_up_logging
@@ -99,8 +99,7 @@ def verify(given: VerifyArguments) -> int:
     found, not_read = run_async(_verify, given)
     conclude(found.run, found.results, given.watch.output, lambda: _document(found), lambda: _print(found))
     if not_read and not_read.count:
-        text = f"note: applied, and not in the manifest any more, so not read: {not_read}"
-        say(wrapped(text), err=True)
+        note(f"applied, and not in the manifest any more, so not read: {not_read}")
     say_what_next(found.run, this_call(found.run.ledger) + ("" if given.resume else " --resume"))
     return found.run.exit_code
 

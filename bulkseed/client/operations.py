@@ -90,12 +90,14 @@ def deletion(recovery_days: int | None) -> Operation[Named, Done]:
             return delete_secret.Request(item.name, force_delete_without_recovery=True).encode()
         return delete_secret.Request(item.name, recovery_window_in_days=recovery_days).encode()
 
-    return Operation(delete_secret.GROUP, encode, _deleted)
+    def deleted(response: Response, item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
+        reply = delete_secret.Reply.read(response, delete_secret.Request(item.name))
+        if isinstance(reply, Fault | NoReply):
+            return reply
+        until = None if recovery_days is None else reply.planned_delete_time
+        return Done(reply.request_id, restorable_until=until)
 
-
-def _deleted(response: Response, item: Named, _time: ServiceTime) -> Done | Fault | NoReply:
-    reply = delete_secret.Reply.read(response, delete_secret.Request(item.name))
-    return reply if isinstance(reply, Fault | NoReply) else Done(reply.request_id)
+    return Operation(delete_secret.GROUP, encode, deleted)
 
 
 def _created(

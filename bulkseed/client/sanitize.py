@@ -14,6 +14,7 @@ from bulkseed.model import Created, Fault, SecretDefinition
 from bulkseed.policy.advice import ADVICE
 from bulkseed.policy.steps import Done, Found
 from bulkseed.policy.verdicts import known_part
+from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.identifiers import ARN_PREFIX, CODE, CODE_MAX, REQUEST_ID, VERSION_ID
 
 A = TypeVar("A")
@@ -40,7 +41,9 @@ def sanitized(answer: A, item: object) -> A:
         CreatedCheck()(answer, item)
     elif isinstance(answer, Done):
         good_id = is_good(answer.request_id, REQUEST_ID, definition)
-        safe = Done(answer.request_id if good_id else None, answer.current)
+        until = answer.restorable_until
+        good_time = until is not None and parse_timestamp(until) is not None
+        safe = Done(answer.request_id if good_id else None, answer.current, until if good_time else None)
     elif isinstance(answer, Found) and definition is not None and answer.version_id != definition.version_id:
         safe = replace(answer, echoes=not is_good(answer.version_id, VERSION_ID, definition))
     return safe  # type: ignore[return-value]  # each branch makes what it was given

@@ -16,7 +16,7 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import SETTLED_ENDINGS, LedgerReader
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import WHEN_ROLLED_BACK, RollbackEnd, RollbackOutcome
+from bulkseed.policy.rollback import RESTORABLE_UNTIL, WHEN_ROLLED_BACK, RollbackEnd, RollbackOutcome
 
 _ROLLABLE = """
 FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
@@ -121,6 +121,24 @@ def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) 
 def rolled_back(ledger: LedgerReader) -> int:
     """Count what rollbacks have deleted or found gone, and no apply has taken up since."""
     return ledger.one(f"SELECT count(*) {_ROLLED_BACK}")
+
+
+def restorable_until(ledger: LedgerReader) -> str | None:
+    """Return when the first delete window of what `rolled_back` counts ends, in the service's own words.
+
+    None: no answer named a time, as after a deletion for good or one whose answer was lost.
+    """
+    found: str | None
+    (found,) = next(
+        ledger.select(
+            "SELECT min(substr(r.message, length(?1) + 1))"  # noqa: S608  # fixed text
+            " FROM definitions d JOIN rollbacks r ON r.definition = d.id"
+            f" WHERE r.result = 'deleted' AND substr(r.message, 1, length(?1)) = ?1 AND {IS_ROLLED_BACK}"
+            " AND r.run = (SELECT max(b.run) FROM rollbacks b WHERE b.definition = d.id)",
+            RESTORABLE_UNTIL,
+        )
+    )
+    return found
 
 
 def deleted_before(ledger: LedgerReader) -> int:

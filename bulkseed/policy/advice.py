@@ -149,8 +149,8 @@ def abort_message(answer: Fault | NoReply) -> str:
 BY_OUTCOME: dict[str, Advice] = {
     Outcome.CONFLICT: Advice(
         "it is there with another value",
-        "to put your value: raise VersionId and run again if the secret is ours; if it is somebody else's "
-        "that is overwriting it (--on-exists update). Else leave it, or choose another name",
+        "to put your value: raise VersionId (v1 to v2) and run again if the secret is ours; if it is "
+        "somebody else's that is overwriting it (--on-exists update). Else leave it, or choose another name",
     ),
     Outcome.VALUE_LOST: Advice(
         "an earlier run may have created it, and the value that it generated ended with that run",
@@ -169,7 +169,9 @@ BY_OUTCOME: dict[str, Advice] = {
         "apply it, with the same ledger: --recreate creates again what was deleted since, and with "
         "--on-delete-window restore takes back what is scheduled for deletion",
     ),
-    Outcome.INVALID: Advice("the manifest line is no definition", "correct the line, then run again"),
+    Outcome.INVALID: Advice(
+        "it is no valid definition", "correct it in the manifest or store, then run again"
+    ),
     Outcome.PENDING: Advice("the run ended before this was finished", "run again to resume"),
 }
 """What an outcome means where no code of the service decides it."""

@@ -63,8 +63,18 @@ NAME_IS_TAKEN = (
     "in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the"
     " secret back"
 )
+
+
+def name_is_taken(until: str | None) -> str:
+    """Say what a delete window is for; `until`: when the first one ends, in the service's own words."""
+    return NAME_IS_TAKEN + (f", the first one until {until} by the service's clock" if until else "")
+
+
 WHEN_ROLLED_BACK = "when it was rolled back"
 """How the message of a row ends whose secret a rollback deleted."""
+
+RESTORABLE_UNTIL = "restorable until "
+"""How the message of a deletion begins; the time after it is the service's own word."""
 
 UNDONE = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
 """What is undone: no later rollback takes it up."""
@@ -136,7 +146,8 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
             claimed = True
         answer = yield from retry.ask_once(steps.DELETE)
         if isinstance(answer, Done):
-            return RollbackEnd(RollbackOutcome.DELETED, status=OK, request_id=answer.request_id)
+            until = answer.restorable_until and f"{RESTORABLE_UNTIL}{answer.restorable_until}"
+            return RollbackEnd(RollbackOutcome.DELETED, until, status=OK, request_id=answer.request_id)
         if not retry.may_repeat(steps.DELETE, answer):
             return _refused(answer, retry)
         underway = underway or maybe_applied(answer)

@@ -134,10 +134,14 @@ class Counted:
 
 @dataclass(slots=True, frozen=True)
 class Done:
-    """A write other than CreateSecret succeeded. `current`: its version is known to be the one in force."""
+    """A write other than CreateSecret succeeded. `current`: its version is known to be the one in force.
+
+    `restorable_until`: of a deletion, when the service ends its recovery window, in the service's own words.
+    """
 
     request_id: str | None = None
     current: bool = True
+    restorable_until: str | None = None
 
 
 CREATE: Step[Created] = Step("create", leaves_doubt=True)

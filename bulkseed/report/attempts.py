@@ -38,7 +38,7 @@ SELECT quota_group, latency, count(*) FROM attempts WHERE status IS NOT NULL GRO
 ORDER BY quota_group, latency"""
 
 
-class Kind(StrEnum):
+class AnswerKind(StrEnum):
     """What became of an attempt."""
 
     ACCEPTED = "accepted"
@@ -48,16 +48,16 @@ class Kind(StrEnum):
     REFUSED = "refused"  # for good; a name that exists already is among them
 
 
-_KINDS = {Verdict.THROTTLED: Kind.THROTTLED, Verdict.RETRY: Kind.FAILED}
+_KINDS = {Verdict.THROTTLED: AnswerKind.THROTTLED, Verdict.RETRY: AnswerKind.FAILED}
 
 
-def kind_of(status: int | None, code: str | None) -> Kind:
+def kind_of(status: int | None, code: str | None) -> AnswerKind:
     """Tell what an attempt's status and code mean, by the rules that the run went by."""
     if status is None:
-        return Kind.LOST
+        return AnswerKind.LOST
     if code is None and 200 <= status < 300:
-        return Kind.ACCEPTED
-    return _KINDS.get(classify(Fault(code or "", status)), Kind.REFUSED)
+        return AnswerKind.ACCEPTED
+    return _KINDS.get(classify(Fault(code or "", status)), AnswerKind.REFUSED)
 
 
 class Answer(NamedTuple):
@@ -69,7 +69,7 @@ class Answer(NamedTuple):
     times: int
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> AnswerKind:
         """What it means."""
         return kind_of(self.status, self.code)
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.names_apart import NamesApart
 from bulkseed.ledger.reader import LedgerReader, Run
-from bulkseed.ledger.rollbacks import put_back, rolled_back
+from bulkseed.ledger.rollbacks import put_back, restorable_until, rolled_back
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.rollback import RowState
@@ -62,6 +62,7 @@ class Numbers:
     at_work: bool  # a run is writing to it now: what is pending is in flight, or not reached yet
     undone_by: dict[int, int]  # by a rollback's number, how many it rolled back or found gone
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
+    restorable_until: str | None  # when the first delete window ends, in the service's own words
     checks: Sequence[Check]
     runs: list[Run]
     last_signs: dict[int, int]  # by a run's number, the last moment of which something is on record
@@ -166,6 +167,7 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         at_work=at_work,
         undone_by=dict(connection.execute(_UNDONE_BY)),
         rollbacks=_rollbacks(connection),
+        restorable_until=restorable_until(ledger),
         checks=checks,
         runs=runs,
         last_signs=last_signs,

@@ -17,9 +17,9 @@ from bulkseed.ledger.binding import EMBEDDED
 from bulkseed.ledger.reader import Run
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
-from bulkseed.policy.rollback import NAME_IS_TAKEN, STATES_MEAN, RowState
+from bulkseed.policy.rollback import STATES_MEAN, RowState, name_is_taken
 from bulkseed.report import plots
-from bulkseed.report.attempts import Kind, LatencyFigures, Pace
+from bulkseed.report.attempts import AnswerKind, LatencyFigures, Pace
 from bulkseed.report.numbers import CREATE, Numbers
 from bulkseed.report.verified import same_names
 from bulkseed.wire.quotas import QUOTAS
@@ -95,7 +95,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
             **(kind.meanings if kind.takes_definitions else APPLY.meanings),
             **STATES_MEAN,
         },
-        kinds=list(Kind),
+        kinds=list(AnswerKind),
         ending=lambda run: _ending(run, numbers),
         most_failures=MOST_FAILURES,
         legend=_legend(numbers),
@@ -108,7 +108,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         ),
         fullest=fullest[0] if fullest else None,
         others=fullest[1:MOST_LIMITS],
-        name_is_taken=NAME_IS_TAKEN,
+        name_is_taken=name_is_taken(numbers.restorable_until),
         rehearsal=rehearsal(numbers.binding),
         quotas=QUOTAS,
         attempts=attempts_of[group or ""],
@@ -177,14 +177,14 @@ def _plots(numbers: Numbers, latencies: LatencyFigures | None) -> dict[str, Mark
     drawn = {}
     if timeline := numbers.timeline:
         slots = [slot for stretch in timeline.stretches for slot in stretch.slots]
-        kinds = sum((slot.kinds for slot in slots), Counter[Kind]())
-        accepted = [slot.kinds[Kind.ACCEPTED] / slot.seconds for slot in slots]
+        kinds = sum((slot.kinds for slot in slots), Counter[AnswerKind]())
+        accepted = [slot.kinds[AnswerKind.ACCEPTED] / slot.seconds for slot in slots]
         quotas = sorted({stretch.limit for stretch in timeline.stretches})
         over = f"over {words.duration(timeline.seconds)} of work"
         drawn["rate"] = plots.rate(
             timeline,
             f"Line chart of accepted attempts a second {over}:"
-            f" {words.number(round(kinds[Kind.ACCEPTED] / timeline.seconds, 1))} on average,"
+            f" {words.number(round(kinds[AnswerKind.ACCEPTED] / timeline.seconds, 1))} on average,"
             f" {words.number(round(max(accepted), 1))} at most; quota "
             + " or ".join(words.number(quota) if quota else "none" for quota in quotas),
         )

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from bulkseed.humanize import axis_unit, duration, milliseconds
-from bulkseed.report.attempts import Kind, LatencyFigures
+from bulkseed.report.attempts import AnswerKind, LatencyFigures
 from bulkseed.report.timeline import WIDTHS, Slot, Timeline
 
 COLOURS = {
@@ -37,7 +37,12 @@ COLOURS = {
 }
 """CSS variable → the colour that stands for it while Matplotlib draws."""
 
-TROUBLES = {Kind.THROTTLED: "throttled", Kind.FAILED: "failed", Kind.LOST: "lost", Kind.REFUSED: "refused"}
+TROUBLES = {
+    AnswerKind.THROTTLED: "throttled",
+    AnswerKind.FAILED: "failed",
+    AnswerKind.LOST: "lost",
+    AnswerKind.REFUSED: "refused",
+}
 """What is shown of the attempts that were not accepted, and in which colour."""
 
 STYLE: dict[Any, Any] = {
@@ -81,7 +86,7 @@ def rate(timeline: Timeline, alternative: str) -> str:
     """Draw what was accepted and sent a second, against the quota."""
 
     def draw(axes: Axes, size: Size) -> None:
-        accepted = [slot.kinds[Kind.ACCEPTED] / slot.seconds for slot in _slots(timeline)]
+        accepted = [slot.kinds[AnswerKind.ACCEPTED] / slot.seconds for slot in _slots(timeline)]
         axes.stairs(accepted, _edges(timeline), fill=True, color=COLOURS["accepted"])
         sent = [slot.attempts / slot.seconds for slot in _slots(timeline)]
         axes.stairs(sent, _edges(timeline), color=COLOURS["sent"], baseline=None)

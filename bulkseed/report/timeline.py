@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bulkseed.report.attempts import SECOND, Kind, kind_of
+from bulkseed.report.attempts import SECOND, AnswerKind, kind_of
 
 MOST_SLOTS = 240
 WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -34,7 +34,7 @@ class Slot:
 
     started_at: int
     seconds: int  # the last slot of a run may be shorter than the others
-    kinds: Counter[Kind] = field(default_factory=Counter)
+    kinds: Counter[AnswerKind] = field(default_factory=Counter)
     retries: int = 0
 
     @property
@@ -71,7 +71,7 @@ class Timeline:
     def smooth(self) -> bool:
         """True if every attempt was accepted and none was a retry."""
         slots = [slot for stretch in self.stretches for slot in stretch.slots]
-        return not any(slot.retries or slot.attempts > slot.kinds[Kind.ACCEPTED] for slot in slots)
+        return not any(slot.retries or slot.attempts > slot.kinds[AnswerKind.ACCEPTED] for slot in slots)
 
 
 def read_timeline(connection: sqlite3.Connection, group: str, limits: Mapping[int, float]) -> Timeline:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,10 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert "rolled back: 5         apply makes it again once its name is free\n" in status
     assert "apply --on-delete-window restore takes the secret back" in status
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
+    told = json.loads(run("ledger", "status", "ours.ledger.db", "--output", "json", cwd=tmp_path)[1])
+    until = told["restorable_until"]
+    assert timedelta(days=29) < datetime.fromisoformat(until) - datetime.now(UTC) < timedelta(days=31)
+    assert f"the first one until {until} by the service's clock" in " ".join(status.split())
     code, stdout, _ = run("ledger", "audit", "ours.ledger.db", "--online", cwd=tmp_path)
     assert (code, "exists at the service: 3 do" in stdout) == (0, True), (
         "what is not settled is not looked for"
@@ -103,6 +108,7 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert "5 of 8 definitions were rolled back; all others are settled." in page
     assert "8 definitions</strong> = 3 existing + 5 rolled back" in page
     assert "deleted when it was rolled back" not in page.casefold()
+    assert f"the first one until {until} by the service" in page
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
     assert (code, "secrets of this ledger: 5 = 5 rolled back" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)

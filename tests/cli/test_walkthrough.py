@@ -123,7 +123,7 @@ REJECT = {
     "outcome": "invalid",
     "code": None,
     "message": "SecretDataType must be text or binary",
-    "hint": "correct the line, then run again",
+    "hint": "correct it in the manifest or store, then run again",
     "manifest": "m.jsonl",
     "line": 40,
 }

@@ -73,8 +73,8 @@ def test_a_summary_says_what_is_new_and_why_the_rest_is_not_settled(tmp_path: Pa
     write_manifest(tmp_path / "m.jsonl", [*simple(5), *['{"SecretName": "a b", "SecretData": "fake"}'] * 3])
     done = bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     assert (
-        "2 settled now, 3 settled before (not compared: to change a value, raise its VersionId, too)"
-        in done.stdout
+        "2 settled now, 3 settled before"
+        " (not compared: to change a value, raise its VersionId, too, v1 to v2)" in done.stdout
     )
     assert "  3 invalid: SecretName " in done.stdout
     assert "--ledger m.ledger.db" in done.stderr
@@ -266,10 +266,13 @@ def test_a_long_line_breaks_between_words_at_a_terminal(monkeypatch: pytest.Monk
     assert " ".join(text.strip() for text in lines) == line.strip()
 
 
-def on_terminal(*call: object, cwd: Path) -> str:
-    """Return what a command prints to a terminal."""
+def on_terminal(*call: object, cwd: Path, errors: bool = False, code: int = 0) -> str:
+    """Return what a command prints to a terminal: its results, or else its `errors`."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([str(BULKSEED), *map(str, call)], cwd=cwd, env=environment(), stdout=theirs)
+    stdout, stderr = (subprocess.DEVNULL, theirs) if errors else (theirs, None)
+    process = subprocess.Popen(
+        [str(BULKSEED), *map(str, call)], cwd=cwd, env=environment(), stdout=stdout, stderr=stderr
+    )
     os.close(theirs)
     screen = b""
     try:
@@ -278,7 +281,7 @@ def on_terminal(*call: object, cwd: Path) -> str:
     except OSError:  # the other end is closed
         pass
     os.close(ours)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == code
     return screen.decode().replace("\r\n", "\n")
 
 
@@ -287,9 +290,31 @@ def test_a_terminal_gets_lines_that_people_read(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.jsonl", ["bad", *simple(1)])
     bulkseed("apply", "m.jsonl", *HERE, cwd=tmp_path)
     screen = on_terminal("ledger", "rejects", "m.ledger.db", cwd=tmp_path)
-    assert screen.startswith("m.jsonl:1: -: invalid: is not valid JSON (character 1)\n    correct the line")
+    assert screen.startswith(
+        "m.jsonl:1: -: invalid: is not valid JSON (character 1)\n    correct it in the manifest"
+    )
     assert bulkseed("ledger", "rejects", "m.ledger.db", cwd=tmp_path).stdout.startswith('{"secret_name":')
     schema = on_terminal("plan", "--schema", cwd=tmp_path)
     assert max(map(len, schema.splitlines())) < 400
     assert len(schema.splitlines()) > 100
     assert json.loads(schema) == json.loads(bulkseed("plan", "--schema", cwd=tmp_path).stdout)
+
+
+def test_notes_and_errors_are_broken_between_words_on_a_terminal(tmp_path: Path) -> None:
+    """A line that a terminal breaks in a word is hard to read; a file or pipe gets it whole."""
+    deep = tmp_path / "a-folder-of-a-name" / "that-is-long"
+    deep.mkdir(parents=True)
+    wrong = ("ledger", "status", deep / "none.ledger.db")
+    told = on_terminal(*wrong, cwd=tmp_path, errors=True, code=4)
+    misuse = on_terminal(
+        *("apply", "m.jsonl", "--ledger", "x.db", "--on-exists", "whatever-comes-first"),
+        cwd=tmp_path, errors=True, code=2,
+    )  # fmt: skip
+    for screen, words in ((told, "Error: "), (misuse, "Usage: ")):
+        assert screen.startswith(words)
+        lines = screen.splitlines()
+        assert len(lines) > 1
+        assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
+    whole = bulkseed(*wrong, cwd=tmp_path).stderr
+    assert whole.count("\n") == 1
+    assert told.split() == whole.split()

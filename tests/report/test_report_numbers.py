@@ -17,20 +17,20 @@ from bulkseed.ledger import AttemptRecord, Settlement, read_ledger
 from bulkseed.ledger.rollbacks import Rollbacks
 from bulkseed.model import InvalidLine, Origin, Outcome, QuotaGroup, Verified
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
-from bulkseed.report.attempts import SECOND, Kind, kind_of
+from bulkseed.report.attempts import SECOND, AnswerKind, kind_of
 from bulkseed.report.numbers import Numbers, read_numbers
 
 ANSWERS = {
-    (200, None): Kind.ACCEPTED,
-    (429, "Rejected.Throttling"): Kind.THROTTLED,
-    (503, "Throttling.User"): Kind.THROTTLED,
-    (429, "HTTP429"): Kind.THROTTLED,
-    (500, "InternalFailure"): Kind.FAILED,
-    (502, "HTTP502"): Kind.FAILED,
-    (200, "Unreadable"): Kind.FAILED,
-    (None, None): Kind.LOST,
-    (409, "Rejected.ResourceExist"): Kind.REFUSED,
-    (403, "Forbidden.NoPermission"): Kind.REFUSED,
+    (200, None): AnswerKind.ACCEPTED,
+    (429, "Rejected.Throttling"): AnswerKind.THROTTLED,
+    (503, "Throttling.User"): AnswerKind.THROTTLED,
+    (429, "HTTP429"): AnswerKind.THROTTLED,
+    (500, "InternalFailure"): AnswerKind.FAILED,
+    (502, "HTTP502"): AnswerKind.FAILED,
+    (200, "Unreadable"): AnswerKind.FAILED,
+    (None, None): AnswerKind.LOST,
+    (409, "Rejected.ResourceExist"): AnswerKind.REFUSED,
+    (403, "Forbidden.NoPermission"): AnswerKind.REFUSED,
 }
 """Status and code of an answer, and what it counts as."""
 
@@ -162,7 +162,7 @@ def test_the_timeline_holds_every_attempt_once_and_never_looks_too_fast(folder: 
             held, retries = held + slot.attempts, retries + slot.retries
     assert held == len(mine)
     assert retries == sum(pace.retries for pace in numbers.paces if pace.group == lane)
-    accepted = all(ANSWERS[s.status, s.code] is Kind.ACCEPTED for s in mine)
+    accepted = all(ANSWERS[s.status, s.code] is AnswerKind.ACCEPTED for s in mine)
     assert timeline.smooth == (accepted and not retries)
 
 

@@ -157,13 +157,13 @@ definitions: {{all:,}} = {{count:,}} to create + 0 settled + 4 invalid
 """
 _REASONS = f"""\
   1 invalid: 'denied/' may not be listed
-    correct the line, then run again
+    correct it in the manifest or store, then run again
     at vault+ADDRESS/secret/prod:denied/
   1 invalid: 'odd/bad name' {NO_NAME}
-    correct the line, then run again
+    correct it in the manifest or store, then run again
     at vault+ADDRESS/secret/prod:odd/bad name
   1 invalid: 'one/same' would have the same name as 'two/same'
-    correct the line, then run again
+    correct it in the manifest or store, then run again
     at vault+ADDRESS/secret/prod:one/same
   and 2 more reasons
 """
