@@ -67,9 +67,9 @@ def test_a_word_leads_to_the_headings_that_tell_of_it(tmp_path: Path) -> None:
     found = bulkseed("manual", "--search", "Rotate", cwd=tmp_path)
     assert (found.returncode, found.stderr) == (0, "")
     assert re.match(r"values +Rotate passwords\n", found.stdout)
-    found = bulkseed("manual", "--search", "STS", cwd=tmp_path).stdout
-    assert "credentials" in found
-    assert "outcomes" not in found, "lists, exists and hosts are other words"
+    told = bulkseed("manual", "--search", "STS", cwd=tmp_path).stdout
+    assert "credentials" in told
+    assert "outcomes" not in told, "lists, exists and hosts are other words"
     assert bulkseed("manual", "--search", "ersionid", cwd=tmp_path).returncode == 0, (
         "a part is better than nothing"
     )
