@@ -164,7 +164,7 @@ target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.ledger.db
 deleted: 40            by this ledger's rollbacks
 secrets of this ledger: 40 = 40 deleted
-in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the secret back, \
-the first one until SOME DAY by the service's clock
+in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the \
+secret back, the first one until SOME DAY by the service's clock
 attempts: 120   throttled: 0   retried: 0   in SOME TIME
 """
