@@ -78,6 +78,7 @@ ADVICE: dict[str, Advice] = {
     "InvalidSecurityToken.Expired": Advice("the security token has expired", _KEY),
     "IllegalTimestamp": Advice("the service does not accept this machine's time", _CLOCK),
     "InvalidTimeStamp.Expired": Advice("the service does not accept this machine's time", _CLOCK),
+    "InvalidTimeStamp.Format": Advice("the service cannot read the time of our requests", _CLOCK),
     "UnsupportedOperation": Advice(
         "the service does not offer this to this account (often: no KMS instance)",
         "buy or name a KMS instance: --set DKMSInstanceId=kst-…",

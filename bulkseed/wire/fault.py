@@ -65,6 +65,20 @@ def invalid_parameter(name: str, why: str = "") -> Fault:
     return fault("InvalidParameter", f"{text} {why}" if why else text)
 
 
+_PREDICATE = re.compile(r"(\w+ \d+)?(?:: )?((?:has|is|may|must) .*)", re.DOTALL)
+
+
+def broken_rule(name: str, problem: str) -> Fault:
+    """Return the fault for a parameter with a problem that validation has found, as a sentence.
+
+    A problem is what is said of the parameter (``is missing``), of an item of its list (``tag 2: must be an
+    object``), or of a part that it names (``TagKey is missing``).
+    """
+    said = _PREDICATE.fullmatch(problem)
+    sentence = f"{said[1] or 'It'} {said[2]}." if said else f"{problem}."
+    return invalid_parameter(name, sentence[0].upper() + sentence[1:])
+
+
 def encode_fault(fault: Fault, format: str = "JSON") -> bytes:  # noqa: A002  # the parameter's name in the API
     """Return the error body that KMS's pages print: HttpStatus, Code, Message, RequestId."""
     document = {

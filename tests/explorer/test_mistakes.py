@@ -10,6 +10,10 @@ from urllib.parse import quote_plus
 import pytest
 from support import second_signer
 
+from bulkseed.model import SecretValue
+from bulkseed.service.explorer.calls import open_refusal
+from bulkseed.service.explorer.journal import Entry
+from bulkseed.wire.fault import encode_fault, fault
 from bulkseed.wire.message import Request
 from bulkseed.wire.signing.layers import layers
 from bulkseed.wire.signing.mistakes import find_mistake, missing
@@ -124,3 +128,15 @@ def test_a_right_signature_has_the_layers_of_the_documents() -> None:
 def test_what_a_signature_lacks_is_told(headers: dict[str, str], query: str, words: str) -> None:
     """A request that is not signed at all gets the list of what it lacks."""
     assert any(words in text for text in missing(Request("POST", query, headers, b"")))
+
+
+@pytest.mark.parametrize("request_", [acs3(), rpc1()])
+@pytest.mark.parametrize("code", ["Rejected.ResourceExist", "Rejected.Throttling", "InvalidParameter"])
+def test_what_is_refused_for_another_reason_has_no_mistake(request_: Request, code: str) -> None:
+    """Its signature is right, and a mistake that changes nothing leads to that one, too."""
+    assert find_mistake(request_, SECRET.encode()) is not None
+    refusal = fault(code)
+    entry = Entry(1, 0.0, 0.0, request_, refusal.status, encode_fault(refusal))
+    opened = open_refusal(entry, lambda _: SecretValue(SECRET), values=False)
+    assert opened["ours"]
+    assert opened.keys().isdisjoint({"mistake", "theirs"})

@@ -52,6 +52,7 @@ EXPECTED = [
     ("SignatureNonceUsed", 400, Verdict.RETRY),
     ("IllegalTimestamp", 400, Verdict.CLOCK),
     ("InvalidTimeStamp.Expired", 400, Verdict.CLOCK),
+    ("InvalidTimeStamp.Format", 400, Verdict.CLOCK),
     ("InternalFailure", 500, Verdict.RETRY),
     ("ServiceUnavailableTemporary", 503, Verdict.RETRY),
     ("SerivceUnvailableTemporary", 503, Verdict.RETRY),  # the metadata's own spelling

@@ -220,10 +220,12 @@ class StubKms:
             raise self._problem(404, "InvalidAccessKeyId.NotFound", "another access key or security token")
 
     def _check_time(self, text: str) -> None:
+        if not text:
+            raise self._problem(400, "IllegalTimestamp", "no timestamp")
         try:
             sent_at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         except ValueError:
-            raise self._problem(400, "IllegalTimestamp", "no timestamp, or of another form") from None
+            raise self._problem(400, "InvalidTimeStamp.Format", "a timestamp of another form") from None
         if abs(sent_at.timestamp() - time.time()) > CLOCK_WINDOW:
             raise self._problem(400, "InvalidTimeStamp.Expired", "a timestamp outside 15 minutes")
 

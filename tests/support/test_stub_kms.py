@@ -138,7 +138,7 @@ def test_a_long_request_line_and_a_long_body(stub: StubKms) -> None:
         ({"Signature": "K8WCWz8oZr1EhkDoeEFCCeIAqM8="}, "SignatureDoesNotMatch"),
         ({"AccessKeyId": "another"}, "InvalidAccessKeyId.NotFound"),
         ({"Timestamp": "2024-02-29T23:59:59Z"}, "InvalidTimeStamp.Expired"),
-        ({"Timestamp": "now"}, "IllegalTimestamp"),
+        ({"Timestamp": "now"}, "InvalidTimeStamp.Format"),
         ({"SignatureNonce": ""}, "SignatureNonceUsed"),
         ({"SignatureMethod": "HMAC-MD5"}, "IncompleteSignature"),
     ],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkseed.model import Fault
-from bulkseed.wire.fault import FAULTS, decode_fault, fault, respond
+from bulkseed.wire.fault import FAULTS, broken_rule, decode_fault, fault, respond
 from bulkseed.wire.message import Response
 
 statuses = st.integers(100, 599)
@@ -77,3 +77,28 @@ def test_bodies_of_the_documents(body: bytes, code: str, request_id: str | None)
 def test_retry_after_is_milliseconds(header: str, seconds: float | None) -> None:
     """``x-acs-retry-after`` counts milliseconds; nonsense counts as absent."""
     assert decode_fault(Response(429, {"x-acs-retry-after": header}, b"")).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        ("is not a JSON object", "It is not a JSON object."),
+        ("has 193 characters, more than 192", "It has 193 characters, more than 192."),
+        ("must be text or binary", "It must be text or binary."),
+        (
+            "may be $Auto only for RAMCredentials",
+            "It may be $Auto only for RAMCredentials.",
+        ),
+        (
+            "SecretSubType must be SingleUser",
+            "SecretSubType must be SingleUser.",
+        ),
+        ("tag 2: TagKey is missing or not a text", "Tag 2: TagKey is missing or not a text."),
+        ("tag 3: must be an object", "Tag 3 must be an object."),
+        ("statement 1: Effect must be Allow or Deny", "Statement 1: Effect must be Allow or Deny."),
+    ],
+)
+def test_a_problem_is_told_as_a_sentence(problem: str, sentence: str) -> None:
+    """Its subject is the parameter, or the part that it names itself."""
+    told = f'The specified parameter "Name" is not valid. {sentence}'
+    assert broken_rule("Name", problem).message == told

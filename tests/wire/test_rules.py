@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.definitions import Parameters, parameters
+from support.sentences import reads_well
 
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import (
@@ -311,14 +312,14 @@ def test_what_is_good_has_no_problems(case: str) -> None:
 @pytest.mark.parametrize("case", BAD)
 def test_what_is_bad_has_all_its_problems(case: str) -> None:
     """Every reason is told at once: to the writer of a manifest all, by the service those that it heeds."""
-    given_parameters, told = BAD[case]
-    assert set(told) <= set(map(str, definition_problems(given_parameters)))
-    heeded = told
+    given_parameters, heeded = BAD[case]
+    assert set(heeded) <= set(map(str, definition_problems(given_parameters)))
     if given_parameters.get("SecretType", "Generic") in ("", "Generic"):
-        heeded = [text for text in told if not text.startswith(IGNORED)]
+        heeded = [text for text in heeded if not text.startswith(IGNORED)]
     elif given_parameters.get("EnableAutomaticRotation") != "true":
-        heeded = [text for text in told if not text.startswith("RotationInterval")]
+        heeded = [text for text in heeded if not text.startswith("RotationInterval")]
     assert sorted(map(str, create_secret_problems(given_parameters))) == sorted(heeded)
+    assert all(map(reads_well, create_secret_problems(given_parameters)))
 
 
 @pytest.mark.parametrize("data", ["AAE", "AA=E", "A A E=", "AAE=\n", "é===", "_-8="])

@@ -239,7 +239,7 @@ def within(old: str, new: str) -> Callable[[Request], Request]:
         ("rpc1", within("AccessKeyId=testid", "AccessKeyId="), "IncompleteSignature"),
         ("rpc1", within("AccessKeyId=testid", "AccessKeyId=another"), "InvalidAccessKeyId.NotFound"),
         ("rpc1", within("&Timestamp=", "&Other="), "IllegalTimestamp"),
-        ("rpc1", within("&Timestamp=2024-", "&Timestamp=24-"), "IllegalTimestamp"),
+        ("rpc1", within("&Timestamp=2024-", "&Timestamp=24-"), "InvalidTimeStamp.Format"),
         ("rpc1", within("SecretData=", "SecretData=other"), "SignatureDoesNotMatch"),
     ],
 )

@@ -138,9 +138,10 @@ def open_refusal(
     if key is None:
         return found
     secret = key.reveal().encode()
-    ours, mistake = layers(request, secret), find_mistake(request, secret)
     found["sent"] = _sent(request)
-    found["ours"] = _rows(ours, cover)
+    found["ours"] = _rows(layers(request, secret), cover)
+    # A mistake without effect (parameters that are sorted anyway) leads to a right signature, too.
+    mistake = find_mistake(request, secret) if fault.code == "SignatureDoesNotMatch" else None
     if mistake:
         found["mistake"] = mistake.text
         found["theirs"] = _rows(mistake.layers, cover)

@@ -23,7 +23,7 @@ from bulkseed.wire.actions import (
     schedule_key_deletion,
 )
 from bulkseed.wire.encoding import timestamp
-from bulkseed.wire.fault import fault, invalid_parameter
+from bulkseed.wire.fault import broken_rule, fault, invalid_parameter
 from bulkseed.wire.validation.parameters import parameter_problems
 
 WINDOW_DAYS = range(7, 367)  # ScheduleKeyDeletion page
@@ -59,9 +59,9 @@ def create(context: Context, asked: create_key.Request, /) -> create_key.Reply |
     if asked.dkms_instance_id is not None and not INSTANCE_ID.fullmatch(asked.dkms_instance_id):
         return fault("Forbidden.DKMSInstanceNotFound")
     for problem in parameter_problems("Tags", asked.tags) if asked.tags else ():
-        return invalid_parameter("Tags", f"It {problem}.")
+        return broken_rule("Tags", problem)
     for problem in parameter_problems("Policy", asked.policy) if asked.policy else ():
-        return invalid_parameter("Policy", f"It {problem}.")
+        return broken_rule("Policy", problem)
     key = Key(
         spec=spec,
         usage=usage,

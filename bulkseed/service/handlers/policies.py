@@ -7,7 +7,7 @@ import orjson
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.wire.actions import get_key_policy, get_secret_policy, set_key_policy, set_secret_policy
-from bulkseed.wire.fault import invalid_parameter
+from bulkseed.wire.fault import broken_rule, invalid_parameter
 from bulkseed.wire.validation.parameters import parameter_problems
 
 NAME = "default"  # SetSecretPolicy page: there is no other one
@@ -65,7 +65,7 @@ def _problem(policy: str) -> Fault | None:
     if not policy:
         return invalid_parameter("Policy", "It is empty.")
     for problem in parameter_problems("Policy", policy):
-        return invalid_parameter("Policy", f"It {problem}.")
+        return broken_rule("Policy", problem)
     return None
 
 

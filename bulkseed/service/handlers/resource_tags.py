@@ -13,7 +13,7 @@ from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import list_tag_resources as listing
 from bulkseed.wire.actions import tag_resources, untag_resources
-from bulkseed.wire.fault import invalid_parameter
+from bulkseed.wire.fault import broken_rule, invalid_parameter
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import parameter_problems
 
@@ -30,7 +30,7 @@ def tag(context: Context, asked: tag_resources.Request, /) -> tag_resources.Repl
         return invalid_parameter("Tag", "At least one is needed.")
     pairs = [{"TagKey": pair.key, "TagValue": pair.value or ""} for pair in asked.tag]
     for problem in parameter_problems("Tags", orjson.dumps(pairs).decode()):
-        return invalid_parameter("Tag", f"It {problem}.")
+        return broken_rule("Tag", problem)
     resources = _find(context, asked.resource_type, asked.resource_id, context.find_live)
     if isinstance(resources, Fault):
         return resources

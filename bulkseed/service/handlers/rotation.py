@@ -6,7 +6,7 @@ from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import rotate_secret, update_secret_rotation_policy
-from bulkseed.wire.fault import fault, invalid_parameter, missing_parameter
+from bulkseed.wire.fault import broken_rule, fault, invalid_parameter, missing_parameter
 from bulkseed.wire.validation.parameters import parameter_problems, rotation_seconds
 
 
@@ -45,7 +45,7 @@ def update_policy(
         if asked.rotation_interval is None:
             return missing_parameter("RotationInterval")
         for problem in parameter_problems("RotationInterval", asked.rotation_interval):
-            return invalid_parameter("RotationInterval", f"It {problem}.")
+            return broken_rule("RotationInterval", problem)
         seconds = rotation_seconds(asked.rotation_interval)
         secret.rotation_seconds, secret.rotation_state = seconds, "Enabled"
         secret.next_rotation = context.now + (seconds or 0)

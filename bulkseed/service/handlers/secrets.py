@@ -18,7 +18,7 @@ from bulkseed.wire.actions import create_secret as creating
 from bulkseed.wire.actions import get_secret_value as reading
 from bulkseed.wire.actions import put_secret_value as putting
 from bulkseed.wire.encoding import timestamp
-from bulkseed.wire.fault import fault, invalid_parameter
+from bulkseed.wire.fault import broken_rule, fault, invalid_parameter
 from bulkseed.wire.validation.parameters import create_secret_problems, parameter_problems, rotation_seconds
 from bulkseed.wire.validation.secret_types import created_name, json_object
 
@@ -29,7 +29,7 @@ def create_secret(context: Context, asked: creating.Request, /) -> creating.Repl
     """Create a secret with its initial version, which becomes ACSCurrent; nothing refused is stored."""
     problems = create_secret_problems(context.parameters)
     if problems:
-        return invalid_parameter(problems[0].parameter, f"It {problems[0].text}.")
+        return broken_rule(*problems[0])
     service, now = context.service, context.now
     store = service.store
     kind = asked.secret_type or "Generic"
@@ -241,7 +241,7 @@ def _put_problem(asked: putting.Request, secret: StoredSecret, stages: list[str]
         if not text:
             return invalid_parameter(parameter, "It is empty.")
         for problem in parameter_problems(parameter, text):
-            return invalid_parameter(parameter, f"It {problem}.")
+            return broken_rule(parameter, problem)
     if not stages:
         return invalid_parameter("VersionStages")
     if secret.type != "Generic":

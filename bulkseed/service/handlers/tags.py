@@ -10,7 +10,7 @@ from bulkseed.service.generic_secrets import read_tags
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret
-from bulkseed.wire.fault import fault, invalid_parameter
+from bulkseed.wire.fault import broken_rule, fault, invalid_parameter
 from bulkseed.wire.validation import limits
 from bulkseed.wire.validation.parameters import parameter_problems
 from bulkseed.wire.validation.secret_types import json_object
@@ -38,7 +38,7 @@ def update(context: Context, asked: update_secret.Request, /) -> update_secret.R
 def tag(context: Context, asked: tag_resource.Request, /) -> tag_resource.Reply | Fault:
     """Add or replace tags of a secret or key."""
     for problem in parameter_problems("Tags", asked.tags):
-        return invalid_parameter("Tags", f"It {problem}.")
+        return broken_rule("Tags", problem)
     resource = _resource(context, asked.secret_name, asked.key_id, asked.certificate_id)
     if isinstance(resource, Fault):
         return resource

@@ -3,7 +3,8 @@
 `SIGNATURES` has a row for each version of the signature; `verify` tells which one a request carries, checks
 it, and says who called. The rules for refusing live here (KMS common errors page, API gateway errors page):
 
-- a timestamp further than 15 minutes from the service's clock is refused;
+- a timestamp further than 15 minutes from the service's clock is refused, an absent one and one that is no
+  time each with a code of its own;
 - a temporary key needs its security token, and a permanent one must come without; only who signs well learns
   which;
 - a nonce is demanded (RPC request syntax page), although KMS's own example of RPC 1.0 has none: what has
@@ -88,7 +89,7 @@ def verify(
         return _fault("InvalidAccessKeyId.NotFound")
     sent_at = parse_timestamp(claim.timestamp)
     if sent_at is None:
-        return _fault("IllegalTimestamp")
+        return _fault("InvalidTimeStamp.Format" if claim.timestamp else "IllegalTimestamp")
     if abs(now - sent_at) > CLOCK_WINDOW:
         return _fault("InvalidTimeStamp.Expired")
     secret = key.secret.reveal().encode()
@@ -116,6 +117,7 @@ _FAULTS = {
         400,
         'The input parameter "Timestamp" that is mandatory for processing this request is not supplied.',
     ),
+    "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
     "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
     "MissingParameter": (
         400,
