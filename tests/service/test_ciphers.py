@@ -30,6 +30,7 @@ from bulkseed.wire.actions import (
     generate_data_key_without_plaintext,
     generate_mac,
     get_public_key,
+    get_secret_value,
     list_key_versions,
     re_encrypt,
     update_rotation_policy,
@@ -189,3 +190,38 @@ def test_message_authentication_codes(name: str) -> None:
     assert desk.ask(verify_mac.Request(other, *ask[1:], mac)).value is False
     assert desk.ask(verify_mac.Request(*ask[:2], SecretValue(b64(b"x")), mac)).value is False
     assert desk.code(generate_mac.Request(new_key(desk).key_id, *ask[1:])) == "UnsupportedOperation"
+
+
+def test_keys_of_sm2_and_sm3_are_records_only() -> None:
+    """As the manual says: they can be made and described, and nothing uses them."""
+    desk = Desk()
+    digest, text = b64(bytes(32)), SecretValue(b64(b"x"))
+    for usage in ("SIGN/VERIFY", "ENCRYPT/DECRYPT"):
+        key = new_key(desk, key_spec="EC_SM2", key_usage=usage)
+        assert desk.ask(describe_key.Request(key.key_id)).key_metadata.key_spec == "EC_SM2"
+        ask = (key.key_id, key.primary_key_version)
+        for request in (
+            asymmetric_sign.Request(*ask, "SM2DSA", digest),
+            asymmetric_verify.Request(*ask, "SM2DSA", digest, digest),
+            asymmetric_encrypt.Request(*ask, "SM2PKE", text),
+            asymmetric_decrypt.Request(*ask, "SM2PKE", digest),
+            get_public_key.Request(*ask),
+        ):
+            assert desk.code(request) == "UnsupportedOperation"
+    mac = new_key(desk, key_spec="HMAC_SM3").key_id
+    assert desk.code(generate_mac.Request(mac, "HMAC_SHA_256", text)) == "UnsupportedOperation"
+    assert desk.code(generate_mac.Request(mac, "HMAC_SM3", text)) == "InvalidParameter"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        decrypt.Request("AA==", recipient="{}"),
+        generate_data_key.Request("none", recipient="{}"),
+        asymmetric_decrypt.Request("none", "v", "RSAES_OAEP_SHA_256", "AA==", recipient="{}"),
+        get_secret_value.Request("none", recipient="{}"),
+    ],
+)
+def test_a_recipient_is_refused(request_: Any) -> None:
+    """Wherever an action takes one."""
+    assert Desk().code(request_) == "UnsupportedOperation"

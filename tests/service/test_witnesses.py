@@ -84,6 +84,7 @@ PYTHON = {
     "the newest SDK, RPC 1.0": ("sdk.py", "rpc1", ["alibabacloud_kms20160120"]),
     "SDK 2.0.0": ("sdk.py", "acs3", ["alibabacloud_kms20160120==2.0.0"]),
     "SDK 2.0.0, RPC 1.0": ("sdk.py", "rpc1", ["alibabacloud_kms20160120==2.0.0"]),
+    "SDK 1.0.0": ("sdk.py", "rpc1", ["alibabacloud_kms20160120==1.0.0"]),
     "the legacy SDK": ("legacy.py", "rpc1", ["aliyun-python-sdk-core"]),
 }
 NODE = {

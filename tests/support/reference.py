@@ -10,6 +10,7 @@ import logging
 import re
 import statistics
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ def actions() -> str:
         groups[action.group].append(name)
     rows = [f"| {group.value} | {', '.join(names)} |" for group, names in groups.items()]
     return "\n".join(["| quota | actions |", "|---|---|", *rows]) + "\n"
+
+
+def absent() -> str:
+    """Return the actions that the vendor's SDK has and the local KMS has not."""
+    package = find_spec("alibabacloud_kms20160120")
+    assert package is not None
+    assert package.origin is not None
+    text = (Path(package.origin).parent / "client.py").read_text(encoding="utf-8")
+    names = sorted(set(re.findall(r"\baction\s*=\s*'(\w+)'", text)) - ACTIONS.keys())
+    return ", ".join(names) + "\n"
 
 
 def schema() -> str:
@@ -236,6 +247,7 @@ OTHERS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 SECTIONS = {
+    "absent": absent,
     "actions": actions,
     "benchmarks": benchmarks,
     "commands": commands,

@@ -7,7 +7,11 @@ from typing import Any
 
 from alibabacloud_kms20160120 import models
 from alibabacloud_kms20160120.client import Client
-from alibabacloud_tea_openapi.models import Config
+
+try:
+    from alibabacloud_tea_openapi.models import Config
+except ImportError:  # 1.0: RPC 1.0 alone, by another library, and a reply is its body
+    from alibabacloud_tea_rpc.models import Config
 
 
 def snake(name: str) -> str:
@@ -28,7 +32,8 @@ def main() -> None:
 
     def call(action: str, parameters: dict[str, str]) -> dict[str, Any]:
         request = getattr(models, f"{action}Request")(**{snake(k): v for k, v in parameters.items()})
-        body: dict[str, Any] = getattr(client, snake(action))(request).body.to_map()
+        reply = getattr(client, snake(action))(request)
+        body: dict[str, Any] = getattr(reply, "body", reply).to_map()
         return body
 
     known: dict[str, Any] = {}
