@@ -24,6 +24,7 @@ from bulkseed.sources.content import as_map
 from bulkseed.sources.mapping import CannotBeNamedError, check_template, fill, name_of, wanted
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import UNLISTED, Content, Reference, Source, SourceFault
+from bulkseed.sources.silence import silence, silently
 from bulkseed.sources.spec import SourceSpec, check_names
 from bulkseed.sources.table import source_class
 
@@ -53,6 +54,7 @@ class OpenSource:
         rate = kind.RATE if spec.rate is None else spec.rate
         self.pacer = pacer or SourcePacer(max(1.0, rate / readers) if rate else 0.0)
         self.lacks_some = bool(spec.include or spec.exclude or spec.changed_since)
+        silence(kind.LOGGERS)
         self._source: Source = kind(spec, self.pacer)
         self._threads = anyio.CapacityLimiter(spec.in_flight)
         self._slots = anyio.Semaphore(spec.in_flight)
@@ -140,7 +142,9 @@ class OpenSource:
         await anyio.to_thread.run_sync(self._source.close)
 
     async def _run(self, call: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(
+            partial(silently, call), limiter=self._threads, abandon_on_cancel=True
+        )
 
     def _open(self) -> None:
         try:

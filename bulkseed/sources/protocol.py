@@ -126,6 +126,7 @@ class Source:
         RATE: requests a second unless the user says another number; 0: no ceiling (a local file).
         PINS: whether an older version can be read, by its id.
         BATCH: the most references of one `read`.
+        LOGGERS: those of its library that write what is asked or answered; they are silent in its calls.
         IN_LOOP: whether `read_in_loop` is worth a try before `read`.
     """
 
@@ -134,6 +135,7 @@ class Source:
     RATE: ClassVar[float] = 50.0
     BATCH: ClassVar[int] = 1
     PINS: ClassVar[bool] = False
+    LOGGERS: ClassVar[frozenset[str]] = frozenset()
     IN_LOOP: ClassVar[bool] = False
 
     def __init__(self, spec: SourceSpec, pacer: SourcePacer) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.cloud_stores import AzureStore
 from support.rude_proxy import RUDENESS, RudeProxy, rude_proxy
 from support.store import Store
 from support.stores import STORES, Servers
+from urllib3.util.ssl_ import create_urllib3_context
 
 from bulkseed.model import Fault, NoReply, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.policy.verdicts import Verdict, classify
@@ -67,6 +69,30 @@ def _server_of(store: Store) -> str:
     return found[1]
 
 
+@pytest.fixture(params=NETWORK)
+def encrypted(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of a store with one secret, over TLS."""
+    with STORES[request.param](servers, monkeypatch) as store, ExitStack() as stack:
+        store.put("first", {"k": "canary"})
+        behind = _server_of(store)
+        if behind.startswith("https:"):
+            yield store.url
+            return
+        authority = Authority(tmp_path)
+        front = stack.enter_context(rude_proxy(behind, authority.server_context("127.0.0.1"))).address
+        if request.param != "k8s":
+            query = "&" if "?" in store.url else "?"
+            yield f"{store.url.replace(behind, front)}{query}auth.ca_file={authority.ca_file}"
+            return
+        config = Path(os.environ["KUBECONFIG"])
+        found = json.loads(config.read_text())
+        found["clusters"][0]["cluster"] |= {"server": front, "certificate-authority": str(authority.ca_file)}
+        config.write_text(json.dumps(found))
+        yield store.url
+
+
 def open_source(address: str) -> SourceManifest:
     """List the store."""
     return SourceManifest([from_url(address, {"rate": 0})])
@@ -103,3 +129,24 @@ async def test_what_fails_in_passing_is_repeated_and_costs_no_secret(
                 assert classify(answer) is expected, (what, answer)
             assert "canary" not in repr(answer)
         assert isinstance(await value.read(), ReadValue)
+
+
+async def test_no_client_writes_keys_or_values_where_the_program_around_it_would_have_them(
+    encrypted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SSLKEYLOGFILE is set and all is logged: neither has what could show a value (H24).
+
+    Some libraries log whole answers, which have values as text or in Base64.
+    """
+    keys = tmp_path / "keys"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    assert create_urllib3_context().keylog_filename == str(keys)  # else nothing is shown here
+    caplog.set_level("DEBUG")
+    with open_source(encrypted) as source:
+        [entry] = source
+        assert isinstance(await value_of(entry).read(), ReadValue)
+        source.credentials()
+    assert [line for line in keys.read_text().splitlines() if not line.startswith("#")] == []
+    logged = "".join(str(vars(record)) + record.getMessage() for record in caplog.records)
+    assert "canary" not in logged
+    assert b64encode(b"canary").decode() not in logged

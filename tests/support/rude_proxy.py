@@ -31,7 +31,7 @@ class RudeProxy:
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection to the store."""
         host, port = str(self.behind.hostname), self.behind.port
-        if self.tls is None:
+        if self.behind.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=60)
         anyone = ssl.create_default_context()
         anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE

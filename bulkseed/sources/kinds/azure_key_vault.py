@@ -13,14 +13,14 @@ from functools import partial
 from json import JSONDecodeError
 from typing import Any, TypeVar
 
-import requests.exceptions
+import requests
 from azure.core import exceptions as errors
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient, SecretProperties
 
 from bulkseed.errors import UsageError
-from bulkseed.sources.kinds.shared.http import PacedSession
+from bulkseed.sources.kinds.shared.http import PacedSession, without_keys
 from bulkseed.sources.mapping import relative
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 
@@ -51,9 +51,12 @@ class AzureKeyVault(Source):
             read_timeout=TIMEOUT,
             **({"connection_verify": str(spec.folder / ca_file)} if ca_file else {}),
         )
+        self._tokens = without_keys(requests.Session())
+        by = RequestsTransport(session=self._tokens, session_owner=False)
+        self._credential = DefaultAzureCredential(transport=by)
         self._client = SecretClient(
             spec.option("endpoint") or f"https://{host}",
-            DefaultAzureCredential(),
+            self._credential,
             transport=transport,
             retry_total=0,
         )
@@ -88,6 +91,8 @@ class AzureKeyVault(Source):
         """Close the connections."""
         if hasattr(self, "_client"):
             self._client.close()
+            self._credential.close()
+            self._tokens.close()
 
 
 def _next(pages: Iterator[Iterator[Any]]) -> list[Any] | None:

@@ -19,10 +19,10 @@ import google.auth
 import requests
 from google.auth import exceptions as errors
 from google.auth.credentials import Credentials
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 
 from bulkseed.errors import CredentialsError, UsageError
-from bulkseed.sources.kinds.shared.http import PacedSession
+from bulkseed.sources.kinds.shared.http import PacedSession, without_keys
 from bulkseed.sources.kinds.shared.http import fault_of as fault_of_http
 from bulkseed.sources.mapping import relative, wanted
 from bulkseed.sources.pace import SourcePacer
@@ -36,8 +36,15 @@ class _Session(PacedSession, AuthorizedSession):
     """Adds the token to each request, and takes turns."""
 
     def __init__(self, pacer: SourcePacer, credentials: Credentials) -> None:
-        AuthorizedSession.__init__(self, credentials)
+        self._tokens = without_keys(requests.Session(), retries=3)  # as the library's own would have
+        AuthorizedSession.__init__(self, credentials, auth_request=Request(self._tokens))
         self._pacer = pacer
+        without_keys(self)
+
+    def close(self) -> None:
+        """Close the connections to the store, and to whoever gives out tokens."""
+        super().close()
+        self._tokens.close()
 
 
 class GoogleSecretManager(Source):
@@ -49,6 +56,7 @@ class GoogleSecretManager(Source):
 
     OPTIONS = frozenset({"endpoint", "location", "separator"})
     AUTH = frozenset({"ca_file"})
+    LOGGERS = frozenset({"google.auth.transport.requests"})
     RATE = 10.0
     PINS = True
 

@@ -8,6 +8,7 @@ cannot ask for a version: the answer's is compared with the listed one.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from kubernetes import config as kubernetes_config
 from bulkseed.errors import CredentialsError
 from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.kubernetes_objects import MANAGED, reference_of, values_of
+from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -32,6 +34,7 @@ class Kubernetes(Source):
     """The Secrets of a namespace, or of all of them where the address names none."""
 
     OPTIONS = frozenset({"context", "kubeconfig"})
+    LOGGERS = frozenset({"kubernetes.client.rest"})
 
     def open(self) -> None:
         """Load the kubeconfig, or the service account of the pod that this runs in."""
@@ -55,8 +58,17 @@ class Kubernetes(Source):
             ) from None
         settings.retries = False
         self._client = kubernetes_client.ApiClient(settings)
+        self._write_no_keys()
         self._namespace = spec.path.strip("/")
         self.fields = {"namespace": self._namespace}
+
+    def _write_no_keys(self) -> None:
+        given = self._client.rest_client.pool_manager.connection_pool_kw
+        context = given["ssl_context"] = keyless_context()
+        if not given.get("ca_certs") and not given.get("ca_cert_data"):
+            context.load_default_certs()
+        if given["cert_reqs"] == ssl.CERT_NONE:  # the kubeconfig has insecure-skip-tls-verify
+            context.check_hostname = False
 
     def list_all(self) -> Iterator[Reference]:
         """Yield every Secret, those of managed types last."""

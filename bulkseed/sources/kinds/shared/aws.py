@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import threading
 from typing import Any
 
 import botocore.config
 import botocore.exceptions as errors
 import botocore.session
+from botocore import httpsession
+from botocore.utils import get_environ_proxies
 
 from bulkseed.errors import UsageError
+from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.protocol import TIMEOUT, Source, SourceFault
+from bulkseed.sources.spec import SourceSpec
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for TCP and TLS."""
 
 
 class AwsSource(Source):
@@ -21,28 +31,25 @@ class AwsSource(Source):
     SERVICE = ""
     OPTIONS = frozenset({"profile", "endpoint"})
     AUTH = frozenset({"profile", "ca_file"})
+    LOGGERS = frozenset({"botocore.parsers", "botocore.endpoint", "botocore.auth"})
 
     def open(self) -> None:
         """Open the client, and find the credentials."""
         spec = self.spec
         if not spec.host:
             raise UsageError(f"{spec.label}: the address must name a region: {spec.scheme}://region/prefix")
-        config = botocore.config.Config(
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=10,
-            read_timeout=TIMEOUT,
-            max_pool_connections=spec.in_flight,
-        )
+        config = botocore.config.Config(retries={"total_max_attempts": 1, "mode": "standard"})
         profile = spec.setting("profile") or spec.option("profile") or None
         ca_file = spec.setting("ca_file")
         try:
             session = botocore.session.Session(profile=profile)
+            self._sending = _Sending(session, str(spec.folder / ca_file) if ca_file else None, spec)
+            session.register("before-send", self._sending)
             self._client, self._accounts = (
                 session.create_client(
                     service,
                     region_name=spec.host,
                     endpoint_url=spec.option("endpoint") or None,
-                    verify=str(spec.folder / ca_file) if ca_file else None,
                     config=config,
                 )
                 for service in (self.SERVICE, "sts")
@@ -82,6 +89,47 @@ class AwsSource(Source):
         if hasattr(self, "_client"):
             self._client.close()
             self._accounts.close()
+            self._sending.close()
+
+
+class _Keyless(httpsession.URLLib3Session):  # type: ignore[misc]  # the library has no types
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        return keyless_context()
+
+
+class _Sending:
+    """Sends what all clients of a session ask, those that fetch credentials included: see `shared.tls`.
+
+    It stands before the library's own sending, which has no option for a context.
+    """
+
+    def __init__(self, session: Any, ca_file: str | None, spec: SourceSpec) -> None:
+        usual = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self._verify = (ca_file or usual, usual)
+        self._endpoint = spec.option("endpoint")
+        self._connections = spec.in_flight
+        self._opened: dict[tuple[object, ...], _Keyless] = {}
+        self._opening = threading.Lock()
+
+    def __call__(self, request: Any, **_event: Any) -> Any:
+        """Return the answer to a request; the library takes it for that of its own sending."""
+        verify = self._verify[not request.url.startswith(self._endpoint)]
+        proxies = get_environ_proxies(request.url)
+        key = (verify, *sorted(proxies.items()))
+        with self._opening:
+            if key not in self._opened:
+                self._opened[key] = _Keyless(
+                    verify=verify,
+                    proxies=proxies,
+                    timeout=(CONNECT_TIMEOUT, TIMEOUT),
+                    max_pool_connections=self._connections,
+                )
+        return self._opened[key].send(request)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for opened in self._opened.values():
+            opened.close()
 
 
 def fault_of(error: Exception) -> SourceFault:

@@ -12,10 +12,10 @@ from typing import Self
 
 import requests
 from requests.utils import select_proxy
-from urllib3.util.ssl_ import create_urllib3_context
 from yarl import URL
 
 from bulkseed.model import NoReply
+from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, SourceFault, retry_after
 from bulkseed.transport.choose import open_raw
@@ -88,7 +88,7 @@ def _fault_of(lost: NoReply) -> SourceFault:
 
 def _context(verify: bool | str, cert: Files) -> ssl.SSLContext:
     """Return the rules by which `requests` would trust a server and show a certificate."""
-    context = create_urllib3_context()
+    context = keyless_context()
     where = requests.certs.where() if verify is True else str(verify)
     context.load_verify_locations(**{"capath" if Path(where).is_dir() else "cafile": where})
     context.set_alpn_protocols(["http/1.1"])

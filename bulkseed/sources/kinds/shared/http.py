@@ -5,9 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
+from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, SourceFault, retry_after
+
+
+class _KeylessAdapter(HTTPAdapter):
+    """Gives its connections a context of ours, also those through a proxy."""
+
+    def init_poolmanager(self, *sizes: Any, **wishes: Any) -> None:
+        super().init_poolmanager(*sizes, **wishes, ssl_context=keyless_context())
+
+    def proxy_manager_for(self, proxy: str, **wishes: Any) -> Any:
+        wishes = {"ssl_context": keyless_context(), "proxy_ssl_context": keyless_context(), **wishes}
+        if proxy.lower().startswith("socks"):
+            del wishes["proxy_ssl_context"]
+        return super().proxy_manager_for(proxy, **wishes)
+
+
+def without_keys(session: requests.Session, retries: int = 0) -> requests.Session:
+    """Let a session write no keys, and return it; `retries` are those of connections that fail."""
+    session.mount("https://", _KeylessAdapter(max_retries=retries))
+    return session
 
 
 class PacedSession(requests.Session):
@@ -16,6 +37,7 @@ class PacedSession(requests.Session):
     def __init__(self, pacer: SourcePacer) -> None:
         super().__init__()
         self._pacer = pacer
+        without_keys(self)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one request in its turn."""
