@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiomysql
 import pytest
-from support.mariadb import mariadb
 
 from bulkseed.errors import UsageError
 from bulkseed.model import SecretValue
@@ -17,11 +15,10 @@ from bulkseed.service.rotation import PasswordChange
 from bulkseed.service.shell.databases import Databases, _tls, read_databases
 
 
-@pytest.fixture(scope="module")
-def admin() -> Iterator[str]:
+@pytest.fixture
+def admin(mariadb_url: str) -> str:
     """The administrator's URL of a real database."""
-    with mariadb() as url:
-        yield url
+    return mariadb_url
 
 
 async def ask(admin: str, account: str, password: str, *statements: str) -> list[tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""Rotation of managed secrets in a real PostgreSQL."""
+"""Rotation of managed secrets in real PostgreSQL and MariaDB: one account, and two that take turns."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import orjson
 import pytest
+from support.databases import Database, MariaDb, PostgreSql
 from support.kms import UNLIMITED
 from support.managed import Account, accounts, rds
-from support.postgres import postgres
 
 from bulkseed.errors import UsageError
 from bulkseed.service.build import build_kms
@@ -72,106 +70,81 @@ class Clinic:
         return str((await self.ask(describe_secret.Request(name))).automatic_rotation)
 
 
-@pytest.fixture(scope="module")
-def admin() -> Iterator[str]:
-    """The administrator's URL of a real database."""
-    with postgres() as url:
-        yield url
+@pytest.fixture(params=["PostgreSQL", "MariaDB"], scope="session")
+def database(request: pytest.FixtureRequest) -> Database:
+    """A real database of either kind."""
+    if request.param == "MariaDB":
+        return MariaDb(request.getfixturevalue("mariadb_url"))
+    return PostgreSql(request.getfixturevalue("postgresql_url"))
 
 
-async def role(admin: str, name: str, password: str) -> None:
-    """Make an account in the database."""
-    connection = await asyncpg.connect(admin)
-    try:
-        text = "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)"
-        await connection.execute(await connection.fetchval(text, name, password))
-    finally:
-        await connection.close()
-
-
-async def may_log_in(admin: str, account: Account) -> bool:
-    """Tell whether the database accepts an account's password."""
-    _, _, where = admin.rpartition("@")
-    host, _, rest = where.partition(":")
-    port, _, database = rest.partition("/")
-    try:
-        connection = await asyncpg.connect(
-            host=host, port=int(port), database=database,
-            user=account["AccountName"], password=account["AccountPassword"],
-        )  # fmt: skip
-    except asyncpg.InvalidPasswordError:
-        return False
-    await connection.close()
-    return True
-
-
-async def test_the_database_has_the_new_password(admin: str) -> None:
+async def test_the_database_has_the_new_password(database: Database) -> None:
     """After a rotation the old password is refused by the database, and the new one works."""
-    await role(admin, "sin'gle \"user", "first")
-    clinic = Clinic(admin)
+    await database.role("sin'gle \"user", "first")
+    clinic = Clinic(database.url)
     await clinic.ask(rds("s", accounts(("sin'gle \"user", "first"))))
-    assert await may_log_in(admin, await clinic.account("s"))
+    assert await database.may_log_in(await clinic.account("s"))
     await clinic.ask(rotate_secret.Request("s", "v2"))
-    assert await may_log_in(admin, await clinic.account("s"))
-    assert not await may_log_in(admin, await clinic.account("s", "ACSPrevious"))
+    assert await database.may_log_in(await clinic.account("s"))
+    assert not await database.may_log_in(await clinic.account("s", "ACSPrevious"))
     assert await clinic.state("s") == "Disabled"
 
 
-async def test_two_accounts_of_the_database_take_turns(admin: str) -> None:
+async def test_two_accounts_of_the_database_take_turns(database: Database) -> None:
     """DoubleUsers: whoever still uses the version before keeps working until the next rotation."""
-    await role(admin, "twin_a", "a1")
-    await role(admin, "twin_b", "b1")
-    clinic = Clinic(admin)
+    await database.role("twin_a", "a1")
+    await database.role("twin_b", "b1")
+    clinic = Clinic(database.url)
     await clinic.ask(rds("d", accounts(("twin_a", "a1"), ("twin_b", "b1")), "DoubleUsers"))
     for number in range(2, 5):
         before = await clinic.account("d")
         await clinic.ask(rotate_secret.Request("d", f"v{number}"))
         now = await clinic.account("d")
         assert now["AccountName"] != before["AccountName"]
-        assert await may_log_in(admin, before)
-        assert await may_log_in(admin, now)
-    assert not await may_log_in(admin, {"AccountName": "twin_b", "AccountPassword": "b1"})
+        assert await database.may_log_in(before)
+        assert await database.may_log_in(now)
+    assert not await database.may_log_in({"AccountName": "twin_b", "AccountPassword": "b1"})
 
 
 async def test_a_failed_change_keeps_the_version_in_force(
-    admin: str, caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """AutomaticRotation is Invalid, the old password works; when the cause is gone, it recovers."""
-    clinic = Clinic(admin)
+    clinic = Clinic(database.url)
     await clinic.ask(rds("f", accounts(("late", "first")), interval="6h"))
     await clinic.ask(rotate_secret.Request("f", "v2"))
     assert await clinic.state("f") == "Invalid"
     assert (await clinic.account("f"))["AccountPassword"] == "first"
     seen = (await clinic.ask(list_secret_version_ids.Request("f", True))).version_ids
     assert [entry.version_id for entry in seen] == ["v1"], "no half version is seen"
-    assert "UndefinedObjectError" in caplog.text
-    await role(admin, "late", "first")
+    assert database.unknown in caplog.text
+    await database.role("late", "first")
     async with asyncio.timeout(60), clinic.gate.ticking():
         clinic.later += RETRY_SECONDS
         while await clinic.state("f") != "Enabled":  # noqa: ASYNC110  # the state is the service's
             await asyncio.sleep(0)
     now = await clinic.account("f")
     assert now["AccountPassword"] != "first"
-    assert await may_log_in(admin, now)
+    assert await database.may_log_in(now)
 
 
-async def test_a_crash_between_database_and_secret_is_mended(admin: str, tmp_path: Path) -> None:
+async def test_a_crash_between_database_and_secret_is_mended(database: Database, tmp_path: Path) -> None:
     """The service dies after the database has the new password: the next start finishes the rotation."""
-    await role(admin, "crash", "first")
-    clinic = Clinic(admin, tmp_path)
+    await database.role("crash", "first")
+    clinic = Clinic(database.url, tmp_path)
     await clinic.ask(rds("c", accounts(("crash", "first"))))
     request = rotate_secret.Request("c", "v2").encode()
     clinic.kms.handle(clinic._signer.sign(request, clinic.now(), "direct"), clinic.now())
     clinic.kms.commit()
     (job,) = clinic.kms.take_jobs()
-    assert await Databases({"rm-1": admin}).change(job)
+    assert await Databases({"rm-1": database.url}).change(job)
     clinic.kms.close()
-    assert not await may_log_in(admin, {"AccountName": "crash", "AccountPassword": "first"})
-    again = Clinic(admin, tmp_path)
+    assert not await database.may_log_in({"AccountName": "crash", "AccountPassword": "first"})
+    again = Clinic(database.url, tmp_path)
     async with asyncio.timeout(60), again.gate.ticking():
         while (await again.account("c"))["AccountPassword"] == "first":  # noqa: ASYNC110  # likewise
             await asyncio.sleep(0)
-    assert await may_log_in(admin, await again.account("c"))
+    assert await database.may_log_in(await again.account("c"))
     again.kms.close()
 
 
@@ -202,19 +175,19 @@ def test_a_mapping_that_makes_no_sense_is_refused(tmp_path: Path, text: str, why
         read_databases(tmp_path / "none.json")
 
 
-async def test_the_second_account_of_the_database_is_made(admin: str) -> None:
+async def test_the_second_account_of_the_database_is_made(database: Database) -> None:
     """DoubleUsers with one account: the first rotation makes its twin, with which one can log in."""
-    await role(admin, "lone", "l1")
-    clinic = Clinic(admin)
+    await database.role("lone", "l1")
+    clinic = Clinic(database.url)
     await clinic.ask(rds("lone", accounts(("lone", "l1")), "DoubleUsers"))
     for number, name in ((2, "lone_clone"), (3, "lone"), (4, "lone_clone")):
         await clinic.ask(rotate_secret.Request("lone", f"v{number}"))
         now = await clinic.account("lone")
         assert now["AccountName"] == name
-        assert await may_log_in(admin, now)
+        assert await database.may_log_in(now)
 
 
-async def test_the_administrator_is_no_managed_account(admin: str) -> None:
+async def test_the_administrator_is_no_managed_account(database: Database) -> None:
     """Rotating the account that rotates the others would lock the service out (H18)."""
-    refused = await Clinic(admin).ask(rds("s", accounts(("admin", "x"))))
+    refused = await Clinic(database.url).ask(rds("s", accounts(("admin", "x"))))
     assert refused.code == "InvalidParameter"
