@@ -142,7 +142,7 @@ def _terminal() -> TextIO | None:
 
 async def _account(chosen: TargetOptions) -> str:
     """Say whose account the credentials are of, which STS tells, and who they are."""
-    from bulkseed.jobs.caller import ask_caller, sts_endpoint
+    from bulkseed.client.caller import ask_caller, sts_endpoint
     from bulkseed.wire.caller_identity import CallerIdentity
 
     async with open_target(chosen, 0) as target:

@@ -16,11 +16,11 @@ from distributed import WorkerPlugin, get_worker, secede
 from distributed.core import ConnectionPool
 
 import bulkseed
+from bulkseed.client.caller import ask_caller, sts_endpoint
 from bulkseed.cluster.progress import failure_to_json
 from bulkseed.cluster.runner import CoordinatorLink, Runner
 from bulkseed.cluster.task import CoordinatorAddress, RunWork, Task
 from bulkseed.errors import BulkseedError, ManifestError, ServiceError
-from bulkseed.jobs.caller import ask_caller, sts_endpoint
 from bulkseed.manifest.location import size_of
 from bulkseed.model import Credentials, Origin
 from bulkseed.targets.apply import resolve

@@ -16,11 +16,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from bulkseed.client.caller import sts_endpoint
 from bulkseed.client.operations import Operation, question
 from bulkseed.engine.ask import Questioner, open_questioner
 from bulkseed.errors import CredentialsError, ServiceError
 from bulkseed.humanize import duration, masked
-from bulkseed.jobs.caller import check_caller, sts_endpoint
+from bulkseed.jobs.caller import check_caller
 from bulkseed.jobs.check_result import CheckResult, State
 from bulkseed.model import Credentials, Fault, Target
 from bulkseed.policy.advice import advice

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from bulkseed.errors import UsageError
-from bulkseed.sources.protocol import Reference
+from bulkseed.sources.protocol import UNLISTED, Reference
 from bulkseed.sources.spec import SourceSpec
 from bulkseed.wire.validation import limits
 
@@ -41,9 +41,22 @@ def wanted(spec: SourceSpec, reference: Reference) -> bool:
     since = spec.changed_since
     if since is not None and reference.changed_at is not None and reference.changed_at < since:
         return False
-    if spec.include and not any(glob(pattern).fullmatch(path) for pattern in spec.include):
+    if spec.include and not any(_takes(pattern, reference) for pattern in spec.include):
         return False
     return not any(glob(pattern).fullmatch(path) for pattern in spec.exclude)
+
+
+def _takes(pattern: str, reference: Reference) -> bool:
+    """Tell whether a pattern takes a secret, or can take one of a folder that may not be listed."""
+    if reference.problem != UNLISTED:
+        return glob(pattern).fullmatch(reference.path) is not None
+    folders, parts = reference.path.rstrip("/").split("/"), pattern.split("/")
+    for folder, part in zip(folders, parts, strict=False):
+        if "**" in part:
+            return True
+        if not glob(part).fullmatch(folder):
+            return False
+    return len(parts) > len(folders)
 
 
 def name_of(spec: SourceSpec, reference: Reference, known: Mapping[str, str]) -> str:

@@ -107,9 +107,9 @@ class OpenSource:
         """Return what reads the one secret at a path; None where this has no such path."""
         return self._source.named(path)
 
-    def is_target(self, target: Target) -> bool:
+    async def is_target(self, target: Target) -> bool:
         """Tell whether this is where the secrets are to go."""
-        return self._source.is_target(target)
+        return await self._run(partial(self._source.is_target, target))
 
     async def who(self) -> str:
         """Tell whose credentials these are, as far as the store tells."""
@@ -177,6 +177,8 @@ class OpenSource:
         try:
             keys = self._source.patiently(partial(self._keys, reference))
         except SourceFault as fault:
+            if fault.passing or fault.code == "Source.Credentials":
+                raise  # it is no matter of this secret
             yield replace(reference, problem=fault.told)
             return
         if not keys:

@@ -70,9 +70,9 @@ class SourceManifest:
             UsageError: one is.
         """
         for source in self._sources:
-            if source.is_target(target):
+            if self._loop.call(source.is_target, target):
                 raise UsageError(
-                    f"{source.spec.label} is the target itself, with the same access key: give it its own"
+                    f"{source.spec.label} is the target itself, in the same account: give it its own"
                     " (BULKSEED_SOURCE_ALIBABA_CLOUD_…, or ?profile=), or name another region or instance"
                 )
 

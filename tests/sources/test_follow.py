@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 from alibabacloud_kms20160120 import models
+from support.command import environment, start
 from support.kms import sdk
 from support.openbao import ROOT_TOKEN, Bao, openbao
 
@@ -15,7 +19,7 @@ from bulkseed.engine.options import RunOptions
 from bulkseed.jobs.verify import verify
 from bulkseed.ledger import read_ledger
 from bulkseed.ledger.audit.run import audit
-from bulkseed.model import Outcome, Summary, Target, Verified
+from bulkseed.model import Credentials, Outcome, Summary, Target, Verified
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.options import Rules
 from bulkseed.service.options import ServiceOptions
@@ -167,6 +171,55 @@ async def test_a_run_killed_between_taking_up_and_its_put_still_knows_what_the_s
         assert again.outcomes[Outcome.UPDATED] == 1
         assert Outcome.EXISTING not in again.outcomes
         assert await identical(bao, target, tmp_path / "v.db") == 10
+
+
+@pytest.mark.parametrize("action", ["GetSecretValue", "PutSecretValue"])
+async def test_a_run_that_is_killed_while_it_follows_and_changes_at_both_sides_since(
+    bao: Bao, tmp_path: Path, action: str
+) -> None:
+    """A real kill between taking up and the put, or when puts were carried out and nobody has heard of it.
+
+    One changes again at the store, and somebody puts a version of another at the service: that is a conflict
+    every night, and all others end in the newest version.
+    """
+    running: list[subprocess.Popen[str]] = []
+    seen: list[str] = []
+
+    def kill(arrival: Arrival) -> Disturbance | None:
+        if not running:
+            return None
+        seen.append(arrival.action)
+        if arrival.action != action:
+            return None
+        running[0].kill()
+        return Disturbance(reply=drop)
+
+    async with local_service(FREE, hook=kill) as target:
+        ledger = tmp_path / "l.db"
+        await apply(bao, target, ledger)
+        for number in range(10):
+            bao.put("kv", f"s{number}", {"k": "second"})
+        assert isinstance(target.credentials, Credentials)
+        env = environment(
+            VAULT_TOKEN=ROOT_TOKEN,
+            ALIBABA_CLOUD_ACCESS_KEY_ID=target.credentials.access_key_id,
+            ALIBABA_CLOUD_ACCESS_KEY_SECRET=target.credentials.access_key_secret.reveal(),
+        )
+        wishes = ("--qps", "0", "--ledger", ledger, "--endpoint", target.endpoint, "--region", target.region)
+        address = f"vault+http://{bao.host}/kv?rate=0"
+        running.append(start("apply", address, *wishes, cwd=tmp_path, env=env))
+        told = await anyio.to_thread.run_sync(running[0].communicate)
+        assert running.pop().returncode == -signal.SIGKILL, told
+        assert ("PutSecretValue" in seen) == (action == "PutSecretValue")
+        bao.put("kv", "s0", {"k": "third"})
+        theirs = models.PutSecretValueRequest(secret_name="s1", version_id="other", secret_data="rotated")
+        await sdk(target).put_secret_value_async(theirs)
+        for _ in range(2):
+            again = await apply(bao, target, ledger)
+            ends = {end: count for end, count in again.outcomes.items() if count}
+            assert ends == {Outcome.UPDATED: 9, Outcome.CONFLICT: 1}
+        assert await identical(bao, target, tmp_path / "v.db") == 9
+    assert findings(ledger) == []
 
 
 async def test_a_put_whose_answer_was_lost_is_found_done(bao: Bao, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bulkseed.errors import UsageError
 from bulkseed.model import ReadValue
 from bulkseed.sources.content import decode_json, text_to_send
-from bulkseed.sources.mapping import CannotBeNamedError, check_template, glob, name_of
-from bulkseed.sources.protocol import Reference, SourceFault
+from bulkseed.sources.mapping import CannotBeNamedError, check_template, glob, name_of, wanted
+from bulkseed.sources.protocol import UNLISTED, Reference, SourceFault
 from bulkseed.sources.spec import SourceSpec, from_url
 from bulkseed.wire.validation import limits
 
@@ -48,6 +48,28 @@ def test_templates_know_their_fields() -> None:
     for bad in ("?name={paths}", "?name={", "?keys=split", "?description={x}", "?tags.a={y}"):
         with pytest.raises(UsageError):
             check_template(spec(bad))
+
+
+@pytest.mark.parametrize(
+    ("query", "taken"),
+    [
+        ("include=a/closed/*", True),
+        ("include=a/closed/x/y", True),
+        ("include=a/**", True),
+        ("include=**/y", True),
+        ("include=?/*/y", True),
+        ("include=a/*", False),
+        ("include=a/closed", False),
+        ("include=b/**", False),
+        ("exclude=a/closed/**", False),
+        ("exclude=a/closed/x", True),
+    ],
+)
+def test_a_folder_that_may_not_be_listed_is_left_out_only_with_all_that_can_be_in_it(
+    query: str, taken: bool
+) -> None:
+    """Otherwise secrets that the patterns take would be missing without a word."""
+    assert wanted(spec(f"?{query}"), Reference("a/closed/", problem=UNLISTED)) is taken
 
 
 @pytest.mark.parametrize(

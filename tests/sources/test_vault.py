@@ -12,6 +12,7 @@ from support.rude_proxy import rude_proxy
 
 from bulkseed.errors import CredentialsError, ManifestError, UsageError
 from bulkseed.model import Fault, ReadValue, SecretDefinition, UnreadValue
+from bulkseed.sources import open_source
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
 
@@ -143,6 +144,50 @@ def test_a_prefix_that_may_not_be_listed_is_an_error(server: Bao, tmp_path: Path
     (tmp_path / "token").write_text(server.token('path "kv/data/*" { capabilities = ["read"] }'))
     with pytest.raises(ManifestError, match="does not let us"):
         listing(server, f"auth.token.file={tmp_path / 'token'}")
+
+
+@pytest.mark.parametrize("detailed", [True, False])
+def test_what_is_deleted_while_it_is_listed_hides_nothing_else(
+    server: Bao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detailed: bool
+) -> None:
+    """A secret and a whole folder go after the first part of the listing: all others are listed."""
+    monkeypatch.setattr(open_source, "BLOCK", 1)
+    for path in ("a/x", "a/y", "a/z", "b/y", "c/z"):
+        server.put("kv", f"race/{path}", {"k": "fake"})
+    kinds = ("metadata", "detailed-metadata") if detailed else ("metadata",)
+    policy = [f'path "kv/{kind}/*" {{ capabilities = ["list", "read"] }}' for kind in kinds]
+    (tmp_path / "token").write_text(server.token("\n".join(policy)))
+
+    def told(_label: str, size: int) -> None:
+        for path in ("a/y", "b/y") if size == 1 else ():
+            server.ask("DELETE", f"kv/metadata/race/{path}")
+
+    spec = from_url(f"vault+http://{server.host}/kv/race?rate=0&auth.token.file={tmp_path / 'token'}")
+    with SourceManifest([spec], tell=told) as source:
+        names = [entry.name for entry in source]
+    assert names == ["a/x", *["a/y"] * detailed, "a/z", "c/z"]  # details come with the folder
+    for path in ("a/x", "a/z", "c/z"):
+        server.ask("DELETE", f"kv/metadata/race/{path}")
+
+
+def test_a_token_that_dies_while_keys_are_asked_for_ends_the_listing(
+    server: Bao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no matter of single secrets: none is called bad for it."""
+    monkeypatch.setattr(open_source, "BLOCK", 1)
+    for path in ("a", "b"):
+        server.put("kv", f"split/{path}", {"k": "fake"})
+    token = server.token(READ)
+    (tmp_path / "token").write_text(token)
+
+    def told(_label: str, size: int) -> None:
+        if size == 1:
+            server.ask("POST", "auth/token/revoke", {"token": token})
+
+    query = f"rate=0&keys=split&name={{path}}/{{key}}&auth.token.file={tmp_path / 'token'}"
+    spec = from_url(f"vault+http://{server.host}/kv/split?{query}")
+    with pytest.raises(CredentialsError, match="token"):
+        SourceManifest([spec], tell=told)
 
 
 async def test_a_secret_and_a_folder_of_one_name_are_two(

@@ -9,8 +9,9 @@ import pytest
 from support.certificates import Authority
 from support.stub_sts import KEY, ROLE, SECRET, signature_of, stub_sts
 
+from bulkseed.client.caller import sts_endpoint
 from bulkseed.errors import CredentialsError
-from bulkseed.jobs.caller import check_caller, sts_endpoint
+from bulkseed.jobs.caller import check_caller
 from bulkseed.model import Target
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.spec import TargetSpec

@@ -17,20 +17,24 @@ from typing import TypeVar
 
 import anyio.from_thread
 
+from bulkseed.client.caller import ask_caller, sts_endpoint
 from bulkseed.client.client import Client
 from bulkseed.client.credentials import SignerCache, find_credentials
 from bulkseed.client.operations import Operation, question
 from bulkseed.client.work_item import WorkItem
 from bulkseed.errors import UsageError
+from bulkseed.ledger.binding import host_of
 from bulkseed.model import Credentials, Fault, NoReply, Target
 from bulkseed.pacing.clock import Clock
 from bulkseed.pacing.pacer import Pacer
 from bulkseed.policy.verdicts import Verdict, classify
+from bulkseed.sources.kinds.shared.lives import lives
 from bulkseed.sources.mapping import relative
 from bulkseed.sources.protocol import Content, Reference, Source, SourceFault
 from bulkseed.transport.choose import open_transport
 from bulkseed.transport.endpoint import is_public, parse_endpoint
 from bulkseed.wire.actions import get_secret_value, list_secret_version_ids, list_secrets
+from bulkseed.wire.caller_identity import CallerIdentity
 from bulkseed.wire.encoding import parse_timestamp
 from bulkseed.wire.quotas import QUOTAS
 
@@ -76,7 +80,7 @@ class KmsSource(Source):
 
     async def _connect(self) -> None:
         clock = Clock()
-        signers = SignerCache(self._target, clock)
+        self._signers = signers = SignerCache(self._target, clock)
         await signers.signer()
         self._stack = AsyncExitStack()
         opening = open_transport(
@@ -98,19 +102,29 @@ class KmsSource(Source):
                 path = relative(entry.secret_name, self.spec.path)
                 if path is not None and entry.secret_name not in seen:
                     seen.add(entry.secret_name)
-                    yield self._reference(path, entry)
+                    reference = self._reference(path, entry)
+                    if reference is not None:
+                        yield reference
             if page_number * 100 >= page.total_count or not page.secret_list:
                 return
 
-    def _reference(self, path: str, entry: list_secrets.Secret) -> Reference:
+    def _reference(self, path: str, entry: list_secrets.Secret) -> Reference | None:
+        """Return what is known of a secret; None: it was deleted for good after the page had been made."""
         problem = version = None
         if entry.planned_delete_time:
             problem = "is scheduled to be deleted"
         elif (entry.secret_type or "Generic") != "Generic" or entry.owing_service:
             problem = "is of a managed type, whose value is rotated where it is"
         else:
-            version = self._current(entry.secret_name)
-            problem = None if version else "has no current version"
+            try:
+                version = self._current(entry.secret_name)
+                problem = None if version else "has no current version"
+            except SourceFault as fault:
+                if fault.code == "Source.NotFound":
+                    return None
+                problem = _PROBLEMS.get(fault.code)
+                if problem is None:
+                    raise
         return Reference(
             path,
             version,
@@ -158,22 +172,45 @@ class KmsSource(Source):
             raise SourceFault("Certificate" if answer is not None and answer.fatal else "Unavailable")
         return answer
 
+    def who(self) -> str:
+        """Tell who signs, which STS tells of the public service alone, and how long the key lives."""
+        told = self._caller(self._target)
+        who = f"{told.arn} of account {told.account_id}" if told else f"access key {self._signers.caller}"
+        key = self._target.credentials
+        if isinstance(key, Credentials) and key.security_token is not None:
+            return f"{who}; its key expires, and when is not told"
+        return f"{who}; its key {lives(None) if self._signers.lasting else 'expires, and is renewed'}"
+
+    def _caller(self, target: Target) -> CallerIdentity | None:
+        """Return who signs for a target of the public service; None where STS does not tell."""
+        if not is_public(target.endpoint):
+            return None
+        told = anyio.from_thread.run(ask_caller, target, sts_endpoint(os.environ))
+        return told if isinstance(told, CallerIdentity) else None
+
     def is_target(self, target: Target) -> bool:
-        """Compare places and access keys; keys that are found at the first request only are not compared."""
-        ours, other = self._target.credentials, target.credentials
-        if not isinstance(ours, Credentials) or not isinstance(other, Credentials):
+        """Compare places, and access keys or the accounts that STS tells of them."""
+        if host_of(self._target.endpoint) != host_of(target.endpoint):
             return False
-        here, there = parse_endpoint(self._target.endpoint).url, parse_endpoint(target.endpoint).url
-        return (here.host, here.port) == (
-            there.host,
-            there.port,
-        ) and ours.access_key_id == other.access_key_id
+        both = (self._target.credentials, target.credentials)
+        keys = [found.access_key_id for found in both if isinstance(found, Credentials)]
+        if len(keys) == len(both) and keys[0] == keys[1]:
+            return True
+        here = self._caller(self._target)
+        there = self._caller(target) if here else None
+        return here is not None and there is not None and here.account_id == there.account_id
 
     def close(self) -> None:
         """Close the connections."""
         if hasattr(self, "_stack"):
             anyio.from_thread.run(self._stack.aclose)
 
+
+_PROBLEMS = {
+    "Source.Denied": "may not be looked at by us",
+    "Source.Deleted": "is scheduled to be deleted",
+}
+"""Faults of one secret whose version is asked for, which cost no other."""
 
 _KINDS = {
     Verdict.THROTTLED: "Throttled",

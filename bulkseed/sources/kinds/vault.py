@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -23,10 +24,10 @@ import anyio.from_thread
 import requests
 
 from bulkseed.errors import CredentialsError, UsageError
-from bulkseed.humanize import duration
 from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.shared.direct_gets import DirectGets
 from bulkseed.sources.kinds.shared.http import fault_of
+from bulkseed.sources.kinds.shared.lives import lives
 from bulkseed.sources.kinds.vault_login import connect, login
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import (
@@ -43,6 +44,10 @@ from bulkseed.wire.message import Response
 NO_VERSIONS = (
     "versions cannot be seen, so later changes will not be noticed: grant read on {mount}/metadata/*"
 )
+
+
+class _GoneError(Exception):
+    """A secret was deleted for good after its folder had been listed."""
 
 
 class Vault(Source):
@@ -93,8 +98,8 @@ class Vault(Source):
                 if fault.code == "Source.NotFound" and first and self._prefix:
                     yield from self._single(self._prefix)
                     return
-                if fault.code == "Source.NotFound":
-                    return
+                if fault.code == "Source.NotFound":  # nothing is there, or all of it was deleted meanwhile
+                    continue
                 if fault.code != "Source.Denied" or first:
                     raise
                 yield Reference(self._below(folder), problem=UNLISTED, handle=folder)
@@ -102,7 +107,8 @@ class Vault(Source):
             first = False
             folders += sorted((folder + name for name in names if name.endswith("/")), reverse=True)
             for name in sorted(name for name in names if not name.endswith("/")):
-                yield self._reference(folder + name, details.get(name))
+                with suppress(_GoneError):
+                    yield self._reference(folder + name, details.get(name))
 
     def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
         """Read each at its listed version."""
@@ -126,7 +132,7 @@ class Vault(Source):
         """Tell the token's name, policies and time."""
         found = _data(self._send("GET", "auth/token/lookup-self"))
         left = int(found.get("ttl") or 0)
-        ends = f"lives for {duration(left)}" if left else "does not expire"
+        ends = lives(time.time() + left if left else None)
         renewed = ", can be renewed" if found.get("renewable") else ""
         policies = ", ".join(map(str, found.get("policies") or ()))
         return f"token of {found.get('display_name')!s} with {policies}; it {ends}{renewed}"
@@ -214,6 +220,8 @@ class Vault(Source):
         answer = self._ask("GET", self._path("metadata", path))
         if answer.status_code == 403:
             return None
+        if answer.status_code == 404:
+            raise _GoneError
         if answer.status_code != 200:
             raise fault_of_status(answer.status_code, answer.headers)
         found: dict[str, Any] = _data(answer)
