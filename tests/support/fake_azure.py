@@ -15,8 +15,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.certificates import Authority
 from support.json_server import Answer, Asked, json_server
+from support.jwt import jwt
 
-TOKEN = "fake-token-of-a-managed-identity"
+TOKEN = jwt("fake-token", appid="fake-application")
 IDENTITY = "fake-header-of-the-identity"
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.json_server import Answer, Asked, json_server
+from support.jwt import jwt
 
-TOKEN = "fake-token-of-a-service-account"
+TOKEN = jwt("fake-token", exp=4_102_444_800)
 
 
 class FakeKubernetes:
@@ -39,11 +40,13 @@ class FakeKubernetes:
         }
 
     def answer(self, target: str, headers: Any) -> tuple[int, Any]:
-        """Return status and body of a GET."""
+        """Return status and body of what is asked."""
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"kind": "Status", "reason": "Unauthorized"}
         parts = urlsplit(target)
         match [unquote(part) for part in parts.path.split("/")[3:]]:
+            case ["v1", "selfsubjectreviews"]:
+                return 201, {"status": {"userInfo": {"username": "system:serviceaccount:jobs:bulkseed"}}}
             case ["secrets"]:
                 return self._list(None, parse_qs(parts.query), headers)
             case ["namespaces", namespace, "secrets"]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from json import JSONDecodeError
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from azure.core import exceptions as errors
@@ -21,6 +22,7 @@ from azure.keyvault.secrets import SecretClient, SecretProperties
 
 from bulkseed.errors import UsageError
 from bulkseed.sources.kinds.shared.http import PacedSession, without_keys
+from bulkseed.sources.kinds.shared.lives import claims_of, lives
 from bulkseed.sources.mapping import relative
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 
@@ -87,12 +89,32 @@ class AzureKeyVault(Source):
         found = _called(partial(self._client.get_secret, reference.handle))
         return Content(found.value or "", _version(found.properties))
 
+    def who(self) -> str:
+        """Tell whose token it is, as the token itself says, and how long it lives."""
+        domain = (urlsplit(self._client.vault_url).hostname or "").partition(".")[2]
+        token = _called(partial(self._credential.get_token, f"https://{domain}/.default"))
+        claims = claims_of(token.token)
+        names = (f"{what}{claims[key]}" for key, what in _WHO.items() if claims.get(key))
+        who = next(names, "an identity that its token does not name")
+        return f"{who}; its token {lives(token.expires_on)}, and is renewed"
+
     def close(self) -> None:
         """Close the connections."""
         if hasattr(self, "_client"):
             self._client.close()
             self._credential.close()
             self._tokens.close()
+
+
+_WHO = {
+    "upn": "",
+    "unique_name": "",
+    "xms_mirid": "",
+    "appid": "application ",
+    "azp": "application ",
+    "oid": "",
+}
+"""Claims of a token that tell whose it is, the most telling first (reference of access token claims)."""
 
 
 def _next(pages: Iterator[Iterator[Any]]) -> list[Any] | None:

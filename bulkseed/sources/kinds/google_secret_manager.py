@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from bulkseed.errors import CredentialsError, UsageError
 from bulkseed.sources.kinds.shared.http import PacedSession, without_keys
 from bulkseed.sources.kinds.shared.http import fault_of as fault_of_http
+from bulkseed.sources.kinds.shared.lives import lives
 from bulkseed.sources.mapping import relative, wanted
 from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
@@ -143,6 +144,16 @@ class GoogleSecretManager(Source):
             return Content(value.decode(), version)
         except UnicodeDecodeError:
             return Content(value, version)
+
+    def who(self) -> str:
+        """Tell whose credentials they are, and how long the token lives that they got."""
+        found = self._session.credentials
+        names = (getattr(found, name, None) for name in ("service_account_email", "account"))
+        who = next(filter(None, names), "a user whom the credentials do not name")
+        if not found.expiry:
+            return f"{who}; there is no token yet"
+        ends = lives(found.expiry.replace(tzinfo=UTC).timestamp())  # without a zone, and of this one
+        return f"{who}; its token {ends}, and is renewed"
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Make one request in its turn.

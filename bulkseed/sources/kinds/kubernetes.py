@@ -21,6 +21,7 @@ from kubernetes import config as kubernetes_config
 from bulkseed.errors import CredentialsError
 from bulkseed.sources.content import decode_json
 from bulkseed.sources.kinds.kubernetes_objects import MANAGED, reference_of, values_of
+from bulkseed.sources.kinds.shared.lives import claims_of, lives
 from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.protocol import TIMEOUT, Content, Reference, Source, SourceFault, fault_of_status
 
@@ -119,12 +120,23 @@ class Kubernetes(Source):
         version = (found.get("metadata") or {}).get("resourceVersion")
         return value if isinstance(value, SourceFault) else Content(value, version)
 
+    def who(self) -> str:
+        """Tell who the cluster takes us for, and how long a token lives that says so itself."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        found = self._get("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, body=review)
+        name = ((found.get("status") or {}).get("userInfo") or {}).get("username")
+        tokens = map(str, (self._client.configuration.api_key or {}).values())
+        expires_at = next((claims_of(token.rpartition(" ")[2]).get("exp") for token in tokens), None)
+        return f"{name}; its token {lives(expires_at)}" if expires_at else f"{name}"
+
     def _path(self) -> str:
         namespace = f"/namespaces/{_quoted(self._namespace)}" if self._namespace else ""
         return f"/api/v1{namespace}/secrets"
 
-    def _get(self, path: str, query: Mapping[str, str], accept: str = "application/json") -> Any:
-        """Make one request in its turn.
+    def _get(
+        self, path: str, query: Mapping[str, str], accept: str = "application/json", body: Any = None
+    ) -> Any:
+        """Make one request in its turn; with a body, a POST.
 
         Raises:
             SourceFault: it failed.
@@ -132,10 +144,11 @@ class Kubernetes(Source):
         with self.pacer.turn() as turn:
             try:
                 prepared = self._client.param_serialize(
-                    "GET",
+                    "POST" if body else "GET",
                     path,
                     query_params=[(key, text) for key, text in query.items() if text],
-                    header_params={"Accept": accept},
+                    header_params={"Accept": accept, "Content-Type": "application/json"},
+                    body=body,
                     auth_settings=["BearerToken"],
                 )
                 answer = self._client.call_api(*prepared, _request_timeout=TIMEOUT)
@@ -146,7 +159,7 @@ class Kubernetes(Source):
                 raise SourceFault("Unavailable", f"it does not answer ({type(error).__name__})") from None
             headers = dict(answer.headers or {})
             turn.answered(throttled=answer.status == 429)
-        if answer.status != 200:
+        if answer.status not in {200, 201}:
             raise fault_of_status(answer.status, headers)
         try:
             return decode_json(content)

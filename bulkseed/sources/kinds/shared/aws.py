@@ -11,9 +11,11 @@ import botocore.config
 import botocore.exceptions as errors
 import botocore.session
 from botocore import httpsession
+from botocore.credentials import RefreshableCredentials
 from botocore.utils import get_environ_proxies
 
 from bulkseed.errors import UsageError
+from bulkseed.sources.kinds.shared.lives import lives
 from bulkseed.sources.kinds.shared.tls import keyless_context
 from bulkseed.sources.protocol import TIMEOUT, Source, SourceFault
 from bulkseed.sources.spec import SourceSpec
@@ -42,7 +44,7 @@ class AwsSource(Source):
         profile = spec.setting("profile") or spec.option("profile") or None
         ca_file = spec.setting("ca_file")
         try:
-            session = botocore.session.Session(profile=profile)
+            self._session = session = botocore.session.Session(profile=profile)
             self._sending = _Sending(session, str(spec.folder / ca_file) if ca_file else None, spec)
             session.register("before-send", self._sending)
             self._client, self._accounts = (
@@ -77,12 +79,17 @@ class AwsSource(Source):
         return found
 
     def who(self) -> str:
-        """Tell the ARN of the caller."""
+        """Tell the ARN of the caller, and how long its keys live."""
         with self.pacer.turn():
             try:
-                return str(self._accounts.get_caller_identity()["Arn"])
+                arn = self._accounts.get_caller_identity()["Arn"]
             except (errors.BotoCoreError, errors.ClientError) as error:
                 raise fault_of(error) from None
+        keys = self._session.get_credentials()
+        if isinstance(keys, RefreshableCredentials):
+            return f"{arn}; its key {lives(keys._expiry_time.timestamp())}, and is renewed"  # noqa: SLF001  # no other way
+        ends = "expires, and when is not told" if keys and keys.token else lives(None)
+        return f"{arn}; its key {ends}"
 
     def close(self) -> None:
         """Close the connections."""
