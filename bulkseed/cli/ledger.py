@@ -18,7 +18,7 @@ from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.ledgers import for_each, not_begun, tell_not_begun, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import print_json, print_results, say, say_taken_back, wrapped
+from bulkseed.cli.render import perhaps_ours, print_json, print_results, say, say_taken_back, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import ServiceError, UsageError
 from bulkseed.humanize import moment
@@ -127,6 +127,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             "definitions": total,
             "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
             "in_doubt": 0 if found.is_going_on else found.in_doubt,
+            "perhaps_ours": found.perhaps_ours,
             "at_work": found.is_going_on,
             "rolled_back": undone,
             "restorable_until": until,
@@ -153,8 +154,10 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
     if found.counts.get(Outcome.ADOPTED):
         with read_ledger(given.ledger) as opened:
             say_taken_back(opened)
-    if found.in_doubt and not found.is_going_on:
-        say(f"in doubt: {found.in_doubt:,}; the next run finds out what became of them")
+    if (open_ones := found.in_doubt - found.perhaps_ours) and not found.is_going_on:
+        say(f"in doubt: {open_ones:,}; the next run finds out what became of them")
+    if found.perhaps_ours:
+        say(wrapped(perhaps_ours(found.perhaps_ours)))
     return 0
 
 

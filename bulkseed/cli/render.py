@@ -115,9 +115,21 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
             f"{settled - summary.settled_before:,} settled now, {summary.settled_before:,} settled before"
             " (not compared: to change a value, raise its VersionId, too, v1 to v2)"
         )
-    if existing := summary.outcomes.get(Outcome.EXISTING):
+    exist = summary.outcomes.get(Outcome.EXISTING, 0) + summary.outcomes.get(Outcome.IDENTICAL, 0)
+    perhaps = ledger.perhaps_ours() if exist else {}
+    if existing := summary.outcomes.get(Outcome.EXISTING, 0) - perhaps.get(Outcome.EXISTING, 0):
         say(f"not compared: {existing:,} that were there before (--on-exists verify compares)")
+    if unsure := sum(perhaps.values()):
+        say(wrapped(perhaps_ours(unsure)))
     print_effort(summary)
+
+
+def perhaps_ours(count: int) -> str:
+    """Say that so many exist of which no run could find out whether they are ours."""
+    return (
+        f"perhaps ours: {count:,} that exist, as an answer to this ledger was lost and nothing proves whose"
+        " they are; their rows say why (ledger rows), ActionTrail tells who created them"
+    )
 
 
 def say_taken_back(ledger: LedgerReader) -> None:

@@ -14,7 +14,15 @@ from bulkseed.cli.arguments import Number, option, takes
 from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import heading, print_effort, print_json, print_results, say, wrapped
+from bulkseed.cli.render import (
+    heading,
+    perhaps_ours,
+    print_effort,
+    print_json,
+    print_results,
+    say,
+    wrapped,
+)
 from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
@@ -143,11 +151,12 @@ def _preview(given: RollbackArguments) -> None:
         chosen = given.target.chosen(Path(given.ledger))
         require_same_target(ledger, chosen)
         seen = forecast(ledger, LISTED, restore_values=given.restore_values)
-        undone, doubtful = deleted_before(ledger), ledger.status().in_doubt
+        undone, status = deleted_before(ledger), ledger.status()
     if given.restore_values:
         _preview_values(given, chosen, seen)
         return
-    others, doubtful = seen.others - undone, doubtful - seen.unfinished
+    others, perhaps = seen.others - undone, status.perhaps_ours
+    doubtful = status.in_doubt - perhaps - seen.unfinished
     qps, days, pace = given.qps, given.restorable_for, _pace(given.qps)
     seconds = seen.total / pace if pace else None
     if given.watch.output == "json":
@@ -159,6 +168,7 @@ def _preview(given: RollbackArguments) -> None:
                 "left_alone": others,
                 "rolled_back": undone,
                 "in_doubt": doubtful,
+                "perhaps_ours": perhaps,
                 "recovery_days": days,
                 "limit_qps": qps,
                 "seconds": seconds,
@@ -180,6 +190,8 @@ def _preview(given: RollbackArguments) -> None:
         say(f"left alone: {others:,} not known to be made by this ledger")
     if doubtful:
         say(f"  in doubt: {doubtful:,}; to find out whether it made them, run apply again first")
+    if perhaps:
+        say(wrapped(f"  {perhaps_ours(perhaps)}", "    "))
     if seen.total:
         say(f"nothing was sent; to do it: {this_call()} --yes")
     else:

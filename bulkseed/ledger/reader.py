@@ -89,6 +89,7 @@ class Status:
     last_run: Run | None
     counts: dict[Outcome | Verified, int]
     in_doubt: int  # definitions with an attempt whose fate is not known
+    perhaps_ours: int  # those of them that are settled: they exist, and no run could tell whose they are
 
     @property
     def is_going_on(self) -> bool:
@@ -246,6 +247,7 @@ class LedgerReader:
             last_run=self.last_run(),
             counts=self.counts(),
             in_doubt=self.one("SELECT count(*) FROM definitions WHERE doubt"),
+            perhaps_ours=sum(self.perhaps_ours().values()),
         )
 
     def unsettled_in_doubt(self) -> int:
@@ -253,6 +255,15 @@ class LedgerReader:
         if is_at_work(self.path):
             return 0
         return self.one(f"SELECT count(*) FROM definitions WHERE doubt AND NOT ending {IN_SETTLED}")  # noqa: S608  # fixed text
+
+    def perhaps_ours(self) -> dict[str, int]:
+        """Count by outcome the settled definitions that exist without anybody knowing whether we made them.
+
+        No run finds that out by itself, as what is settled is left alone.
+        """
+        perhaps = f"doubt AND ending {IN_SETTLED}"
+        query = f"SELECT ending, count(*) FROM definitions WHERE {perhaps} GROUP BY ending"  # noqa: S608  # fixed text
+        return dict(self.select(query))
 
     def _at_work(self, host: str | None) -> bool | None:
         if is_at_work(self.path):

@@ -53,8 +53,8 @@ APPLY = JobKind(
     meanings={
         Outcome.CREATED: "the service said so",
         Outcome.ADOPTED: "ours: made by an earlier attempt, or taken back",
-        Outcome.IDENTICAL: "was there before, with the same version and value",
-        Outcome.EXISTING: "was there before, not compared",
+        Outcome.IDENTICAL: "there with the same version and value, not known to be ours",
+        Outcome.EXISTING: "there, not known to be ours",
         Outcome.UPDATED: "had another value before; the manifest's is now current",
         Outcome.BEHIND: "ours; the manifest has another version",
         Outcome.CONFLICT: "is there with another value",
@@ -95,9 +95,9 @@ ROLLBACK = JobKind(
     words=Outcome,
     meanings={
         RollbackOutcome.DELETED: "by this ledger's rollbacks",
-        RollbackOutcome.GONE: "was not there any more",
+        RollbackOutcome.GONE: "was not there any more, or scheduled for deletion",
         RollbackOutcome.RESTORED: "the version before is in force again",
-        RollbackOutcome.CHANGED: "was changed since, so it was left alone",
+        RollbackOutcome.CHANGED: "not surely as this ledger made it, so left alone",
         RollbackOutcome.FAILED: "is as it was, the service did not do it",
         RollbackOutcome.PENDING: "the run ended before this was certain",
     },

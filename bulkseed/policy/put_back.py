@@ -13,6 +13,7 @@ from bulkseed.policy import steps
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.rollback import (
     ABSENT,
+    SCHEDULED,
     OwnedSecret,
     RollbackEnd,
     RollbackOutcome,
@@ -26,7 +27,6 @@ from bulkseed.policy.verdicts import classify, maybe_applied
 
 GONE = "the service does not have it any more"
 ANOTHER = "another secret has its name now"
-SCHEDULED = "it is scheduled for deletion"
 
 
 def put_back(owned: OwnedSecret, superseded: str, last: str, retry: RetryState) -> RollingBack:

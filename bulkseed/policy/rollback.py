@@ -23,6 +23,9 @@ from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import OK, Aborted, ClaimRollback, Counted, Described, Done, GiveUp, Procedure
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
 
+SCHEDULED = "it is scheduled for deletion"
+UNDATED = "no clock tells whether it is the one that this ledger made: the service's is not known"
+
 CLOCKS = 2.0
 """Seconds by which two times of one creation may differ, clocks being what they are."""
 SLOWEST = 86_400.0
@@ -130,7 +133,7 @@ def _rollback(owned: OwnedSecret, retry: RetryState) -> RollingBack:
         if isinstance(found, Fault):
             return _refused(found, retry)
         if found.to_be_deleted:
-            return _absent(retry)
+            return _absent(retry, None if retry.in_doubt else SCHEDULED)
         if dated is not None and found.dated != dated:  # both are the service's own words
             return _absent(retry, "another secret has its name now")
         if reason := difference(owned, found):
@@ -167,6 +170,8 @@ def difference(owned: OwnedSecret, found: Described) -> str | None:
         took = min(SLOWEST, max(0.0, owned.made_at.steady - first_sent_at.steady))
         older = found.created.service < owned.created + (-took - CLOCKS)
         younger = owned.created + CLOCKS < found.created.service
+    elif not found.created.dated:
+        return UNDATED
     else:  # nothing says that our clock has not been set since
         older = owned.first_sent_at is not None and found.created.latest < first_sent_at + -CLOCKS
         younger = owned.made_at < found.created.earliest
@@ -188,7 +193,11 @@ def _absent(retry: RetryState, message: str | None = None) -> RollbackEnd:
 
 
 def _refused(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:
-    return _absent(retry) if classify(answer) in ABSENT else failed(answer, retry)
+    verdict = classify(answer)
+    if verdict not in ABSENT:
+        return failed(answer, retry)
+    scheduled = verdict is Verdict.IN_DELETE_WINDOW and not retry.in_doubt
+    return _absent(retry, SCHEDULED if scheduled else None)
 
 
 def failed(answer: Fault | NoReply, retry: RetryState) -> RollbackEnd:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.names_apart import NamesApart
-from bulkseed.ledger.reader import LedgerReader, Run
+from bulkseed.ledger.reader import IN_SETTLED, LedgerReader, Run
 from bulkseed.ledger.rollbacks import put_back, restorable_until, rolled_back
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
@@ -58,7 +58,8 @@ class Numbers:
     format: int
     as_of: int  # the latest moment on record
     counts: dict[Outcome | Verified | RowState, int]
-    in_doubt: int
+    in_doubt: int  # so that the next run looks
+    perhaps_ours: int  # settled, as they exist, and nobody knows whose they are
     at_work: bool  # a run is writing to it now: what is pending is in flight, or not reached yet
     undone_by: dict[int, int]  # by a rollback's number, how many it rolled back or found gone
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
@@ -163,7 +164,8 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         format=ledger.one("PRAGMA user_version"),
         as_of=max(ledger.one(_SETTLED_AT), *ends, 0),
         counts=_counts(ledger, words),
-        in_doubt=ledger.one("SELECT count(*) FROM definitions WHERE doubt"),
+        in_doubt=ledger.one(f"SELECT count(*) FROM definitions WHERE doubt AND NOT ending {IN_SETTLED}"),  # noqa: S608  # fixed text
+        perhaps_ours=sum(ledger.perhaps_ours().values()),
         at_work=at_work,
         undone_by=dict(connection.execute(_UNDONE_BY)),
         rollbacks=_rollbacks(connection),

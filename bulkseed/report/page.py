@@ -42,7 +42,7 @@ REMOVALS = {
     "deleted": "deleted",
     "gone": "gone already",
     "restored": "put back to the version before",
-    "changed": "changed since, so left as they were",
+    "changed": "not surely as they were made, so left alone",
     "failed": "could not be rolled back",
     "": "not known yet",
 }

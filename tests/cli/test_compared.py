@@ -51,6 +51,26 @@ def test_comparing_without_the_permission_is_not_settled(tmp_path: Path) -> None
         assert "kms:CreateSecret" not in done.stdout
 
 
+def test_what_may_be_ours_is_told_as_that(tmp_path: Path) -> None:
+    """Where nothing proves whose it is no command says "there before", or that a run finds out (A4)."""
+    user = {"name": "ci", "access_key_id": "ci-id", "access_key_secret": SECRET.reveal()}
+    allow = [{"action": ["kms:CreateSecret", "kms:GenerateDataKey"], "resource": ["*"]}]
+    (tmp_path / "users.json").write_text(json.dumps({"users": [user | {"allow": allow}]}))
+    (tmp_path / "lost.json").write_text(
+        json.dumps({"rules": [{"action": "CreateSecret", "requests": [1], "fault": "drop-after"}]})
+    )
+    env = environment(ALIBABA_CLOUD_ACCESS_KEY_ID="ci-id", ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET.reveal())
+    write_manifest(tmp_path / "m.jsonl", simple(1))
+    flags = (*UNLIMITED_FLAGS, f"--policies={tmp_path / 'users.json'}", f"--faults={tmp_path / 'lost.json'}")
+    with served(tmp_path / "kms", *flags) as (target, _):
+        told = bulkseed("apply", "m.jsonl", "--endpoint", target.endpoint, cwd=tmp_path, env=env).stdout
+        for call in (("ledger", "status"), ("rollback",)):
+            told += bulkseed(*call, "m.ledger.db", cwd=tmp_path, env=env).stdout
+    assert told.count("perhaps ours: 1 that exist") == 3, told
+    for untrue in ("there before", "finds out", "run apply again"):
+        assert untrue not in told, told
+
+
 @pytest.mark.parametrize("host", ["kms.cn-hangzhou.aliyuncs.com", "KMS.cn-hangzhou.aliyuncs.com."])
 def test_no_value_goes_to_a_public_host_in_plaintext(tmp_path: Path, host: str) -> None:
     """However the host is written: a usage error, and no ledger (H17)."""

@@ -62,7 +62,7 @@ def test_what_the_ledger_has_settled_is_a_table_by_outcome(tmp_path: Path) -> No
         "nothing is sent to the target: only --online asks it\n"
         f"invalid: is not valid JSON (character 1): 1 line\n  {manifest}:5\n"
         "2 to create, 0.0 s at 2,000/s, 50 bytes of values\n"
-        "existing: 2            was there before, not compared\n"
+        "existing: 2            there, not known to be ours\n"
         "invalid: 1             bad manifest line, never sent\n"
         "2 settled, not compared: to change a value, raise its VersionId, too, v1 to v2\n"
         "definitions: 5 = 2 to create + 2 settled + 1 invalid\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from bulkseed.model import Fault, NoReply
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import CreationTime, OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.rollback import OwnedSecret, RollbackEnd, RollbackOutcome, rollback
+from bulkseed.policy.rollback import UNDATED, OwnedSecret, RollbackEnd, RollbackOutcome, rollback
 from bulkseed.policy.steps import (
     COUNT_VERSIONS,
     DELETE,
@@ -283,3 +284,15 @@ def test_a_creation_is_as_old_as_its_answer_says(
         end = ended_with.value
     assert isinstance(end, RollbackEnd)
     assert end.outcome is outcome
+
+
+def test_what_no_clock_dates_is_not_called_older() -> None:
+    """Without a Date of the service its clock is not known: that is the reason, and nothing is deleted."""
+    ever = OurMoment(-math.inf, -math.inf)
+    undated = replace(AS_MADE, created=CreationTime(ServiceMoment(1_000.0), ever, ever))
+    end, asked = drive([undated])
+    assert end == RollbackEnd(RollbackOutcome.CHANGED, UNDATED)
+    assert asked == [DESCRIBE]
+    end, _ = drive([undated, ONLY_OURS, Done("r")], made=1_000.0)
+    assert isinstance(end, RollbackEnd)
+    assert end.outcome is RollbackOutcome.DELETED

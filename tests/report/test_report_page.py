@@ -212,7 +212,7 @@ def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
         )
     with read_ledger(path) as reader:
         text = text_of(parse(render(read_numbers(reader, path.name, []), "1.2.3")))
-    told = "Rolled back: 2 deleted, 1 changed since, so left as they were, 1 not known yet."
+    told = "Rolled back: 2 deleted, 1 not surely as they were made, so left alone, 1 not known yet."
     assert told in text
 
 
