@@ -7,18 +7,24 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import pytest
+from alibabacloud_kms20160120.models import CreateKeyRequest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from support import second_signer
 from support.browser import chromium, console, open_address, requests
+from support.kms import sdk
 from support.serve_process import SECRET, UNLIMITED_FLAGS, started
+
+from bulkseed.model import Credentials, Target
+from bulkseed.service.explorer.journal import KEPT
 
 PHONE, DESK = 375, 1280
 LIGHT, DARK = "light", "dark"
@@ -180,8 +186,14 @@ def send(chrome: Chrome, action: str, reply: str = "JSON", **parameters: str) ->
     return str(find(chrome, "#reply-body").get_attribute("textContent"))
 
 
-def test_a_key_opens_to_what_belongs_to_it(page: Chrome) -> None:
-    """Its state at a glance; its alias, tags and versions when it is opened. A reply comes as XML, too."""
+def test_a_key_opens_to_what_belongs_to_it(page: Chrome, ready: dict[str, Any]) -> None:
+    """Its state at a glance, on its page of the list; its alias, tags and versions when it is opened.
+
+    A reply comes as XML, too.
+    """
+    client = sdk(Target(ready["endpoint"], ready["region"], Credentials(ready["access_key_id"], SECRET)))
+    for _ in range(20):  # a page of others
+        client.create_key(CreateKeyRequest())
     made = json.loads(send(page, "CreateKey", Description="of the browser"))["KeyMetadata"]
     send(page, "CreateAlias", KeyId=made["KeyId"], AliasName="alias/browser")
     send(page, "TagResources", ResourceId=made["KeyId"], Tag="team=a\nenv=test", ResourceType="key")
@@ -189,6 +201,10 @@ def test_a_key_opens_to_what_belongs_to_it(page: Chrome) -> None:
     assert xml.startswith("<?xml")
     assert f"<KeyId>{made['KeyId']}</KeyId>" in xml
     view(page, "keys")
+    until(page, lambda: "page 1 of 2" in find(page, "#keys-page").text)
+    assert not find(page, "#keys-back").is_enabled()
+    assert made["KeyId"] not in find(page, "#key-list").text
+    find(page, "#keys-next").click()
     summary = until(
         page,
         lambda: next(
@@ -200,6 +216,10 @@ def test_a_key_opens_to_what_belongs_to_it(page: Chrome) -> None:
     shown = until(page, lambda: find(page, "#key-list details[open] dl").text)
     for text in ("alias/browser", "team=a, env=test", made["PrimaryKeyVersion"], "of the browser"):
         assert text in shown
+    assert not find(page, "#keys-next").is_enabled()
+    find(page, "#keys-back").click()
+    until(page, lambda: len(page.find_elements(By.CSS_SELECTOR, "#key-list summary")) == 20)
+    assert made["KeyId"] not in find(page, "#key-list").text
     assert console(page) == []
 
 
@@ -249,6 +269,21 @@ def test_a_refused_signature_shows_the_first_difference(page: Chrome, ready: dic
     until(page, lambda: "canary-refused" in find(page, "#refusal").text)
     find(page, "#paste").send_keys("POST\nX")
     until(page, lambda: len(page.find_elements(By.CSS_SELECTOR, "#refusal div[aria-live] mark")) == 2)
+    assert console(page) == []
+
+
+def test_after_a_burst_the_last_thousand_are_listed(page: Chrome, ready: dict[str, Any]) -> None:
+    """While they pour in, the newest; then each of the last 1,000, in order, and no other."""
+    view(page, "requests")
+    connection = HTTPConnection(urlsplit(ready["endpoint"]).netloc)
+    names = [f"burst/{number}" for number in range(KEPT + 300)]
+    for name in names:
+        connection.request("POST", f"/?Action=ListKeys&SecretName={name}")
+        assert connection.getresponse().read()
+    connection.close()
+    shown = "return [...document.querySelectorAll('#rows td.name')].map(e => e.textContent)"
+    until(page, lambda: page.execute_script(shown) == names[: -KEPT - 1 : -1])
+    assert find(page, "#count").text == "1000 of the last 1000 requests, the newest 1000 listed"
     assert console(page) == []
 
 

@@ -7,23 +7,43 @@ import struct
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.serve_process import UNLIMITED_FLAGS, started
 
-from bulkseed.service.explorer.journal import Entry
-from bulkseed.service.explorer.routes import ROWS, _listed
+from bulkseed.service.explorer.journal import KEPT, Entry, Journal
+from bulkseed.service.explorer.listing import ROWS, Listing, newest
+from bulkseed.wire.message import Response
 
 
 @given(st.lists(st.sampled_from([200, 400, 429, 0]), max_size=4 * ROWS))
 def test_the_newest_of_a_batch_are_listed_and_those_refused_among_them(statuses: list[int]) -> None:
     """In order, no more than a person reads, and no refusal goes under in a flood of successes."""
     entries = [Entry(number, 0.0, 0.0, b"", status, b"") for number, status in enumerate(statuses, 1)]
-    listed = _listed(entries)
+    listed = newest(entries)
     assert [entry.number for entry in listed] == sorted(entry.number for entry in listed)
     for refused in (True, False):
         kind = [entry for entry in entries if (entry.status != 200) is refused]
         assert [entry for entry in listed if (entry.status != 200) is refused] == kind[-ROWS:]
+
+
+@settings(max_examples=10)
+@given(st.lists(st.integers(0, 2 * KEPT), max_size=4), st.sampled_from([(200,), (400,), (200, 200, 429)]))
+def test_after_a_flood_all_that_is_kept_has_been_listed(bursts: list[int], statuses: tuple[int, ...]) -> None:
+    """However many come at once: each batch stays small, nothing comes twice, and nothing is left out."""
+    journal = Journal()
+    listing = Listing(journal)
+    given: list[int] = []
+    for burst in (*bursts, *[0] * (KEPT // ROWS + 1)):
+        for number in range(burst):
+            status = statuses[number % len(statuses)]
+            journal.note(b"", Response(status, {}, b"{}"), 0.0, 0.0)
+        batch = [entry.number for entry in listing.batch()]
+        assert len(batch) <= 2 * ROWS
+        assert batch == sorted(batch)
+        given += batch
+    assert len(given) == len(set(given))
+    assert {entry.number for entry in journal.since(0)} <= set(given)
 
 
 def test_a_page_that_is_closed_leaves_no_traceback(tmp_path: Path) -> None:

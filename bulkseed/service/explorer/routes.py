@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.resources import files
@@ -17,15 +17,14 @@ from aiohttp import web
 from bulkseed.model import Fault
 from bulkseed.service.explorer.calls import Composer, open_refusal
 from bulkseed.service.explorer.door import HEADERS, Door, guard
-from bulkseed.service.explorer.journal import Entry, Journal, describe
+from bulkseed.service.explorer.journal import Journal, describe
+from bulkseed.service.explorer.listing import Listing
 from bulkseed.service.explorer.parameters import actions_table
 from bulkseed.service.kms import Kms
 from bulkseed.service.shell.group_commit import Gate
 
 BATCH_SECONDS = 0.2
 """Between two batches of rows: many enough for the eye, few enough for the page."""
-ROWS = 100
-"""Of a batch, and as many refused ones: nobody reads more, and each costs the service 12 µs (measured)."""
 _FILES = {"/": "page.html", "/style.css": "style.css", "/script.js": "script.js"}
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
@@ -107,17 +106,12 @@ class _Views:
     async def requests(self, request: web.Request) -> web.StreamResponse:
         """Send rows as requests come in, in batches (server-sent events)."""
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
-        seen = 0
+        listing = Listing(self._journal)
         with suppress(ConnectionResetError):  # the page was closed
             await response.prepare(request)
             while True:
-                entries = self._journal.since(seen)
-                if entries:
-                    listed = _listed(entries) if seen else entries
-                    missed = self._journal.last - (seen or entries[0].number - 1) - len(listed)
-                    seen = self._journal.last
-                    rows = orjson.dumps({"missed": missed, "rows": [describe(entry) for entry in listed]})
-                    await response.write(b"data: " + rows + b"\n\n")
+                if rows := [describe(entry) for entry in listing.batch()]:
+                    await response.write(b"data: " + orjson.dumps({"rows": rows}) + b"\n\n")
                 await asyncio.sleep(BATCH_SECONDS)
         return response
 
@@ -143,12 +137,6 @@ class _Views:
     async def quota(self, _request: web.Request) -> web.Response:
         """Give each quota group's use in each second of the last minute."""
         return _json(self._kms.usage(time.monotonic()))
-
-
-def _listed(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the newest of a batch, oldest first, those refused as many as the others."""
-    refused = [entry for entry in entries if entry.status != 200][-ROWS:]
-    return sorted(refused + [entry for entry in entries if entry.status == 200][-ROWS:])
 
 
 READS = {

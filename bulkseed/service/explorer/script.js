@@ -2,8 +2,10 @@
 // Texts of clients go into the page as text alone (textContent), never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const SHOWN = 200; // rows in the document; the filter looks at all that are kept
-const KEPT = 1000;
+const KEPT = 1000; // requests
+const SHOWN = 200; // of them, while many come
+const MANY = 50; // in one batch
+const CALM = 500; // milliseconds without such a batch
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -190,21 +192,29 @@ function pretty(text) {
 // Requests
 
 let requests = []; // oldest first
-let missed = 0;
+let flood = 0; // a timer while many come
 let drawing = false;
 const drawn = new Map(); // number → row
 
 function listen() {
   const stream = new EventSource("/api/requests");
-  stream.onopen = () => { requests = []; missed = 0; };
+  stream.onopen = () => { requests = []; };
   stream.onmessage = (event) => {
-    const batch = JSON.parse(event.data);
-    missed += batch.missed;
-    requests = requests.concat(batch.rows).slice(-KEPT);
-    if (drawing || view() !== "requests" || paused()) return;
-    drawing = true;
-    requestAnimationFrame(() => { drawing = false; drawRows(); });
+    const { rows } = JSON.parse(event.data);
+    // Those that were left out of a flood come later, and go where they belong.
+    requests = requests.concat(rows).sort((a, b) => a.number - b.number).slice(-KEPT);
+    if (rows.length > MANY) {
+      clearTimeout(flood);
+      flood = setTimeout(() => { flood = 0; drawSoon(); }, CALM);
+    }
+    drawSoon();
   };
+}
+
+function drawSoon() {
+  if (drawing || view() !== "requests" || paused()) return;
+  drawing = true;
+  requestAnimationFrame(() => { drawing = false; drawRows(); });
 }
 
 const paused = () => $("pause").getAttribute("aria-pressed") === "true";
@@ -217,7 +227,7 @@ function matches(row, words) {
 function drawRows() {
   const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = words.length ? requests.filter((row) => matches(row, words)) : requests;
-  const wanted = found.slice(-SHOWN);
+  const wanted = found.slice(flood ? -SHOWN : -KEPT);
   const numbers = new Set(wanted.map((row) => row.number));
   for (const [number, element] of drawn) {
     if (!numbers.has(number)) { element.remove(); drawn.delete(number); }
@@ -232,7 +242,8 @@ function drawRows() {
     }
     below = element;
   }
-  const gap = missed ? `; ${missed} came too fast to be listed` : "";
+  const between = requests.length && requests.at(-1).number - requests[0].number + 1 - requests.length;
+  const gap = between ? `; ${between} more follow when fewer come` : "";
   $("count").textContent = `${found.length} of the last ${requests.length} requests, the newest ${wanted.length} listed${gap}`;
 }
 
@@ -360,21 +371,40 @@ function pasted(found) {
 
 const look = (action, parameters) => ask("/api/look", { action, parameters });
 const PAGE = 20;
-let page = 1;
+const at = { secrets: 1, keys: 1 }; // pages
+const asked = { secrets: 0, keys: 0 };
+
+async function listed(kind, action, parameters) {
+  const turn = ++asked[kind];
+  const found = await look(action, { ...parameters, PageSize: String(PAGE), PageNumber: String(at[kind]) });
+  if (turn !== asked[kind]) return null; // another page was asked for
+  if (found.fault) {
+    say(found.fault);
+    return null;
+  }
+  const pages = Math.max(1, Math.ceil(found.TotalCount / PAGE));
+  if (at[kind] > pages) { // what was on it is gone
+    at[kind] = pages;
+    return listed(kind, action, parameters);
+  }
+  $(`${kind}-page`).textContent = `${found.TotalCount} in all; page ${at[kind]} of ${pages}`;
+  $(`${kind}-back`).disabled = at[kind] <= 1;
+  $(`${kind}-next`).disabled = at[kind] >= pages;
+  return found;
+}
+
+function turnPage(kind, by) {
+  at[kind] += by;
+  views[kind]();
+}
 
 async function listSecrets() {
-  const parameters = { PageSize: String(PAGE), PageNumber: String(page), FetchTags: "true" };
+  const parameters = { FetchTags: "true" };
   const named = $("named").value;
   if (named) parameters.Filters = JSON.stringify([{ Key: "SecretName", Values: [named] }]);
   try {
-    const found = await look("ListSecrets", parameters);
-    if (found.fault) return say(found.fault);
-    const total = found.TotalCount;
-    const pages = Math.max(1, Math.ceil(total / PAGE));
-    $("page").textContent = `Secrets: ${total}; page ${page} of ${pages}`;
-    $("back").disabled = page <= 1;
-    $("next").disabled = page >= pages;
-    $("secret-list").replaceChildren(...(found.SecretList?.Secret ?? []).map(secretBox));
+    const found = await listed("secrets", "ListSecrets", parameters);
+    if (found) $("secret-list").replaceChildren(...(found.SecretList?.Secret ?? []).map(secretBox));
   } catch (error) {
     failed(error);
   }
@@ -446,11 +476,12 @@ function versionRow(name, version) {
 
 async function listKeys() {
   try {
-    const found = await look("ListKeys", { PageSize: "100", PageNumber: "1" });
-    if (found.fault) return say(found.fault);
+    const found = await listed("keys", "ListKeys", {});
+    if (!found) return;
+    const turn = asked.keys;
     const ids = (found.Keys?.Key ?? []).map((key) => key.KeyId);
     const described = await Promise.all(ids.map((id) => look("DescribeKey", { KeyId: id })));
-    $("key-count").textContent = `Keys: ${found.TotalCount}${found.TotalCount > ids.length ? `, the first ${ids.length} listed` : ""}`;
+    if (turn !== asked.keys) return;
     $("key-list").replaceChildren(...described.filter((one) => one.KeyMetadata).map((one) => keyBox(one.KeyMetadata)));
   } catch (error) {
     failed(error);
@@ -550,9 +581,11 @@ async function start() {
     $("pause").setAttribute("aria-pressed", String(!paused()));
     if (!paused()) drawRows();
   });
-  $("named").addEventListener("input", () => { page = 1; listSecrets(); });
-  $("back").addEventListener("click", () => { page -= 1; listSecrets(); });
-  $("next").addEventListener("click", () => { page += 1; listSecrets(); });
+  $("named").addEventListener("input", () => { at.secrets = 1; listSecrets(); });
+  for (const kind of Object.keys(at)) {
+    $(`${kind}-back`).addEventListener("click", () => turnPage(kind, -1));
+    $(`${kind}-next`).addEventListener("click", () => turnPage(kind, 1));
+  }
   show();
   listen();
 }
