@@ -21,7 +21,9 @@ def progress_to_json(stats: Stats) -> dict[str, Any]:
         "throttled": stats.throttled,
         "retried": stats.retried,
         "last_problem": stats.last_problem,
-        "waiting_for_service": stats.waiting_for_service,
+        "source_reads": stats.source_reads,
+        "source_throttled": stats.source_throttled,
+        "silent": stats.silent,
     }
 
 

@@ -14,7 +14,7 @@ from bulkseed.engine.driver import Driver, OnDisk, requests
 from bulkseed.engine.lane import Lane
 from bulkseed.engine.lifecycle import RunLifecycle
 from bulkseed.engine.options import RunHooks, RunOptions
-from bulkseed.engine.outage import OutageMonitor
+from bulkseed.engine.outage import SERVICE, SOURCE, Answerer, OutageMonitor
 from bulkseed.engine.recorder import Recorder, attempt_record
 from bulkseed.engine.stop_loss import StopLoss
 from bulkseed.engine.values.reader import ValueReader
@@ -64,18 +64,19 @@ def assemble(
     observers += [partial(_tell, run, observer) for observer in hooks.observers]
     client = lane.client(*observers)
 
-    def monitor() -> OutageMonitor:
+    def monitor(of: Answerer) -> OutageMonitor:
         return OutageMonitor(
             lane.clock.awake,
             hooks.stop,
             hooks.stats,
             patience=5 * options.rules.retry.budget,
+            of=of,
         )
 
-    outage = monitor()
+    outage = monitor(SERVICE)
     retries = None if options.qps > 0 else RetryBucket()
     driver = Driver(requests(client, operations), outage, hooks.stop, on_disk, retries)
-    values = ValueReader(lane, hooks.stop, monitor(), options.rules.retry)
+    values = ValueReader(lane, hooks, monitor(SOURCE), options.rules.retry)
     stop_loss = StopLoss(hooks.stop, options.stop_after)
     return Machinery(lane, recorder, client, driver, outage, stop_loss, values)
 

@@ -1,4 +1,4 @@
-"""When to hold back: outages of the service.
+"""When to hold back: outages of the service, or of a source.
 
 An outage is: for some seconds nothing got through. Definitions do not burn their attempts in it; one attempt
 at a time looks whether it is over. An outage that lasts too long stops the run: how long counts, not how many
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import STOPPED_EARLY, Stop
@@ -30,14 +31,34 @@ _PROBLEMS = (Verdict.RETRY, Verdict.THROTTLED, Verdict.CLOCK, Verdict.ABORT)
 """Of other refusals it is the item's end that tells."""
 
 
+class Answerer(NamedTuple):
+    """Who is asked, and what to look at where it has never answered."""
+
+    name: str
+    look_at: str
+
+
+SERVICE = Answerer("the service", "--endpoint")
+SOURCE = Answerer("the source", "its address")
+
+
 class OutageMonitor:
-    """Follows the answers of a run.
+    """Follows the answers of a run, those of `of`.
 
     `patience`: seconds after which an outage ends the run. `outage` is true while nothing gets through;
     `stats` shows that, too.
     """
 
-    def __init__(self, now: Callable[[], float], stop: Stop, stats: Stats, *, patience: float) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        stop: Stop,
+        stats: Stats,
+        *,
+        patience: float,
+        of: Answerer = SERVICE,
+    ) -> None:
+        self._of = of
         self._now = now
         self._stop = stop
         self._stats = stats
@@ -74,16 +95,18 @@ class OutageMonitor:
         since = self._first_failure if self._last_success is None else self._last_success
         silent = self._now() - since
         if not self.outage and silent > OUTAGE_AFTER and (never or self._failures >= OUTAGE_FAILURES):
-            self.outage = self._stats.waiting_for_service = True
+            self.outage = True
+            self._stats.silent.append(self._of.name)
             self._began = since
         patience = min(self._patience, FIRST_ANSWER_WITHIN) if never else self._patience
         if never and isinstance(answer, NoReply) and answer.no_such_host:
             patience = min(patience, NO_SUCH_HOST_FOR)
         if self.outage and silent > patience:
-            why = f"nothing got through for {silent:.0f} s: check the service, then run again to resume"
+            name = self._of.name
+            why = f"nothing got through for {silent:.0f} s: check {name}, then run again to resume"
             if never:
                 said = answer.code if isinstance(answer, Fault) else answer.reason
-                why = f"the service never answered ({said}): check --endpoint and the network"
+                why = f"{name} never answered ({said}): check {self._of.look_at} and the network"
             self._stop.request(why, STOPPED_EARLY)
 
     def got_through(self) -> None:
@@ -91,7 +114,8 @@ class OutageMonitor:
         now = self._now()
         if self.outage:
             self._lost += now - self._began
-            self.outage = self._stats.waiting_for_service = False
+            self.outage = False
+            self._stats.silent.remove(self._of.name)
         self._last_success = now
         self._failures = 0
 

@@ -79,7 +79,8 @@ class Latencies:
 class Stats:
     """Counters of one run. `read` definitions have been read; each ends in exactly one of `outcomes`.
 
-    `last_problem` and `waiting_for_service` are what a display shows beside them.
+    `last_problem` and `waiting_for` are what a display shows beside them. `source_reads` counts reads at
+    sources, `source_throttled` those that were refused for their rate.
 
     What `admitted` counts is written in the ledger's thread, everything else in the event loop's.
     """
@@ -95,7 +96,9 @@ class Stats:
         self.retried = 0
         self.latencies = Latencies()
         self.last_problem: str | None = None
-        self.waiting_for_service = False
+        self.source_reads = 0
+        self.source_throttled = 0
+        self.silent: list[str] = []
 
     def attempted(
         self, work: WorkItem[Any], _operation: Operation[Any, Any], _status: int | None, answer: object
@@ -114,6 +117,11 @@ class Stats:
         self.read += read
         self.known.update(settled)
         self.known[Outcome.INVALID] += invalid
+
+    @property
+    def waiting_for(self) -> str:
+        """Who does not answer, so that the run waits; "" while nobody is waited for."""
+        return " and ".join(self.silent)
 
     @property
     def outcomes(self) -> Counter[Outcome | Verified]:

@@ -55,7 +55,11 @@ def source_class(spec: SourceSpec) -> type[Source]:
             kind: type[Source] = found
             return kind
         for point in entry_points(group=GROUP, name=scheme):
-            added = point.load()
+            try:
+                added = point.load()
+            except Exception as error:  # noqa: BLE001  # whatever its modules raise
+                why = f"cannot be imported ({type(error).__name__})"
+                raise UsageError(f"{spec.label}: the package that adds {scheme} {why}") from None
             if isinstance(added, type) and issubclass(added, Source):
                 return added
             raise UsageError(f"{spec.label}: the package that adds {scheme} has no Source there")

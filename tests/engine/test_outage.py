@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from bulkseed.engine.outage import OUTAGE_AFTER, OUTAGE_FAILURES, OutageMonitor
+from bulkseed.engine.outage import OUTAGE_AFTER, OUTAGE_FAILURES, SOURCE, OutageMonitor
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
 from bulkseed.engine.stop_loss import StopLoss
@@ -37,15 +37,43 @@ def test_a_creation_ends_an_outage_which_used_up_no_working_time() -> None:
     time.now = OUTAGE_AFTER + 1
     for _ in range(OUTAGE_FAILURES):
         outage.answered(LOST)
-    assert (outage.outage, stats.waiting_for_service, outage.working_time()) == (True, True, 0.0)
+    assert (outage.outage, stats.waiting_for, outage.working_time()) == (True, "the service", 0.0)
     assert stats.last_problem == LOST.reason
     time.now = 30.0
     outage.got_through()
     time.now = 34.0
-    assert (outage.outage, stats.waiting_for_service, outage.working_time()) == (False, False, 4.0)
+    assert (outage.outage, stats.waiting_for, outage.working_time()) == (False, "", 4.0)
     outage.answered(LOST)
     assert (outage.outage, outage.working_time()) == (False, 4.0)
     assert not stop.requested
+
+
+def test_an_outage_of_a_source_is_not_told_as_one_of_the_service() -> None:
+    """Each is waited for by itself, and whoever looks is sent to the right one."""
+    time, stats, stop = Time(), Stats(), Stop()
+    service = OutageMonitor(time, stop, stats, patience=100.0)
+    source = OutageMonitor(time, stop, stats, patience=100.0, of=SOURCE)
+    for outage in (service, source):
+        outage.got_through()
+    time.now = OUTAGE_AFTER + 1
+    for outage in (source, service):
+        for _ in range(OUTAGE_FAILURES):
+            outage.answered(LOST)
+    assert stats.waiting_for == "the source and the service"
+    service.got_through()
+    assert stats.waiting_for == "the source"
+    time.now = 101.0
+    source.answered(LOST)
+    assert stop.reason == "nothing got through for 101 s: check the source, then run again to resume"
+
+
+def test_a_source_that_never_answered_has_another_address_than_the_service() -> None:
+    """Nobody is sent to look at --endpoint for it."""
+    time, stats, stop = Time(), Stats(), Stop()
+    source = OutageMonitor(time, stop, stats, patience=100.0, of=SOURCE)
+    for time.now in (0.0, OUTAGE_AFTER + 1, 101.0):
+        source.answered(LOST)
+    assert stop.reason == "the source never answered (no reply in time): check its address and the network"
 
 
 def test_a_success_ends_a_streak_of_failures() -> None:

@@ -59,7 +59,7 @@ def _lines(runs: Sequence[TargetRun]) -> Iterator[str]:
 
 def _badness(run: TargetRun) -> tuple[bool, bool, float]:
     left = 1 - run.finished / run.expected if run.expected else 0.0
-    return run.error is not None or run.stop.requested, run.stats.waiting_for_service, left
+    return run.error is not None or run.stop.requested, bool(run.stats.waiting_for), left
 
 
 def _trouble(run: TargetRun) -> str:
@@ -67,8 +67,8 @@ def _trouble(run: TargetRun) -> str:
         return str(run.error)
     if run.stop.reason is not None:
         return run.stop.reason
-    if run.stats.waiting_for_service:
-        return "waiting for the service"
+    if run.stats.waiting_for:
+        return f"waiting for {run.stats.waiting_for}"
     return run.stats.last_problem or ""
 
 

@@ -30,6 +30,8 @@ EVENTS: dict[str, tuple[int, str]] = {
     "secret.left": (logging.INFO, "a rollback has left a secret, with the result and why"),
     "service.silent": (logging.WARNING, "nothing gets through; the run waits"),
     "service.back": (logging.WARNING, "the service answers again"),
+    "source.silent": (logging.WARNING, "no value can be read at the source; the run waits"),
+    "source.back": (logging.WARNING, "the source answers again"),
 }
 
 
@@ -110,10 +112,11 @@ def tell_end(summary: Summary, ends: Mapping[Any, int]) -> None:
 
 
 async def watch_service(stats: Stats) -> None:
-    """Log when the service falls silent and when it is back, until cancelled."""
-    silent = False
+    """Log when the service or a source falls silent and when it is back, until cancelled."""
+    silent: set[str] = set()
     while True:
         await anyio.sleep(1.0)
-        if stats.waiting_for_service != silent:
-            silent = stats.waiting_for_service
-            tell("service.silent" if silent else "service.back", problem=stats.last_problem)
+        for name in silent.symmetric_difference(stats.silent):
+            event = "back" if name in silent else "silent"
+            tell(f"{name.removeprefix('the ')}.{event}", problem=stats.last_problem)
+        silent = set(stats.silent)

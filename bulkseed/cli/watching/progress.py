@@ -194,11 +194,11 @@ class _Meter:
     def troubles(self) -> list[str]:
         """Say what else there is, the most important first: a terminal may cut off the end."""
         stats, notable = self._work.stats, self._work.notable()
-        parts = [f"waiting for the service: {stats.last_problem}"] if stats.waiting_for_service else []
+        parts = [f"waiting for {stats.waiting_for}: {stats.last_problem}"] if stats.waiting_for else []
         parts += [f"{count:,} {end}" for end, count in notable.items()]
         parts += [f"{stats.throttled:,} throttled"] if stats.throttled else []
         parts += [f"{stats.retried:,} retried"] if stats.retried else []
-        if stats.last_problem and not stats.waiting_for_service:
+        if stats.last_problem and not stats.waiting_for:
             parts.append(f"last problem: {stats.last_problem}")
         return parts
 
@@ -213,7 +213,7 @@ class _Meter:
             "limit_qps": work.qps,
             "left_s": None if left is None else round(left, 1),
             "stopping": work.stop.requested,
-            "waiting": work.stats.waiting_for_service,
+            "waiting": bool(work.stats.waiting_for),
             **work.notable(),
             "throttled": work.stats.throttled,
             "retried": work.stats.retried,
@@ -236,6 +236,6 @@ class _Meter:
         then, now = self._seen[0], self._seen[-1]
         total, _ = self.total()
         ended = now.finished - then.finished
-        if not total or ended <= 0 or self._work.stats.waiting_for_service or self._work.stop.requested:
+        if not total or ended <= 0 or self._work.stats.waiting_for or self._work.stop.requested:
             return None
         return max(total - now.finished, 0) * (now.at - then.at) / ended

@@ -36,9 +36,15 @@ METRICS: dict[str, MetricSpec] = {
     "bulkseed_attempts": MetricSpec("requests sent", lambda stats: {"": stats.attempts}),
     "bulkseed_throttled": MetricSpec("requests refused for their rate", lambda stats: {"": stats.throttled}),
     "bulkseed_retried": MetricSpec("requests that repeat one", lambda stats: {"": stats.retried}),
+    "bulkseed_source_reads": MetricSpec(
+        "reads of values that are still at their source", lambda stats: {"": stats.source_reads}
+    ),
+    "bulkseed_source_throttled": MetricSpec(
+        "such reads that the source refused for their rate", lambda stats: {"": stats.source_throttled}
+    ),
     "bulkseed_waiting": MetricSpec(
-        "1 while nothing gets through and the run waits for the service",
-        lambda stats: {"": float(stats.waiting_for_service)},
+        "1 while nothing gets through and the run waits for the service or a source",
+        lambda stats: {"": float(bool(stats.waiting_for))},
         gauge=True,
     ),
 }

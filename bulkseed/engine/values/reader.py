@@ -12,25 +12,27 @@ from typing import Any
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.driver import Driver
 from bulkseed.engine.lane import Lane
+from bulkseed.engine.options import RunHooks
 from bulkseed.engine.outage import OutageMonitor
-from bulkseed.engine.stop import Stop
 from bulkseed.model import Fault, NoReply, Outcome, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.policy.backoff import RetryPolicy
 from bulkseed.policy.moments import Sending
 from bulkseed.policy.read_source import read_source
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import Aborted, Ending, Step
+from bulkseed.policy.verdicts import Verdict, classify
 
 
 class ValueReader:
     """Puts values into definitions that lack theirs."""
 
-    def __init__(self, lane: Lane, stop: Stop, outage: OutageMonitor, policy: RetryPolicy) -> None:
+    def __init__(self, lane: Lane, hooks: RunHooks, outage: OutageMonitor, policy: RetryPolicy) -> None:
         self._lane = lane
-        self._stop = stop
+        self._stop = hooks.stop
+        self._stats = hooks.stats
         self._outage = outage
         self._policy = policy
-        self._driver = Driver(self._request, outage, stop)
+        self._driver = Driver(self._request, outage, hooks.stop)
 
     async def read(
         self, definition: SecretDefinition, doubt_since: Sending | None
@@ -51,4 +53,8 @@ class ValueReader:
         """Ask the source once; a stop does not wait for it, as nothing hangs on its answer."""
         unread = work.item.data
         assert isinstance(unread, UnreadValue)  # noqa: S101  # the worker looked
-        return await self._stop.wait_for(asyncio.ensure_future(unread.read()))
+        self._stats.source_reads += 1
+        answer = await self._stop.wait_for(asyncio.ensure_future(unread.read()))
+        if isinstance(answer, Fault):
+            self._stats.source_throttled += classify(answer) is Verdict.THROTTLED
+        return answer
