@@ -192,6 +192,40 @@ async def test_items_of_password_managers_are_maps_of_their_fields(tmp_path: Pat
     assert "same name" in found["twin"]
 
 
+async def test_what_an_export_of_a_password_manager_lacks_is_told(tmp_path: Path) -> None:
+    """Files and passkeys stay behind, with a note; an item with nothing else is no empty secret."""
+    logins = [{"name": "both", "login": {"password": "p", "fido2Credentials": [{"keyValue": "canary"}]}}]
+    logins += [{"name": "passkey", "login": {"fido2Credentials": [{"keyValue": "canary"}]}}]
+    path = tmp_path / "x.json"
+    with _written("bitwarden", path, json.dumps({"items": logins}), {}) as source:
+        assert [note.partition(": ")[2] for note in source.notes] == [
+            "passkeys stay behind; items that have one: 2"
+        ]
+    found = await content_of("bitwarden", path, json.dumps({"items": logins}))
+    assert found == {
+        "both": '{"password":"p"}',
+        "passkey": "! 'passkey' has no field with a value that can be moved",
+    }
+    values = {"scan": {"file": {"fileName": "f"}}, "pin": {"string": "1"}}
+    fields = [{"title": title, "value": value} for title, value in values.items()]
+    items = [
+        {"overview": {"title": "document"}, "details": {"documentAttributes": {"fileName": "f"}}},
+        {"overview": {"title": "card"}, "details": {"sections": [{"fields": fields}]}},
+        {"overview": {"title": "old"}, "state": "archived", "details": {"password": "p"}},
+    ]
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("export.data", json.dumps({"accounts": [{"vaults": [{"items": items}]}]}))
+    with _written("1pux", tmp_path / "x.1pux", content.getvalue(), {}) as source:
+        assert source.notes[0].endswith("files stay behind; items that have one: 2")
+    found = await content_of("1pux", tmp_path / "x.1pux", content.getvalue())
+    assert found == {
+        "document": "! 'document' has no field with a value that can be moved",
+        "card": '{"pin":"1"}',
+        "old": "! 'old' is archived or deleted",
+    }
+
+
 async def test_a_file_that_is_no_export_is_refused(tmp_path: Path) -> None:
     """Neither a zip without its data nor something else is taken."""
     empty = io.BytesIO()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bulkseed.errors import ManifestError
 from bulkseed.sources.content import ExactNumber, decode_json
 from bulkseed.sources.kinds.shared.held import Held, HeldSource
-from bulkseed.sources.protocol import Reference
+from bulkseed.sources.protocol import Reference, Value
 
 
 class Bitwarden(HeldSource):
@@ -28,6 +29,7 @@ class Bitwarden(HeldSource):
                 f"{self.spec.label}: is encrypted: export it as .json, not as encrypted .json"
             )
         groups = (*(found.get("folders") or ()), *(found.get("collections") or ()))
+        passkeys = 0
         folders = {group.get("id"): str(group.get("name") or "") for group in groups}
         for item in found.get("items") or ():
             owners = [item.get("folderId"), *(item.get("collectionIds") or ())]
@@ -44,16 +46,21 @@ class Bitwarden(HeldSource):
                 **(item.get("identity") or {}),
             }
             own = ((field.get("name"), field.get("value")) for field in item.get("fields") or ())
+            passkeys += bool(login.get("fido2Credentials"))
             reference = Reference(
                 _joined(folder, item.get("name")),
                 item.get("revisionDate"),
                 "is deleted: it is in the bin" if item.get("deletedDate") else None,
             )
-            yield reference, _filled([*values.items(), *own])
+            yield _entry(reference, [*values.items(), *own])
+        if passkeys:
+            self.notes = [f"passkeys stay behind; items that have one: {passkeys:,}"]
 
 
 class OnePassword(HeldSource):
     """Every item is a map of its fields; its path is ``vault/title``."""
+
+    _files = 0
 
     def load(self) -> Held:
         """Yield every item."""
@@ -67,18 +74,22 @@ class OnePassword(HeldSource):
                 folder = (vault.get("attrs") or {}).get("name") or ""
                 for item in vault.get("items") or ():
                     yield self._item(folder, item.get("item") or item)
+        if self._files:
+            self.notes = [f"files stay behind; items that have one: {self._files:,}"]
 
-    def _item(self, folder: str, item: dict[str, Any]) -> tuple[Reference, dict[str, object]]:
+    def _item(self, folder: str, item: dict[str, Any]) -> tuple[Reference, Value]:
         details, overview = item.get("details") or {}, item.get("overview") or {}
         pairs = [
             (field.get("designation") or field.get("name"), field.get("value"))
             for field in details.get("loginFields") or ()
         ]
-        pairs += [
-            (field.get("title") or field.get("id"), next(iter((field.get("value") or {}).values()), None))
+        fields = [
+            (field.get("title") or field.get("id"), field.get("value") or {})
             for section in details.get("sections") or ()
             for field in section.get("fields") or ()
         ]
+        pairs += [(name, next(iter(value.values()), None)) for name, value in fields if "file" not in value]
+        self._files += "documentAttributes" in details or any("file" in value for _, value in fields)
         pairs += [("password", details.get("password")), ("notes", details.get("notesPlain"))]
         updated = item.get("updatedAt")
         state = item.get("state") or ("trashed" if str(item.get("trashed")).lower() in {"y", "true"} else "")
@@ -87,7 +98,7 @@ class OnePassword(HeldSource):
             f"u{updated.text if isinstance(updated, ExactNumber) else updated}" if updated else None,
             "is archived or deleted" if state in {"archived", "trashed", "deleted"} else None,
         )
-        return reference, _filled(pairs)
+        return _entry(reference, pairs)
 
 
 def _decoded(content: bytes, label: str) -> dict[str, Any]:
@@ -104,8 +115,8 @@ def _joined(folder: str, name: object) -> str:
     return f"{folder}/{name or 'unnamed'}" if folder else str(name or "unnamed")
 
 
-def _filled(pairs: Iterable[tuple[object, object]]) -> dict[str, object]:
-    """Return a map of what is not empty; of two fields with one name the later gets a number."""
+def _entry(reference: Reference, pairs: Iterable[tuple[object, object]]) -> tuple[Reference, Value]:
+    """Return an item with a map of what is not empty; of two fields with one name the later gets a number."""
     found: dict[str, object] = {}
     for name, value in pairs:
         if value in (None, "", [], {}):
@@ -114,4 +125,6 @@ def _filled(pairs: Iterable[tuple[object, object]]) -> dict[str, object]:
         while key in found and found[key] != value:
             key, number = f"{name or 'field'} {number}", number + 1
         found[key] = value
-    return found
+    if not found and reference.problem is None:
+        reference = replace(reference, problem="has no field with a value that can be moved")
+    return reference, found
