@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import anyio
+
 from bulkseed.errors import BulkseedError, CredentialsError, UsageError
 from bulkseed.model import Fault, NoReply, ReadValue, UnreadValue
 from bulkseed.sources.loop import SourceLoop
@@ -111,8 +113,13 @@ class _Store:
                 if (reference := source.named(spec.path)) is not None:
                     return source, reference
             source = OpenSource(spec, self._pacer, readers=self._readers)
-            await source.open()
-            self._pacer = source.pacer
+            self._pacer = source.pacer  # whether it can be opened or not: that takes requests, too
+            try:
+                await source.open()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await source.close()
+                raise
             self.opened.append(source)
             reference = source.named(spec.path)
         if reference is None:

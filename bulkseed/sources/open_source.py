@@ -234,11 +234,14 @@ class OpenSource:
 
     def _read(self, references: list[Reference]) -> list[Content | SourceFault]:
         try:
-            return self._source.read(references)
+            found = self._source.read(references)
         except SourceFault as fault:
             return [fault] * len(references)
         except Exception as error:  # noqa: BLE001  # its text may echo a value
             return [_broken(error)] * len(references)
+        if len(found) == len(references):
+            return found
+        return [_broken(ValueError("nobody knows which is whose"))] * len(references)
 
 
 def _broken(error: Exception) -> SourceFault:

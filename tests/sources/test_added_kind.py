@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkseed.errors import UsageError
-from bulkseed.model import ReadValue, SecretDefinition, UnreadValue
+from bulkseed.model import Fault, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
 
@@ -21,7 +21,8 @@ class Toy(Source):
         yield Reference(f"{self.spec.option('colour')}/ball", "v7")
 
     def read(self, references):
-        return [Content("fake", reference.version) for reference in references]
+        found = [Content("fake", reference.version) for reference in references]
+        return found[1:] if self.spec.option("colour") == "short" else found
 
 nothing = "no kind"
 """
@@ -53,6 +54,17 @@ async def test_a_package_adds_a_kind() -> None:
             answer = await entry.data.read()
         assert isinstance(answer, ReadValue)
         assert (entry.name, entry.version_id, answer.data.reveal()) == ("red/ball", "v7", "fake")
+
+
+async def test_a_kind_that_gives_too_few_values_gives_none() -> None:
+    """Nobody knows whose each is; and nobody waits for what does not come."""
+    with SourceManifest([from_url("toybox:x?colour=short")]) as source:
+        [entry] = source
+        assert isinstance(entry, SecretDefinition)
+        assert isinstance(entry.data, UnreadValue)
+        answer = await entry.data.read()
+    assert isinstance(answer, Fault)
+    assert answer.code == "Source.Unreadable"
 
 
 @pytest.mark.parametrize(

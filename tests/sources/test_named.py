@@ -10,7 +10,7 @@ import pytest
 from support.command import bulkseed, environment, write_manifest
 from support.openbao import ROOT_TOKEN, Bao, openbao
 
-from bulkseed.model import NoReply, ReadValue, UnreadValue
+from bulkseed.model import Fault, NoReply, ReadValue, UnreadValue
 from bulkseed.sources.named import NamedValues
 
 READ_ONLY = (
@@ -78,6 +78,21 @@ async def test_a_store_is_logged_in_to_once_and_its_engines_share_a_pace(
     assert first.pacer.sent == 2 * 2 + 4  # who it is, which engine, and a value each
     values.close()
     assert isinstance(await unread[0].read(), NoReply)
+
+
+async def test_what_cannot_be_opened_keeps_the_pace_of_its_store(
+    bao: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line tries again; all of them together send no more than the rate."""
+    monkeypatch.setenv("VAULT_TOKEN", bao.token(READ_ONLY))
+    values = NamedValues(rate=100)
+    found = [values(f"vault+http://{bao.host}/none/{name}", None, Path()) for name in "abc"]
+    answers = [await value.read() for value in found if isinstance(value, UnreadValue)]
+    assert [answer.code for answer in answers if isinstance(answer, Fault)] == ["Source.Denied"] * 3
+    [store] = values._stores.values()
+    assert store._pacer is not None
+    assert store._pacer.sent == 3 * 3  # who it is, which engine, and whether the token lives
+    values.close()
 
 
 @pytest.mark.parametrize(
