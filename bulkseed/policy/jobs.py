@@ -58,7 +58,7 @@ APPLY = JobKind(
         Outcome.UPDATED: "had another value before; the manifest's is now current",
         Outcome.BEHIND: "ours; the manifest has another version",
         Outcome.CONFLICT: "is there with another value",
-        Outcome.REJECTED: "refused by the service",
+        Outcome.REJECTED: "refused for good, by the service or by its source",
         Outcome.EXHAUSTED: "attempts or budget ran out",
         Outcome.VALUE_LOST: "ours perhaps, with a generated value that nobody has",
         Outcome.INVALID: "bad manifest line, never sent",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alibabacloud_kms20160120.models import CreateKeyRequest
+from alibabacloud_kms20160120.models import CreateKeyRequest, CreateSecretRequest
 from support.command import bulkseed, environment, write_manifest
 from support.kms import sdk
 from support.pages import TEXTS, blocks
@@ -90,3 +90,18 @@ def test_every_policy_has_its_command() -> None:
 def test_a_command_works_with_its_policy(name: str, tmp_path: Path) -> None:
     """A user who may do exactly this can run the command."""
     assert set(codes_of(name, tmp_path)) == {0}
+
+
+def test_a_kms_is_a_source_with_the_policy_of_its_page(tmp_path: Path) -> None:
+    """It is listed and read, and nothing else is asked of it."""
+    [policy] = [json.loads(b.text) for b in blocks(TEXTS["source-kms"]) if b.language == "json"]
+    (tmp_path / "users.json").write_text(json.dumps(users_of(policy)))
+    with served(tmp_path / "kms", *UNLIMITED_FLAGS, f"--policies={tmp_path / 'users.json'}") as (target, _):
+        wanted = CreateSecretRequest(secret_name="s", secret_data="fake", version_id="own-7")
+        sdk(target).create_secret(wanted)
+        keys = [name for name in USER if "ACCESS_KEY" in name]
+        of_source = {f"BULKSEED_SOURCE_{name}": USER[name] for name in keys}
+        address = f"kms://{target.region}?endpoint={target.endpoint}"
+        env = environment(**of_source)
+        applied = bulkseed("apply", address, "--endpoint", "embedded", cwd=tmp_path, env=env)
+    assert "definitions: 1 = 1 created" in applied.stdout, applied.stdout + applied.stderr

@@ -12,7 +12,7 @@ from support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from bulkseed.errors import CredentialsError
 from bulkseed.model import InvalidLine
 from bulkseed.sources.reader import SourceManifest
-from bulkseed.sources.spec import from_url
+from bulkseed.sources.spec import from_toml, from_url
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def test_a_listing_that_expires_begins_anew_and_has_each_once(cluster: FakeKuber
     cluster.expire = True
     with SourceManifest([from_url("k8s://test/a")]) as source:
         assert [entry.name for entry in source] == [f"s{number}" for number in range(10)]
+
+
+def test_a_kubeconfig_is_looked_for_beside_the_file_that_names_it(
+    cluster: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every file that a file of sources names."""
+    cluster.put("a", "s", {"k": "fake"})
+    monkeypatch.delenv("KUBECONFIG")
+    (tmp_path / "own").write_text(cluster.kubeconfig)
+    (tmp_path / "k.toml").write_text('[[source]]\nfrom = "k8s://test/a"\nkubeconfig = "own"\n')
+    with SourceManifest(from_toml(tmp_path / "k.toml")) as source:
+        assert [entry.name for entry in source] == ["s"]
 
 
 @pytest.mark.usefixtures("cluster")

@@ -23,8 +23,10 @@ from support.openbao import Bao, openbao
 
 from bulkseed.errors import CredentialsError
 from bulkseed.model import ReadValue, SecretDefinition, UnreadValue
+from bulkseed.sources.kinds.vault_login import connect
+from bulkseed.sources.pace import SourcePacer
 from bulkseed.sources.reader import SourceManifest
-from bulkseed.sources.spec import from_url
+from bulkseed.sources.spec import from_toml, from_url
 
 POLICY = 'path "secret/*" { capabilities = ["read", "list"] }'
 
@@ -212,6 +214,23 @@ async def test_an_identity_of_aws_logs_in(
     assert "SignedHeaders=content-type;host;x-amz-date" in signed["Authorization"]
     assert "x-vault-aws-iam-server-id" in signed["Authorization"]
     assert "canary" not in url + body + headers
+
+
+def test_files_of_variables_are_not_looked_for_beside_the_file_of_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vault's own variables mean the same files as for Vault's own command."""
+    for name in ("CACERT", "CLIENT_CERT", "CLIENT_KEY"):
+        monkeypatch.setenv(f"VAULT_{name}", f"of-{name}.pem")
+    address = 'from = "vault+https://vault.example/secret"\n'
+    (tmp_path / "v.toml").write_text(
+        f'[[source]]\n{address}[[source]]\n{address}[source.auth]\nca_file = "own.pem"\n'
+    )
+    by_variable, by_file = from_toml(tmp_path / "v.toml")
+    _, session, shown = connect(by_variable, SourcePacer(0))
+    assert (session.verify, shown) == ("of-CACERT.pem", ("of-CLIENT_CERT.pem", "of-CLIENT_KEY.pem"))
+    _, session, _ = connect(by_file, SourcePacer(0))
+    assert session.verify == str(tmp_path / "own.pem")
 
 
 async def test_a_token_is_renewed_at_half_of_its_time(server: Bao, monkeypatch: pytest.MonkeyPatch) -> None:

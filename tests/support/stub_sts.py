@@ -35,6 +35,15 @@ CALLERS = {
             "UserId": "2",
         },
     ),
+    "other-id": (
+        "fake-other-secret",
+        {
+            "IdentityType": "RAMUser",
+            "AccountId": "1111111111111111",
+            "Arn": "acs:ram::1111111111111111:user/bob",
+            "UserId": "4",
+        },
+    ),
     "STS.fake-id": (
         "fake-assumed-secret",
         {

@@ -12,7 +12,10 @@ from support.stub_sts import KEY, ROLE, SECRET, signature_of, stub_sts
 from bulkseed.client.caller import sts_endpoint
 from bulkseed.errors import CredentialsError
 from bulkseed.jobs.caller import check_caller
-from bulkseed.model import Target
+from bulkseed.model import Credentials, SecretValue, Target
+from bulkseed.sources.loop import SourceLoop
+from bulkseed.sources.open_source import OpenSource
+from bulkseed.sources.spec import from_url
 from bulkseed.targets.apply import resolve
 from bulkseed.targets.spec import TargetSpec
 
@@ -82,6 +85,37 @@ async def test_who_one_is_with_a_key_and_with_a_role(
             ("account", "ok", "1234567890123456"),
         ]
     assert [query["Action"] for query in queries] == ["GetCallerIdentity", "AssumeRole", "GetCallerIdentity"]
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "same"),
+    [(KEY, SECRET, True), ("STS.fake-id", "fake-assumed-secret", False)],
+)
+async def test_a_kms_is_no_source_of_its_own_account_whatever_the_key(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, key: str, secret: str, same: bool
+) -> None:
+    """The same region, by its address inside a network: STS tells whether two keys are of one account."""
+    monkeypatch.setenv("BULKSEED_SOURCE_ALIBABA_CLOUD_ACCESS_KEY_ID", "other-id")
+    monkeypatch.setenv("BULKSEED_SOURCE_ALIBABA_CLOUD_ACCESS_KEY_SECRET", "fake-other-secret")
+    inside = "https://kms-vpc.cn-hangzhou.aliyuncs.com"
+    target = Target(
+        inside, "cn-hangzhou", Credentials(key, SecretValue(secret)), ca_file=str(authority.ca_file)
+    )
+
+    async def ask() -> tuple[bool, str]:
+        source = OpenSource(from_url(f"kms://cn-hangzhou?auth.ca_file={authority.ca_file}"))
+        await source.open()
+        try:
+            return await source.is_target(target), await source.who()
+        finally:
+            await source.close()
+
+    async with stub_sts(authority, monkeypatch):
+        with SourceLoop() as loop:
+            found, who = await asyncio.to_thread(loop.call, ask)
+    assert found is same
+    account = "1111111111111111"
+    assert who == f"acs:ram::{account}:user/bob of account {account}; its key does not expire"
 
 
 async def test_a_caller_that_is_not_told_is_no_obstacle(

@@ -41,13 +41,14 @@ class Kubernetes(Source):
         """Load the kubeconfig, or the service account of the pod that this runs in."""
         spec = self.spec
         context = spec.option("context") or unquote(spec.host) or None
+        given = spec.option("kubeconfig")
         settings = kubernetes_client.Configuration()
         try:
-            if context is None and not spec.option("kubeconfig") and "KUBERNETES_SERVICE_HOST" in os.environ:
+            if context is None and not given and "KUBERNETES_SERVICE_HOST" in os.environ:
                 kubernetes_config.load_incluster_config(client_configuration=settings)
             else:
                 kubernetes_config.load_kube_config(
-                    config_file=spec.option("kubeconfig") or os.environ.get("KUBECONFIG"),
+                    config_file=str(spec.folder / given) if given else os.environ.get("KUBECONFIG"),
                     context=context,
                     client_configuration=settings,
                     persist_config=False,

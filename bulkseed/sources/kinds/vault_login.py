@@ -34,12 +34,11 @@ def connect(spec: SourceSpec, pacer: SourcePacer) -> tuple[hvac.Client, PacedSes
     host = urlsplit(address).hostname
     if address.startswith("http://") and host not in _LOOPBACK:
         raise UsageError(f"{spec.label}: http would carry values in plaintext: use https")
-    verify: str | bool = spec.setting("ca_file") or os.environ.get("VAULT_CACERT", "") or True
-    certificate = spec.setting("cert_file") or os.environ.get("VAULT_CLIENT_CERT", "")
-    key = spec.setting("key_file") or os.environ.get("VAULT_CLIENT_KEY", "")
+    certificate = _file(spec, "cert_file", "VAULT_CLIENT_CERT")
+    key = _file(spec, "key_file", "VAULT_CLIENT_KEY")
     session = PacedSession(pacer)
-    session.verify = str(spec.folder / verify) if isinstance(verify, str) else verify  # hvac takes this one
-    shown = (str(spec.folder / certificate), str(spec.folder / (key or certificate))) if certificate else None
+    session.verify = _file(spec, "ca_file", "VAULT_CACERT") or True  # hvac takes this one
+    shown = (certificate, key or certificate) if certificate else None
     client = hvac.Client(
         url=address,
         token="",
@@ -51,6 +50,12 @@ def connect(spec: SourceSpec, pacer: SourcePacer) -> tuple[hvac.Client, PacedSes
         timeout=TIMEOUT,
     )
     return client, session, shown
+
+
+def _file(spec: SourceSpec, setting: str, variable: str) -> str:
+    """Return the path that auth has, from the folder of its file, or a variable, from where we are."""
+    found = spec.setting(setting)
+    return str(spec.folder / found) if found else os.environ.get(variable, "")
 
 
 def _token(client: Any, spec: SourceSpec) -> None:
