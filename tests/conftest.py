@@ -1,11 +1,13 @@
 """Settings of every test: what a property costs in time on a busy machine says nothing about it.
 
-And databases that are started once, for whichever tests ask for them.
+And what is started or made once, for whichever tests ask for it: databases, key pairs.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +30,15 @@ def mariadb_url() -> Iterator[str]:
     """The URL of the administrator of a real MariaDB."""
     with mariadb() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def few_rsa_keys() -> Iterator[None]:
+    """Give every RSA_2048 key one of three pairs: to make one takes longer than all that is done with it."""
+    from bulkseed.service.storage.specs import SPECS  # 30 ms, and few tests need it
+
+    spec = SPECS["RSA_2048"]
+    pairs = itertools.cycle([spec.make() for _ in range(3)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SPECS, "RSA_2048", replace(spec, make=lambda: next(pairs)))
+        yield

@@ -12,8 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
 
 from bulkseed.service.passwords import LETTERS_AND_DIGITS, ROTATION_CLASSES, random_password
+from bulkseed.service.storage.specs import SPECS
 from bulkseed.wire.encoding import timestamp
 from bulkseed.wire.validation.secret_types import json_object
 
@@ -41,8 +49,8 @@ def next_value(kind: str, config: Mapping[str, Any], current: str, previous: str
         key = {name: random_password(LETTERS_AND_DIGITS, size) for name, size in _ACCESS_KEY_SIZES.items()}
         return _text({**key, "GenerateTimestamp": timestamp(now)})
     if kind == "ECS":
-        field = "PrivateKey" if "PrivateKey" in value else "Password"
-        return _text({**value, field: random_password(ROTATION_CLASSES)})
+        fresh = _key_pair() if "PrivateKey" in value else {"Password": random_password(ROTATION_CLASSES)}
+        return _text({**value, **fresh})
     name = value["AccountName"]
     if config.get("SecretSubType") == "DoubleUsers":
         name = (
@@ -59,6 +67,14 @@ def accounts_of(data: str) -> tuple[str, ...]:
 def clone_of(name: str) -> str:
     """Return the name of the second account (CreateSecret page: CloneAccountName)."""
     return f"{name}_clone"
+
+
+def _key_pair() -> dict[str, str]:
+    """Return a new pair for SSH: ``ssh-rsa …`` and PEM (SDK 3.3.1, GetSecretValue)."""
+    private = load_der_private_key(SPECS["RSA_2048"].make(), None, unsafe_skip_rsa_key_validation=True)
+    public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return {"PublicKey": public.decode(), "PrivateKey": pem.decode()}
 
 
 def _fresh(name: str) -> dict[str, str]:

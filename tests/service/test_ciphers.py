@@ -118,6 +118,7 @@ def test_a_rotated_key_opens_what_it_sealed_before() -> None:
     [
         ("RSA_2048", "RSA_PSS_SHA_256"),
         ("RSA_2048", "RSA_PKCS1_SHA_256"),
+        ("RSA_4096", "RSA_PSS_SHA_256"),
         ("EC_P256", "ECDSA_SHA_256"),
         ("EC_P256K", "ECDSA_SHA_256"),
     ],
@@ -135,6 +136,7 @@ def test_signatures_fit_the_public_key(spec: str, algorithm: str) -> None:
     )
     value = base64.b64decode(signed)
     if isinstance(public, rsa.RSAPublicKey):
+        assert f"RSA_{public.key_size}" == spec
         pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
         pad = pss if "PSS" in algorithm else padding.PKCS1v15()
         public.verify(value, b"message", pad, hashes.SHA256())
@@ -154,6 +156,8 @@ def test_a_private_key_opens_what_the_public_one_sealed() -> None:
     desk = Desk()
     key = new_key(desk, key_spec="RSA_2048", key_usage="ENCRYPT/DECRYPT")
     desk.ask(create_alias.Request("alias/rsa", key.key_id))
+    assert desk.code(create_key_version.Request("alias/rsa")) == "Rejected.LimitExceeded", "too early"
+    desk.now += 7 * DAY
     second = desk.ask(create_key_version.Request("alias/rsa")).key_version
     assert desk.ask(describe_key_version.Request(key.key_id, second.key_version_id)).key_version == second
     for version in (key.primary_key_version, second.key_version_id):

@@ -133,7 +133,7 @@ class KeyModel(RuleBasedStateMachine):
         """Its state decides what it may be used for."""
         key = self.key(pick)
         state = self.keys.get(key)
-        pending = "Rejected.PendingDeletion" if state == "Pending" else None
+        pending = "Rejected.StateModifiedFailed" if state == "Pending" else None
         not_pending = None if state == "Pending" else "Rejected.StateModifiedFailed"
         request, code, after = {
             "disable": (disable_key.Request(key), pending, "Disabled"),
@@ -155,10 +155,11 @@ class KeyModel(RuleBasedStateMachine):
         key = self.key(pick)
         known, state = self.state(key)
         code = state if known is None or state == "Rejected.PendingDeletion" else None
+        unbound = "Rejected.StateModifiedFailed" if code == "Rejected.PendingDeletion" else code
         missing = None if alias in self.aliases else "Forbidden.AliasNotFound"
         taken = "Rejected.ResourceExist" if alias in self.aliases else None
         request, code = {
-            "create": (create_alias.Request(alias, key), code or taken),
+            "create": (create_alias.Request(alias, key), (code and unbound) or taken),
             "update": (update_alias.Request(alias, key), missing or code),
             "delete": (delete_alias.Request(alias), missing),
         }[what]

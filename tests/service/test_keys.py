@@ -38,7 +38,7 @@ def test_keys_protect_secrets_while_they_are_usable() -> None:
     assert desk.code(schedule_key_deletion.Request(key, 6)) == "InvalidParameter"
     assert desk.code(schedule_key_deletion.Request(key, 7)) is None
     assert desk.code(get_secret_value.Request("a")) == "Rejected.PendingDeletion"
-    assert desk.code(enable_key.Request(key)) == "Rejected.PendingDeletion"
+    assert desk.code(enable_key.Request(key)) == "Rejected.StateModifiedFailed"
     assert desk.code(cancel_key_deletion.Request(key)) is None
     assert desk.code(cancel_key_deletion.Request(key)) == "Rejected.StateModifiedFailed"
     assert value_of(desk, "a") == "value"

@@ -211,7 +211,7 @@ class Model(RuleBasedStateMachine):
         """Its state decides what it protects."""
         key = list(self.keys)[pick % len(self.keys)]
         state = self.keys[key]
-        pending = "Rejected.PendingDeletion" if state == "Pending" else None
+        pending = "Rejected.StateModifiedFailed" if state == "Pending" else None
         not_pending = None if state == "Pending" else "Rejected.StateModifiedFailed"
         request, code, after = {
             "disable": (disable_key.Request(key), pending, "Disabled"),

@@ -162,6 +162,15 @@ def test_keys(ask: Ask, way: str) -> None:
     assert ask("get_secret_value", secret_name=f"{way}/key")["SecretData"] == "x"
 
 
+def test_codes_of_messages(ask: Ask) -> None:
+    """A MAC is made and checked; it is not that of another message."""
+    key = ask("create_key", key_spec="HMAC_SHA_256", key_usage="GENERATE/VERIFY")["KeyMetadata"]["KeyId"]
+    named = {"key_id": key, "algorithm": "HMAC_SHA_256"}
+    mac = ask("generate_mac", **named, message="MTIzNA==")["Mac"]
+    assert ask("verify_mac", **named, message="MTIzNA==", mac=mac)["Value"] is True
+    assert ask("verify_mac", **named, message="NDMyMQ==", mac=mac)["Value"] is False
+
+
 def test_what_needs_no_secret(ask: Ask) -> None:
     """Passwords and quotas."""
     password = ask("get_random_password", password_length="40", exclude_punctuation="true")["RandomPassword"]

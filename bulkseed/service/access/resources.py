@@ -20,7 +20,7 @@ Resources = Callable[[Context, Any], tuple[str, ...]]
 
 
 def nothing(_context: Context, _asked: Any) -> tuple[str, ...]:
-    """Every caller may (DescribeRegions), or the handler asks for each item itself (BatchGetSecretValue)."""
+    """Every caller may (DescribeRegions), or the handler asks itself (BatchGetSecretValue, ReEncrypt)."""
     return ()
 
 
@@ -71,9 +71,11 @@ def cipher_key(context: Context, asked: Any) -> tuple[str, ...]:
     return (account.container("key") if found is None else account.key_arn(found.id),)
 
 
-def both_keys(context: Context, asked: Any) -> tuple[str, ...]:
-    """The key that a ciphertext names, and the one that it is to be moved to."""
-    return (*cipher_key(context, asked), _key_arn(context, asked.destination_key_id))
+def both_keys(context: Context, asked: Any) -> tuple[str, str]:
+    """The key that opens a ciphertext, and the one that it is to be moved to."""
+    named = asked.source_key_id
+    source = _key_arn(context, named) if named else cipher_key(context, asked)[0]
+    return source, _key_arn(context, asked.destination_key_id)
 
 
 def tagged(context: Context, asked: Any) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ import re
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.handlers.key_settings import live
 from bulkseed.service.handlers.pagination import Page
-from bulkseed.service.storage.keys import Key
 from bulkseed.wire.actions import (
     create_alias,
     delete_alias,
@@ -26,9 +26,9 @@ def create(context: Context, asked: create_alias.Request, /) -> create_alias.Rep
     """Bind a new name to a key."""
     if not NAME.fullmatch(asked.alias_name) or asked.alias_name.startswith(RESERVED):
         return invalid_parameter("AliasName")
-    key = _key(context, asked.key_id)
+    key = live(context, asked.key_id)
     if isinstance(key, Fault):
-        return key
+        return fault("Rejected.StateModifiedFailed") if key.code == "Rejected.PendingDeletion" else key
     if context.service.keys.alias(asked.alias_name) is not None:
         return fault("Rejected.ResourceExist")
     context.service.keys.set_alias(asked.alias_name, key.id)
@@ -41,7 +41,7 @@ def update(context: Context, asked: update_alias.Request, /) -> update_alias.Rep
     bound = keys.alias(asked.alias_name)
     if bound is None:
         return fault("Forbidden.AliasNotFound")
-    key = _key(context, asked.key_id)
+    key = live(context, asked.key_id)
     if isinstance(key, Fault):
         return key
     before = keys.get(bound)
@@ -82,13 +82,6 @@ def list_of_key(
     return list_aliases_by_key_id.Reply(
         context.request_id, len(found), page.number, page.size, tuple(page.cut(found))
     )
-
-
-def _key(context: Context, key_id: str) -> Key | Fault:
-    key = context.service.keys.find(key_id)
-    if isinstance(key, Key) and key.state == "PendingDeletion":
-        return fault("Rejected.PendingDeletion")
-    return key
 
 
 def _entries(context: Context, found: list[tuple[str, str]]) -> list[AliasEntry]:

@@ -1,4 +1,4 @@
-"""Symmetric encryption: Encrypt, Decrypt, ReEncrypt, and data keys.
+"""Symmetric encryption: Encrypt, Decrypt, and data keys.
 
 A ciphertext is bound to the version of its key and to its EncryptionContext, and opens after rotations.
 """
@@ -19,7 +19,6 @@ from bulkseed.wire.actions import decrypt as decrypting
 from bulkseed.wire.actions import encrypt as encrypting
 from bulkseed.wire.actions import generate_data_key as data_keys
 from bulkseed.wire.actions import generate_data_key_without_plaintext as sealed_data_keys
-from bulkseed.wire.actions import re_encrypt as re_encrypting
 from bulkseed.wire.encoding import read_base64, write_base64
 from bulkseed.wire.fault import fault, invalid_parameter
 from bulkseed.wire.validation.secret_types import json_object
@@ -34,7 +33,7 @@ def encrypt(context: Context, asked: encrypting.Request, /) -> encrypting.Reply 
     plaintext = read_base64(asked.plaintext.reveal())
     if plaintext is None or not 1 <= len(plaintext) <= PLAINTEXT_BYTES_MAX:
         return invalid_parameter("Plaintext")
-    sealed = _seal(context, asked.key_id, plaintext, asked.encryption_context)
+    sealed = seal(context, asked.key_id, plaintext, asked.encryption_context)
     if isinstance(sealed, Fault):
         return sealed
     return encrypting.Reply(context.request_id, *sealed)
@@ -42,20 +41,11 @@ def encrypt(context: Context, asked: encrypting.Request, /) -> encrypting.Reply 
 
 def decrypt(context: Context, asked: decrypting.Request, /) -> decrypting.Reply | Fault:
     """Open a ciphertext of any version of a key."""
-    opened = _open(context, asked.ciphertext_blob, asked.encryption_context)
+    opened = open_sealed(context, asked.ciphertext_blob, asked.encryption_context)
     if isinstance(opened, Fault):
         return opened
-    key, version, plaintext = opened
-    return decrypting.Reply(context.request_id, key.id, version, SecretValue(write_base64(plaintext)))
-
-
-def re_encrypt(context: Context, asked: re_encrypting.Request, /) -> re_encrypting.Reply | Fault:
-    """Open a ciphertext and encrypt it under another key, without showing the plaintext."""
-    opened = _open(context, asked.ciphertext_blob, asked.source_encryption_context)
-    if isinstance(opened, Fault):
-        return opened
-    sealed = _seal(context, asked.destination_key_id, opened[2], asked.destination_encryption_context)
-    return sealed if isinstance(sealed, Fault) else re_encrypting.Reply(context.request_id, *sealed)
+    key_id, version, plaintext = opened
+    return decrypting.Reply(context.request_id, key_id, version, SecretValue(write_base64(plaintext)))
 
 
 def generate_data_key(context: Context, asked: data_keys.Request, /) -> data_keys.Reply | Fault:
@@ -91,11 +81,11 @@ def _data_key(
     if size > DATA_KEY_BYTES_MAX or asked.number_of_bytes == 0:
         return invalid_parameter("NumberOfBytes")
     plaintext = os.urandom(size)
-    sealed = _seal(context, asked.key_id, plaintext, asked.encryption_context)
+    sealed = seal(context, asked.key_id, plaintext, asked.encryption_context)
     return sealed if isinstance(sealed, Fault) else (plaintext, sealed)
 
 
-def _seal(
+def seal(
     context: Context, key_id: str, plaintext: bytes, encryption_context: str | None
 ) -> tuple[str, str, str] | Fault:
     """Return key id, version and ciphertext."""
@@ -111,9 +101,10 @@ def _seal(
     return key.id, key.version, write_base64(blob)
 
 
-def _open(
+def open_sealed(
     context: Context, ciphertext: str, encryption_context: str | None
-) -> tuple[Key, str, bytes] | Fault:
+) -> tuple[str, str, bytes] | Fault:
+    """Return key id, version and plaintext."""
     bound = _canonical(encryption_context)
     if bound is None:
         return invalid_parameter("EncryptionContext", "It must be a JSON object of texts.")
@@ -125,7 +116,7 @@ def _open(
     if refusal := context.service.keys.refusal(key.id):
         return refusal
     try:
-        return key, version, context.service.envelope.decrypt(blob, bound)
+        return key.id, version, context.service.envelope.decrypt(blob, bound)
     except TamperedError:
         return invalid_parameter("CiphertextBlob", "It was changed, or its EncryptionContext is another one.")
 

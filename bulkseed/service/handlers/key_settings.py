@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
+from bulkseed.service.handlers.ciphers import usable
 from bulkseed.service.handlers.pagination import Page
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.specs import SPECS
@@ -23,6 +24,8 @@ from bulkseed.wire.validation.parameters import rotation_seconds
 
 DESCRIPTION_MAX = 8_192  # API metadata
 ROTATION_SECONDS = range(7 * 86_400, 730 * 86_400 + 1)  # UpdateRotationPolicy page
+VERSION_SECONDS = 7 * 86_400  # CreateKeyVersion page: the least between two versions
+VERSIONS_MAX = 50  # CreateKeyVersion page
 
 
 def describe(
@@ -31,7 +34,7 @@ def describe(
     """Change the description."""
     if len(asked.description) > DESCRIPTION_MAX:
         return invalid_parameter("Description")
-    key = _live(context, asked.key_id)
+    key = live(context, asked.key_id)
     if isinstance(key, Fault):
         return key
     key.description = asked.description
@@ -46,7 +49,7 @@ def protect(
     name = asked.protected_resource_arn or asked.key_id
     if name is None:
         return missing_parameter("ProtectedResourceArn")
-    key = _live(context, name)
+    key = live(context, name)
     if isinstance(key, Fault):
         return key
     on = asked.enable_deletion_protection
@@ -59,7 +62,7 @@ def set_rotation(
     context: Context, asked: update_rotation_policy.Request, /
 ) -> update_rotation_policy.Reply | Fault:
     """Switch automatic rotation on, with an interval from now, or off."""
-    key = _live(context, asked.key_id)
+    key = usable(context, asked.key_id)
     if isinstance(key, Fault):
         return key
     refusal = plan_rotation(key, asked.enable_automatic_rotation, asked.rotation_interval, context.now)
@@ -125,18 +128,22 @@ def create_version(
     context: Context, asked: create_key_version.Request, /
 ) -> create_key_version.Reply | Fault:
     """Make a further version of an asymmetric key; symmetric ones rotate by their policy."""
-    key = context.service.keys.find(asked.key_id)
+    key = usable(context, asked.key_id)
     if isinstance(key, Fault):
         return key
-    if refusal := context.service.keys.refusal(key.id):
-        return refusal
     if not key.spec.startswith(("RSA_", "EC_")):
         return fault("UnsupportedOperation", "Only asymmetric keys get versions this way.")
+    versions = context.service.keys.versions(key)
+    if context.now - versions[0][1] < VERSION_SECONDS:
+        return fault("Rejected.LimitExceeded", "The version before was made less than seven days ago.")
+    if len(versions) >= VERSIONS_MAX:
+        return fault("Rejected.LimitExceeded", f"The key has {VERSIONS_MAX} versions.")
     context.service.keys.add_version(key, context.now)
     return create_key_version.Reply(context.request_id, _entry(key, key.version, context.now))
 
 
-def _live(context: Context, key_id: str) -> Key | Fault:
+def live(context: Context, key_id: str) -> Key | Fault:
+    """Return a key that is not planned to be deleted."""
     key = context.service.keys.find(key_id)
     if isinstance(key, Key) and key.state == "PendingDeletion":
         return fault("Rejected.PendingDeletion")

@@ -1,4 +1,7 @@
-"""The actions of keys: create, describe, list, use, disable, and the delete window of keys."""
+"""The actions of keys: create, describe, list, use, disable, and the delete window of keys.
+
+What the state of a key allows is a table on "Impact of CMK status on API operations".
+"""
 
 from __future__ import annotations
 
@@ -159,7 +162,7 @@ def _set_state(context: Context, key_id: str, state: str, delete_at: float | Non
     if key.creator == SERVICE_CREATOR:
         return fault("Forbidden.NoPermission", "The key belongs to Secrets Manager.")
     if key.state == "PendingDeletion":
-        return fault("Rejected.PendingDeletion")
+        return fault("Rejected.StateModifiedFailed")
     key.state, key.delete_at = state, delete_at
     context.service.keys.save(key)
     return None
@@ -167,6 +170,13 @@ def _set_state(context: Context, key_id: str, state: str, delete_at: float | Non
 
 def _find(context: Context, key_id: str) -> Key | Fault:
     return context.service.keys.find(key_id)
+
+
+def _rotation_state(key: Key) -> str:
+    """Tell whether a key rotates; what is not enabled waits with that (CreateKey page)."""
+    if not key.rotation_seconds:
+        return "Disabled"
+    return "Enabled" if key.state == "Enabled" else "Suspended"
 
 
 def _metadata(context: Context, key: Key) -> describe_key.KeyMetadata:
@@ -184,8 +194,8 @@ def _metadata(context: Context, key: Key) -> describe_key.KeyMetadata:
         description=key.description or "",
         dkms_instance_id=key.instance_id,
         primary_key_version=key.version,
-        automatic_rotation="Enabled" if key.rotation_seconds else "Disabled",
+        automatic_rotation=_rotation_state(key),
         rotation_interval=f"{key.rotation_seconds}s" if key.rotation_seconds else None,
-        last_rotation_date=timestamp(key.last_rotation) if key.last_rotation else None,
+        last_rotation_date=timestamp(key.last_rotation or key.created),
         next_rotation_date=timestamp(key.next_rotation) if key.next_rotation else None,
     )

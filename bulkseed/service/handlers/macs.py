@@ -8,6 +8,7 @@ from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.service.handlers.ciphers import usable
 from bulkseed.service.storage.keys import Key
+from bulkseed.service.storage.specs import MAC
 from bulkseed.wire.actions import generate_mac, verify_mac
 from bulkseed.wire.encoding import read_base64, write_base64
 from bulkseed.wire.fault import fault, invalid_parameter
@@ -46,7 +47,9 @@ def _mac(context: Context, asked: generate_mac.Request | verify_mac.Request) -> 
     key = usable(context, asked.key_id)
     if isinstance(key, Fault):
         return key
-    if key.spec != asked.algorithm:
+    if key.usage != MAC or key.spec not in HASHES:
         return fault("UnsupportedOperation")
+    if key.spec != asked.algorithm:
+        return invalid_parameter("Algorithm", "It is not that of the key.")
     material = context.service.envelope.material(key.version)
     return key, hmac.digest(material, message, HASHES[asked.algorithm])

@@ -7,6 +7,7 @@ import orjson
 from bulkseed.model import Fault
 from bulkseed.service.context import Context
 from bulkseed.service.generic_secrets import read_tags
+from bulkseed.service.handlers.key_settings import live
 from bulkseed.service.storage.keys import Key
 from bulkseed.service.storage.store import StoredSecret
 from bulkseed.wire.actions import tag_resource, untag_resource, update_secret
@@ -70,7 +71,7 @@ def _resource(
     if secret_name is not None:
         return context.find_live(secret_name)
     if key_id is not None:
-        return context.service.keys.find(key_id)
+        return live(context, key_id)
     return fault("Forbidden.ResourceNotFound")  # there are no certificates here
 
 

@@ -14,12 +14,18 @@ GROUP = QuotaGroup.READ
 
 @dataclass(frozen=True, slots=True)
 class Request(Parameters):
-    """The source's context must be the one that the ciphertext was made with."""
+    """The source's context must be the one that the ciphertext was made with.
+
+    What a public key sealed needs the source's key, version and algorithm instead.
+    """
 
     ciphertext_blob: str
     destination_key_id: str
     source_encryption_context: str | None = None
     destination_encryption_context: str | None = None
+    source_key_id: str | None = None
+    source_key_version_id: str | None = None
+    source_encryption_algorithm: str | None = None
     dry_run: bool | None = None
 
     def encode(self) -> Call:
@@ -29,7 +35,7 @@ class Request(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Document):
-    """The new ciphertext, Base64."""
+    """The new ciphertext, Base64, and which key and version opened the old one."""
 
     request_id: str
     key_id: str
