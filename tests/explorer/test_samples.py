@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from support.kms import sdk
 from support.programs import program
 from support.serve_process import SECRET, UNLIMITED_FLAGS, served
+from support.typescript import compile_all
 
 from bulkseed.model import Target
 from bulkseed.wire.actions.codec import Field, shape
@@ -41,18 +43,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 def typescript(code: str, folder: Path) -> list[str]:
     """Compile with the strict compiler; return the command that runs the result."""
-    node, npm = program("node", "nodejs"), program("npm", "npm")
-    if os.environ.get("CI") != "true":
-        pytest.skip("clients of others are installed from their registries in CI only")
-    packages = ["@alicloud/pop-core@1", "typescript@5", "@types/node@20"]
-    install = [npm, "install", "--silent", "--prefix", str(folder), *packages]
-    subprocess.run(install, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    (folder / "call.ts").write_text(code)
-    compiler = [node, "node_modules/typescript/lib/tsc.js", "--strict", "--esModuleInterop"]
-    compiler += ["--module", "commonjs", "--target", "es2020", "--types", "node", "call.ts"]
-    done = subprocess.run(compiler, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    return [node, "call.js"]
+    return compile_all([code], folder)[0]
 
 
 def curl(code: str, _folder: Path) -> list[str]:
@@ -111,13 +102,16 @@ def spelled(f: Field) -> str:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
-    """For each action with all its parameters, the SDK's own models accept what the sample gives them."""
+    """For each action with all its parameters, the SDK's models have what the sample gives, and its types."""
     from alibabacloud_kms20160120 import client, models
 
     secret = secret_parameters(action)
     typed = {bool: "true", int: "7"}
+    named = {"SecretsList": '[{"SecretName":"a"}]'}
     given = {
-        spelled(f): typed.get(f.kind, "{}") for f in shape(ACTIONS[action].request) if f.wire not in secret
+        spelled(f): named.get(f.wire) or typed.get(f.kind, "{}")
+        for f in shape(ACTIONS[action].request)
+        if f.wire not in secret
     }
     made = Sketch(action, given, tuple(secret), "http://127.0.0.1:1", "cn-hangzhou")
     code = SAMPLES["Python"](made)
@@ -127,7 +121,11 @@ def test_the_sdk_knows_every_name_of_a_sample(action: str) -> None:
     text = request.rpartition(").body.to_map())")[0]
     if text:
         environ = {variable(name): "x" for name in secret}
-        eval(text, {"models": models, "os": SimpleNamespace(environ=environ)})  # noqa: S307  # our own text
+        made = eval(text, {"models": models, "os": SimpleNamespace(environ=environ)})  # noqa: S307  # our own text
+        for name, parameter in inspect.signature(type(made)).parameters.items():
+            value = getattr(made, name)
+            kind = str(parameter.annotation).partition("[")[0].rpartition(".")[2]
+            assert value is None or type(value).__name__ in (kind, kind.lower()), name
 
 
 def test_the_sdk_takes_a_samples_lists() -> None:

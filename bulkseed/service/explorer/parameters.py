@@ -11,6 +11,10 @@ from typing import Any
 
 from bulkseed.model import SecretValue
 from bulkseed.service.handlers.ciphers import DATA_KEY_BYTES
+from bulkseed.service.handlers.filters import ENTRIES_MAX
+from bulkseed.service.handlers.key_settings import DESCRIPTION_MAX
+from bulkseed.service.handlers.pagination import SIZE_MAX
+from bulkseed.service.handlers.resource_tags import RESOURCES_MAX
 from bulkseed.service.served import SERVED
 from bulkseed.service.storage.specs import ENCRYPT, MAC, SIGN, SPECS
 from bulkseed.wire.actions.codec import Field, shape
@@ -39,7 +43,7 @@ _TEXTS = {
     "SecretType": "Generic is the default; the others are managed and can rotate.",
     "EncryptionKeyId": "A symmetric key that seals the value; without one the service's own is used.",
     "DKMSInstanceId": "A KMS instance: kst-…",
-    "Description": "A text for people.",
+    "Description": f"A text for people; of a key up to {DESCRIPTION_MAX:,} characters.",
     "Tags": f'Up to {limits.TAGS_MAX} tags: [{{"TagKey":"team","TagValue":"a"}}]',
     "ExtendedConfig": "Of a managed secret: a JSON object, up to 1,024 characters.",
     "ExtendedConfig.CustomData": f"Up to {limits.CUSTOM_DATA_MAX_PAIRS} pairs of your own, a JSON object.",
@@ -52,15 +56,15 @@ _TEXTS = {
     "KeyId": "The key's id, its ARN or an alias.",
     "KeySpec": "The kind of key; the first is the default.",
     "KeyUsage": "What the key is for.",
-    "Origin": "Where the key material comes from.",
+    "Origin": "Where the key material comes from: Aliyun_KMS; EXTERNAL is not modelled.",
     "ProtectionLevel": "Where the key is kept.",
     "NumberOfBytes": "The length of the data key, in bytes: 1 to 1,024.",
     "EncryptionContext": "A JSON object that Decrypt must be given again.",
     "PendingWindowInDays": "After how many days the key is deleted: 7 to 366.",
     "PageNumber": "Which page; 1 is the first.",
-    "PageSize": "Entries on a page.",
+    "PageSize": f"Entries on a page: 1 to {SIZE_MAX}.",
     "IncludeDeprecated": "Whether versions without a stage are listed.",
-    "Filters": 'Which ones: [{"Key":"SecretName","Values":["app"]}]',
+    "Filters": f'Up to {ENTRIES_MAX}: [{{"Key":"SecretName","Values":["app"]}}]',
     "VersionStage": "A stage's label: ACSCurrent, ACSPrevious or your own.",
     "VersionStages": 'The stages of the new version; ["ACSCurrent"] is the default.',
     "MoveToVersion": "The version that gets the stage.",
@@ -84,14 +88,14 @@ _TEXTS = {
     "CiphertextBlob": "What Encrypt gave, in Base64.",
     "Recipient": "Of confidential computing; not modelled.",
     "Plaintext": "Up to 6 KB, in Base64.",
-    "Digest": "The hash of what is signed, in Base64.",
+    "Digest": "The SHA-256 hash of what is signed, in Base64.",
     "Value": "The signature, in Base64.",
-    "AliasName": "Another name of a key: alias/…",
+    "AliasName": "Another name of a key: alias/…, up to 255 characters.",
     "Message": "Up to 4 KB, in Base64.",
     "Mac": "The code that GenerateMac gave, in Base64.",
     "PolicyName": "default; there is no other one.",
-    "ResourceId": "Names of secrets or ids of keys, one on each line.",
-    "Tag": "Tags, one on each line: team=a",
+    "ResourceId": f"Up to {RESOURCES_MAX} names of secrets or ids of keys, one on each line.",
+    "Tag": f"Up to {limits.TAGS_MAX} tags, one on each line: team=a",
     "TagKey": "Keys of tags, one on each line.",
     "NextToken": "Where the page before ended.",
     "DestinationKeyId": "The key that it is encrypted under from now on.",

@@ -11,7 +11,17 @@ from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.samples.sketch import KEY_ID, KEY_SECRET, TOKEN, Sketch, snake, variable
 
 _NAMES = {"DKMSInstanceId": "dkmsinstance_id", "KmsInstanceId": "kms_instance_id"}
-_OBJECTS = {("CreateSecret", "ExtendedConfig")}  # the SDK takes an object where the API takes its text
+# The SDK takes an object where the API takes its text,
+_OBJECTS = {
+    *("ExtendedConfig", "ExtendedConfig.CustomData", "EncryptionContext"),
+    *("SourceEncryptionContext", "DestinationEncryptionContext"),
+}
+_RECORDS = {"SecretsList"}  # or a list of its own records,
+_TEXTS = {  # and a text where the API takes a boolean or a number.
+    *("DryRun", "ForceDeleteWithoutRecovery", "RecoveryWindowInDays", "FetchTags", "IncludeDeprecated"),
+    *("PasswordLength", "ExcludeLowercase", "ExcludeUppercase", "ExcludeNumbers", "ExcludePunctuation"),
+    "RequireEachIncludedType",
+}
 
 
 def sync(sketch: Sketch) -> str:
@@ -50,7 +60,7 @@ def _request(sketch: Sketch, indent: str = "") -> str:
         return ""  # the SDK's method takes no request either
     lists = {f.wire for f in shape(ACTIONS[sketch.action].request) if f.numbered}
     arguments = [
-        _argument(sketch.action, name, _typed(sketch.action, name, text, fields.get(name)))
+        _argument(sketch.action, name, _literal(sketch.action, name, text, fields.get(name)))
         for name, text in sketch.parameters.items()
         if name.partition(".")[0] not in lists
     ]
@@ -74,25 +84,35 @@ def _list(sketch: Sketch, name: str) -> str:
     return f"{_name(name)}=[{', '.join(texts)}]"
 
 
-def _argument(action: str, name: str, value: Any) -> str:
+def _argument(action: str, name: str, literal: str) -> str:
     parent, _, child = name.rpartition(".")
     if parent:  # the SDK has a model of its own for what is inside
-        return f"{snake(parent)}=models.{action}Request{parent}({_name(child)}={value!r})"
-    return f"{_name(name)}={value!r}"
+        return f"{snake(parent)}=models.{action}Request{parent}({_name(child)}={literal})"
+    return f"{_name(name)}={literal}"
 
 
 def _name(parameter: str) -> str:
     return _NAMES.get(parameter) or snake(parameter)
 
 
-def _typed(action: str, name: str, text: str, kind: Any) -> Any:
+def _literal(action: str, name: str, text: str, kind: Any) -> str:
+    """Return what a parameter is in the SDK; JSON that is half typed stays text, and the service says why."""
+    if name in _TEXTS:
+        return repr(text)
     if kind is bool:
-        return text.lower() == "true"
+        return repr(text.lower() == "true")
     if kind is int and text.isascii() and text.isdigit():
-        return int(text)
-    if (action, name) in _OBJECTS:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text  # half typed; the service says what is wrong with it
-    return text
+        return repr(int(text))
+    if name not in _OBJECTS | _RECORDS:
+        return repr(text)
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return repr(text)
+    if name in _OBJECTS:
+        return repr(given if isinstance(given, dict) else text)
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        return repr(text)  # likewise
+    model = f"models.{action}Request{name}"
+    items = (", ".join(f"{_name(key)}={value!r}" for key, value in item.items()) for item in given)
+    return f"[{', '.join(f'{model}({item})' for item in items)}]"
