@@ -34,13 +34,16 @@ class Lease:
         self._clock = clock
         self._until = -math.inf
         self._began = clock()
+        self._ended = False
 
     def renewed(self, asked_at: float) -> None:
         """Note that the coordinator has answered what was asked at a time of `lease_clock`."""
-        self._until = max(self._until, asked_at + self.seconds)
+        if not self._ended:
+            self._until = max(self._until, asked_at + self.seconds)
 
     def end(self) -> None:
-        """Give it back: nothing is sent any more."""
+        """Give it back: nothing is sent any more, whatever answers come late."""
+        self._ended = True
         self._until = -math.inf
         self._began = -math.inf
 

@@ -65,6 +65,7 @@ class _LeasedRun:
         self.lease = Lease(task.lease)
         self.renewing = False
         self.gather = GATHER  # seconds that a call of the ledger waits for others
+        self._unanswered = False  # a call of the ledger, which may have been done
         self._channel = channel
         self._number = 0
         self._loop = asyncio.get_running_loop()
@@ -77,13 +78,23 @@ class _LeasedRun:
     def call(self, operations: Operations) -> list[Any]:
         """Have operations done in the ledger; called in the ledger's thread.
 
+        After a call without an answer there is no other: what was in it may be on record, and whoever keeps it
+        for another try would record it twice.
+
         Raises:
             CutOffError: somebody else may have the target by now.
             LedgerError: the ledger could not be written.
         """
+        if self._unanswered:
+            raise CutOffError("a call before this one had no answer")
         self._number += 1
         asked = self._ask({"number": self._number, "operations": operations}, self.gather)
-        reply = asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+        try:
+            reply = asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+        except CutOffError:
+            self._unanswered = True
+            self.lease.end()
+            raise
         if "error" in reply["reply"]:
             raise LedgerError(reply["reply"]["error"])
         results: list[Any] = reply["reply"]["results"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from support.ledgers import START, attempt, definition, new_ledger, settlement
 from support.remote_ledgers import LEASE, LossyCalls, over_json, remote
 
+from bulkseed.cluster.channel import Channel, CutOffError
 from bulkseed.cluster.hosted_ledger import HostedLedger
 from bulkseed.cluster.remote_ledger import RemoteLedger, RemoteRollbacks
+from bulkseed.cluster.runner import _LeasedRun
+from bulkseed.cluster.task import CoordinatorAddress, Task
 from bulkseed.errors import LedgerError
 from bulkseed.ledger.rollbacks import Rollbacks, rolled_back
 from bulkseed.model import Outcome, Verified
@@ -52,6 +56,33 @@ def test_an_error_is_told_and_nothing_is_half_done(tmp_path: Path) -> None:
             "one": Outcome.CREATED,
             "two": Outcome.PENDING,
         }
+
+
+async def test_after_a_call_without_an_answer_nothing_is_recorded_twice(tmp_path: Path) -> None:
+    """The coordinator stood still for a lease, and then did what it was asked: a recorder keeps its batch."""
+    with new_ledger(tmp_path) as ledger:
+        hosted = HostedLedger(ledger, LEASE)
+        task = Task(CoordinatorAddress("here", ""), "t", hosted.place("w").ticket, str(ledger.path), LEASE)
+        is_late = False
+
+        async def send(message: bytes) -> bytes:
+            replies = [hosted.answer(call) for call in orjson.loads(message)]
+            if is_late:
+                run.lease.end()
+                raise ConnectionError
+            return orjson.dumps(replies)
+
+        channel = Channel(send, 1.0)
+        carrying = asyncio.create_task(channel.run())
+        run = _LeasedRun(task, channel)
+        there = RemoteLedger(ledger.path, run.call)
+        await asyncio.to_thread(there.begin_run, "r", ["prod.jsonl"], {}, START)
+        (claim,) = (await asyncio.to_thread(there.admit, [definition("one")], START)).to_send
+        for is_late in (True, False):
+            with pytest.raises(CutOffError):
+                await asyncio.to_thread(there.record, [], [attempt(claim)])
+        carrying.cancel()
+        assert [row.attempts for row in ledger.rows()] == [1]
 
 
 def test_a_verify_from_afar_has_the_words_of_a_verify(tmp_path: Path) -> None:

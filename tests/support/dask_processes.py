@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import IO, Any
 
 from support.certificates import Authority
 from support.command import KEY_ID, KEY_SECRET
@@ -127,3 +127,17 @@ def memory_of(pid: int) -> Iterator[bytes]:
                 yield memory.read(end - begin)
             except (OSError, ValueError, OverflowError):
                 continue
+
+
+def who_has(texts: set[bytes], *processes: subprocess.Popen[Any]) -> list[set[bytes]]:
+    """Return which of the texts each process has in memory; all stand still meanwhile, so that none ends."""
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        return [
+            {text for text in texts if any(text in part for part in memory_of(process.pid))}
+            for process in processes
+        ]
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
