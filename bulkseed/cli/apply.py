@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import click
-from click.core import ParameterSource
 
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
@@ -163,22 +162,12 @@ def apply(given: ApplyArguments) -> int:
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
     set_up_logging(given.watch.log)
     given.manifest.require()
-    target = given.target
     given.cluster.require_targets(many=given.many.chosen)
-    given.many.require_alone(
-        endpoint=target.endpoint,
-        region=target.region,
-        signature=target.signature,
-        qps=click.get_current_context().get_parameter_source("qps") is ParameterSource.COMMANDLINE,
-        profile=target.profile,
-        ca_file=target.ca_file,
-        ledger=given.ledger_path,
-        recreate=given.recreate,
-    )
+    given.many.require_alone("recreate")
     if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
         from bulkseed.cli.many.manifests import inputs_elsewhere, inputs_of
-        from bulkseed.cli.many.plan import plan_targets
+        from bulkseed.cli.many.plan import ManyWanted, plan_targets
         from bulkseed.targets.apply import ApplyOptions
 
         options = ApplyOptions(
@@ -199,8 +188,8 @@ def apply(given: ApplyArguments) -> int:
             return run_on_workers(open_folder, cluster, work, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:
-                given.many.require_alone(limit=given.limit, only=given.only)
-                return plan_targets(given.many, inputs, given.watch.output)
+                wanted = ManyWanted(given.only, given.limit)
+                return plan_targets(given.many, inputs, wanted, given.watch.output)
             return apply_to_targets(given.many, inputs, options, given.watch)
     if given.dry_run:
         return _dry_run(given)

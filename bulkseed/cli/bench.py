@@ -178,17 +178,20 @@ def _on_workers(chosen: TargetOptions, given: BenchArguments) -> dict[str, Any]:
         raise UsageError("--cluster needs an --endpoint that its workers can reach")
     run_id = os.urandom(4).hex()
     share = Share(
-        *(chosen.url, chosen.region, chosen.signature, chosen.ca_file, f"bench/{run_id}"),
+        *(chosen.url, chosen.region, chosen.signature, chosen.profile, chosen.ca_file, f"bench/{run_id}"),
         rate=0.0,
         count=0,
         value_bytes=given.value_bytes,
         connections=given.connections,
         keep=given.keep,
         delay=0.0,
+        delete_rate=0.0,
     )
     where = given.cluster.cluster or "", given.cluster.tls
     show = _print_rung if given.output == "text" else None
-    found = run_async(bench_on_workers, *where, share, given.rates(), given.p99 / 1000, show)
+    found = run_async(
+        bench_on_workers, *where, share, given.rates(), given.delete_qps, given.p99 / 1000, show
+    )
     return {"run_id": run_id, **found}
 
 

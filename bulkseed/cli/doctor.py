@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from bulkseed.cli.arguments import argument, option, takes
-from bulkseed.cli.many.arguments import TargetsOption
+from bulkseed.cli.many.arguments import TargetsOption, refuse_single
 from bulkseed.cli.many.cluster_arguments import ClusterArguments
 from bulkseed.cli.options import OutputOption, looks_like_source
 from bulkseed.cli.process import run_async
@@ -47,7 +47,7 @@ class DoctorArguments:
             "--ledger",
             type=click.Path(),
             metavar="FILE",
-            help="Also look whether this ledger is of the target.",
+            help="Also look whether this ledger is of the target; or a run folder, with all its targets.",
         ),
     ]
     prefix: Annotated[
@@ -77,9 +77,17 @@ def doctor(given: DoctorArguments) -> int:
     Examples:
       bulkseed doctor --region cn-hangzhou --prefix prod/
       bulkseed doctor --targets targets.toml
+      bulkseed doctor --ledger prod.run
       bulkseed doctor vault://vault.example.com/kv/prod
       bulkseed doctor prod.jsonl --targets targets.toml --cluster tls://scheduler:8786 …
     """  # noqa: D301  # \b is how click is told not to re-wrap a paragraph
+    from bulkseed.targets.run_folder import is_run_folder
+
+    many = given.targets is not None or given.cluster.cluster is not None
+    if many:
+        refuse_single("ledger")
+    elif given.ledger is not None and is_run_folder(given.ledger):
+        refuse_single()
     for name in given.sources:
         if not looks_like_source(name) and given.cluster.cluster is None:
             raise UsageError(f"{name} is not the address of a source: bulkseed plan looks at manifests")
@@ -99,20 +107,34 @@ async def _look(given: DoctorArguments) -> dict[str, list[CheckResult]]:
     if given.cluster.cluster is not None:
         checkups["cluster"] = await _tell(given, f"cluster: {given.cluster.cluster}", _cluster(given))
         return checkups
-    if given.targets is None:
+    specs, ledgers = _many(given)
+    if not specs:
         path = Path(given.ledger) if given.ledger else None
         chosen = given.target.chosen(*filter(None, [path]))
         checkups["target"] = await _tell(given, f"target: {chosen}", _target(chosen, given.prefix))
         checkups["ledger"] = await _tell(given, f"ledger: {path or 'none is given'}", _disk(path, chosen))
         return checkups
     from bulkseed.targets.run_all import Accounts
-    from bulkseed.targets.spec import read_targets
 
     accounts = Accounts()
-    for spec in read_targets(given.targets):
+    for spec in specs:
         head = f"target: {spec.name}: {spec.endpoint or spec.region}"
-        checkups[spec.name] = await _tell(given, head, _one_of_many(spec, given.prefix, accounts))
+        looked = _one_of_many(spec, given.prefix, accounts, ledgers.get(spec.name))
+        checkups[spec.name] = await _tell(given, head, looked)
     return checkups
+
+
+def _many(given: DoctorArguments) -> tuple[Sequence[TargetSpec], Mapping[str, Path]]:
+    """Return many targets, of a file or of a run folder, and with a folder their ledgers by name."""
+    from bulkseed.targets.run_folder import is_run_folder, open_run_folder
+    from bulkseed.targets.spec import read_targets
+
+    if given.targets is not None:
+        return read_targets(given.targets), {}
+    if given.ledger is None or not is_run_folder(given.ledger):
+        return (), {}
+    folder = open_run_folder(given.ledger)
+    return folder.specs, {spec.name: folder.ledger(spec.name) for spec in folder.specs}
 
 
 async def _tell(given: DoctorArguments, head: str, results: AsyncIterator[CheckResult]) -> list[CheckResult]:
@@ -191,11 +213,17 @@ async def _cluster(given: DoctorArguments) -> AsyncIterator[CheckResult]:
         yield result
 
 
-async def _one_of_many(spec: TargetSpec, prefix: str, accounts: Accounts) -> AsyncIterator[CheckResult]:
+async def _one_of_many(
+    spec: TargetSpec, prefix: str, accounts: Accounts, ledger: Path | None
+) -> AsyncIterator[CheckResult]:
     from bulkseed.jobs.check_result import CheckResult, State
     from bulkseed.jobs.checkup import check_target
-    from bulkseed.targets.apply import resolve, shared_quota
+    from bulkseed.targets.apply import endpoint_of, resolve, shared_quota
 
+    if ledger is not None:
+        of_file = TargetOptions(endpoint_of(spec), spec.region, spec.signature)
+        for result in _look_at_disk(ledger, of_file):
+            yield result
     try:
         async for result in check_target(resolve(spec), prefix):
             yield result

@@ -15,12 +15,13 @@ import click
 import orjson
 
 from bulkseed.cli.arguments import option, takes
+from bulkseed.cli.many.arguments import refuse_single
 from bulkseed.cli.many.ledgers import for_each, not_begun, tell_not_begun, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import perhaps_ours, print_json, print_results, say, say_taken_back, wrapped
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
-from bulkseed.errors import ServiceError, UsageError
+from bulkseed.errors import ServiceError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
@@ -262,9 +263,7 @@ def audit(given: AuditArguments) -> int:
     """
     specs: dict[str | None, TargetSpec] = {}
     if is_run_folder(given.ledger):
-        told = (given.target.endpoint, given.target.region, given.target.profile, given.target.ca_file)
-        if any(told):
-            raise UsageError("a run over many targets knows them: no option of one target fits all")
+        refuse_single()
         specs = {spec.name: spec for spec in open_run_folder(given.ledger).specs}
     worst = for_each(
         given.ledger,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from bulkseed.cli.arguments import Number, option, takes
+from bulkseed.cli.many.arguments import refuse_single
 from bulkseed.cli.many.cluster_arguments import ClusterArguments, LeaseOption
 from bulkseed.cli.options import LedgerArgument, RetryArguments, WatchArguments
 from bulkseed.cli.process import run_async
@@ -124,6 +125,7 @@ def rollback(given: RollbackArguments) -> int:
 
 
 def _roll_back_targets(given: RollbackArguments) -> int:
+    refuse_single()
     from bulkseed.cli.many.rollback import roll_back_targets
     from bulkseed.jobs.rollback import RollbackRules
     from bulkseed.policy.options import Rules

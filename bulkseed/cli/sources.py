@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bulkseed.model import Target, UnreadValue
     from bulkseed.sources.named import NamedValues
     from bulkseed.sources.reader import SourceManifest
+    from bulkseed.targets.manifests import Part
 
 TELL_EVERY = 5.0
 """Seconds between two lines about a listing that goes on."""
@@ -156,7 +157,7 @@ def require_other(entries: OpenEntries, target: Target) -> None:
         source.require_other_than(target)
 
 
-def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
+def gone_at_source(entries: OpenEntries | Part, ledger: LedgerReader) -> str | None:
     """Say which settled secrets are not at their source any more; None if there are none.
 
     Nothing is said of a source that was listed in part: what was left out would look as if it were gone.
@@ -178,14 +179,17 @@ def gone_at_source(entries: OpenEntries, ledger: LedgerReader) -> str | None:
     return f"gone at the source: {count:,} settled ones ({names}); nothing is deleted for that"
 
 
-def _listed(entries: OpenEntries) -> SourceManifest | None:
-    """Return entries that come from sources; None for those of files, without loading what sources need."""
+def _listed(entries: OpenEntries | Part) -> SourceManifest | None:
+    """Return the listing that entries come from; None for files, without loading what sources need."""
     from bulkseed.manifest import Manifest
 
     if isinstance(entries, Manifest):
         return None
     from bulkseed.sources.reader import SourceManifest
+    from bulkseed.targets.sources import SourcePart
 
+    if isinstance(entries, SourcePart):
+        return entries.listed
     return entries if isinstance(entries, SourceManifest) else None
 
 

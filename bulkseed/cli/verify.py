@@ -111,7 +111,7 @@ def _verify_targets(given: VerifyArguments) -> int:
     from bulkseed.targets.apply import ApplyOptions
     from bulkseed.targets.verify import ReadBack
 
-    given.many.require_alone(endpoint=given.target.endpoint, ledger=given.ledger_path)
+    given.many.require_alone(honours=("qps",))
     rules = Rules(given.retry.policy)
     options = ApplyOptions(rules, given.retry.stop_after, timeout=given.retry.timeout)
     reading = ReadBack(given.qps, given.resume)

@@ -18,11 +18,15 @@ from bulkseed.targets.spec import TargetSpec
 
 @dataclass(slots=True, frozen=True)
 class Share:
-    """One worker's part of a rate. `delay`: seconds from when it is told until its first request is due."""
+    """One worker's part of a rate. `delay`: seconds from when it is told until its first request is due.
+
+    `profile` and `ca_file` are looked up at the worker. `delete_rate`: deletions a second, 0 for no ceiling.
+    """
 
     endpoint: str
     region: str
     signature: SignatureName
+    profile: str | None
     ca_file: str | None
     prefix: str
     rate: float
@@ -31,11 +35,14 @@ class Share:
     connections: int
     keep: bool
     delay: float
+    delete_rate: float
 
 
 async def send(share: Share) -> dict[str, Any]:
     """Send a share, and delete what it made; return its figures and the names of what is left."""
-    spec = TargetSpec("bench", share.region, share.endpoint, ca_file=share.ca_file, signature=share.signature)
+    spec = TargetSpec(
+        "bench", share.region, share.endpoint, share.profile, None, share.ca_file, share.signature
+    )
     stop, target = Stop(), resolve(spec)
     group, connections = QuotaGroup.CREATE, share.connections
     async with open_lane(target, limits(group, 0), connections=connections, adapts=False) as lane:
@@ -45,7 +52,7 @@ async def send(share: Share) -> dict[str, Any]:
     made = test.created + test.doubtful
     left = made
     if not share.keep:
-        async with open_lane(target, limits(group, share.rate), connections=connections) as lane:
+        async with open_lane(target, limits(group, share.delete_rate), connections=connections) as lane:
             left = await remove(made, lane)
     (rung,) = test.rungs
     told = {name: getattr(rung, name) for name in ("arrivals", "created", "throttled", "seconds")}

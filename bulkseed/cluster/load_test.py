@@ -45,12 +45,16 @@ class ClusterLoad:
         left: names of those that were not deleted again.
     """
 
-    def __init__(self, cluster: DaskCluster, share: Share) -> None:
-        """`share` has what all shares have in common; its rate, count and delay say nothing."""
+    def __init__(self, cluster: DaskCluster, share: Share, delete_qps: float | None) -> None:
+        """`share` has what all shares have in common; its rates, count and delay say nothing.
+
+        `delete_qps`: deletions a second of all workers together, 0 for no ceiling; None: as many as creates.
+        """
         self.made = 0
         self.left: list[str] = []
         self._cluster = cluster
         self._share = asdict(share)
+        self._delete_qps = delete_qps
 
     async def send(self, rate: float, count: int) -> tuple[RateStep, str | None]:
         """Send one rate; return what was measured, and why a worker stopped early.
@@ -69,6 +73,7 @@ class ClusterLoad:
                 "rate": rate / len(workers),
                 "count": counts[place],
                 "delay": LEAD + place / rate,
+                "delete_rate": (rate if self._delete_qps is None else self._delete_qps) / len(workers),
             }
             for place in range(len(workers))
         ]
@@ -87,12 +92,14 @@ class ClusterLoad:
 
 
 @asynccontextmanager
-async def open_cluster_load(address: str, tls: TlsFiles, share: Share) -> AsyncIterator[ClusterLoad]:
-    """Connect to a cluster for a load.
+async def open_cluster_load(
+    address: str, tls: TlsFiles, share: Share, delete_qps: float | None
+) -> AsyncIterator[ClusterLoad]:
+    """Connect to a cluster for a load; see `ClusterLoad`.
 
     Raises:
         ServiceError: the scheduler does not answer.
         UsageError: the extra is not installed, or address and TLS files make no sense.
     """
     async with connect(address, tls, CoordinatorAnswers()) as cluster:
-        yield ClusterLoad(cluster, share)
+        yield ClusterLoad(cluster, share, delete_qps)

@@ -78,8 +78,8 @@ class _LeasedRun:
     def call(self, operations: Operations) -> list[Any]:
         """Have operations done in the ledger; called in the ledger's thread.
 
-        After a call without an answer there is no other: what was in it may be on record, and whoever keeps it
-        for another try would record it twice.
+        After a call without an answer there is no other: what was in it may be on record, and whoever keeps
+        it for another try would record it twice.
 
         Raises:
             CutOffError: somebody else may have the target by now.

@@ -82,14 +82,15 @@ class RoutedSources:
     def open(self, spec: TargetSpec) -> SourcePart:
         """Return what is for one target."""
         entries = self._listed.part(self._router.keeps(spec.name), spec.set)
-        return SourcePart(self._listed.paths, entries)
+        return SourcePart(self._listed, entries)
 
 
 class SourcePart:
     """The entries of a listing that are for one target."""
 
-    def __init__(self, paths: tuple[str, ...], entries: Iterator[ManifestEntry]) -> None:
-        self.paths = paths
+    def __init__(self, listed: SourceManifest, entries: Iterator[ManifestEntry]) -> None:
+        self.listed = listed
+        self.paths = listed.paths
         self._entries = entries
 
     def __iter__(self) -> Iterator[ManifestEntry]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+import click
 import pytest
 from support.command import BULKSEED, bulkseed, environment
 from support.serve_process import SECRET, UNLIMITED_FLAGS
 from support.serve_process import served as served_process
 from support.torture import served
+
+from bulkseed.cli.app import app
+from bulkseed.errors import UsageError
+from bulkseed.targets.run_folder import make_run_folder
+from bulkseed.targets.spec import TargetSpec
 
 
 def targets_file(folder: Path, stack: ExitStack, *names: str) -> Path:
@@ -196,6 +203,79 @@ def test_options_for_one_target_are_refused(options: list[str], said: str, tmp_p
     assert not (tmp_path / "m.run").exists()
 
 
+@pytest.mark.parametrize(
+    ("call", "honoured"),
+    [
+        ("apply m.jsonl --targets t.toml", set()),
+        ("apply m.jsonl --targets t.toml --dry-run", set()),
+        ("plan m.jsonl --targets t.toml", set()),
+        ("verify m.jsonl --targets t.toml", {"--qps"}),
+        ("rollback x.run", set()),
+        ("ledger audit x.run", set()),
+        ("doctor --targets t.toml", set()),
+        ("doctor --ledger x.run", {"--ledger"}),
+        ("doctor --cluster local", set()),
+    ],
+)
+def test_no_option_for_one_target_is_ignored(
+    call: str,
+    honoured: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every command over many targets refuses each of them that it has, before anything else."""
+    monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("bulkseed")  # a command sets it up for its process
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))
+    manifest(tmp_path, ["x"])
+    (tmp_path / "t.toml").write_text(ONE)
+    make_run_folder(tmp_path / "x.run", [TargetSpec("a", "cn-hangzhou")])
+    values = {"--region": "r", "--profile": "p", "--signature": "acs3", "--ca-file": "t.toml", "--qps": "5"}
+    values |= {"--endpoint": "https://kms.example", "--data-dir": "d", "--ledger": "l.db"}
+    command: click.Command = app
+    for word in call.split():
+        if isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), word) or command
+    offered = {name for parameter in command.params for name in parameter.opts}
+    for name in (values.keys() & offered) - honoured:
+        with pytest.raises(UsageError, match=f"{name} does not go with many targets"):
+            app.main([*call.split(), name, values[name]], standalone_mode=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "t.toml", "x.run"]
+
+
+def test_a_plan_tells_of_each_target_what_it_tells_of_one(tmp_path: Path) -> None:
+    """What has changed and what is gone from the manifest, by name; values, pace and reasons in the JSON."""
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a", "b")
+        manifest(tmp_path, ["a/1", "a/2", "a/3", "b/1"])
+        done = bulkseed("apply", "m.jsonl", "--targets", targets, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    lines = [
+        {"SecretName": "a/1", "SecretData": "fake-value"},
+        {"SecretName": "a/2", "SecretData": "fake", "VersionId": "v2"},
+        {"SecretName": "b/1", "SecretData": "fake-value"},
+        {"SecretName": "b/2", "SecretData": "fake", "EncryptionKeyId": "alias/x"},
+    ]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "r.jsonl").write_text('{"target": "b", "secret_name": "b/2"}\n')
+    call = ["plan", "m.jsonl", "--targets", targets]
+    planned = bulkseed(*call, cwd=tmp_path).stdout
+    in_json = json.loads(bulkseed(*call, "--output", "json", cwd=tmp_path).stdout)["targets"]
+    alone = bulkseed("plan", "m.jsonl", "--ledger", "m.run/a.ledger.db", "--output", "json", cwd=tmp_path)
+    only = bulkseed(*call, "--only", "r.jsonl", cwd=tmp_path).stdout
+    assert "1 to send, 0 s at 500/s; 1 of them changed; 1 settled\n  changed: a/2\n" in planned
+    assert "settled, and not in the manifest any more: 1 (a/3); nothing is deleted for that" in planned
+    assert "note: alias/x is an alias" in planned
+    assert {n: (in_json["a"][n], in_json["b"][n]) for n in ("changed", "no_longer_there", "bytes")} == {
+        "changed": (1, 0),
+        "no_longer_there": (1, 0),
+        "bytes": (4, 4),
+    }
+    assert json.loads(alone.stdout).keys() - {"exit_code"} <= in_json["a"].keys()
+    assert "together: 1 to send to 2 targets" in only
+
+
 def test_a_dry_run_is_a_plan_that_groups_bad_lines_and_writes_nothing(tmp_path: Path) -> None:
     """Whatever a plan is told goes for every target: what is unchecked, and that a manifest is empty (F9)."""
     manifest(tmp_path, ["good", *(f"bad name {n}" for n in range(7))])
@@ -248,4 +328,4 @@ def test_an_audit_asks_each_target_by_its_own_credentials(tmp_path: Path) -> Non
     assert audit.returncode == 0, audit.stdout + audit.stderr
     assert audit.stdout.count("every settled row exists at the service: 1 do") == 2
     assert one.returncode == 2
-    assert "no option of one target fits all" in one.stderr
+    assert "--profile does not go with many targets" in one.stderr

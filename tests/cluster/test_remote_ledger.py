@@ -78,7 +78,7 @@ async def test_after_a_call_without_an_answer_nothing_is_recorded_twice(tmp_path
         there = RemoteLedger(ledger.path, run.call)
         await asyncio.to_thread(there.begin_run, "r", ["prod.jsonl"], {}, START)
         (claim,) = (await asyncio.to_thread(there.admit, [definition("one")], START)).to_send
-        for is_late in (True, False):
+        for is_late in (True, False):  # noqa: B007  # `send` reads it
             with pytest.raises(CutOffError):
                 await asyncio.to_thread(there.record, [], [attempt(claim)])
         carrying.cancel()

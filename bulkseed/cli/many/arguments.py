@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import click
+from click.core import ParameterSource
 
 from bulkseed.cli.arguments import option
 from bulkseed.errors import UsageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _OF_A_TARGET = ("endpoint", "region", "profile", "ca_file", "signature", "qps")
+_OF_ONE = ("ledger_path", "data_dir")
 
 
 TargetsOption = Annotated[
@@ -67,14 +69,29 @@ class ManyArguments:
             else make_run_folder(path, read_targets(self.targets))
         )
 
-    def require_alone(self, **others: object) -> None:
-        """Refuse options that mean one target.
+    def require_alone(self, *more: str, honours: tuple[str, ...] = ()) -> None:
+        """Refuse options that mean one target, and `more`, by the names of their parameters; see `refuse`.
 
         Raises:
             UsageError: one is given.
         """
-        if not self.chosen:
-            return
-        for name in (name for name, value in others.items() if value):
+        if self.chosen:
+            refuse_single(*more, honours=honours)
+
+
+def refuse_single(*more: str, honours: tuple[str, ...] = ()) -> None:
+    """Refuse the current command's options that mean one target: they would be ignored in silence.
+
+    `more`: names of further parameters; `honours`: of those that do go for every target here.
+
+    Raises:
+        UsageError: one is given.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in honours or name not in (*_OF_A_TARGET, *_OF_ONE, *more):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             instead = "say it in the targets file" if name in _OF_A_TARGET else "it is for one target"
-            raise UsageError(f"--{name.replace('_', '-')} does not go with many targets: {instead}")
+            raise UsageError(f"{parameter.opts[-1]} does not go with many targets: {instead}")

@@ -19,16 +19,18 @@ async def bench_on_workers(
     tls: TlsFiles,
     share: Share,
     ladder: Sequence[tuple[float, int]],
+    delete_qps: float | None,
     p99: float,
     show: Callable[[RateStep], None] | None,
 ) -> dict[str, Any]:
     """Send the rates until one is too much; return what ``bench --output json`` prints, without its run.
 
-    `p99`: seconds within which 99 % must be created. Each worker deletes what it made before the next rate.
+    `p99`: seconds within which 99 % must be created. Each worker deletes what it made before the next rate;
+    `delete_qps` as of `ClusterLoad`.
     """
     rungs: list[RateStep] = []
     knee = stopped = None
-    async with open_cluster_load(address, tls, share) as load:
+    async with open_cluster_load(address, tls, share, delete_qps) as load:
         for rate, count in ladder:
             rung, stopped = await load.send(rate, count)
             rungs.append(rung)
