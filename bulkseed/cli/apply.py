@@ -167,7 +167,7 @@ def apply(given: ApplyArguments) -> int:
     if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
         from bulkseed.cli.many.manifests import inputs_elsewhere, inputs_of
-        from bulkseed.cli.many.plan import ManyWanted, plan_targets
+        from bulkseed.cli.many.plan import ManyPlanScope, plan_targets
         from bulkseed.targets.apply import ApplyOptions
 
         options = ApplyOptions(
@@ -188,7 +188,7 @@ def apply(given: ApplyArguments) -> int:
             return run_on_workers(open_folder, cluster, work, given.watch)
         with inputs_of(given.manifest, given.source) as inputs:
             if given.dry_run:
-                wanted = ManyWanted(given.only, given.limit)
+                wanted = ManyPlanScope(given.only, given.limit)
                 return plan_targets(given.many, inputs, wanted, given.watch.output)
             return apply_to_targets(given.many, inputs, options, given.watch)
     if given.dry_run:

@@ -14,7 +14,7 @@ from bulkseed.cli import options as o
 from bulkseed.cli.arguments import option, takes
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.planning.online import print_online
-from bulkseed.cli.planning.plan import Plan, Wanted
+from bulkseed.cli.planning.plan import Plan, PlanScope
 from bulkseed.cli.process import run_async
 from bulkseed.cli.render import heading, note, print_json, print_table, say, wrapped
 from bulkseed.cli.sources import SourceArguments
@@ -111,10 +111,10 @@ def plan(given: _Arguments) -> int:
         return print_names(given.manifest, given.source)
     if given.many.chosen:
         from bulkseed.cli.many.manifests import inputs_of
-        from bulkseed.cli.many.plan import ManyWanted, plan_targets
+        from bulkseed.cli.many.plan import ManyPlanScope, plan_targets
 
         given.many.require_alone("online")
-        wanted = ManyWanted(given.only, values=given.values)
+        wanted = ManyPlanScope(given.only, values=given.values)
         with inputs_of(given.manifest, given.source) as inputs:
             return plan_targets(given.many, inputs, wanted, given.output)
     what = PlanArguments(
@@ -151,7 +151,7 @@ def make_plan(given: PlanArguments, *, online: bool = False) -> Plan:
             ledger.require_shared_with(APPLY)
         _begin(target, path, given.output, online=online)
         preview = stack.enter_context(Preview(ledger))
-        made.fill(manifest, ledger, preview, Wanted(selection, given.limit, given.values), manifest.paths)
+        made.fill(manifest, ledger, preview, PlanScope(selection, given.limit, given.values), manifest.paths)
         if selection is not None and (told := selection.more_in_words()):
             note(told)
         if online:

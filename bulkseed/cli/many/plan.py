@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bulkseed.cli.many.arguments import ManyArguments
-from bulkseed.cli.planning.plan import Plan, Wanted
+from bulkseed.cli.planning.plan import Plan, PlanScope
 from bulkseed.cli.render import print_json, say, wrapped
 from bulkseed.errors import UsageError
 from bulkseed.humanize import duration
@@ -23,7 +23,7 @@ SHOWN = 5
 """Lines that are shown of what goes nowhere."""
 
 
-class ManyWanted(NamedTuple):
+class ManyPlanScope(NamedTuple):
     """Which entries are looked at: a file of rejects, so many for each target, and with their values?"""
 
     only: str | None = None
@@ -31,7 +31,7 @@ class ManyWanted(NamedTuple):
     values: bool = False
 
 
-def plan_targets(many: ManyArguments, inputs: Inputs, wanted: ManyWanted, output: str) -> int:
+def plan_targets(many: ManyArguments, inputs: Inputs, wanted: ManyPlanScope, output: str) -> int:
     """Print the plan; write and send nothing. Return 1 if a line is bad or goes nowhere, else 0."""
     specs, folder = _targets(many, inputs.paths)
     names = [spec.name for spec in specs]
@@ -40,7 +40,7 @@ def plan_targets(many: ManyArguments, inputs: Inputs, wanted: ManyWanted, output
     routed = inputs.route(specs, lambda *line: nowhere.append(line) if len(nowhere) < SHOWN else None)
     plans: dict[str, Plan] = {}
     for spec in specs:
-        chosen = Wanted(selections.get(spec.name), wanted.limit, wanted.values)
+        chosen = PlanScope(selections.get(spec.name), wanted.limit, wanted.values)
         plans[spec.name] = _plan(spec, routed, folder / f"{spec.name}{SUFFIX}", chosen)
     code = 1 if routed.unrouted or any(plan.invalid for plan in plans.values()) else 0
     times = [plan.seconds for plan in plans.values() if plan.seconds is not None]
@@ -76,7 +76,7 @@ def _targets(many: ManyArguments, manifests: tuple[str, ...]) -> tuple[tuple[Tar
     return open_run_folder(folder).specs, folder
 
 
-def _plan(spec: TargetSpec, routed: RoutedInputs, path: Path, wanted: Wanted) -> Plan:
+def _plan(spec: TargetSpec, routed: RoutedInputs, path: Path, wanted: PlanScope) -> Plan:
     made = Plan(path, spec.qps, of_source=False)
     with ExitStack() as stack:
         entries = stack.enter_context(routed.open(spec))

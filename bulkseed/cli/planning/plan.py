@@ -34,7 +34,7 @@ NAMED = 5
 """The most names of changed secrets in the text."""
 
 
-class Wanted(NamedTuple):
+class PlanScope(NamedTuple):
     """Which entries are looked at: those of a selection, so many to send at most, and with their values?"""
 
     selection: Selection | None = None
@@ -145,7 +145,7 @@ class Plan:
         opened: OpenEntries | Part,
         ledger: LedgerReader | None,
         preview: Preview,
-        wanted: Wanted,
+        wanted: PlanScope,
         names: Iterable[str],
     ) -> None:
         """Look through all entries. `names`: what the manifests are called in the ledger.
