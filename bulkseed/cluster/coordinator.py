@@ -115,7 +115,8 @@ async def run_on_cluster(
 
             def task(name: str, placement: Placement) -> bytes:
                 ledger = str(work.ledger(folder, name))
-                return Task(us, name, placement.ticket, ledger, cluster.lease).to_bytes()
+                limit = hosted[name].rest_of(work.options.limit)
+                return Task(us, name, placement.ticket, ledger, cluster.lease, limit).to_bytes()
 
             with ExitStack() as stack:
                 accounts = Accounts()
@@ -129,6 +130,7 @@ async def run_on_cluster(
                 placed = [run for run in found.runs if run.error is None]
                 await Placer(placed, hosted, dask, task, partial(end_of, work), stop).run()
                 hosted.clear()  # whoever still calls is refused
+                found = replace(found, stopped=stop.exit_code if stop.requested else 0)
     for run in found.runs:
         if work.options.limit is not None and run.summary is not None:
             run.expected = run.summary.definitions  # no more was asked for

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ from bulkseed.cluster.task import CoordinatorAddress
 from bulkseed.errors import ServiceError, UsageError, how_to_install
 
 _SILENT = logging.CRITICAL + 1
+
+_OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""They go to all processes of a terminal's command: workers of ours would end before they are asked to."""
 
 CONNECT_TIME = 30.0
 """Seconds until a scheduler must have answered, as Dask has it: on a busy machine it took over ten."""
@@ -157,13 +161,14 @@ async def connect(address: str, tls: TlsFiles, answers: CoordinatorAnswers) -> A
     local = None
     try:
         if address == "local":
-            local = await distributed.LocalCluster(
-                n_workers=2,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=_SILENT,
-                asynchronous=True,
-            )
+            with _kept_from(_OF_A_TERMINAL):
+                local = await distributed.LocalCluster(
+                    n_workers=2,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=_SILENT,
+                    asynchronous=True,
+                )
             address = local.scheduler_address
         client = await distributed.Client(
             address, asynchronous=True, security=security, timeout=CONNECT_TIME, set_as_default=False
@@ -193,6 +198,16 @@ async def connect(address: str, tls: TlsFiles, answers: CoordinatorAnswers) -> A
             await client.close()
         if local is not None:
             await local.close()  # type: ignore[misc]  # None is for use without a loop
+
+
+@contextmanager
+def _kept_from(signals: Collection[signal.Signals]) -> Iterator[None]:
+    """Keep signals from processes that are started meanwhile; here they arrive after the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _security(distributed: Any, address: str, tls: TlsFiles) -> Any:

@@ -74,9 +74,20 @@ class HostedLedger:
         self._operations = LedgerOperations(ledger, lease + MARGIN, on_arn)
         self._on_end = on_end
         self._clock = clock
+        self._settled_before: int | None = None  # as a limit was asked for first
         self._undone: Counter[RollbackOutcome] = Counter()  # by the run that began last
         self._lent = False  # by this coordinator; what another one has lent is not ours to end
         self._lock = threading.Lock()
+
+    def rest_of(self, limit: int | None) -> int | None:
+        """Return what is left of a limit; ask before each placement, as runs before settle a part of it."""
+        if limit is None:
+            return None
+        with self._lock:
+            settled = sum(count for word, count in self.ledger.counts().items() if word.settled)
+            if self._settled_before is None:
+                self._settled_before = settled
+            return max(0, limit - (settled - self._settled_before))
 
     def place(self, worker: str) -> Placement:
         """Give out a new ticket; one that was out is not accepted any more."""

@@ -71,6 +71,7 @@ class _Seat:
     run: TargetRun
     hosted: HostedLedger
     begun: Begun | None = None
+    ended: Mapping[str, Any] | None = None  # how its last run ended, if it is to go on
     waits_since: float = field(default_factory=lease_clock)
     tries: int = 0
     closed: bool = False
@@ -140,6 +141,7 @@ class Placer:
             return False
         seat.tries = 0
         if ended["stopped_by"] in AGAIN and not self._stop.requested:
+            seat.ended = ended
             return True
         seat.run.end = self._end_of(seat.hosted, ended)
         seat.closed = True
@@ -183,8 +185,11 @@ class Placer:
 
     async def _place(self, waiting: Sequence[_Seat]) -> None:
         if self._stop.requested:
-            for seat in waiting:
-                seat.closed = True  # not begun, or to go on in the next run
+            for seat in waiting:  # not begun, or to go on in the next run
+                if seat.ended is not None:
+                    seat.run.end = self._end_of(seat.hosted, seat.ended)
+                seat.run.stop.request(self._stop.reason or "stopped", self._stop.exit_code)
+                seat.closed = True
             return
         workers = await self._seen()
         load = dict.fromkeys(workers, 0)
@@ -207,6 +212,7 @@ class Placer:
                 # Who cannot begin has nothing to do, and would get everything if only that counted.
                 worker = min(fits, key=lambda address: (self._unbegun[address], load[address]))
                 load[worker] += 1
+                seat.ended = None
                 placement = seat.hosted.place(worker)
                 key = f"bulkseed-{spec.name}-{placement.ticket[:8]}"
                 seat.begun = self._workers.begin(worker, key, self._task(spec.name, placement))

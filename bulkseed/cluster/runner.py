@@ -243,7 +243,8 @@ class Runner:
                 return
             chosen = work.selections.get(spec.name)
             entries = part if chosen is None else Selection.from_json(chosen).of(part, None)
-            await apply_to_one(spec, target, entries, ledger, options, hooks, self._threads, right)
+            limited = replace(options, limit=task.limit)
+            await apply_to_one(spec, target, entries, ledger, limited, hooks, self._threads, right)
 
     async def _what_to_do(self, run: _LeasedRun) -> RunWork:
         """Ask the coordinator, once for all targets.

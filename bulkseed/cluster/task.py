@@ -136,7 +136,8 @@ class CoordinatorAddress:
 class Task:
     """One target, to be worked on under a ticket.
 
-    `ledger`: the path of the target's ledger at the coordinator. `lease`: in seconds.
+    `ledger`: the path of the target's ledger at the coordinator. `lease`: in seconds. `limit`: how many
+    definitions may be sent; earlier placements have used up some.
     """
 
     coordinator: CoordinatorAddress
@@ -144,6 +145,7 @@ class Task:
     ticket: str
     ledger: str
     lease: float
+    limit: int | None = None
 
     def to_bytes(self) -> bytes:
         """Return it as it travels."""

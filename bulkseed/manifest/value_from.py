@@ -41,7 +41,7 @@ Elsewhere = Callable[[str, str | None, Path], UnreadValue | str]
 """Gives the value at an address of another store, or of one of its keys, yet unread; or why there is none."""
 
 
-class PlanScope(NamedTuple):
+class Wanted(NamedTuple):
     """A value, or why there is none. `unread` is one that is still at another store."""
 
     text: str = ""
@@ -50,40 +50,38 @@ class PlanScope(NamedTuple):
     unread: UnreadValue | None = None
 
 
-def resolve(
-    spec: object, data_type: str | None, folder: Path, elsewhere: Elsewhere | None = None
-) -> PlanScope:
+def resolve(spec: object, data_type: str | None, folder: Path, elsewhere: Elsewhere | None = None) -> Wanted:
     """Return the value that `spec`, an object or its JSON text, asks for; paths are relative to `folder`."""
     if isinstance(spec, str):
         spec = decode(spec.encode("utf-8", "surrogatepass"))
     if isinstance(spec, dict) and "source" in spec:
         return _elsewhere(spec, folder, elsewhere)
     if not isinstance(spec, dict) or len(spec) != 1 or not spec.keys() <= WAYS.keys():
-        return PlanScope(problem="must be an object with one of generate, env, file or source")
+        return Wanted(problem="must be an object with one of generate, env, file or source")
     [(source, wish)] = spec.items()
     return WAYS[source](wish, data_type == "binary", folder)
 
 
-def _generate(wish: Any, binary: bool, _folder: Path) -> PlanScope:
+def _generate(wish: Any, binary: bool, _folder: Path) -> Wanted:
     """Draw every character independently; of sets that are named, each occurs."""
     if not isinstance(wish, dict) or not wish.keys() <= {"length", "charset"}:
-        return PlanScope(problem="generate must be an object with nothing but length and charset")
+        return Wanted(problem="generate must be an object with nothing but length and charset")
     length, charset = wish.get("length"), wish.get("charset")
     length = LENGTH if length is None else length
     if type(length) is not int or length not in LENGTHS:
-        return PlanScope(problem=f"length must be a whole number from {LENGTHS[0]} to {LENGTHS[-1]}")
+        return Wanted(problem=f"length must be a whole number from {LENGTHS[0]} to {LENGTHS[-1]}")
     classes = _classes(CHARSET if charset is None else charset)
     if classes is None:
-        return PlanScope(
+        return Wanted(
             problem=f"charset must be of {', '.join(SETS)}, joined by +, or two or more characters, each once"
         )
     if binary:
-        return PlanScope(problem="generate makes text: SecretDataType must not be binary")
+        return Wanted(problem="generate makes text: SecretDataType must not be binary")
     characters = "".join(dict.fromkeys("".join(classes)))
     while True:
         text = "".join(secrets.choice(characters) for _ in range(length))
         if all(any(character in text for character in each) for each in classes):
-            return PlanScope(text, generated=True)
+            return Wanted(text, generated=True)
 
 
 def _classes(charset: object) -> list[str] | None:
@@ -102,54 +100,54 @@ def _classes(charset: object) -> list[str] | None:
     return [charset]
 
 
-def _environment(wish: Any, _binary: bool, _folder: Path) -> PlanScope:
+def _environment(wish: Any, _binary: bool, _folder: Path) -> Wanted:
     if not _is_name(wish):
-        return PlanScope(problem="env must be the name of an environment variable")
+        return Wanted(problem="env must be the name of an environment variable")
     text = os.environ.get(wish)
     if text is None:
-        return PlanScope(problem="env names a variable that is not set")
-    return PlanScope(text) if text else PlanScope(problem="env names a variable that is empty")
+        return Wanted(problem="env names a variable that is not set")
+    return Wanted(text) if text else Wanted(problem="env names a variable that is empty")
 
 
-def _file(wish: Any, binary: bool, folder: Path) -> PlanScope:
+def _file(wish: Any, binary: bool, folder: Path) -> Wanted:
     """Read a file byte for byte; what goes as binary is encoded in Base64."""
     if not _is_name(wish):
-        return PlanScope(problem="file must be a path")
+        return Wanted(problem="file must be a path")
     try:
         path = folder / wish
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody who writes to it
-            return PlanScope(problem="file names something that is not a regular file")
+            return Wanted(problem="file names something that is not a regular file")
         with path.open("rb") as stream:
             content = stream.read(limits.DATA_MAX_BYTES + 1)
     except OSError as error:
-        return PlanScope(problem=f"file cannot be read: {error.strerror}")
+        return Wanted(problem=f"file cannot be read: {error.strerror}")
     if len(content) > limits.DATA_MAX_BYTES:
-        return PlanScope(problem=f"file has more than {limits.DATA_MAX_BYTES} bytes")
+        return Wanted(problem=f"file has more than {limits.DATA_MAX_BYTES} bytes")
     if not content:
-        return PlanScope(problem="file names an empty file")
+        return Wanted(problem="file names an empty file")
     if binary:
-        return PlanScope(base64.b64encode(content).decode())
+        return Wanted(base64.b64encode(content).decode())
     try:
-        return PlanScope(content.decode())
+        return Wanted(content.decode())
     except UnicodeDecodeError:
-        return PlanScope(problem="file is not valid UTF-8: SecretDataType binary takes any bytes")
+        return Wanted(problem="file is not valid UTF-8: SecretDataType binary takes any bytes")
 
 
-def _elsewhere(spec: dict[str, Any], folder: Path, elsewhere: Elsewhere | None) -> PlanScope:
+def _elsewhere(spec: dict[str, Any], folder: Path, elsewhere: Elsewhere | None) -> Wanted:
     address, key = spec["source"], spec.get("key")
     if not spec.keys() <= {"source", "key"} or not _is_name(address) or not (key is None or _is_name(key)):
-        return PlanScope(problem="source must be the address of a secret at a store, and key one of its keys")
+        return Wanted(problem="source must be the address of a secret at a store, and key one of its keys")
     if elsewhere is None:
-        return PlanScope(problem="source is not read here")
+        return Wanted(problem="source is not read here")
     found = elsewhere(address, key, folder)
-    return PlanScope(problem=f"source: {found}") if isinstance(found, str) else PlanScope(unread=found)
+    return Wanted(problem=f"source: {found}") if isinstance(found, str) else Wanted(unread=found)
 
 
 def _is_name(wish: object) -> bool:
     return isinstance(wish, str) and wish != "" and "\0" not in wish and is_unicode(wish)
 
 
-WAYS: dict[str, Callable[[Any, bool, Path], PlanScope]] = {
+WAYS: dict[str, Callable[[Any, bool, Path], Wanted]] = {
     "generate": _generate,
     "env": _environment,
     "file": _file,

@@ -88,20 +88,28 @@ class TargetRun:
         """The exit code that this run alone would have."""
         if self.error is not None:
             return self.error.exit_code
-        return self.summary.exit_code if self.summary is not None else 130
+        if self.summary is not None:
+            return self.summary.exit_code
+        return self.stop.exit_code if self.stop.requested else 130
 
     def as_dict(self) -> dict[str, Any]:
         """Return the run's summary, or what was in its way."""
         if self.end is not None:
             return dict(self.end.document)
-        return {"error": str(self.error or "not run"), "exit_code": self.exit_code}
+        return {"error": self.why_not, "exit_code": self.exit_code}
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no summary."""
+        return str(self.error or self.stop.reason or "stopped before it began")
 
 
 @dataclass(slots=True, frozen=True)
 class AllRuns:
     """How the runs of all targets ended. `lines` were read, and `unrouted` of them went nowhere.
 
-    `word` is what results are called in JSON: "outcomes" or "results".
+    `word` is what results are called in JSON: "outcomes" or "results". `stopped`: the exit code of what
+    stopped them all; 0 if nothing did.
     """
 
     run: str
@@ -109,6 +117,7 @@ class AllRuns:
     lines: int
     unrouted: int
     word: str = "outcomes"
+    stopped: int = 0
 
     @property
     def definitions(self) -> int:
@@ -134,6 +143,8 @@ class AllRuns:
     def exit_code(self) -> int:
         """The worst of all targets; what is unrouted, or was not come to, makes it at least 1."""
         codes = {run.exit_code for run in self.runs} | ({1} if self.unrouted or self.missing else set())
+        if any(codes):
+            codes.add(self.stopped)
         return next((code for code in _WORST_FIRST if code in codes), 1)
 
     def as_dict(self) -> dict[str, Any]:

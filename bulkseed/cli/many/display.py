@@ -99,7 +99,7 @@ def print_all_runs(done: AllRuns) -> None:
     """Print what became of every target, the worst first, and that all adds up."""
     for run in sorted(done.runs, key=lambda run: (-run.exit_code, run.spec.name)):
         if run.summary is None:
-            say(f"{run.spec.name}: not run: {run.error or 'stopped before it began'}")
+            say(f"{run.spec.name}: not {'run to an end' if run.finished else 'run'}: {run.why_not}")
             continue
         terms = _terms(run.end.results if run.end else {})
         stopped = f"; stopped: {run.summary.stopped_by}" if run.summary.stopped_by else ""
