@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,11 +13,13 @@ from pathlib import Path
 import orjson
 import pytest
 from support import virtual_clock
-from support.ledgers import START, new_ledger, summary
-from support.remote_ledgers import LossyCalls
+from support.ledgers import START, attempt, definition, new_ledger, settlement, summary
+from support.remote_ledgers import LossyCalls, remote
 
 from bulkseed.cluster.coordinator import surveyed
+from bulkseed.cluster.dask_cluster import _OF_A_TERMINAL, _kept_from
 from bulkseed.cluster.hosted_ledger import HostedLedger, Placement
+from bulkseed.cluster.lease import DRAINED
 from bulkseed.cluster.placement import Placer, WorkerSeen
 from bulkseed.cluster.remote_ledger import RemoteLedger
 from bulkseed.cluster.task import CoordinatorAddress
@@ -144,6 +149,65 @@ def test_a_ledger_that_cannot_be_written_is_its_target_s_end_alone(
     assert list(failed) == ["b"]
     assert isinstance(failed["b"], BulkseedError)
     assert failed["b"].exit_code == 4
+
+
+class AllLeave(TwoWorkers):
+    """Workers that are shut down: their runs end in order, and then the scheduler is gone, too."""
+
+    async def seen(self) -> Mapping[str, WorkerSeen]:
+        """Return both until all have left."""
+        if len(self.given) == len(TARGETS):
+            self.is_lost = True
+            return {}
+        return await super().seen()
+
+    def begin(self, worker: str, _key: str, task: bytes) -> Ending:
+        """Have a worker work on a target until it is shut down."""
+        target, ticket = orjson.loads(task)
+        self.given.append((worker, target))
+        there = at_its_worker(self._hosted[target])
+        there.begin_run(ticket, [], {}, START)
+        there.end_run({**summary({}, 0), "stopped_by": DRAINED}, 3, DRAINED, START + 1)
+        return Ending()
+
+
+def test_who_has_run_has_its_end_when_the_scheduler_is_gone(hosted: dict[str, HostedLedger]) -> None:
+    """What waits for another worker then is as its last run has told, and nobody was interrupted."""
+    runs = [TargetRun(TargetSpec(name, "cn-hangzhou"), 0) for name in hosted]
+    runs.append(TargetRun(TargetSpec("z", "cn-hangzhou", workers=("nobody",)), 0))
+
+    async def place() -> None:
+        for found in hosted.values():
+            found._clock = asyncio.get_running_loop().time
+        there = {**hosted, "z": hosted["a"]}
+        await Placer(runs, there, AllLeave(hosted, tasks_end=False), a_task, an_end, Stop()).run()
+
+    virtual_clock.run(place)
+    *begun, never = runs
+    assert all(run.end is not None for run in begun)
+    assert (never.end, never.exit_code, "scheduler is gone" in never.why_not) == (None, 3, True)
+
+
+def test_a_limit_is_for_all_placements_together(tmp_path: Path) -> None:
+    """What runs at lost workers have settled counts."""
+    with new_ledger(tmp_path) as ledger:
+        found = HostedLedger(ledger, LEASE)
+        left = [found.rest_of(2)]
+        there = remote(found, 1)
+        there.begin_run("r", ["m.jsonl"], {}, START)
+        claims = there.admit([definition(f"{n}", n) for n in (1, 2, 3)], START).to_send
+        for claim in claims:
+            there.record([settlement(claim)], [attempt(claim)])
+            left.append(found.rest_of(2))
+        assert (left, found.rest_of(None)) == ([2, 1, 0, 0], None)
+
+
+def test_a_terminal_s_signals_do_not_reach_local_workers() -> None:
+    """Ctrl-C goes to every process of a terminal's command: theirs keep it back, ours does not."""
+    call = [sys.executable, "-c", "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, []))"]
+    with _kept_from(_OF_A_TERMINAL):
+        kept = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+    assert ("2" in kept.split(), signal.pthread_sigmask(signal.SIG_BLOCK, [])) == (True, set())
 
 
 class Readers:
