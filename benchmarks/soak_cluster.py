@@ -1,6 +1,6 @@
 """Targets on a Dask cluster whose parts are killed, frozen and interrupted; the suite does it in seconds.
 
-    python -m benchmarks.soak_cluster [--targets 12] [--each 200] [--frozen 15] [--seed N] [--within 600]
+    python -m benchmarks.soak_cluster [--targets 12] [--each 200] [--frozen 15] [--seed N] [--within 900]
 
 Scheduler, three workers, the command and the services are processes of their own, and all of them talk TLS.
 An apply loses a worker (kill -9) and has another one frozen (SIGSTOP), the command is killed and started
@@ -186,12 +186,14 @@ class Soak:
         """Read all back, audit, report and roll back, on the cluster and from the run folder alone."""
         found = self.end(self.start("verify", "m.jsonl", "--run", "m.run"), 0)
         require(found["results"]["identical"] == self.definitions, f"verified: {found['results']}")
+        self.tell("read back, all identical")
         told = self.here("ledger", "audit", "m.run", "--online")
         require(told.count("everything adds up") == len(self.times), told)
+        self.tell("audited, all looked for")
         self.here("report", "m.run")
         self.page_says(f"All {self.definitions:,} definitions are settled.")
         self.page_says("A verify found all definitions as the manifest says.")
-        self.tell("verified, audited, reported")
+        self.tell("reported")
         undone = self.start("rollback", "m.run", "--yes")
         left = rng.uniform(0.3, 0.6)
         self.wait(undone, lambda: sum(map(len, self._seen())) >= (1 + left) * self.definitions)
@@ -226,7 +228,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=200, help="secrets of each target")
     parser.add_argument("--frozen", type=float, default=15.0, help="seconds of the SIGSTOP")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))  # noqa: S311  # no key
-    parser.add_argument("--within", type=float, default=600.0, help="seconds; longer is a failure")
+    parser.add_argument("--within", type=float, default=900.0, help="seconds; longer is a failure")
     given = parser.parse_args()
     print(f"seed {given.seed}")
     began = time.monotonic()

@@ -163,8 +163,11 @@ def gone_at_source(entries: OpenEntries | Part, ledger: LedgerReader) -> str | N
     Nothing is said of a source that was listed in part: what was left out would look as if it were gone.
     """
     source = _listed(entries)
-    if source is None:
-        return None
+    return None if source is None else gone_in(source, ledger)
+
+
+def gone_in(source: SourceManifest, ledger: LedgerReader) -> str | None:
+    """Say the same of a listing."""
     count = 0
     first: list[str] = []
     for label in source.whole:

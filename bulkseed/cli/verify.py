@@ -183,21 +183,11 @@ def _not_read(applied: Path, paths: tuple[str, ...], verified: LedgerReader) -> 
 
 def _document(found: Verification) -> dict[str, Any]:
     """Return the JSON summary, with the first problems."""
+    from bulkseed.cli.many.ends import problem_as_dict
     from bulkseed.ledger import read_ledger
 
     with read_ledger(found.run.ledger) as ledger:
-        listed = [
-            {
-                "secret_name": row.name,
-                "version_id": row.version_id,
-                "result": row.outcome.value,
-                "code": row.code,
-                "message": row.message,
-                "manifest": row.manifest,
-                "line": row.line,
-            }
-            for row in islice(found.problems(ledger), LISTED)
-        ]
+        listed = [problem_as_dict(row) for row in islice(found.problems(ledger), LISTED)]
     return {**found.as_dict(), "problems": listed}
 
 

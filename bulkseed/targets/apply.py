@@ -183,6 +183,8 @@ async def apply_to_all(
                 hooks = RunHooks(told, (), run.stats, run.stop)
                 right = SendingRight(run.begin)
                 done = await apply_to_one(spec, target, wanted, ledger, options, hooks, threads, right)
+        if selection is not None and (more := selection.more_in_words()):
+            run.notes.append(more)
         if options.limit is not None:
             run.expected = done.definitions  # no more was asked for
         return TargetEnd.of_apply(done)

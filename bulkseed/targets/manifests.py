@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bulkseed.errors import UsageError
 from bulkseed.manifest import Manifest, open_manifest
@@ -20,6 +20,9 @@ from bulkseed.targets.line_index import LineIndex
 from bulkseed.targets.routing import Router, Survey
 from bulkseed.targets.run_folder import RunFolder
 from bulkseed.targets.spec import TargetSpec
+
+if TYPE_CHECKING:
+    from bulkseed.sources.reader import SourceManifest
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,6 +57,10 @@ class Manifests:
             read_lines=read_lines,
             elsewhere=self.elsewhere,
         )
+
+    @property
+    def listed(self) -> None:
+        """Files have no listing."""
 
     def absolute(self) -> Manifests:
         """Return them by names that mean the same in another folder."""
@@ -129,6 +136,11 @@ class Inputs(Protocol):
     @property
     def paths(self) -> tuple[str, ...]:
         """Their names."""
+        ...
+
+    @property
+    def listed(self) -> SourceManifest | None:
+        """The listing, if it was made here."""
         ...
 
     def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted, /) -> RoutedInputs:

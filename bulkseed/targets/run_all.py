@@ -56,7 +56,8 @@ class TargetRun:
     """One target's run: what it is, how far it is, and how it ended.
 
     `expected`: how many definitions, or rows, it is about. `undone`: how many rows a rollback has come to.
-    `begin` waits until the run may send; it is awaited once, when it could.
+    `notes`: what else is to be told of it. `begin` waits until the run may send; it is awaited once, when it
+    could.
     One of `end` and `error` is set at last.
     """
 
@@ -66,6 +67,7 @@ class TargetRun:
     stop: Stop = field(default_factory=Stop)
     undone: int = 0
     begin: Callable[[], Awaitable[None]] = at_once
+    notes: list[str] = field(default_factory=list)
     end: TargetEnd | None = None
     error: BulkseedError | None = None
 

@@ -29,6 +29,10 @@ class NamedSources:
     allow_empty: bool = False
     readers: int = 1
 
+    @property
+    def listed(self) -> None:
+        """It is not listed here."""
+
     def absolute(self) -> NamedSources:
         """Return them by names that mean the same in another folder."""
         paths = tuple(path if ":" in path else str(Path(path).absolute()) for path in self.paths)
@@ -57,11 +61,11 @@ class Sources:
 
     def __init__(self, paths: tuple[str, ...], listed: SourceManifest) -> None:
         self.paths = paths
-        self._listed = listed
+        self.listed = listed
 
     def route(self, specs: Sequence[TargetSpec], on_unrouted: OnUnrouted) -> RoutedSources:
         """Look through the listing, to know what each target gets."""
-        return RoutedSources(self._listed, specs, on_unrouted)
+        return RoutedSources(self.listed, specs, on_unrouted)
 
 
 class RoutedSources:

@@ -109,7 +109,7 @@ def test_one_command_fills_all_targets_and_says_what_went_nowhere(tmp_path: Path
     late = rereported.read_text()
     assert "A verify found 60 definitions otherwise." in late
     assert late.count("<td>20 otherwise</td>") == 3
-    assert "together: 60\n" in preview.stdout
+    assert "together: 60, 0.5 s at the targets' paces\n" in preview.stdout
     assert (undone.returncode, json.loads(undone.stdout)["results"]["deleted"]) == (0, 60)
     assert (missing.returncode, "60 missing" in missing.stdout) == (1, True)
     shape = json.loads(again.stdout)
@@ -275,6 +275,35 @@ def test_a_plan_tells_of_each_target_what_it_tells_of_one(tmp_path: Path) -> Non
     }
     assert json.loads(alone.stdout).keys() - {"exit_code"} <= in_json["a"].keys()
     assert "together: 1 to send to 2 targets" in only
+
+
+def test_the_end_of_a_run_tells_of_each_target_what_it_tells_of_one(tmp_path: Path) -> None:
+    """Reasons, what is gone from the manifest, problems, effort, and how to go on; events by target."""
+    with ExitStack() as stack:
+        targets = targets_file(tmp_path, stack, "a", "b")
+        manifest(tmp_path, ["a/1", "a/2", "a/bad name", "b/1"])
+        call = ["apply", "m.jsonl", "--targets", targets]
+        first = bulkseed(*call, "--log-level", "info", "--log-format", "json", cwd=tmp_path)
+        manifest(tmp_path, ["a/1", "b/1", "b/3"])
+        verify = ["verify", "m.jsonl", "--run", "m.run"]
+        verified = bulkseed(*verify, cwd=tmp_path)
+        in_json = json.loads(bulkseed(*verify, "--output", "json", cwd=tmp_path).stdout)["targets"]
+        again = bulkseed(*call, cwd=tmp_path)
+        preview = bulkseed("rollback", "m.run", cwd=tmp_path)
+    assert first.returncode == 1
+    assert "a:\n  1 invalid: SecretName may have only" in first.stdout
+    assert "fullest second: 2 of 500 allowed (a)" in first.stdout
+    assert "not finished; all of them: bulkseed ledger rejects m.run" in first.stderr
+    events = [json.loads(line) for line in first.stderr.splitlines() if line.startswith("{")]
+    assert sorted((found["event"], found["target"]) for found in events) == [
+        ("definition.failed", "a"),
+        *(("run.ended", name) for name in "ab"),
+        *(("run.started", name) for name in "ab"),
+    ]
+    assert "note: a: applied, and not in the manifest any more, so not read: 1 (a/2)" in verified.stderr
+    assert [problem["secret_name"] for problem in in_json["b"]["problems"]] == ["b/3"]
+    assert "note: a: settled before, and not in the manifest any more: 1; nothing" in again.stderr
+    assert "a: 2 to delete unless changed since\n  the first: a/1, a/2\n" in preview.stdout
 
 
 def test_a_dry_run_is_a_plan_that_groups_bad_lines_and_writes_nothing(tmp_path: Path) -> None:

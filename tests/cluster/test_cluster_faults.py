@@ -1,7 +1,7 @@
 """Real processes over TLS: whatever is killed, frozen or cut off, every row is true, no quota is passed.
 
 Each service notes when creates and deletes arrive: never more than a target's pace in any second, whoever
-sent them. Two that served one target at a time would pass it.
+sent them. Two that served one target at a time would pass it. The long form is `benchmarks/soak_cluster.py`.
 """
 
 from __future__ import annotations

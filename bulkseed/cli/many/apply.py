@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from bulkseed.cli.many.arguments import ManyArguments
 from bulkseed.cli.many.display import conclude_all, watch_all
+from bulkseed.cli.many.ends import tell_what_is_gone
+from bulkseed.cli.many.machines import log_begins, log_ends, row_teller, watched_by_machines
 from bulkseed.cli.options import WatchArguments
 from bulkseed.cli.process import freeze, run_async
 from bulkseed.cli.session import beside, stop_on_signals
@@ -19,18 +21,28 @@ def apply_to_targets(
     many: ManyArguments, inputs: Inputs, options: ApplyOptions, watch: WatchArguments
 ) -> int:
     """Apply to all targets of the file; return the worst exit code."""
-    return conclude_all(run_async(_apply, many, inputs, options, watch.progress), watch.output)
+    done = run_async(_apply, many, inputs, options, watch)
+    code = conclude_all(done, watch.output)
+    whole = options.only is None and options.limit is None
+    tell_what_is_gone(done, inputs.paths, inputs.listed, whole=whole)
+    return code
 
 
-async def _apply(many: ManyArguments, inputs: Inputs, options: ApplyOptions, progress: str) -> AllRuns:
+async def _apply(
+    many: ManyArguments, inputs: Inputs, options: ApplyOptions, watch: WatchArguments
+) -> AllRuns:
     folder = many.open(inputs.paths)
     stop = Stop()
     watched: list[TargetRun] = []
 
     def surveyed(runs: Sequence[TargetRun]) -> None:
         watched.extend(runs)
+        log_begins("apply", runs)
         freeze()
 
-    with folder.locked():
-        async with beside((stop_on_signals, stop, True), (watch_all, progress, watched)):
-            return await apply_to_all(folder.specs, inputs, folder, options, stop, surveyed)
+    with folder.locked(), watched_by_machines("apply", watch, watched):
+        async with beside((stop_on_signals, stop, True), (watch_all, watch.progress, watched)):
+            teller = row_teller()
+            done = await apply_to_all(folder.specs, inputs, folder, options, stop, surveyed, teller)
+        log_ends(done)
+        return done

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import anyio
 
+from bulkseed.cli.many.ends import print_effort_of_all, print_why
 from bulkseed.cli.render import print_json, say
 from bulkseed.cli.session import this_call
+from bulkseed.cli.watching import events
+from bulkseed.cli.watching.logs import in_json
 from bulkseed.humanize import duration
-from bulkseed.model import Outcome
+from bulkseed.model import Outcome, Verified
 from bulkseed.targets.run_all import AllRuns, TargetRun, in_all
 
 SHOW_EVERY = 0.5
@@ -32,7 +36,10 @@ async def watch_all(kind: str, runs: Sequence[TargetRun]) -> None:
     if kind == "plain" or os.environ.get("TERM") in {"dumb", "unknown"}:
         while True:
             await anyio.sleep(LINE_EVERY)
-            if runs:
+            if runs and in_json():
+                finished, expected = sum(run.finished for run in runs), sum(run.expected for run in runs)
+                events.tell_progress(finished=finished, expected=expected, targets=len(runs))
+            elif runs:
                 say(_sum_line(runs, time.monotonic() - began), err=True)
     from rich.console import Console
     from rich.live import Live
@@ -82,21 +89,25 @@ def _sum_line(runs: Sequence[TargetRun], elapsed: float) -> str:
     )
 
 
-def conclude_all(done: AllRuns, output: str) -> int:
-    """Print how all runs ended and how to go on; return the exit code."""
+def conclude_all(
+    done: AllRuns, output: str, document: Callable[[AllRuns], Mapping[str, Any]] = AllRuns.as_dict
+) -> int:
+    """Print how all runs ended and how to go on; return the exit code. `document` makes the JSON."""
     if output == "json":
-        print_json(done.as_dict())
+        print_json(document(done))
     else:
         print_all_runs(done)
     if done.exit_code == 130:
         say(f"interrupted; to resume: {this_call()}", err=True)
     elif done.exit_code:
-        say(f"not finished; to retry: {this_call()}", err=True)
+        rejects = f"; all of them: bulkseed ledger rejects {done.run}" if done.word == "outcomes" else ""
+        say(f"not finished{rejects}\nto retry: {this_call()}", err=True)
     return done.exit_code
 
 
 def print_all_runs(done: AllRuns) -> None:
     """Print what became of every target, the worst first, and that all adds up."""
+    print_why(done, Outcome if done.word == "outcomes" else Verified)
     for run in sorted(done.runs, key=lambda run: (-run.exit_code, run.spec.name)):
         if run.summary is None:
             say(f"{run.spec.name}: not {'run to an end' if run.finished else 'run'}: {run.why_not}")
@@ -114,6 +125,7 @@ def print_all_runs(done: AllRuns) -> None:
     if told:
         say(told)
     say(f"run: {done.run}")
+    print_effort_of_all(done)
 
 
 def _terms(counts: Mapping[str, int]) -> str:

@@ -87,16 +87,16 @@ def _tell_attempt(attempt: AttemptRecord) -> None:
     )
 
 
-def tell_removal(name: str, end: RollbackEnd) -> None:
-    """Log how a secret's rollback ended."""
+def tell_removal(name: str, end: RollbackEnd, **more: str) -> None:
+    """Log how a secret's rollback ended, and more facts of it."""
     restored = "secret.restored" if end.outcome is RollbackOutcome.RESTORED else "secret.left"
     deleted = end.outcome in {RollbackOutcome.DELETED, RollbackOutcome.GONE}
     event = "secret.deleted" if deleted else restored
-    tell(event, secret_name=name, result=end.outcome.value, code=end.code, message=end.message)
+    tell(event, secret_name=name, result=end.outcome.value, code=end.code, message=end.message, **more)
 
 
-def tell_end(summary: Summary, ends: Mapping[Any, int]) -> None:
-    """Log how a run ended, and how many had which of its ends (members of an enumeration)."""
+def tell_end(summary: Summary, ends: Mapping[Any, int], **more: str) -> None:
+    """Log how a run ended, how many had which of its ends (members of an enumeration), and more facts."""
     counts = {end.value: count for end, count in ends.items() if count}
     tell(
         "run.ended",
@@ -108,6 +108,7 @@ def tell_end(summary: Summary, ends: Mapping[Any, int]) -> None:
         retried=summary.retried,
         elapsed_s=summary.elapsed_s,
         **counts,
+        **more,
     )
 
 

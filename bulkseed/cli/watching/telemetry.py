@@ -1,11 +1,12 @@
 """A run's counters for machines that watch: Prometheus on a loopback port, OpenTelemetry by its environment.
 
-`METRICS` is the table of names. Both are optional extras, imported when asked for.
+`METRICS` is the table of names. Both are optional extras, imported when asked for. Over many targets every
+number is one of each target, by the label ``target``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,12 +49,20 @@ METRICS: dict[str, MetricSpec] = {
         gauge=True,
     ),
 }
+Watched = Stats | Callable[[], Mapping[str, Stats]]
+"""The counters of a run, or what gives those of many targets as they are now, by name."""
+
+
+def _by_target(watched: Watched) -> Mapping[str, Stats]:
+    return {"": watched} if isinstance(watched, Stats) else watched()
+
+
 LATENCY = "bulkseed_latency_seconds"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @contextmanager
-def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
+def prometheus(watched: Watched, port: int | None) -> Iterator[None]:
     """Serve ``/metrics`` on 127.0.0.1 while the body runs; nothing without a port.
 
     Raises:
@@ -74,18 +83,26 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
     except ImportError:
         raise UsageError(f"--metrics-port needs one more package: {how_to_install('metrics')}") from None
 
+    of_target = [] if isinstance(watched, Stats) else ["target"]
+
     class Counters(Collector):
         def collect(self) -> Iterable[Metric]:
+            found = _by_target(watched)
             for name, metric in METRICS.items():
                 labels = [metric.label] if metric.label else []
                 kind = GaugeMetricFamily if metric.gauge else CounterMetricFamily
-                family = kind(name, metric.meaning, labels=labels)
-                for value, reading in metric.read(stats).items():
-                    family.add_metric([value] if labels else [], reading)
+                family = kind(name, metric.meaning, labels=[*labels, *of_target])
+                for target, stats in found.items():
+                    for value, reading in metric.read(stats).items():
+                        family.add_metric([value] * len(labels) + [target] * len(of_target), reading)
                 yield family
-            latency = HistogramMetricFamily(LATENCY, "time from a request's write to its reply")
-            counts = [(str(bound), count) for bound, count in stats.latencies.cumulative(BOUNDS)]
-            latency.add_metric([], [*counts, ("+Inf", stats.latencies.count)], None)
+            told = "time from a request's write to its reply"
+            latency = HistogramMetricFamily(LATENCY, told, labels=of_target)
+            for target, stats in found.items():
+                counts = [(str(bound), count) for bound, count in stats.latencies.cumulative(BOUNDS)]
+                latency.add_metric(
+                    [target] * len(of_target), [*counts, ("+Inf", stats.latencies.count)], None
+                )
             yield latency
 
     registry = CollectorRegistry()
@@ -103,7 +120,7 @@ def prometheus(stats: Stats, port: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable[[AttemptRecord], None]]]:
+def telemetry(watched: Watched, command: str, asked: bool) -> Iterator[list[Callable[[AttemptRecord], None]]]:
     """Send a span for the run, and the numbers, while the body runs; give what sends one for each attempt.
 
     Where to is told by OpenTelemetry's own environment variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, …).
@@ -133,7 +150,7 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
     meter = meters.get_meter("bulkseed")
     for name, metric in METRICS.items():
         make = meter.create_observable_gauge if metric.gauge else meter.create_observable_counter
-        make(name.replace("_", ".", 1), [_observe(stats, metric)], description=metric.meaning)
+        make(name.replace("_", ".", 1), [_observe(watched, metric)], description=metric.meaning)
     tracer = traces.get_tracer("bulkseed")
 
     def on_attempt(attempt: AttemptRecord) -> None:
@@ -160,12 +177,14 @@ def telemetry(stats: Stats, command: str, asked: bool) -> Iterator[list[Callable
         meters.shutdown()
 
 
-def _observe(stats: Stats, metric: MetricSpec) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _observe(watched: Watched, metric: MetricSpec) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
         from opentelemetry.metrics import Observation
 
-        for value, reading in metric.read(stats).items():
-            attributes: dict[str, Any] = {f"bulkseed.{metric.label}": value} if metric.label else {}
-            yield Observation(reading, attributes)
+        for target, stats in _by_target(watched).items():
+            of_target: dict[str, Any] = {"bulkseed.target": target} if target else {}
+            for value, reading in metric.read(stats).items():
+                attributes = {f"bulkseed.{metric.label}": value} if metric.label else {}
+                yield Observation(reading, of_target | attributes)
 
     return observe
