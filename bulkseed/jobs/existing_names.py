@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
@@ -49,8 +50,10 @@ async def look_up_gone(
     Raises:
         ServiceError: the service does not answer, or refuses every call.
     """
-    refused = await look_up_names(service, left, left.count())
-    return await confirm_gone(service, left.all(), scheduled=scheduled) if refused is None else refused
+    listed = await look_up_names(service, left, left.count())
+    return (
+        listed if isinstance(listed, Fault) else await confirm_gone(service, left.all(), scheduled=scheduled)
+    )
 
 
 async def confirm_gone(service: Questioner, names: Iterable[str], *, scheduled: bool = False) -> list[str]:
@@ -77,7 +80,14 @@ async def confirm_gone(service: Questioner, names: Iterable[str], *, scheduled: 
     return sorted(gone)
 
 
-async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | None:
+@dataclass(slots=True)
+class Listed:
+    """Whether every list had as many secrets as it said: not where it shifted meanwhile, or is wrong."""
+
+    adds_up: bool = True
+
+
+async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | Listed:
     """Note which of `count` names the service has, or return its refusal.
 
     Raises:
@@ -88,18 +98,35 @@ async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fa
         return asked
     pages, lookups = -(-asked.total_count // PAGE), -(-count // FILTER_VALUES)
     questions: Iterator[tuple[int, list[str] | None]]
+    whole, listed = _Sum(), Listed()
     if pages - 1 <= lookups:
-        _note(asked_for, asked)
+        _note(asked_for, asked, whole)
         questions = ((number, None) for number in range(2, pages + 1))
     else:
         questions = ((1, names) for names in asked_for.names(FILTER_VALUES))
 
     async def note(question: tuple[int, list[str] | None]) -> None:
+        found = whole if question[1] is None else _Sum()
         async for page in _pages(service, *question):
-            _note(asked_for, page)
+            _note(asked_for, page, found)
+        if question[1] is not None:
+            listed.adds_up = listed.adds_up and found.adds_up
 
     await process_all(questions, note, AT_A_TIME)
-    return None
+    listed.adds_up = listed.adds_up and whole.adds_up
+    return listed
+
+
+@dataclass(slots=True)
+class _Sum:
+    """How many secrets the pages of a list had, and how many they said that there are."""
+
+    secrets: int = 0
+    told: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        return self.secrets == self.told
 
 
 async def _pages(
@@ -124,7 +151,9 @@ async def _page(
     return await service.ask(_LIST, request)
 
 
-def _note(asked_for: Names, page: list_secrets.Reply) -> None:
+def _note(asked_for: Names, page: list_secrets.Reply, found: _Sum) -> None:
+    found.secrets += len(page.secret_list)
+    found.told = max(found.told, page.total_count)
     for deleted in (False, True):
         names = [s.secret_name for s in page.secret_list if (s.planned_delete_time is not None) is deleted]
         asked_for.saw(names, deleted=deleted)

@@ -50,13 +50,15 @@ class KeyCheck:
 class Preflight:
     """What was found out. None: it was not told, and `unknown` says why.
 
-    `changed` of the existing ones are ours, with another VersionId.
+    `changed` of the existing ones are ours, with another VersionId. `at_least`: there may be more existing
+    ones, as the service's lists did not add up.
     `gone`: settled ones that the service does not have any more; `gone_names` are the first of them.
     """
 
     existing: int | None = None
     changed: int = 0
     in_delete_window: int | None = None
+    at_least: bool = False
     gone: int = 0
     gone_names: list[str] = field(default_factory=list)
     quota: int | None = None
@@ -75,6 +77,7 @@ class Preflight:
         return {
             "existing": self.existing,
             "in_delete_window": self.in_delete_window,
+            "at_least": self.at_least,
             "gone": self.gone,
             "gone_names": self.gone_names,
             "quota": None
@@ -106,14 +109,15 @@ async def check(
         ServiceError: the service does not answer, or refuses every call.
     """
     found = Preflight()
-    refusal = await look_up_names(service, preview, count)
-    if refusal is None:
+    listed = await look_up_names(service, preview, count)
+    if not isinstance(listed, Fault):
+        found.at_least = not listed.adds_up
         found.existing, found.in_delete_window = preview.seen()
         found.changed = preview.changed_seen()
         gone = await confirm_gone(service, preview.gone())
         found.gone, found.gone_names = len(gone), gone[:EXAMPLES]
     else:
-        found.unknown.append(not_told("which names exist", refusal, list_secrets.ACTION))
+        found.unknown.append(not_told("which names exist", listed, list_secrets.ACTION))
     if len(instances) > 1:
         found.unknown.append(f"how much room is left: the definitions go to {len(instances)} KMS instances")
     else:

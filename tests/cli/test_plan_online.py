@@ -343,16 +343,32 @@ async def test_what_a_wrong_list_leaves_out_is_not_called_gone(tmp_path: Path) -
                     assert await look_up_gone(lying, left) == ["gone"]  # type: ignore[arg-type]  # all it needs
 
 
-class _Lying:
-    """A questioner whose lists say that there is less than there is."""
+async def test_a_list_that_lacks_some_is_told_as_that() -> None:
+    """What was found are at least so many, where pages do not have as many as they say (A9)."""
+    options = ServiceOptions(create_qps=0, read_qps=0, manage_qps=0)
+    async with local_service(options) as honest:
+        await _create(honest, 25)
+        async with open_questioner(honest) as service:
+            entry = SecretDefinition("app/00001", SecretValue("v"), "v1", Origin("m", 1))
+            for asked, least in ((service, False), (_Lying(service, 30), True), (_Lying(service, 20), True)):
+                with Preview(None) as preview:
+                    preview.look([entry])
+                    found = await check(asked, [], [None], preview, 1)  # type: ignore[arg-type]  # all it needs
+                assert (found.existing, found.at_least) == (1, least)
 
-    def __init__(self, service: Questioner) -> None:
+
+class _Lying:
+    """A questioner whose lists say that there are `count` secrets."""
+
+    def __init__(self, service: Questioner, count: int = 100) -> None:
         self._service = service
+        self._count = count
+        self.time = service.time
 
     async def ask(self, operation: Any, item: Any) -> Any:
-        """Ask, and halve what a list counts."""
+        """Ask, and change what a list counts."""
         answer = await self._service.ask(operation, item)
-        return replace(answer, total_count=100) if isinstance(answer, list_secrets.Reply) else answer
+        return replace(answer, total_count=self._count) if isinstance(answer, list_secrets.Reply) else answer
 
 
 def test_a_long_listing_tells_how_far_it_is(tmp_path: Path) -> None:

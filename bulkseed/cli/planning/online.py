@@ -20,7 +20,10 @@ def print_online(online: Preflight, too_many: int | None) -> None:
             f", {online.in_delete_window:,} are in their delete window" if online.in_delete_window else ""
         )
         new = online.existing - online.changed
-        say(f"at the service: {new:,} of the names to create exist already{deleted}")
+        least = "at least " if online.at_least else ""
+        say(f"at the service: {least}{new:,} of the names to create exist already{deleted}")
+        if least:
+            say("  its list of secrets did not add up: it changed meanwhile, or lacks some; ask again")
         if online.changed:
             say(f"  and {online.changed:,} of ours that are to change, as they should")
     if online.gone:
