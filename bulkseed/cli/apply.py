@@ -343,7 +343,7 @@ async def _look_for_gone(session: Session, rules: Rules) -> list[str]:
         with settled_names(session.ledger, scheduled=scheduled) as left:
             gone, leaving = await look_up_gone(service, left, scheduled=scheduled), left.leaving
     if isinstance(gone, list):
-        say(f"gone at the service: {len(gone):,} settled secrets", err=True)
+        say(f"gone at the service: {len(gone):,} that were settled, or ours", err=True)
         if leaving:
             say(
                 f"scheduled for deletion, and left so: {leaving:,} settled secrets; "

@@ -231,7 +231,7 @@ def _rejects(path: str, target: str | None) -> int:
                 "outcome": row.outcome.value,
                 "code": row.code,
                 "message": row.message,
-                "hint": advise(row.outcome, row.code).action,
+                "hint": advise(row.outcome, row.code, row.message).action,
                 "manifest": row.manifest,
                 "line": row.line,
             }

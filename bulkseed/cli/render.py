@@ -148,13 +148,14 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
     reasons: Counter[tuple[Outcome | Verified, str | None, str | None]] = Counter()
     for row in ledger.rows([word for word in words if not word.settled]):
         if row.run_id == run_id and (row.code or row.message):
-            reasons[row.outcome, row.code, None if row.code else row.message] += 1
+            own = row.code is None or advise(row.outcome, row.code, row.message).meaning == row.message
+            reasons[row.outcome, row.code, row.message if own else None] += 1
             if row.outcome is Outcome.INVALID and row.manifest and row.line is not None:
                 at = places.setdefault(row.message or "", [])
                 at += [str(Origin(row.manifest, row.line))] * (len(at) < MOST_REASONS)
     for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
         at = places.get(message or "", []) if outcome is Outcome.INVALID else []
-        told = advise(outcome, code)
+        told = advise(outcome, code, message)
         undone = message is not None and message.endswith(WHEN_ROLLED_BACK)
         why = f"{code}: {told.meaning}" if code else message
         say(wrapped(f"  {count:,} {outcome}: {why}", "    "))

@@ -278,12 +278,14 @@ class Block:
 
     def _judge(self, entry: SecretDefinition, row: _Row) -> None:
         """Leave a settled row alone, or take it up."""
-        if row.ending not in SETTLED_ENDINGS:
-            self._take_up(entry, row)
-        elif entry.name in self._reading.gone:
-            self._reopened.append(row.id)
+        settled = row.ending in SETTLED_ENDINGS
+        if entry.name in self._reading.gone:
+            if settled:
+                self._reopened.append(row.id)
             self._gone.append((row.id,))
-            self._take_up(entry, row._replace(doubt=0, is_foreign=0, service_time=None))
+            self._take_up(entry, row._replace(doubt=0, is_foreign=0, service_time=None, held=None))
+        elif not settled:
+            self._take_up(entry, row)
         elif row.version_id == entry.version_id:
             if row.wanted is not None:  # the manifest is back at ours
                 self._behind.append((None, row.id))

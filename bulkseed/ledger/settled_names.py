@@ -1,4 +1,4 @@
-"""The settled names of a ledger, less those that are found at the service.
+"""The settled names of a ledger, and those of ours that have failed since, less those found at the service.
 
 They stand in a temporary SQLite file, so that memory stays flat however many they are.
 """
@@ -51,8 +51,8 @@ class SettledNames:
 
 @contextmanager
 def settled_names(ledger: LedgerReader, *, scheduled: bool = False) -> Iterator[SettledNames]:
-    """Give the names that a ledger has as settled; `scheduled` as in `SettledNames`."""
-    query = f"SELECT name FROM definitions WHERE ending {IN_SETTLED}"  # noqa: S608  # fixed text
+    """Give the names that a ledger has as settled, or as ours; `scheduled` as in `SettledNames`."""
+    query = f"SELECT name FROM definitions WHERE owned OR ending {IN_SETTLED}"  # noqa: S608  # fixed text
     with closing(sqlite3.connect("", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.executemany("INSERT INTO names VALUES (?)", ledger.select(query))

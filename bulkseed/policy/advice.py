@@ -163,7 +163,9 @@ BY_OUTCOME: dict[str, Advice] = {
         "is somebody else's needs --on-exists update, too, which overwrites it",
     ),
     Verified.BEHIND: Advice(
-        "the manifest or source has a version that the service does not have", "apply it, then verify again"
+        "the manifest or source has a version that the service does not have",
+        "apply it, then verify again; if its ledger calls it settled, somebody changed it at the service "
+        "since: put this version in force there, or give the manifest the one that is",
     ),
     Verified.MISSING: Advice(
         "a verify did not find it, or not this version of it",
@@ -184,7 +186,35 @@ _MAY_NOT_READ = _MAY_NOT._replace(
 )
 
 
-def advise(outcome: str, code: str | None) -> Advice:
-    """Return what a definition that is not settled needs; `outcome` is one of an apply or a verify."""
+GONE = "was ours, and the service does not have it any more: --recreate creates it again"
+BOTH_SIDES = "changed at both sides"
+ANOTHER = "another secret has its name now: the service dates it after this ledger made ours"
+NOT_IN_FORCE = "the service has this version with this value, and another version is in force"
+
+_IN_FORCE = (
+    "apply overwrites nothing here: put our version back in force at the service (UpdateSecretVersionStage), "
+    "or give the manifest the version and value that are in force; then run again"
+)
+BY_MESSAGE: dict[str, str] = {
+    GONE: "run again with --recreate",
+    BOTH_SIDES: _IN_FORCE,
+    NOT_IN_FORCE: _IN_FORCE,
+    ANOTHER: "nothing was overwritten: choose another name; or, if it may go, delete it and run again with "
+    "--recreate",
+}
+"""How a message of ours begins → what to do, where outcome and code would say what does not help."""
+
+
+def advise(outcome: str, code: str | None, message: str | None = None) -> Advice:
+    """Return what a definition that is not settled needs; `outcome` is one of an apply or a verify.
+
+    `message`: of its row, which may say more than outcome and code do.
+    """
+    if message is not None:
+        for begins, action in BY_MESSAGE.items():
+            if message.startswith(begins):
+                return Advice(message, action)
+        if outcome == Outcome.CONFLICT:
+            return BY_OUTCOME[outcome]._replace(meaning=message)
     told = BY_OUTCOME.get(outcome) or advice(code)
     return _MAY_NOT_READ if told is _MAY_NOT and isinstance(outcome, Verified) else told

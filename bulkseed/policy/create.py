@@ -56,8 +56,8 @@ UNDATED = (
     "exists with this version, and no clock tells whether it is older than this ledger's claim: whether it "
     "is ours is unknown (ActionTrail tells who created it)"
 )
-RESTORED = "was scheduled for deletion, and was restored"
 TAKEN_BACK = "ours: a rollback had deleted it, and it was taken back from its delete window"
+RESTORED = "was scheduled for deletion, and was restored"
 ROTATED = "exists, and the service has rotated it since: whether it is ours is unknown (ActionTrail tells)"
 LEFT_ALONE = "exists and was left alone: a value is generated for a new secret only"
 

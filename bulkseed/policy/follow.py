@@ -2,7 +2,8 @@
 
 Rules that live here: nothing is overwritten unless the version in force is the one that we are known to hold.
 Putting one version with one value twice has the effect of once. A put without an answer leaves a doubt all
-the same: by the next run the definition may have yet another version.
+the same: by the next run the definition may have yet another version. A secret that is younger than the one
+that we made is not overwritten; where it may not be described, its version is all that tells.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from enum import Enum
 
 from bulkseed.model import Fault, Outcome
 from bulkseed.policy import steps
-from bulkseed.policy.moments import Sending
+from bulkseed.policy.advice import ANOTHER, BOTH_SIDES, GONE
+from bulkseed.policy.moments import Sending, ServiceMoment
 from bulkseed.policy.retry import RetryState
+from bulkseed.policy.rollback import CLOCKS
 from bulkseed.policy.steps import (
     Aborted,
     DropDoubt,
@@ -41,27 +44,55 @@ TAKEN_FOR_OURS = (
     "taken for ours, as it has the version that an earlier run claimed, and is not older than that claim: "
     "its value was lost, and a new one is in force"
 )
-GONE = "was ours, and the service does not have it any more: --recreate creates it again"
+RESTORED = "is ours, was scheduled for deletion, and was restored"
 
 
-def follow(held: str, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
-    """Put the definition's version where `held` is in force."""
+def follow(
+    held: str,
+    subject: Subject,
+    retry: RetryState,
+    *,
+    restore: bool = False,
+    made: ServiceMoment | None = None,
+) -> Procedure[Ending | Aborted]:
+    """Put the definition's version where `held` is in force.
+
+    `restore`: take the secret back first if it is scheduled for deletion. `made`: when the secret of ours was
+    made, by the service's clock; one that is younger is somebody else's, whatever its version is called.
+    """
     try:
-        return (yield from _follow(held, subject.version_id, retry))
+        found = yield from retry.ask(steps.READ_CURRENT)
+        restored = False
+        if restore and isinstance(found, Fault) and classify(found) is Verdict.IN_DELETE_WINDOW:
+            told = yield from retry.ask(steps.RESTORE)
+            if isinstance(told, Fault) and classify(told, steps.RESTORE) is not Verdict.NOT_SCHEDULED:
+                return ended(Outcome.REJECTED, told)
+            restored = not isinstance(told, Fault)
+            found = yield from retry.ask(steps.READ_CURRENT)
+        end = yield from _follow(found, held, subject.version_id, retry, made)
     except GiveUp as given_up:
         return gave_up(given_up, doubt=retry.in_doubt)
+    if restored and isinstance(end, Ending):
+        end.message = f"{RESTORED}; {end.message}" if end.message else RESTORED
+    return end
 
 
-def _follow(held: str, wanted: str, retry: RetryState) -> Procedure[Ending | Aborted]:
-    found = yield from retry.ask(steps.READ_CURRENT)
+def _follow(
+    found: Found | Fault, held: str, wanted: str, retry: RetryState, made: ServiceMoment | None
+) -> Procedure[Ending | Aborted]:
     if isinstance(found, Fault):
         gone = classify(found) is Verdict.NOT_FOUND
         return ended(Outcome.REJECTED, found, GONE if gone else None)
     if found.version_id == wanted:
         return _there(found, wanted)
     if found.version_id != held:
-        message = f"changed at both sides: the current version is {found.told}, ours was {held}"
+        message = f"{BOTH_SIDES}: the current version is {found.told}, ours was {held}"
         return answered(Outcome.CONFLICT, message=message)
+    if made is not None:
+        described = yield from retry.ask(steps.DESCRIBE)
+        created = None if isinstance(described, Fault) else described.created
+        if created is not None and made + CLOCKS < created.service:
+            return answered(Outcome.CONFLICT, message=ANOTHER)
     try:
         put = yield from retry.ask(steps.PUT)
     except GiveUp as given_up:

@@ -7,6 +7,7 @@ Rules that live here: what is identical, present (its value was generated and no
 from __future__ import annotations
 
 from bulkseed.model import Fault, Verified
+from bulkseed.policy.advice import NOT_IN_FORCE
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -28,8 +29,6 @@ _ABSENT = {
     Verdict.IN_DELETE_WINDOW: "it is scheduled for deletion",
 }
 
-NOT_IN_FORCE = "the service has this version with this value, and another version is in force"
-
 
 def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Ending | Aborted]:
     """Read a definition's version back and compare. See `bulkseed.policy.steps` for the protocol."""
@@ -42,9 +41,11 @@ def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Endi
         if given_up.abort:
             return Aborted(given_up.answer)
         return ended(Verified.UNREADABLE, given_up.answer)
-    if isinstance(current, Found) and current.version_id != subject.version_id:
-        message = f"the service has version {current.told}, and not this one"
-        return answered(Verified.BEHIND, message=message)
+    if isinstance(current, Found):
+        if current.version_id != subject.version_id:
+            message = f"the service has version {current.told}, and not this one"
+            return answered(Verified.BEHIND, message=message)
+        found = current  # it was put in between
     if isinstance(found, Fault):
         absent = _ABSENT.get(classify(found))
         return ended(Verified.UNREADABLE if absent is None else Verified.MISSING, found, absent)

@@ -56,7 +56,7 @@ def _definitions(connection: sqlite3.Connection, words: type[Outcome | Verified]
     unsettled = [word.value for word in words if not word.settled and word.value != Outcome.INVALID]
     for text, code, said, count in connection.execute(_GROUPS, (json.dumps(unsettled),)).fetchall():
         outcome = words(text)
-        advice = advise(outcome, code)
+        advice = advise(outcome, code, said)
         examples = connection.execute(_EXAMPLES, (text, code, said))
         yield Failure(
             outcome, code, said or advice.meaning, advice.action, count, [Example(*row) for row in examples]

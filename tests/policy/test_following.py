@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bulkseed.model import Fault, NoReply, Outcome
+from bulkseed.policy.advice import ANOTHER, GONE
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.follow import GONE, Earlier, confirm, follow
+from bulkseed.policy.follow import RESTORED, Earlier, confirm, follow
 from bulkseed.policy.moments import CreationTime, OurMoment, Sending, ServiceMoment, of_earlier_run
 from bulkseed.policy.put_back import put_back
 from bulkseed.policy.retry import RetryState
@@ -33,6 +34,7 @@ MADE = CreationTime(ServiceMoment(1_000.0), NOW + 1.0, NOW + -2.0)
 ASKED = Sending(OurMoment(7.0, 7.0))
 RESET = NoReply("connection reset", maybe_applied=True)
 NOT_FOUND = Fault("Forbidden.ResourceNotFound", 404)
+IN_WINDOW = Fault("Rejected.ResourceInDeleteWindow", 409)
 NO_PERMISSION = Fault("Forbidden.NoPermission", 403)
 AS_MADE = Described(MADE, "2027-01-15T08:00:00Z")
 CURRENT = Found("v1", same_value=False, created=MADE)
@@ -128,6 +130,49 @@ def test_a_new_version_is_in_force_or_that_is_said(
     """Where the service had it already, what is in force is looked at (A5)."""
     end, _ = drive(follow("v1", Subject("v2"), retry_state(None)), *answers)
     assert (end.outcome, end.message == GONE) == (outcome, gone)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "message"),
+    [
+        ([CURRENT, AS_MADE, Done()], Outcome.UPDATED, None),
+        ([CURRENT, NO_PERMISSION, Done()], Outcome.UPDATED, None),
+        ([CURRENT, replace(AS_MADE, created=None), Done()], Outcome.UPDATED, None),
+        ([CURRENT, AS_MADE, NOT_FOUND], Outcome.REJECTED, None),
+    ],
+)
+def test_a_secret_that_is_as_old_as_ours_is_followed(
+    answers: list[object], outcome: Outcome, message: str | None
+) -> None:
+    """Its version and its time are those of the one that we made, or nothing more is told."""
+    for made in (ServiceMoment(998.0), ServiceMoment(1_000.0)):
+        end, _ = drive(follow("v1", Subject("v2"), retry_state(None), made=made), *answers)
+        assert (end.outcome, end.message) == (outcome, message)
+
+
+def test_a_younger_secret_is_not_overwritten_whatever_its_version() -> None:
+    """Somebody deleted ours and made another with a version of the same name (A5)."""
+    made = ServiceMoment(997.9)
+    end, _ = drive(follow("v1", Subject("v2"), retry_state(None), made=made), CURRENT, AS_MADE)
+    assert (end.outcome, end.message) == (Outcome.CONFLICT, ANOTHER)
+
+
+@pytest.mark.parametrize(
+    ("answers", "restore", "outcome", "message"),
+    [
+        ([IN_WINDOW], False, Outcome.REJECTED, None),
+        ([IN_WINDOW, Done(), CURRENT, Done()], True, Outcome.UPDATED, RESTORED),
+        ([IN_WINDOW, Fault("Rejected.ResourceInUse", 409), CURRENT, Done()], True, Outcome.UPDATED, None),
+        ([IN_WINDOW, NO_PERMISSION], True, Outcome.REJECTED, None),
+        ([IN_WINDOW, Done(), NOT_FOUND], True, Outcome.REJECTED, f"{RESTORED}; {GONE}"),
+    ],
+)
+def test_one_of_ours_is_taken_back_where_that_is_asked_for(
+    answers: list[object], restore: bool, outcome: Outcome, message: str | None
+) -> None:
+    """As the advice for one that is scheduled for deletion says."""
+    end, _ = drive(follow("v1", Subject("v2"), retry_state(None), restore=restore), *answers)
+    assert (end.outcome, end.message) == (outcome, message)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ ENDS: dict[str, tuple[list[object], Verified]] = {
     "rotated since": ([Found("r2", same_value=False, created=None, rotated=True)], Verified.IDENTICAL),
     "not there": ([GONE, GONE], Verified.MISSING),
     "not in this version": ([GONE, Found("v0", same_value=True, created=None)], Verified.BEHIND),
-    "there meanwhile": ([GONE, Found("v1", same_value=True, created=None)], Verified.MISSING),
+    "there meanwhile": ([GONE, Found("v1", same_value=True, created=None)], Verified.IDENTICAL),
     "not told": ([GONE, LOST], Verified.UNREADABLE),
     "to be deleted": ([Fault("Rejected.ResourceInDeleteWindow", 409)], Verified.MISSING),
     "may not be read": ([Fault("Forbidden.NoPermission", 403)], Verified.UNREADABLE),

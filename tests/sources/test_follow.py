@@ -74,7 +74,7 @@ def findings(path: Path) -> list[object]:
 
 
 async def test_what_changed_is_put_and_nothing_else_is_touched(bao: Bao, tmp_path: Path) -> None:
-    """Three of ten: three reads of versions in force, three puts, no creation; the ledger adds up."""
+    """Three of ten: three looks, three reads of versions in force, three puts, no creation."""
     seen: list[str] = []
 
     def note(arrival: Arrival) -> None:
@@ -86,7 +86,7 @@ async def test_what_changed_is_put_and_nothing_else_is_touched(bao: Bao, tmp_pat
             bao.put("kv", f"s{number}", {"k": "second"})
         seen.clear()
         again = await apply(bao, target, tmp_path / "l.db")
-        assert sorted(seen) == ["GetSecretValue"] * 3 + ["PutSecretValue"] * 3
+        assert sorted(seen) == ["DescribeSecret"] * 3 + ["GetSecretValue"] * 3 + ["PutSecretValue"] * 3
         assert again.outcomes[Outcome.UPDATED] == 3
         assert again.outcomes[Outcome.CREATED] == 7
         assert await identical(bao, target, tmp_path / "v.db") == 10

@@ -9,7 +9,8 @@ from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
 from bulkseed.policy.follow import TAKEN_FOR_OURS, Earlier, confirm, follow
-from bulkseed.policy.options import Rules
+from bulkseed.policy.moments import ServiceMoment
+from bulkseed.policy.options import OnDeleteWindow, Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
 
 
@@ -20,6 +21,7 @@ class Follower:
         self._machinery = machinery
         self._policy = rules.retry
         self._regenerate = rules.regenerate
+        self._restore = rules.on_delete_window is OnDeleteWindow.RESTORE
 
     async def look(self, claim: Claim) -> tuple[Claim, Ending | Aborted | None]:
         """Find out what became of another version that an earlier run may have written.
@@ -55,7 +57,9 @@ class Follower:
         there is none to compare with, which its row then says.
         """
         retry = self._machinery.retry_state(self._policy, in_doubt_since(claim))
-        procedure = follow(held, Subject(work.item.version_id), retry)
+        made = None if claim.service_time is None else ServiceMoment(claim.service_time)
+        subject = Subject(work.item.version_id)
+        procedure = follow(held, subject, retry, restore=self._restore, made=made)
         end = await self._machinery.driver.drive(work, procedure, retry)
         if isinstance(end, Ending) and end.outcome is Outcome.UPDATED and work.item.generated and not known:
             end.message = TAKEN_FOR_OURS
