@@ -81,13 +81,13 @@ async def confirm_gone(service: Questioner, names: Iterable[str], *, scheduled: 
 
 
 @dataclass(slots=True)
-class Listed:
+class LookedUp:
     """Whether every list had as many secrets as it said: not where it shifted meanwhile, or is wrong."""
 
     adds_up: bool = True
 
 
-async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | Listed:
+async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fault | LookedUp:
     """Note which of `count` names the service has, or return its refusal.
 
     Raises:
@@ -98,7 +98,7 @@ async def look_up_names(service: Questioner, asked_for: Names, count: int) -> Fa
         return asked
     pages, lookups = -(-asked.total_count // PAGE), -(-count // FILTER_VALUES)
     questions: Iterator[tuple[int, list[str] | None]]
-    whole, listed = _Sum(), Listed()
+    whole, listed = _Sum(), LookedUp()
     if pages - 1 <= lookups:
         _note(asked_for, asked, whole)
         questions = ((number, None) for number in range(2, pages + 1))
