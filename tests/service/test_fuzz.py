@@ -9,15 +9,18 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.good_requests import GOOD, POLICY, THINGS, Things
 from support.kms import NOW, Desk
 
 from bulkseed.model import SecretValue
-from bulkseed.wire.actions import create_alias, create_key, create_secret, encrypt
+from bulkseed.wire.actions import create_secret
 from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query
 from bulkseed.wire.fault import decode_fault
 from bulkseed.wire.message import Call, Request
+
+pytestmark = pytest.mark.usefixtures("few_rsa_keys")
 
 CANARY = "canary-3f9a"
 WIRE_NAMES = {
@@ -28,8 +31,6 @@ WIRE_NAMES = {
     ]
     for name, action in ACTIONS.items()
 }
-STATEMENT = '{"Effect":"Deny","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}'
-POLICY = f'{{"Version":"1","Statement":[{STATEMENT}]}}'
 NAMES = sorted({"Format", "Unknown"}.union(*WIRE_NAMES.values()))
 
 json_texts = st.recursive(
@@ -88,7 +89,7 @@ texts = st.one_of(
                 "PolarDB",
                 "RAMCredentials",
             ),
-            *("$KeyId", "$CiphertextBlob", POLICY, "default", "cGxhaW4="),
+            *(*THINGS, POLICY, "default", "cGxhaW4="),
             *("alias/app", "alias/none", "key", "secret", "default", "MTIzNA==", "AQ" + "A" * 60),
             *("RSA_PSS_SHA_256", "HMAC_SHA_256", "EC_P256", '[{"SecretName":"there"}]', '{"a":"b"}'),
             *("ACSCurrent", "ACSPrevious", "7d", "6h", "AES_256", "binary", "JSON", "XML", "xml"),
@@ -100,33 +101,25 @@ texts = st.one_of(
 )
 
 
-def desk() -> tuple[Desk, dict[str, str]]:
-    """Return a service that has a secret, a managed one and a key, and what texts may stand for."""
-    made = Desk()
-    made.ask(create_secret.Request("there", "v1", SecretValue(CANARY)))
-    config = '{"SecretSubType":"DoubleUsers","DBInstanceId":"rm-1"}'
-    value = '{"Accounts":[{"AccountName":"a","AccountPassword":"%s"}]}' % CANARY  # noqa: UP031  # braces
-    made.ask(
-        create_secret.Request("rds", "v1", SecretValue(value), secret_type="Rds", extended_config=config)
-    )
-    key = made.ask(create_key.Request()).key_metadata.key_id
-    made.ask(create_alias.Request("alias/app", key))
-    blob = made.ask(encrypt.Request("alias/app", SecretValue("cGxhaW4="))).ciphertext_blob
-    return made, {"$KeyId": key, "$CiphertextBlob": blob}
-
-
 @pytest.mark.parametrize("signature", ["acs3", "rpc1"])
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 @settings(max_examples=10)
 @given(data=st.data())
 def test_any_parameters(action: str, signature: str, data: st.DataObject) -> None:
     """Good or bad, the service answers; what is bad is a client error that repeats no value."""
-    service, known = desk()
-    service.signature = signature
+    service = Desk(signature=signature)
+    things = Things(service, CANARY)
+    good = GOOD[action]
     mine = st.sampled_from(WIRE_NAMES[action] or ["Unknown"])
     for _ in range(4):
-        given_parameters = data.draw(st.dictionaries(mine | st.sampled_from(NAMES), texts, max_size=8))
-        pairs = sorted((name, known.get(text, text)) for name, text in given_parameters.items())
+        near = data.draw(st.booleans())  # a good request with a change or two, or anything
+        given_parameters = data.draw(
+            st.dictionaries(mine | st.sampled_from(NAMES), texts, max_size=2 if near else 8)
+        )
+        if near:
+            left_out = data.draw(st.sampled_from(["nothing", *good]))
+            given_parameters = {name: good[name] for name in good if name != left_out} | given_parameters
+        pairs = sorted((name, things.text(text)) for name, text in given_parameters.items())
         cut = data.draw(st.integers(0, len(pairs)))
         if signature == "rpc1":
             pairs = [pair for pair in pairs if pair[0] != "Format"]

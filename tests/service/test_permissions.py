@@ -16,7 +16,14 @@ from bulkseed.model import Credentials, SecretValue
 from bulkseed.service.access.policies import read_policies
 from bulkseed.service.options import ServiceOptions
 from bulkseed.service.served import SERVED
-from bulkseed.wire.actions import create_key, delete_secret, describe_secret, get_secret_value
+from bulkseed.wire.actions import (
+    create_key,
+    delete_secret,
+    describe_secret,
+    encrypt,
+    get_secret_value,
+    re_encrypt,
+)
 from bulkseed.wire.actions.codec import shape
 from bulkseed.wire.actions.table import ACTIONS
 from bulkseed.wire.encoding import canonical_query
@@ -117,6 +124,24 @@ def everybody(effect: str, principal: str, action: str, **more: Any) -> str:
     """Return a policy of a secret."""
     statement = {"Effect": effect, "Principal": {"RAM": [principal]}, "Action": [action], "Resource": ["*"]}
     return orjson.dumps({"Version": "1", "Statement": [statement | more]}).decode()
+
+
+@pytest.mark.parametrize(
+    ("actions", "code"),
+    [
+        (["kms:ReEncryptFrom"], "Forbidden.NoPermission"),
+        (["kms:ReEncryptTo"], "Forbidden.NoPermission"),
+        (["kms:ReEncrypt"], "Forbidden.NoPermission"),
+        (["kms:ReEncryptFrom", "kms:ReEncryptTo"], None),
+        ("kms:ReEncrypt*", None),
+    ],
+)
+def test_moving_a_ciphertext_needs_two_permissions(tmp_path: Path, actions: Any, code: str | None) -> None:
+    """From its key and to the other one (ReEncrypt page)."""
+    desk = desk_with(tmp_path, user(allow=[allowed(actions, f"{ARN}key/*")]))
+    key = desk.ask(create_key.Request()).key_metadata.key_id
+    sealed = desk.ask(encrypt.Request(key, SecretValue("MTIzNA=="))).ciphertext_blob
+    assert desk.code(re_encrypt.Request(sealed, key), CI) == code
 
 
 @pytest.mark.parametrize(
