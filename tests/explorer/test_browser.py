@@ -146,6 +146,7 @@ def test_a_call_is_sent_and_seen(page: Chrome, ready: dict[str, Any], signature:
     name = f"browser/{signature}"
     Select(find(page, "#signature")).select_by_value(signature)
     fill(page, SecretName=name, VersionId="v1", SecretData="canary-value")
+    fill(page, Tags='[{"TagKey":"team","TagValue":"a"}]')
     find(page, "#call button[type=submit]").click()
     until(page, lambda: find(page, "#status").text == "Status 200")
     assert f'"SecretName": "{name}"' in find(page, "#reply-body").text
@@ -159,7 +160,7 @@ def test_a_call_is_sent_and_seen(page: Chrome, ready: dict[str, Any], signature:
     view(page, "secrets")
     find(page, "#named").send_keys(name)  # the whole name, as the service filters
     until(page, lambda: find(page, "#secrets-page").text == "1 in all; page 1 of 1")
-    until(page, lambda: find(page, "#secret-list summary").text.startswith(name))
+    until(page, lambda: find(page, "#secret-list summary").text == f"{name} Generic team=a")
     find(page, "#secret-list summary").click()
     button = until(page, lambda: find(page, "#secret-list details[open] td button"))
     assert "canary" not in find(page, "#secrets").get_attribute("textContent")
@@ -326,6 +327,10 @@ def test_the_code_view_has_every_language(page: Chrome) -> None:
     until(page, lambda: "code/a" in find(page, "#sample").text or "code%2Fa" in find(page, "#sample").text)
     languages = Select(find(page, "#language"))
     assert [option.text for option in languages.options][:2] == ["curl", "Python"]
+    overlap = "return document.querySelector('#code .copy').getBoundingClientRect().bottom - "
+    overlap += "document.getElementById('sample').getBoundingClientRect().top - "
+    overlap += "parseFloat(getComputedStyle(document.getElementById('sample')).paddingTop)"
+    assert page.execute_script(overlap) <= 0, "the button is not on the code"
     for option in languages.options:
         option.click()
         assert re.search("code(/|%2F)a", find(page, "#sample").text), option.text

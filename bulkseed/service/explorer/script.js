@@ -414,6 +414,7 @@ function secretBox(secret) {
   const box = make("details");
   const summary = make("summary");
   summary.append(make("strong", secret.SecretName), " ", make("small", secret.SecretType));
+  if (secret.Tags) summary.append(" ", make("small", plain(secret.Tags)));
   if (secret.PlannedDeleteTime) summary.append(" ", make("small", `deleted on ${secret.PlannedDeleteTime}`, { class: "bad" }));
   const inside = make("div");
   box.append(summary, inside);
