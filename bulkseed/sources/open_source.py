@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 OPENING = 10.0
 """Seconds to wait for a source that does not answer at first: its address may be wrong."""
+
+GIVEN_UP = SourceFault("Unavailable", "the request that it was part of was given up")
 
 BLOCK = 1000
 """References that go into the catalogue at a time."""
@@ -97,10 +99,13 @@ class OpenSource:
         self._waiting.append((reference, future))
         async with self._slots:
             if batch := self._take():
-                results = await self._run(partial(self._read, [reference for reference, _ in batch]))
-                for (_, waiting), result in zip(batch, results, strict=True):
-                    if not waiting.done():
-                        waiting.set_result(result)
+                results: Sequence[Content | SourceFault] = [GIVEN_UP] * len(batch)
+                try:
+                    results = await self._run(partial(self._read, [reference for reference, _ in batch]))
+                finally:  # whoever asked is not wanted any more, and the others of the batch may be
+                    for (_, waiting), result in zip(batch, results, strict=True):
+                        if not waiting.done():
+                            waiting.set_result(result)
         return await future
 
     def named(self, path: str) -> Reference | None:

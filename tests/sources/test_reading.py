@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import pytest
 
-from bulkseed.model import NoReply, ReadValue, SecretDefinition, UnreadValue
+from bulkseed.model import Fault, NoReply, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.sources.protocol import Content, Reference, Source, SourceFault
 from bulkseed.sources.reader import SourceManifest
 from bulkseed.sources.spec import from_url
@@ -35,6 +35,46 @@ class Toy(Source):
         if not self.busy:
             await asyncio.Event().wait()
         return Content("fake" if self.released.wait(20) else "late", reference.version)
+
+
+class Batched(Source):
+    """Three secrets, two of which are read by one request; each request waits for its gate."""
+
+    RATE = 0.0
+    BATCH = 2
+    begun: ClassVar[list[threading.Event]]
+    gates: ClassVar[list[threading.Event]]
+
+    def list_all(self) -> Iterator[Reference]:
+        """Yield them."""
+        yield from (Reference("a"), Reference("b"), Reference("c"))
+
+    def read(self, references: Sequence[Reference]) -> list[Content | SourceFault]:
+        """Wait, then read."""
+        number = 0 if references[0].path == "a" else 1
+        self.begun[number].set()
+        self.gates[number].wait(20)
+        return [Content("fake", reference.version) for reference in references]
+
+
+async def test_who_gives_up_a_request_for_several_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other one is told that it may ask again."""
+    monkeypatch.setitem(SOURCES, "toy", (f"{__name__}:Batched", ""))
+    Batched.begun, Batched.gates = ([threading.Event() for _ in range(2)] for _ in range(2))
+    with SourceManifest([from_url("toy:x?in_flight=1")]) as source:
+        reads = [asyncio.ensure_future(value.read()) for value in values(source)]
+        await asyncio.to_thread(Batched.begun[0].wait, 20)
+        await source._loop.wait_for(asyncio.sleep(0))  # by now the other two have asked
+        Batched.gates[0].set()
+        await asyncio.to_thread(Batched.begun[1].wait, 20)
+        reads[1].cancel()
+        await asyncio.wait(reads, timeout=20)
+        Batched.gates[1].set()
+        told = reads[2].result()
+    assert isinstance(told, Fault)
+    assert told.code == "Source.Unavailable"
 
 
 @pytest.fixture
