@@ -204,10 +204,10 @@ def apply(given: ApplyArguments) -> int:
         o in {Outcome.EXHAUSTED, Outcome.PENDING} for o, n in summary.outcomes.items() if n and not o.settled
     )
     then = "to retry" if passing else "when that is mended"
-    unsettled = f"not finished; all of them: {see}\n{then}: {again}"
-    if not restores and _in_delete_window(summary):
-        unsettled += f"\nto take back what is scheduled for deletion: {again} --on-delete-window restore"
+    unsettled = f"not all are settled; the others: {see}\n{then}: {again}"
     say_what_next(summary, again, unsettled)
+    if not restores and _in_delete_window(summary):
+        say(f"to take back what is scheduled for deletion: {again} --on-delete-window restore", err=True)
     return summary.exit_code
 
 

@@ -100,11 +100,11 @@ def status(given: StatusArguments) -> int:
 
 def _status(given: StatusArguments, of_target: str | None) -> int:
     from bulkseed.ledger import iso, read_ledger
-    from bulkseed.ledger.rollbacks import put_back, restorable_until, rolled_back
+    from bulkseed.ledger.rollbacks import delete_window, left_alone, put_back, rolled_back
 
     with read_ledger(given.ledger) as opened:
         found, undone, restored = opened.status(), rolled_back(opened), put_back(opened)
-        until = restorable_until(opened) if undone else None
+        window, (left, _) = delete_window(opened), left_alone(opened, 0)
     last = found.last_run
     total = sum(found.counts.values())
     job = APPLY if last is None else JOBS[last.command]
@@ -131,7 +131,8 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             "perhaps_ours": found.perhaps_ours,
             "at_work": found.is_going_on,
             "rolled_back": undone,
-            "restorable_until": until,
+            "restorable_until": window.until,
+            "left_alone": left,
             "put_back": restored,
         }
         print_json(with_target(document, of_target))
@@ -147,11 +148,13 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC, {last.stopped_by}"
         else:
             end = f"ended {moment(round(last.ended_at * 1e6))} UTC"
-        say(f"runs: {found.runs:,}, the last ({last.command}) {end}")
+        say(wrapped(f"runs: {found.runs:,}, the last ({last.command}) {end}"))
     states = {RowState.ROLLED_BACK: undone, RowState.PUT_BACK: restored}
     _print_counts(job, found.counts, states, going_on=found.is_going_on)
-    if undone:
-        say(wrapped(name_is_taken(until)))
+    if window.secrets:
+        say(wrapped(name_is_taken(window.until)))
+    if left:
+        say(f"left alone by a rollback: {left:,}; the report names them")
     if found.counts.get(Outcome.ADOPTED):
         with read_ledger(given.ledger) as opened:
             say_taken_back(opened)

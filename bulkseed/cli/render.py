@@ -108,7 +108,7 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     print_counts(summary.outcomes, summary.definitions)
     print_reasons(ledger, summary.run_id)
     if summary.outcomes.get(Outcome.ADOPTED):
-        say_taken_back(ledger)
+        say_taken_back(ledger, summary.run_id)
     if summary.settled_before:
         settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
@@ -132,11 +132,11 @@ def perhaps_ours(count: int) -> str:
     )
 
 
-def say_taken_back(ledger: LedgerReader) -> None:
-    """Say how many of the adopted ones a rollback had deleted."""
+def say_taken_back(ledger: LedgerReader, run_id: str | None = None) -> None:
+    """Say how many of the adopted ones, of a run or of all, a rollback had deleted."""
     from bulkseed.ledger.rollbacks import taken_back
 
-    if count := taken_back(ledger):
+    if count := taken_back(ledger, run_id):
         say(
             f"taken back: {count:,} of the adopted ones, which a rollback had deleted, from the delete window"
         )
@@ -153,7 +153,8 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
             if row.outcome is Outcome.INVALID and row.manifest and row.line is not None:
                 at = places.setdefault(row.message or "", [])
                 at += [str(Origin(row.manifest, row.line))] * (len(at) < MOST_REASONS)
-    for (outcome, code, message), count in reasons.most_common(MOST_REASONS):
+    shown = len(reasons) if len(reasons) == MOST_REASONS + 1 else MOST_REASONS  # to hide one spares no line
+    for (outcome, code, message), count in reasons.most_common(shown):
         at = places.get(message or "", []) if outcome is Outcome.INVALID else []
         told = advise(outcome, code, message)
         undone = message is not None and message.endswith(WHEN_ROLLED_BACK)
@@ -162,7 +163,7 @@ def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verif
         say(wrapped(f"    {NAME_IS_TAKEN if undone else told.action}", "    "))
         if at:
             say(wrapped(f"    at {', '.join(at)}{', …' if count > len(at) else ''}", "    "))
-    if (more := len(reasons) - MOST_REASONS) > 0:
+    if (more := len(reasons) - shown) > 0:
         say(f"  and {counted(more, 'more reason')}")
 
 

@@ -222,7 +222,10 @@ def _preview_values(given: RollbackArguments, chosen: TargetOptions, seen: Forec
         say(f"{seen.unfinished:,} of them may have been put back by a rollback that did not end")
     if seen.others:
         say(f"left alone: {seen.others:,} not updated by this ledger, or not since")
-    say(f"nothing was sent; to do it: {this_call()} --yes")
+    if seen.total:
+        say(f"nothing was sent; to do it: {this_call()} --yes")
+    else:
+        say("nothing was sent, and there is nothing to put back")
 
 
 def _pace(qps: float) -> float:
@@ -271,7 +274,7 @@ async def _rollback(given: RollbackArguments) -> tuple[RolledBack, int]:
 
 def _print(given: RollbackArguments, found: RolledBack, before: int) -> None:
     from bulkseed.ledger import read_ledger
-    from bulkseed.ledger.rollbacks import restorable_until
+    from bulkseed.ledger.rollbacks import delete_window
 
     state = RowState.PUT_BACK if given.restore_values else RowState.ROLLED_BACK
     meanings = {**ROLLBACK.meanings, state: "before, by earlier rollbacks of this ledger"}
@@ -279,9 +282,9 @@ def _print(given: RollbackArguments, found: RolledBack, before: int) -> None:
     if before:
         _say_of_forced(given)
     with read_ledger(given.ledger) as ledger:
-        until = restorable_until(ledger)
-    if until is not None:
-        say(wrapped(name_is_taken(until)))
+        window = delete_window(ledger)
+    if window.secrets:
+        say(wrapped(name_is_taken(window.until)))
     print_rollback_effort(found.run)
 
 

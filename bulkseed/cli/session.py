@@ -17,7 +17,7 @@ import anyio.lowlevel
 import click
 
 from bulkseed.cli.options import WatchArguments
-from bulkseed.cli.render import heading, print_json, say
+from bulkseed.cli.render import heading, print_json, say, say_aside
 from bulkseed.cli.target import TargetOptions, open_target
 from bulkseed.cli.watching import events
 from bulkseed.cli.watching.progress import Work, watch
@@ -186,7 +186,8 @@ def say_what_next(run: Summary, again: str, unsettled: str | None = None) -> Non
     if run.exit_code == 130:
         say(f"interrupted; to resume: {again}", err=True)
     elif run.stopped_by is not None:
-        say(f"stopped early: {run.stopped_by}\nto resume when that is mended: {again}", err=True)
+        say_aside(f"stopped early: {run.stopped_by}")
+        say(f"to resume when that is mended: {again}", err=True)
     elif run.exit_code == 1 and unsettled is not None:
         say(unsettled, err=True)
 

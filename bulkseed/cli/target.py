@@ -216,9 +216,12 @@ def ledgers_elsewhere(folder: Path, chosen: TargetOptions) -> Iterator[str]:
     for path in found[:_MOST_LOOKED_AT]:
         with suppress(BulkseedError), read_ledger(path) as ledger:
             known = ledger.known_target()
-            local = f"the local KMS in {known.data_dir}" if known.endpoint == EMBEDDED else known.endpoint
+            if known.endpoint == EMBEDDED:
+                what, options = f"the local KMS in {known.data_dir}", f" --data-dir {known.data_dir}"
+            else:
+                what, options = known.endpoint, ""
             if known.endpoint != chosen.url:
-                yield f"{path} is of {local} (--endpoint {known.endpoint})"
+                yield f"{path} is of {what} (--endpoint {known.endpoint}{options})"
 
 
 def require_named(chosen: TargetOptions, folder: Path) -> None:

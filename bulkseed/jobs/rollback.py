@@ -41,7 +41,7 @@ from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.moments import OurMoment, ServiceMoment, of_earlier_run
 from bulkseed.policy.put_back import put_back
 from bulkseed.policy.retry import RetryState
-from bulkseed.policy.rollback import UNDONE, OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
+from bulkseed.policy.rollback import FOR_GOOD, UNDONE, OwnedSecret, RollbackEnd, RollbackOutcome, RollingBack
 from bulkseed.policy.rollback import rollback as roll_back
 from bulkseed.policy.steps import Aborted, ClaimRollback, LedgerStep
 from bulkseed.transport.endpoint import ATTEMPT_TIMEOUT
@@ -287,7 +287,8 @@ class _RollbackWorker:
         on_end: OnEnd | None,
     ) -> None:
         self._rows = rows
-        self._procedure = _put_back if rules.restore_values else _delete
+        delete = _delete if rules.recovery_days is not None else _delete_for_good
+        self._procedure = _put_back if rules.restore_values else delete
         self._restores = rules.restore_values
         self._machinery = machinery
         self._policy = options.rules.retry
@@ -335,6 +336,12 @@ def _owned(row: OwnedRow) -> OwnedSecret:
 
 def _delete(row: OwnedRow, retry: RetryState) -> RollingBack:
     return roll_back(_owned(row), retry)
+
+
+def _delete_for_good(row: OwnedRow, retry: RetryState) -> RollingBack:
+    end = yield from _delete(row, retry)
+    told = isinstance(end, RollbackEnd) and end.outcome is RollbackOutcome.DELETED and end.status == steps.OK
+    return end._replace(message=FOR_GOOD) if told and isinstance(end, RollbackEnd) else end
 
 
 def _put_back(row: OwnedRow, retry: RetryState) -> RollingBack:

@@ -34,13 +34,18 @@ _FIND = f"""
 SELECT d.id AS id, d.name AS name, version_id, source, place, outcome, ending, owned, wanted,
   claimed_at, doubt, is_foreign, doubt_version, service_time,
   iif(owned AND NOT ending {IN_SETTLED},
-    (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run DESC LIMIT 1),
+    (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id AND e.run > 0
+     ORDER BY e.run DESC LIMIT 1),
     NULL) AS held,
   iif(ending = 'existing', (SELECT r.compares FROM runs r WHERE r.id = d.run), 0) AS compared,
   iif(NOT owned AND NOT outcome {IN_SETTLED},
     (SELECT dated FROM rollbacks r WHERE r.definition = d.id AND result = 'deleted'
      ORDER BY r.run DESC LIMIT 1),
     NULL) AS deleted,
+  iif(NOT owned AND NOT outcome {IN_SETTLED},
+    (SELECT e.version_id FROM earlier_versions e WHERE e.definition = d.id AND e.run < 0
+     ORDER BY e.run LIMIT 1),
+    NULL) AS deleted_version,
   iif(doubt, coalesce(claimed_service, claimed_at + (SELECT r.ahead FROM runs r WHERE r.id = d.run)), NULL)
     AS since,
   iif(doubt, (SELECT r.boot FROM runs r WHERE r.id = d.run), NULL) AS boot,
@@ -110,6 +115,7 @@ class _Row(NamedTuple):
     held: str | None = None
     compared: int = 0
     deleted: str | None = None
+    deleted_version: str | None = None
     since: int | None = None  # by the service's clock
     boot: str | None = None  # with the offset: what claimed_at counts from
     offset: int | None = None
@@ -333,7 +339,7 @@ class Block:
                 if since is not None and service is not None and service > 0
                 else None,
                 dated=since is None or service != UNDATED,
-                deleted_version=None if row.deleted is None else row.version_id,
+                deleted_version=None if row.deleted is None else row.deleted_version or row.version_id,
             )
         )
 

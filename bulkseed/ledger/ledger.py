@@ -49,6 +49,7 @@ _COUNT_RUN = "UPDATE runs SET settled = settled + ?, attempts = attempts + ? WHE
 _HOLD = """
 UPDATE claims SET owned = 1, service_time = coalesce(?, service_time)
 WHERE id = ? AND outcome = 'pending'"""
+_KNOW_VERSIONS = "UPDATE earlier_versions SET run = -run WHERE definition = ? AND run < 0"
 _DROP_DOUBT = """
 UPDATE claims SET claimed_at = ?, claimed_service = ?, doubt_version = NULL
 WHERE id = ? AND outcome = 'pending'"""
@@ -282,13 +283,15 @@ class Ledger(LedgerReader):
         """Write down that a secret is ours and holds `version_id`, before another version is written.
 
         The doubt about that version ends; from `now` on, which is `service` by the service's clock if that is
-        known, it is about the one that the row names. None: no doubt ends. `service_time`: when the secret
-        was created.
+        known, it is about the one that the row names. None: no doubt ends, it was taken back after a rollback
+        had deleted it, with the versions that it had. `service_time`: when the secret was created.
         """
         with self.transaction():
             self.connection.execute(KEEP_VERSION, (row_id, self._run, version_id))
             self.connection.execute(_HOLD, (_second(service_time), row_id))
-            if now is not None:
+            if now is None:
+                self.connection.execute(_KNOW_VERSIONS, (row_id,))
+            else:
                 self.drop_doubt(row_id, now, service)
 
     def drop_doubt(self, row_id: int, now: float, service: float | None = None) -> None:

@@ -16,7 +16,13 @@ from bulkseed.ledger.creations import expand_created
 from bulkseed.ledger.ledger import Ledger
 from bulkseed.ledger.reader import SETTLED_ENDINGS, LedgerReader
 from bulkseed.policy.jobs import ROLLBACK
-from bulkseed.policy.rollback import RESTORABLE_UNTIL, WHEN_ROLLED_BACK, RollbackEnd, RollbackOutcome
+from bulkseed.policy.rollback import (
+    FOR_GOOD,
+    RESTORABLE_UNTIL,
+    WHEN_ROLLED_BACK,
+    RollbackEnd,
+    RollbackOutcome,
+)
 
 _ROLLABLE = """
 FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
@@ -33,7 +39,8 @@ _RESTORABLE = """
 FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
   AND d.outcome = 'pending' AND d.run < r.run AND r.restores IS NOT NULL
 WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
-  AND EXISTS (SELECT 1 FROM earlier_versions e WHERE e.definition = d.id AND e.version_id != d.version_id)))
+  AND EXISTS (SELECT 1 FROM earlier_versions e
+    WHERE e.definition = d.id AND e.run > 0 AND e.version_id != d.version_id)))
   AND NOT EXISTS (
     SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
 """What this ledger updated and has not put back since."""
@@ -42,7 +49,13 @@ _DELETED = """NOT d.owned AND NOT d.doubt AND EXISTS (
   SELECT 1 FROM rollbacks r WHERE r.definition = d.id AND r.result IN ('deleted', 'gone'))"""
 IS_ROLLED_BACK = f"d.outcome = 'pending' AND {_DELETED}"
 """Of a definition `d`: a rollback has deleted it or found it gone, and no apply has had an answer since."""
+_DELETED_BEFORE = f"d.outcome IN ('pending', 'rejected', 'exhausted') AND {_DELETED}"
+"""As `IS_ROLLED_BACK`, or an apply has tried to make it again since, and could not."""
 _ROLLED_BACK = f"FROM definitions d WHERE {IS_ROLLED_BACK}"
+
+_LATEST = """
+FROM definitions d JOIN rollbacks r ON r.definition = d.id
+  AND r.run = (SELECT max(b.run) FROM rollbacks b WHERE b.definition = d.id)"""
 
 _COLUMNS = """
 SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
@@ -50,13 +63,14 @@ SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   r.restores IS NOT NULL,
   d.doubt,
   (SELECT json_group_array(version_id) FROM
-    (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id ORDER BY e.run)),
+    (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id AND e.run > 0 ORDER BY e.run)),
   d.claimed_at, d.service_time,
   EXISTS (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"""
 _NEXT = " AND d.id > ? ORDER BY d.id LIMIT ?"
 _OWNED, _UPDATED = f"{_COLUMNS}{_ROLLABLE}{_NEXT}", f"{_COLUMNS}{_RESTORABLE}{_NEXT}"
 
-_FORGET_VERSIONS = "DELETE FROM earlier_versions WHERE definition = ?"
+_FORGET_VERSIONS = "DELETE FROM earlier_versions WHERE definition = ? AND (run < 0 OR ?)"
+_HIDE_VERSIONS = "UPDATE earlier_versions SET run = -run WHERE definition = ?"
 _UNKEEP_VERSION = f"""
 DELETE FROM earlier_versions WHERE definition = ? AND version_id = ?
 AND run IN (SELECT id FROM runs WHERE command = '{ROLLBACK.name}')"""  # noqa: S608  # fixed text
@@ -108,6 +122,16 @@ class Forecast(NamedTuple):
     first: list[OwnedRow]
 
 
+class DeleteWindow(NamedTuple):
+    """How many secrets may be in their delete window, and when the first ends, in the service's own words.
+
+    None: no answer named a time, as where the answer to a deletion was lost.
+    """
+
+    secrets: int
+    until: str | None
+
+
 def forecast(ledger: LedgerReader, first: int, *, restore_values: bool = False) -> Forecast:
     """Look at a ledger without writing to it; of the first rows return this many."""
     what, query = (_RESTORABLE, _UPDATED) if restore_values else (_ROLLABLE, _OWNED)
@@ -123,37 +147,53 @@ def rolled_back(ledger: LedgerReader) -> int:
     return ledger.one(f"SELECT count(*) {_ROLLED_BACK}")
 
 
-def restorable_until(ledger: LedgerReader) -> str | None:
-    """Return when the first delete window of what `rolled_back` counts ends, in the service's own words.
-
-    None: no answer named a time, as after a deletion for good or one whose answer was lost.
-    """
-    found: str | None
-    (found,) = next(
-        ledger.select(
-            "SELECT min(substr(r.message, length(?1) + 1))"  # noqa: S608  # fixed text
-            " FROM definitions d JOIN rollbacks r ON r.definition = d.id"
-            f" WHERE r.result = 'deleted' AND substr(r.message, 1, length(?1)) = ?1 AND {IS_ROLLED_BACK}"
-            " AND r.run = (SELECT max(b.run) FROM rollbacks b WHERE b.definition = d.id)",
-            RESTORABLE_UNTIL,
-        )
+def delete_window(ledger: LedgerReader) -> DeleteWindow:
+    """Look for secrets that `deleted_before` counts and that may be in their delete window."""
+    found = ledger.select(
+        "SELECT count(*), min(iif(r.message LIKE ?1 || '%', substr(r.message, length(?1) + 1), NULL))"
+        f" {_LATEST} WHERE {_DELETED_BEFORE} AND r.message IS NOT ?2",
+        *(RESTORABLE_UNTIL, FOR_GOOD),
     )
-    return found
+    return DeleteWindow(*next(found))
+
+
+def left_alone(ledger: LedgerReader, most: int) -> tuple[int, list[tuple[str, str]]]:
+    """Count the secrets of ours that a rollback left as they were; return names and reasons of the first."""
+    what = f"{_LATEST} WHERE d.owned AND r.result IN ('changed', 'failed')"
+    names = ledger.select(f"SELECT d.name, r.message {what} ORDER BY d.id LIMIT ?", most)
+    return ledger.one(f"SELECT count(*) {what}"), [(name, reason) for name, reason in names]
 
 
 def deleted_before(ledger: LedgerReader) -> int:
     """Count what `rolled_back` counts, and what applies tried to make again since, and could not."""
     return ledger.one(
-        f"SELECT count(*) FROM definitions d WHERE {_DELETED}"  # noqa: S608  # fixed text
-        " AND d.outcome IN ('pending', 'rejected', 'exhausted')"
+        f"SELECT count(*) FROM definitions d WHERE {_DELETED_BEFORE}"  # noqa: S608  # fixed text
     )
 
 
-def taken_back(ledger: LedgerReader) -> int:
-    """Count the adopted ones that a rollback had deleted, and an apply took back from the delete window."""
-    return ledger.one(
-        "SELECT count(*) FROM definitions d WHERE d.outcome = 'adopted' AND EXISTS"
-        " (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"
+def taken_back(ledger: LedgerReader, run_id: str | None = None) -> int:
+    """Count the adopted ones that a rollback had deleted, and an apply took back: any, or this run."""
+    found: int
+    (found,) = next(
+        ledger.select(
+            "SELECT count(*) FROM definitions d WHERE d.outcome = 'adopted' AND EXISTS"
+            " (SELECT 1 FROM rollbacks b"
+            " WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"
+            " AND (?1 IS NULL OR d.run = (SELECT id FROM runs WHERE run_id = ?1))",
+            run_id,
+        )
+    )
+    return found
+
+
+def had_version(ledger: LedgerReader, name: str, version_id: str) -> bool:
+    """Tell whether a secret had a version by this ledger that is in force no more: it cannot be put again."""
+    return any(
+        ledger.select(
+            "SELECT 1 FROM earlier_versions e JOIN definitions d ON d.id = e.definition"
+            " WHERE d.name = ? AND e.version_id = ? AND e.run > 0",
+            *(name, version_id),
+        )
     )
 
 
@@ -258,7 +298,11 @@ class Rollbacks:
                     " wanted = NULL, code = NULL, arn = NULL, message = ?, status = ?, request_id = ?",
                     *(f"{undone.outcome} {WHEN_ROLLED_BACK}", undone.status, undone.request_id),
                 )
-                self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id,))
+                gone = undone.outcome is RollbackOutcome.GONE  # what comes back is another secret
+                self._ledger.connection.execute(_FORGET_VERSIONS, (row.row_id, gone))
+                if row.doubtful is not None and not gone:  # if it was written, it comes back with the others
+                    self._ledger.connection.execute(KEEP_VERSION, (row.row_id, self._run, row.doubtful))
+                self._ledger.connection.execute(_HIDE_VERSIONS, (row.row_id,))
                 if not known and row.outcome in SETTLED_ENDINGS:
                     self._count("reopened")
             elif undone.outcome is RollbackOutcome.RESTORED:

@@ -28,7 +28,7 @@ ADVICE: dict[str, Advice] = {
     "Rejected.ResourceInDeleteWindow": Advice(
         "a secret with this name is scheduled for deletion, so the name is taken but the secret is not there",
         "run again with --on-delete-window restore, which takes it back; to free the name of one that this "
-        "ledger made, run `bulkseed rollback LEDGER --force` after that",
+        "ledger made, run `bulkseed rollback LEDGER --force --yes` after that",
     ),
     "Rejected.Throttling": Advice(
         "the quota of requests per second was exceeded",
@@ -47,8 +47,9 @@ ADVICE: dict[str, Advice] = {
         "kms:GenerateDataKey; then run again",
     ),
     "Forbidden.ResourceNotFound": Advice(
-        "something the definition refers to does not exist",
-        "check EncryptionKeyId, DKMSInstanceId and DBInstanceId",
+        "the secret, or something that its definition refers to, does not exist",
+        "apply it if it is the secret (a verify finds it missing); else check EncryptionKeyId, "
+        "DKMSInstanceId and DBInstanceId",
     ),
     "Forbidden.AliasNotFound": Advice("no key has this alias", "give EncryptionKeyId a key's id"),
     "Forbidden.KeyNotFound": Advice("the encryption key does not exist", "check EncryptionKeyId"),
@@ -149,9 +150,10 @@ def abort_message(answer: Fault | NoReply) -> str:
 
 BY_OUTCOME: dict[str, Advice] = {
     Outcome.CONFLICT: Advice(
-        "it is there with another value",
-        "to put your value: raise VersionId (v1 to v2) and run again if the secret is ours; if it is "
-        "somebody else's that is overwriting it (--on-exists update). Else leave it, or choose another name",
+        "it is there with another value, or with another version in force",
+        "to put your value: give it a VersionId that it never had and run again if the secret is "
+        "ours; if it is somebody else's that is overwriting it (--on-exists update). Else leave it, or "
+        "choose another name",
     ),
     Outcome.VALUE_LOST: Advice(
         "an earlier run may have created it, and the value that it generated ended with that run",

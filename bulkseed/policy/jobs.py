@@ -57,7 +57,7 @@ APPLY = JobKind(
         Outcome.EXISTING: "there, not known to be ours",
         Outcome.UPDATED: "had another value before; the manifest's is now current",
         Outcome.BEHIND: "ours; the manifest has another version",
-        Outcome.CONFLICT: "is there with another value",
+        Outcome.CONFLICT: "another value is there, or another version is in force",
         Outcome.REJECTED: "refused for good, by the service or by its source",
         Outcome.EXHAUSTED: "attempts or budget ran out",
         Outcome.VALUE_LOST: "ours perhaps, with a generated value that nobody has",

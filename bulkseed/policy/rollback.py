@@ -63,14 +63,14 @@ STATES_MEAN: dict[StrEnum, str] = {
     RowState.PUT_BACK: "had been updated; the version before is in force again",
 }
 NAME_IS_TAKEN = (
-    "in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the"
-    " secret back"
+    "a deleted secret's name is taken as long as its delete window lasts: bulkseed apply MANIFEST"
+    " --on-delete-window restore takes the secret back"
 )
 
 
 def name_is_taken(until: str | None) -> str:
     """Say what a delete window is for; `until`: when the first one ends, in the service's own words."""
-    return NAME_IS_TAKEN + (f", the first one until {until} by the service's clock" if until else "")
+    return NAME_IS_TAKEN + (f"; the first window ends {until} by the service's clock" if until else "")
 
 
 WHEN_ROLLED_BACK = "when it was rolled back"
@@ -78,6 +78,8 @@ WHEN_ROLLED_BACK = "when it was rolled back"
 
 RESTORABLE_UNTIL = "restorable until "
 """How the message of a deletion begins; the time after it is the service's own word."""
+FOR_GOOD = "for good"
+"""The message of a deletion without a window."""
 
 UNDONE = frozenset({RollbackOutcome.DELETED, RollbackOutcome.GONE, RollbackOutcome.RESTORED})
 """What is undone: no later rollback takes it up."""

@@ -59,8 +59,9 @@ class MarkForeign(LedgerStep):
 class MarkHeld(LedgerStep):
     """The secret is ours, and the service has this version of ours. The doubt about it is over.
 
-    `asked_at`: before the request that found it out; None: what is in doubt stays so. `created`: when the
-    secret was made, if that was found out.
+    `asked_at`: before the request that found it out; None: it is one that a rollback of ours had deleted,
+    with the versions that it had then, and what is in doubt stays so. `created`: when the secret was made, if
+    that was found out.
     """
 
     version_id: str

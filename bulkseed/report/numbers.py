@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from bulkseed.errors import LedgerDamagedError
 from bulkseed.ledger.names_apart import NamesApart
 from bulkseed.ledger.reader import IN_SETTLED, LedgerReader, Run
-from bulkseed.ledger.rollbacks import put_back, restorable_until, rolled_back
+from bulkseed.ledger.rollbacks import DeleteWindow, delete_window, left_alone, put_back, rolled_back
 from bulkseed.model import Outcome, Verified
 from bulkseed.policy.jobs import JOBS, VERIFY
 from bulkseed.policy.rollback import RowState
@@ -31,6 +31,7 @@ from bulkseed.report.failures import Failure, read_failures
 from bulkseed.report.timeline import Timeline, read_timeline
 
 CREATE = "create"
+MOST_LEFT = 20
 
 _SOURCES = "SELECT source, count(*) FROM definitions GROUP BY source ORDER BY min(id)"
 _UNDONE_BY = (
@@ -63,7 +64,8 @@ class Numbers:
     at_work: bool  # a run is writing to it now: what is pending is in flight, or not reached yet
     undone_by: dict[int, int]  # by a rollback's number, how many it rolled back or found gone
     rollbacks: dict[str, int]  # result of a deletion -> how often, "" where it is not known
-    restorable_until: str | None  # when the first delete window ends, in the service's own words
+    window: DeleteWindow
+    left: list[tuple[str, str]]  # names and reasons of the first that a rollback left as they were
     checks: Sequence[Check]
     runs: list[Run]
     last_signs: dict[int, int]  # by a run's number, the last moment of which something is on record
@@ -169,7 +171,8 @@ def _read(ledger: LedgerReader, name: str, checks: Sequence[Check]) -> Numbers:
         at_work=at_work,
         undone_by=dict(connection.execute(_UNDONE_BY)),
         rollbacks=_rollbacks(connection),
-        restorable_until=restorable_until(ledger),
+        window=delete_window(ledger),
+        left=left_alone(ledger, MOST_LEFT)[1],
         checks=checks,
         runs=runs,
         last_signs=last_signs,
@@ -217,9 +220,13 @@ def _counts(
 
 
 def _rollbacks(connection: sqlite3.Connection) -> dict[str, int]:
-    """Count what rollbacks did."""
+    """Count what the last rollback of each secret came to."""
     return dict(
-        connection.execute("SELECT coalesce(result, ''), count(*) FROM rollbacks GROUP BY 1 ORDER BY 1")
+        connection.execute(
+            "SELECT coalesce(result, ''), count(*) FROM rollbacks r"
+            " WHERE run = (SELECT max(b.run) FROM rollbacks b WHERE b.definition = r.definition)"
+            " GROUP BY 1 ORDER BY 1"
+        )
     )
 
 

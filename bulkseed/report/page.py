@@ -20,7 +20,7 @@ from bulkseed.policy.jobs import APPLY, JOBS, VERIFY
 from bulkseed.policy.rollback import STATES_MEAN, RowState, name_is_taken
 from bulkseed.report import plots
 from bulkseed.report.attempts import AnswerKind, LatencyFigures, Pace
-from bulkseed.report.numbers import CREATE, Numbers
+from bulkseed.report.numbers import CREATE, MOST_LEFT, Numbers
 from bulkseed.report.verified import same_names
 from bulkseed.wire.quotas import QUOTAS
 
@@ -100,6 +100,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         most_failures=MOST_FAILURES,
         legend=_legend(numbers),
         most_rows=MOST_ROWS,
+        most_left=MOST_LEFT,
         identity=identity(numbers.counts),
         rolled_back=", ".join(
             f"{numbers.rollbacks[result]:,} {text}"
@@ -108,7 +109,7 @@ def render(numbers: Numbers, version: str, verified: Numbers | None = None) -> s
         ),
         fullest=fullest[0] if fullest else None,
         others=fullest[1:MOST_LIMITS],
-        name_is_taken=name_is_taken(numbers.restorable_until),
+        name_is_taken=name_is_taken(numbers.window.until),
         rehearsal=rehearsal(numbers.binding),
         quotas=QUOTAS,
         attempts=attempts_of[group or ""],

@@ -91,12 +91,12 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert (told["to_delete"], told["left_alone"], told["rolled_back"]) == (0, 3, 5)
     status = run("ledger", "status", "ours.ledger.db", cwd=tmp_path)[1]
     assert "rolled back: 5         apply makes it again once its name is free\n" in status
-    assert "apply --on-delete-window restore takes the secret back" in status
+    assert "apply MANIFEST --on-delete-window restore takes the secret back" in " ".join(status.split())
     assert "definitions: 8 = 3 existing + 5 rolled back" in status
     told = json.loads(run("ledger", "status", "ours.ledger.db", "--output", "json", cwd=tmp_path)[1])
     until = told["restorable_until"]
     assert timedelta(days=29) < datetime.fromisoformat(until) - datetime.now(UTC) < timedelta(days=31)
-    assert f"the first one until {until} by the service's clock" in " ".join(status.split())
+    assert f"the first window ends {until} by the service's clock" in " ".join(status.split())
     code, stdout, _ = run("ledger", "audit", "ours.ledger.db", "--online", cwd=tmp_path)
     assert (code, "exists at the service: 3 do" in stdout) == (0, True), (
         "what is not settled is not looked for"
@@ -108,12 +108,18 @@ def test_only_what_the_ledger_made_is_deleted_after_a_preview(tmp_path: Path) ->
     assert "5 of 8 definitions were rolled back; all others are settled." in page
     assert "8 definitions</strong> = 3 existing + 5 rolled back" in page
     assert "deleted when it was rolled back" not in page.casefold()
-    assert f"the first one until {until} by the service" in page
+    assert f"the first window ends {until} by the service" in page
     code, stdout, _ = run("rollback", "ours.ledger.db", *where, "--yes", cwd=tmp_path)
     assert (code, "secrets of this ledger: 5 = 5 rolled back" in stdout) == (0, True)
     code, stdout, _ = run("verify", ours, *where, cwd=tmp_path)
     assert "definitions: 8 = 3 identical + 5 missing" in stdout
+    code, _, stderr = run("apply", ours, *where, "--stop-after", 3, cwd=tmp_path)
+    assert (code, stderr.rstrip().endswith("--on-delete-window restore")) == (3, True), (
+        "the way on comes last"
+    )
     assert run("apply", ours, *where, cwd=tmp_path)[0] == 1  # their names are taken for 30 days
+    status = json.loads(run("ledger", "status", "ours.ledger.db", "--output", "json", cwd=tmp_path)[1])
+    assert (status["rolled_back"], status["restorable_until"]) == (0, until)
     preview = run("rollback", "ours.ledger.db", *where, "--force", cwd=tmp_path)[1]
     assert "rolled back before: 5\nwhat was rolled back before without --force is not touched" in preview
     assert "left alone: 3 not known to be made by this ledger" in preview
@@ -245,8 +251,31 @@ def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
     assert run("report", "m.ledger.db", "-o", "page.html", cwd=tmp_path)[0] == 0
     assert "= 2 created + 1 put back" in (tmp_path / "page.html").read_text()
     assert "1 put back" in run("rollback", *call[1:], "--yes", cwd=tmp_path)[1]
+    plan = run("plan", manifest, *where[:2], cwd=tmp_path)[1]
+    assert "0 to create, 1 changed" in plan
+    assert "1 of them name a VersionId that the secret had before" in plan
     write_manifest(manifest, [first, *others])
     assert "identical: 3" in run("verify", manifest, *where, cwd=tmp_path)[1]
     assert "attempts: 0" in run("apply", manifest, *where, cwd=tmp_path)[1]
     assert list(held(tmp_path).values()) == [False] * 3
+    assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0
+    write_manifest(manifest, [{**first, "VersionId": "v2", "SecretData": "wrong"}, *others])
+    code, stdout, _ = run("apply", manifest, *where, cwd=tmp_path)
+    assert (code, "conflict: 1 " in stdout, "choose another VersionId" in stdout) == (1, True, True)
+
+
+def test_what_was_updated_and_taken_back_is_ours_still(tmp_path: Path, endpoint: str) -> None:
+    """With each version that it had: the names of a ledger can be freed after all."""
+    where = ["--endpoint", endpoint, "--qps", 0]
+    manifest = write_manifest(tmp_path / "m.jsonl", simple(2))
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    write_manifest(manifest, [{**line, "VersionId": "v2", "SecretData": "fake-new"} for line in simple(2)])
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    back = ["rollback", "m.ledger.db", *where, "--yes"]
+    assert "deleted: 2" in run(*back, cwd=tmp_path)[1]
+    assert "2 adopted" in run("apply", manifest, *where, "--on-delete-window", "restore", cwd=tmp_path)[1]
+    code, stdout, _ = run(*back, "--force", cwd=tmp_path)
+    assert (code, "secrets of this ledger: 2 = 2 deleted" in stdout) == (0, True)
+    assert "delete window" not in run("ledger", "status", "m.ledger.db", cwd=tmp_path)[1], "none is in one"
+    assert "2 created" in run("apply", manifest, *where, cwd=tmp_path)[1]
     assert run("ledger", "audit", "m.ledger.db", cwd=tmp_path)[0] == 0

@@ -19,7 +19,7 @@ FAULTS = {
 MEASURED = [
     (re.compile(r"http://127\.0\.0\.1:\d+"), "ENDPOINT"),
     (re.compile(r"in \d[\d.]* s$", re.MULTILINE), "in SOME TIME"),
-    (re.compile(r"until \d{4}-\S+Z by"), "until SOME DAY by"),
+    (re.compile(r"ends \d{4}-\S+Z by"), "ends SOME DAY by"),
     (re.compile(r"^(rate|latency): .*$\n", re.MULTILINE), ""),
 ]
 
@@ -164,7 +164,7 @@ target: ENDPOINT (cn-hangzhou, account 1000000000000001)
 ledger: m.ledger.db
 deleted: 40            by this ledger's rollbacks
 secrets of this ledger: 40 = 40 deleted
-in its delete window (none after --force) a name is taken: apply --on-delete-window restore takes the \
-secret back, the first one until SOME DAY by the service's clock
+a deleted secret's name is taken as long as its delete window lasts: bulkseed apply MANIFEST \
+--on-delete-window restore takes the secret back; the first window ends SOME DAY by the service's clock
 attempts: 120   throttled: 0   retried: 0   in SOME TIME
 """

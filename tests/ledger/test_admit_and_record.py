@@ -132,7 +132,7 @@ def test_names_are_looked_up_one_by_one(ledger: Ledger) -> None:
     steps = [step for *_, step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {_FIND}", ("[]",))]
     found = [step.split()[0] for step in steps if not step.startswith(("CORRELATED", "USE"))]
     # json_each, then claims, creations; and, for some rows only, earlier_versions, runs, rollbacks.
-    assert found == ["SCAN", *["SEARCH"] * 8], steps
+    assert found == ["SCAN", *["SEARCH"] * 9], steps
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["same block", "another block"])

@@ -10,7 +10,15 @@ import pytest
 from support.ledgers import LIMITS, START, attempt, definition, new_ledger, settlement
 
 from bulkseed.ledger import Creation, Ledger
-from bulkseed.ledger.rollbacks import OwnedRow, Rollbacks, forecast, is_rolled_back, put_back, rolled_back
+from bulkseed.ledger.rollbacks import (
+    OwnedRow,
+    Rollbacks,
+    forecast,
+    had_version,
+    is_rolled_back,
+    put_back,
+    rolled_back,
+)
 from bulkseed.model import Outcome
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome
 
@@ -122,7 +130,7 @@ def test_a_deletion_is_claimed_and_then_the_secret_is_ours_no_more(ledger: Ledge
     rollbacks.end(CREATED, DELETED, START + 22, claimed=True, doubt=False)
     assert on_record(ledger) == [(*claimed, micro(22), "deleted", None, None, None)]
     assert (claim_of(ledger), claim_of(ledger, 2)) == (UNDONE, AS_MADE)
-    assert (counted(ledger)[1], kept(ledger)) == ((1, 0), [])
+    assert (counted(ledger)[1], kept(ledger)) == ((1, 0), [(1, -2, "v1")])
     assert (rolled_back(ledger), forecast(ledger, 0)) == (1, (1, 0, 3, []))
     assert [is_rolled_back(ledger, name) for name in "abcd"] == [True, False, False, False]
 
@@ -167,7 +175,7 @@ def test_a_rollback_that_was_killed_is_taken_up_by_the_next(
     ]
     assert claim_of(ledger) == row
     assert counted(ledger)[1:] == [(1, 0), (0, int(end is not DELETED))]
-    assert kept(ledger) == []
+    assert kept(ledger) == ([(1, -2, "v1")] if end is DELETED else [])
 
 
 def test_what_an_apply_took_up_meanwhile_was_overtaken(ledger: Ledger) -> None:
@@ -243,6 +251,29 @@ def test_what_was_taken_back_from_its_delete_window_is_known_to_be(ledger: Ledge
     rollbacks.end(second, GONE, START + 22, claimed=False, doubt=False)
     apply(ledger, 30, "a", "b", end=Outcome.ADOPTED)
     assert [row.taken_back for row in undoing(ledger, 40).owned(0, 9)] == [True, False]
+
+
+@pytest.mark.parametrize(("restored", "versions"), [(True, ("v1", "v2", "v3")), (False, ("v3",))])
+def test_what_was_taken_back_is_ours_with_all_its_versions(
+    restored: bool, versions: tuple[str, ...], ledger: Ledger
+) -> None:
+    """Even where other versions were asked for meanwhile; one that was made anew has none but its own."""
+    apply(ledger, 10, "a", version="v2", end=Outcome.UPDATED)
+    rollbacks = undoing(ledger, 20)
+    row = rollbacks.owned(0, 1)[0]
+    rollbacks.claim(row, DATED, START + 21)
+    rollbacks.end(row, DELETED, START + 22, claimed=True, doubt=False)
+    apply(ledger, 30, "a", version="v4", end=Outcome.REJECTED)
+    ledger.begin_run("apply", [], LIMITS, START + 40)
+    (claim,) = ledger.admit([definition("a", version="v3")], START + 40).to_send
+    assert (claim.deleted, claim.deleted_version, claim.held) == (DATED, "v2", None)
+    if restored:
+        ledger.mark_held(claim.row_id, "v2", None)
+        ledger.record([settlement(claim, Outcome.UPDATED, START + 41)])
+    else:
+        ledger.record([], [], [Creation(claim.row_id, START + 41, 0.25)])
+    assert undoing(ledger, 50).owned(0, 1)[0].versions == versions
+    assert had_version(ledger, "a", "v1") is restored
 
 
 def test_what_was_updated_gets_its_version_back_once(ledger: Ledger) -> None:

@@ -204,7 +204,7 @@ def test_what_was_rolled_back_is_told(tmp_path: Path) -> None:
     path = eventful(tmp_path)
     assert "Rolled back" not in page_of(path)
     with new_ledger(tmp_path) as ledger:
-        rows = [(1, 1, "deleted"), (2, 1, "deleted"), (3, 1, "changed"), (4, 1, None), (4, 2, "resumed")]
+        rows = [(1, 1, "deleted"), (2, 1, "deleted"), (3, 1, "changed"), (4, 1, "resumed"), (4, 2, None)]
         ledger.connection.executemany(
             "INSERT INTO rollbacks (definition, run, outcome, made_at, result)"
             " VALUES (?, ?, 'created', 0, ?)",

@@ -47,7 +47,8 @@ class Plan:
     """What a run would do. `size` counts the bytes of the values to be sent, but of `unread` ones.
 
     Of those to send, `rolled_back` were rolled back by this ledger, and `changed` are secrets of ours with
-    another VersionId: no creation is spent. `removed`: settled names that the manifest has not any more.
+    another VersionId: no creation is spent, and those of `used_versions` would be a conflict. `removed`:
+    settled names that the manifest has not any more.
     """
 
     ledger: Path
@@ -57,6 +58,8 @@ class Plan:
     to_send: int = 0
     rolled_back: int = 0
     changed: int = 0
+    used_versions: int = 0
+    at_work: bool = False
     changed_names: list[str] = field(default_factory=list)
     in_doubt: int = 0
     size: int = 0
@@ -125,6 +128,7 @@ class Plan:
             "to_send": self.to_send,
             "changed": self.changed,
             "rolled_back": self.rolled_back,
+            "used_versions": self.used_versions,
             "bytes": None if self.unread else self.size,
             "no_longer_there": 0 if self.removed is None else self.removed.count,
             "settled": {outcome.value: count for outcome, count in self.settled.items()},
@@ -153,7 +157,7 @@ class Plan:
         Memory stays flat: of what is invalid, `LISTED` lines are kept, and a few for each reason.
         """
         from bulkseed.ledger.names_apart import names_apart, settled_of
-        from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
+        from bulkseed.ledger.rollbacks import had_version, is_rolled_back, rolled_back
 
         entries = cast("Iterable[ManifestEntry]", opened)
         if wanted.selection is not None:
@@ -169,9 +173,12 @@ class Plan:
                 self.unread += sum(isinstance(d.data, UnreadValue) for d in foreseen.to_send)
             if ledger is not None and undone:
                 self.rolled_back += sum(is_rolled_back(ledger, d.name) for d in foreseen.to_send)
+            if ledger is not None:
+                changed = (d for d in foreseen.to_send if d.name in foreseen.changed)
+                self.used_versions += sum(had_version(ledger, d.name, d.version_id) for d in changed)
             self.add(len(block), foreseen)
         if ledger is not None:
-            self.in_doubt = ledger.unsettled_in_doubt()
+            self.in_doubt, self.at_work = ledger.unsettled_in_doubt(), ledger.status().is_going_on
             self.gone_at_source = gone_at_source(opened, ledger)
             if not self.gone_at_source and wanted.selection is None and wanted.limit is None:
                 there = (name for block in preview.names(BLOCK) for name in block)
@@ -190,7 +197,12 @@ class Plan:
         if self.changed:
             more = ", …" if self.changed > NAMED else ""
             told.append(f"  changed: {', '.join(self.changed_names)}{more}")
-        if self.in_doubt:
+        if self.used_versions:
+            used = "name a VersionId that the secret had before, as after rollback --restore-values"
+            told.append(f"  {self.used_versions:,} of them {used}: give them a new one")
+        if self.at_work:
+            told.append("  a run is at work on this ledger: some of it is done by now")
+        elif self.in_doubt:
             told.append(
                 f"  {self.in_doubt:,} in doubt, as a run was cut off: the next one looks for them first"
             )

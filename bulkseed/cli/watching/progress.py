@@ -194,7 +194,10 @@ class _Meter:
     def troubles(self) -> list[str]:
         """Say what else there is, the most important first: a terminal may cut off the end."""
         stats, notable = self._work.stats, self._work.notable()
-        parts = [f"waiting for {stats.waiting_for}: {stats.last_problem}"] if stats.waiting_for else []
+        unheard = "service" in stats.waiting_for and not stats.attempts
+        check = " (nothing has answered yet: is --endpoint right?)" if unheard else ""
+        waiting = f"waiting for {stats.waiting_for}: {stats.last_problem}{check}"
+        parts = [waiting] if stats.waiting_for else []
         parts += [f"{count:,} {end}" for end, count in notable.items()]
         parts += [f"{stats.throttled:,} throttled"] if stats.throttled else []
         parts += [f"{stats.retried:,} retried"] if stats.retried else []

@@ -91,7 +91,8 @@ CREATE TABLE claims (           -- one row per secret name; see the view definit
     """
 CREATE TABLE earlier_versions ( -- versions that this ledger wrote before the one that the row names
   definition INTEGER NOT NULL REFERENCES claims (id),
-  run        INTEGER NOT NULL REFERENCES runs (id),  -- that took up another version
+  run        INTEGER NOT NULL,  -- that took up another version; negative: a rollback has deleted the secret
+                                -- since, and nobody has taken it back
   version_id TEXT NOT NULL,
   PRIMARY KEY (definition, run)
 ) WITHOUT ROWID""",

@@ -112,7 +112,8 @@ class Store:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            why = "another process is using it" if "locked" in str(error) else str(error)
+            used = "another process is using it (for several: bulkseed serve, and its --endpoint)"
+            why = used if "locked" in str(error) else str(error)
             raise UsageError(f"cannot use {path}: {why}") from None
         self._recount()
 
