@@ -121,9 +121,12 @@ class Soak:
                 process.wait(0.1)
                 raise SoakError(f"it ended before that: {process.communicate()}")
 
-    def made(self, share: float) -> Callable[[], bool]:
-        """Tell whether so much of all has been created, by the ledgers."""
-        return lambda: sum(map(self._created, range(len(self.times)))) >= share * self.definitions
+    def more(self, share: float) -> Callable[[], bool]:
+        """Tell whether so much of what is left now has been created, by the ledgers."""
+        targets = range(len(self.times))
+        before = sum(map(self._created, targets))
+        enough = before + max(1.0, share * (self.definitions - before))
+        return lambda: sum(map(self._created, targets)) >= enough
 
     def _created(self, target: int) -> int:
         with suppress(LedgerError), read_ledger(self._folder / "m.run" / f"t{target}.ledger.db") as ledger:
@@ -156,7 +159,7 @@ class Soak:
     def walk(self, rng: random.Random, frozen: float) -> None:
         """Apply under all blows, prove it, and undo it."""
         process = self.apply()
-        self.wait(process, self.made(rng.uniform(0.05, 0.15)))
+        self.wait(process, self.more(rng.uniform(0.05, 0.15)))
         self.search(process, "a")
         self.tell("kill -9 of a worker, SIGSTOP of another")
         self._cluster.workers["a"].kill()
@@ -166,12 +169,12 @@ class Soak:
         self.wait(process, lambda: time.monotonic() >= thaw)
         self._cluster.workers["b"].send_signal(signal.SIGCONT)
         self.tell(f"SIGCONT after {frozen:g} s; {self.quota_holds()} in the fullest second")
-        self.wait(process, self.made(rng.uniform(0.5, 0.6)))
+        self.wait(process, self.more(rng.uniform(0.1, 0.3)))
         self.tell("kill -9 of the command")
         process.kill()
         process.communicate()
         process = self.apply()
-        self.wait(process, self.made(rng.uniform(0.75, 0.85)))
+        self.wait(process, self.more(rng.uniform(0.2, 0.6)))
         self.tell("Ctrl-C")
         process.send_signal(signal.SIGINT)
         self.end(process, 130)
@@ -230,6 +233,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))  # noqa: S311  # no key
     parser.add_argument("--within", type=float, default=900.0, help="seconds; longer is a failure")
     given = parser.parse_args()
+    if given.each < PACE * given.frozen:
+        parser.error("--each is too little: all would be done while the worker is frozen")
     print(f"seed {given.seed}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
