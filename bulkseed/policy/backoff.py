@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LONGEST_PAUSE = 60.0
+"""Seconds for which a service is believed that asks for a pause: one that asks for more is mistaken.
+
+The pause of the whole lane has the same end (`bulkseed.pacing.pacer`)."""
+
 
 @dataclass(slots=True, frozen=True)
 class RetryPolicy:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bulkseed.model import Fault, NoReply
-from bulkseed.policy.backoff import RetryPolicy, delay
+from bulkseed.policy.backoff import LONGEST_PAUSE, RetryPolicy, delay
 from bulkseed.policy.moments import Sending
 from bulkseed.policy.steps import GiveUp, Procedure, Step, Wait
 from bulkseed.policy.verdicts import Verdict, classify, maybe_applied
@@ -111,7 +111,7 @@ class RetryState:
     def _pause(self, answer: Fault | NoReply) -> float:
         seconds = delay(self._policy, self._attempts, self._rng())
         if isinstance(answer, Fault) and answer.retry_after is not None:
-            seconds = max(seconds, answer.retry_after)
+            seconds = max(seconds, min(answer.retry_after, LONGEST_PAUSE))
         used = self._now() - (self._first_at or 0.0)
         if self._attempts >= self._policy.max_attempts or used + seconds > self._policy.budget:
             raise GiveUp(answer, abort=False)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkseed.model import Fault, NoReply
+from bulkseed.pacing.pacer import PAUSE_MAX
 from bulkseed.policy.backoff import RetryPolicy, delay
 from bulkseed.policy.moments import of_earlier_run
 from bulkseed.policy.retry import RetryState
@@ -59,6 +60,15 @@ def test_a_budget_begins_with_the_first_attempt() -> None:
     assert [asking.answer(throttled), asking.answer(throttled)] == [5.0, 5.0]
     with pytest.raises(GiveUp):
         asking.answer(throttled)
+
+
+def test_a_pause_of_years_does_not_use_up_the_budget_at_once() -> None:
+    """A service that asks for one is asked again after a minute, as the lane's pause ends then."""
+    asking = RetryState(RetryPolicy(), None, lambda: of_earlier_run(1.0), lambda: 0.0, lambda: 0.5).ask(
+        CREATE
+    )
+    assert next(asking) is CREATE
+    assert asking.send(Fault("Rejected.Throttling", 429, retry_after=1e8)) == Wait(PAUSE_MAX)
 
 
 def test_a_doubt_is_as_old_as_the_first_attempt_that_was_not_answered() -> None:
