@@ -19,11 +19,20 @@ from bulkseed.cli.many.arguments import refuse_single
 from bulkseed.cli.many.ledgers import for_each, not_begun, tell_not_begun, with_target
 from bulkseed.cli.options import LedgerArgument, OutputOption
 from bulkseed.cli.process import run_async
-from bulkseed.cli.render import perhaps_ours, print_json, print_results, say, say_taken_back, wrapped
+from bulkseed.cli.render import (
+    perhaps_ours,
+    print_json,
+    print_results,
+    say,
+    say_taken_back,
+    taken_for_ours,
+    wrapped,
+)
 from bulkseed.cli.target import TargetArguments, TargetOptions, open_target
 from bulkseed.errors import ServiceError
 from bulkseed.humanize import moment
 from bulkseed.model import Outcome, Row, Verified
+from bulkseed.policy.advice import TAKEN_FOR_OURS, advise
 from bulkseed.policy.jobs import APPLY, JOBS, JobKind
 from bulkseed.policy.rollback import STATES_MEAN, RowState, name_is_taken
 from bulkseed.targets.run_folder import is_run_folder, open_run_folder
@@ -105,6 +114,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
     with read_ledger(given.ledger) as opened:
         found, undone, restored = opened.status(), rolled_back(opened), put_back(opened)
         window, (left, _) = delete_window(opened), left_alone(opened, 0)
+        unproved = opened.count_of(TAKEN_FOR_OURS)
     last = found.last_run
     total = sum(found.counts.values())
     job = APPLY if last is None else JOBS[last.command]
@@ -129,6 +139,7 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
             "outcomes": {word.value: found.counts.get(word, 0) for word in job.words},
             "in_doubt": 0 if found.is_going_on else found.in_doubt,
             "perhaps_ours": found.perhaps_ours,
+            "taken_for_ours": unproved,
             "at_work": found.is_going_on,
             "rolled_back": undone,
             "restorable_until": window.until,
@@ -158,6 +169,8 @@ def _status(given: StatusArguments, of_target: str | None) -> int:
     if found.counts.get(Outcome.ADOPTED):
         with read_ledger(given.ledger) as opened:
             say_taken_back(opened)
+    if unproved:
+        say(wrapped(taken_for_ours(unproved)))
     if (open_ones := found.in_doubt - found.perhaps_ours) and not found.is_going_on:
         say(f"in doubt: {open_ones:,}; the next run finds out what became of them")
     if found.perhaps_ours:
@@ -213,7 +226,6 @@ def rejects(given: RejectsArguments) -> int:
 def _rejects(path: str, target: str | None) -> int:
     from bulkseed.ledger import read_ledger
     from bulkseed.ledger.rollbacks import is_rolled_back, rolled_back
-    from bulkseed.policy.advice import advise
 
     with read_ledger(path) as opened:
         words = [word for word in opened.words() if not word.settled]

@@ -18,7 +18,7 @@ import orjson
 from bulkseed.cli.target import TargetOptions
 from bulkseed.humanize import counted, duration, number, visible
 from bulkseed.model import Origin, Outcome, Summary, Verified
-from bulkseed.policy.advice import advise
+from bulkseed.policy.advice import TAKEN_FOR_OURS, advise
 from bulkseed.policy.jobs import APPLY
 from bulkseed.policy.rollback import NAME_IS_TAKEN, WHEN_ROLLED_BACK
 
@@ -109,6 +109,8 @@ def print_summary(summary: Summary, ledger: LedgerReader) -> None:
     print_reasons(ledger, summary.run_id)
     if summary.outcomes.get(Outcome.ADOPTED):
         say_taken_back(ledger, summary.run_id)
+    if summary.outcomes.get(Outcome.UPDATED) and (count := ledger.count_of(TAKEN_FOR_OURS)):
+        say(wrapped(taken_for_ours(count)))
     if summary.settled_before:
         settled = sum(count for outcome, count in summary.outcomes.items() if outcome.settled)
         say(
@@ -140,6 +142,12 @@ def say_taken_back(ledger: LedgerReader, run_id: str | None = None) -> None:
         say(
             f"taken back: {count:,} of the adopted ones, which a rollback had deleted, from the delete window"
         )
+
+
+def taken_for_ours(count: int) -> str:
+    """Say of how many nothing but version and time tells that they are ours, as no value can."""
+    lost = "by version and time alone, as a generated value was lost"
+    return f"taken for ours: {count:,}, {lost}; ActionTrail tells who created them"
 
 
 def print_reasons(ledger: LedgerReader, run_id: str, words: type[Outcome | Verified] = Outcome) -> None:

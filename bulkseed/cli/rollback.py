@@ -22,12 +22,14 @@ from bulkseed.cli.render import (
     print_json,
     print_results,
     say,
+    taken_for_ours,
     wrapped,
 )
 from bulkseed.cli.target import TargetArguments, TargetOptions, require_same_target
 from bulkseed.cli.watching.logs import set_up_logging
 from bulkseed.humanize import duration, number
 from bulkseed.model import QuotaGroup, Summary
+from bulkseed.policy.advice import TAKEN_FOR_OURS
 from bulkseed.policy.jobs import ROLLBACK
 from bulkseed.policy.rollback import RollbackEnd, RollbackOutcome, RowState, name_is_taken
 from bulkseed.wire.quotas import QUOTAS
@@ -154,6 +156,7 @@ def _preview(given: RollbackArguments) -> None:
         require_same_target(ledger, chosen)
         seen = forecast(ledger, LISTED, restore_values=given.restore_values)
         undone, status = deleted_before(ledger), ledger.status()
+        unproved = ledger.count_of(TAKEN_FOR_OURS)
     if given.restore_values:
         _preview_values(given, chosen, seen)
         return
@@ -171,6 +174,7 @@ def _preview(given: RollbackArguments) -> None:
                 "rolled_back": undone,
                 "in_doubt": doubtful,
                 "perhaps_ours": perhaps,
+                "taken_for_ours": unproved,
                 "recovery_days": days,
                 "limit_qps": qps,
                 "seconds": seconds,
@@ -183,6 +187,8 @@ def _preview(given: RollbackArguments) -> None:
     after = "for good" if days is None else f"restorable for {days} days"
     say(f"{seen.total:,} to delete unless changed since, {after}, {takes}{bound}")
     _print_names([row.name for row in seen.first], seen.total)
+    if unproved:
+        say(wrapped(f"  {taken_for_ours(unproved)}", "    "))
     if seen.unfinished:
         say(f"{seen.unfinished:,} of them may have been deleted by a rollback that did not end")
     if undone:

@@ -265,6 +265,11 @@ class LedgerReader:
         query = f"SELECT ending, count(*) FROM definitions WHERE {perhaps} GROUP BY ending"  # noqa: S608  # fixed text
         return dict(self.select(query))
 
+    def count_of(self, message: str) -> int:
+        """Return how many definitions have this message of ours."""
+        (count,) = next(self.select("SELECT count(*) FROM definitions WHERE message = ?", message))
+        return int(count)
+
     def _at_work(self, host: str | None) -> bool | None:
         if is_at_work(self.path):
             return True

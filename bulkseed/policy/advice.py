@@ -189,6 +189,10 @@ _MAY_NOT_READ = _MAY_NOT._replace(
 
 
 GONE = "was ours, and the service does not have it any more: --recreate creates it again"
+TAKEN_FOR_OURS = (
+    "taken for ours, as it has the version that an earlier run claimed, and is not older than that claim: "
+    "its value was lost, and a new one is in force"
+)
 BOTH_SIDES = "changed at both sides"
 ANOTHER = "another secret has its name now: the service dates it after this ledger made ours"
 NOT_IN_FORCE = "the service has this version with this value, and another version is in force"

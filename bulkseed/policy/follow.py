@@ -40,10 +40,6 @@ class Earlier(Enum):
     UNKNOWN = "unknown"
 
 
-TAKEN_FOR_OURS = (
-    "taken for ours, as it has the version that an earlier run claimed, and is not older than that claim: "
-    "its value was lost, and a new one is in force"
-)
 RESTORED = "is ours, was scheduled for deletion, and was restored"
 
 

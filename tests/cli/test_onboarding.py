@@ -125,6 +125,8 @@ def test_a_generated_value_that_is_lost_is_generated_again(tmp_path: Path) -> No
         done = bulkseed(*call, "--regenerate", cwd=tmp_path, env=SERVED)
         assert done.returncode == 0, done.stdout
         assert rows(tmp_path)[1]["outcome"] == "updated"
+        previewed = bulkseed("rollback", "m.ledger.db", cwd=tmp_path, env=SERVED)
+        assert [told.count("taken for ours: 1,") for told in (done.stdout, previewed.stdout)] == [1, 1]
         assert bulkseed("ledger", "audit", "m.ledger.db", cwd=tmp_path).returncode == 0
         verified = bulkseed("verify", *call[1:4], cwd=tmp_path, env=SERVED)
         assert "4 present" in verified.stdout

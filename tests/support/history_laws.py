@@ -12,8 +12,8 @@ from bulkseed.jobs.rollback import rollback
 from bulkseed.ledger import open_ledger, read_ledger
 from bulkseed.ledger.audit.run import audit
 from bulkseed.model import Outcome, Row, SecretDefinition, Summary
+from bulkseed.policy.advice import TAKEN_FOR_OURS
 from bulkseed.policy.backoff import RetryPolicy
-from bulkseed.policy.follow import TAKEN_FOR_OURS
 from bulkseed.policy.options import OnDeleteWindow, OnExists, Rules
 from bulkseed.policy.rollback import RollbackOutcome
 from support.history import History, Manifest, manifest, name, rules_of, value

@@ -8,7 +8,8 @@ from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.machinery import Machinery, in_doubt_since
 from bulkseed.ledger import Claim
 from bulkseed.model import Outcome, SecretDefinition, UnreadValue
-from bulkseed.policy.follow import TAKEN_FOR_OURS, Earlier, confirm, follow
+from bulkseed.policy.advice import TAKEN_FOR_OURS
+from bulkseed.policy.follow import Earlier, confirm, follow
 from bulkseed.policy.moments import ServiceMoment
 from bulkseed.policy.options import OnDeleteWindow, Rules
 from bulkseed.policy.steps import Aborted, Ending, Subject
