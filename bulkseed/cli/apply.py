@@ -166,6 +166,7 @@ def apply(given: ApplyArguments) -> int:
     given.many.require_alone("recreate")
     if given.many.chosen:
         from bulkseed.cli.many.apply import apply_to_targets
+        from bulkseed.cli.many.first_writes import confirm_first_writes
         from bulkseed.cli.many.manifests import inputs_elsewhere, inputs_of
         from bulkseed.cli.many.plan import ManyPlanScope, plan_targets
         from bulkseed.targets.apply import ApplyOptions
@@ -178,6 +179,8 @@ def apply(given: ApplyArguments) -> int:
             given.limit,
             given.only,
         )
+        if not given.dry_run:
+            confirm_first_writes(given.many, given.manifest.manifests, yes=given.yes)
         cluster = given.cluster.options(given.lease, given.source.source_rate)
         if cluster is not None and not given.dry_run:
             from bulkseed.cli.many.cluster import run_on_workers

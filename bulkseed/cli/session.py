@@ -114,19 +114,31 @@ async def confirm_first_write(
         CredentialsError: there are none.
         UsageError: the answer is no.
     """
-    if yes or not chosen.is_public or not sys.stderr.isatty() or _has_runs(path):
+    if yes or not chosen.is_public or not sys.stderr.isatty() or has_runs(path):
         return
     if (terminal := _terminal()) is None:
         return
+    terminal.close()
+    try:
+        account = await _account(chosen)
+    except CredentialsError as error:
+        raise CredentialsError(f"{error}. {_NOT_BEGUN}") from None
+    number = count()
+    what = "definitions, as many as are read" if number is None else f"{number:,} definitions at most"
+    question = f"{what}: this is the public service. Write there? [y/N] "
+    ask_at_terminal(f"{heading(chosen, path)}\naccount: {account}", question)
+
+
+def ask_at_terminal(lines: str, question: str) -> None:
+    """Ask a person whether to write there, below `lines`; where there is no terminal, nobody is asked.
+
+    Raises:
+        UsageError: the answer is no.
+    """
+    if (terminal := _terminal()) is None:
+        return
     with terminal:
-        say(heading(chosen, path), err=True)
-        try:
-            say(f"account: {await _account(chosen)}", err=True)
-        except CredentialsError as error:
-            raise CredentialsError(f"{error}. {_NOT_BEGUN}") from None
-        number = count()
-        what = "definitions, as many as are read" if number is None else f"{number:,} definitions at most"
-        question = f"{what}: this is the public service. Write there? [y/N] "
+        say(lines, err=True)
         click.echo(visible(question), err=True, nl=False)
         if terminal.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("nothing was sent: --endpoint names another target, --yes asks no question")
@@ -156,7 +168,7 @@ def _is_there(path: Path) -> bool:
     return path.exists()
 
 
-def _has_runs(path: Path) -> bool:
+def has_runs(path: Path) -> bool:
     """Tell whether a run was begun with this ledger; one may have ended before that, and left it empty."""
     with suppress(LedgerError), read_ledger(path) as ledger:
         return ledger.last_run() is not None

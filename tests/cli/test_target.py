@@ -188,6 +188,22 @@ def test_a_first_write_to_the_public_service_is_asked_about(tmp_path: Path, mani
     assert not (tmp_path / "m.ledger.db").exists()
 
 
+def test_new_ledgers_of_many_targets_are_asked_about_once(tmp_path: Path, manifest: Path) -> None:
+    """Each that is at the public service is named; no is the default, and nothing is made then (G8)."""
+    (tmp_path / "t.toml").write_text(
+        '[[target]]\nname = "one"\nregion = "cn-hangzhou"\nmatch = ["a*"]\n'
+        '[[target]]\nname = "two"\nregion = "cn-beijing"\nmatch = ["b*"]\n'
+        '[[target]]\nname = "near"\nregion = "cn-beijing"\nendpoint = "http://127.0.0.1:9"\n'
+    )
+    code, screen = answer("\n", "apply", manifest, "--targets", "t.toml", cwd=tmp_path)
+    assert (code, "nothing was sent" in screen) == (2, True)
+    assert f"target: one: {PUBLIC} (cn-hangzhou)" in screen
+    assert "target: two: https://kms.cn-beijing.aliyuncs.com (cn-beijing)" in screen
+    assert "near" not in screen
+    assert "2 targets at the public service. Write there?" in screen
+    assert list(tmp_path.glob("*.run")) == []
+
+
 def test_yes_lets_the_first_write_begin(tmp_path: Path, manifest: Path) -> None:
     """With a yes it goes on; here only a proxy that is not there is asked (G8)."""
     call = ("apply", manifest, "--max-attempts", 1, "--stop-after", 1)

@@ -52,6 +52,12 @@ class ManyArguments:
         """True if many targets are meant."""
         return self.targets is not None or self.run is not None
 
+    def path(self, manifests: tuple[str, ...]) -> Path:
+        """Return where the run folder is, or is to be."""
+        from bulkseed.targets.run_folder import run_folder_for
+
+        return Path(self.run) if self.run is not None else run_folder_for(manifests[0])
+
     def open(self, manifests: tuple[str, ...]) -> RunFolder:
         """Open the run folder: with a targets file it is made, or brought up to date.
 
@@ -59,10 +65,10 @@ class ManyArguments:
             LedgerError: the folder cannot be used.
             UsageError: the targets file cannot.
         """
-        from bulkseed.targets.run_folder import make_run_folder, open_run_folder, run_folder_for
+        from bulkseed.targets.run_folder import make_run_folder, open_run_folder
         from bulkseed.targets.spec import read_targets
 
-        path = Path(self.run) if self.run is not None else run_folder_for(manifests[0])
+        path = self.path(manifests)
         return (
             open_run_folder(path)
             if self.targets is None
