@@ -16,7 +16,10 @@ _NEXT = "SELECT name FROM names WHERE name > ? ORDER BY name LIMIT ?"
 
 
 class SettledNames:
-    """The names that were not seen yet. `scheduled`: what is in its delete window counts as not seen."""
+    """The names that were not seen yet. `scheduled`: what is in its delete window counts as not seen.
+
+    But for what is ours and open: it is taken back where it is followed, and stays ours.
+    """
 
     def __init__(self, connection: sqlite3.Connection, *, scheduled: bool) -> None:
         self._connection = connection
@@ -37,12 +40,12 @@ class SettledNames:
 
     def saw(self, names: Sequence[str], *, deleted: bool) -> None:
         """Take these away: the service has them, if only in their delete window."""
-        if deleted and self._scheduled:
-            return
+        kept = deleted and self._scheduled
         taken = self._connection.execute(
-            "DELETE FROM names WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(names),)
+            "DELETE FROM names WHERE name IN (SELECT value FROM json_each(?)) AND open >= ?",
+            (json.dumps(names), kept),
         )
-        self.leaving += taken.rowcount if deleted else 0
+        self.leaving += taken.rowcount if deleted and not kept else 0
 
     def all(self) -> list[str]:
         """Return what is left."""
@@ -52,8 +55,8 @@ class SettledNames:
 @contextmanager
 def settled_names(ledger: LedgerReader, *, scheduled: bool = False) -> Iterator[SettledNames]:
     """Give the names that a ledger has as settled, or as ours; `scheduled` as in `SettledNames`."""
-    query = f"SELECT name FROM definitions WHERE owned OR ending {IN_SETTLED}"  # noqa: S608  # fixed text
+    query = f"SELECT name, NOT ending {IN_SETTLED} FROM definitions WHERE owned OR ending {IN_SETTLED}"  # noqa: S608  # fixed text
     with closing(sqlite3.connect("", isolation_level=None)) as connection:
-        connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
-        connection.executemany("INSERT INTO names VALUES (?)", ledger.select(query))
+        connection.execute("CREATE TABLE names (name TEXT PRIMARY KEY, open INTEGER) WITHOUT ROWID")
+        connection.executemany("INSERT INTO names VALUES (?, ?)", ledger.select(query))
         yield SettledNames(connection, scheduled=scheduled)

@@ -84,6 +84,9 @@ async def test_one_of_ours_that_is_gone_is_created_again_after_its_version_was_r
             async with open_questioner(target) as service:
                 with settled_names(ledger) as left:
                     gone = await look_up_gone(service, left)
+                with settled_names(ledger, scheduled=True) as left:
+                    left.saw(["app/a"], deleted=True)
+                    assert (left.all(), left.leaving) == ([], 0), "it is followed, and so taken back as ours"
         assert gone == ["app/a"]
         assert (await apply(*gone)).outcomes[Outcome.CREATED] == 1
         with read_ledger(path) as ledger:
