@@ -306,6 +306,7 @@ async def _apply(given: ApplyArguments) -> Summary:
                     gone=gone,
                     on_row=events.row_teller(),
                     observers=hooks.observers,
+                    source_observers=hooks.source_observers,
                     stats=hooks.stats,
                     stop=hooks.stop,
                 )

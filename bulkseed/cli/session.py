@@ -91,7 +91,8 @@ async def open_session(
         stack.enter_context(prometheus(stats, given.metrics_port))
         spans = stack.enter_context(telemetry(stats, command, given.otel))
         events.tell("run.started", command=command, ledger=str(path), endpoint=target.endpoint, qps=qps)
-        hooks = RunHooks(None, [*events.attempt_tellers(), *spans], stats, Stop())
+        tellers = [*events.attempt_tellers(), *spans.attempts]
+        hooks = RunHooks(None, tellers, stats, Stop(), spans.source_reads)
         yield Session(target, ledger, hooks, given.progress)
 
 

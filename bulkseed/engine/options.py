@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -38,6 +39,18 @@ class RunOptions:
     gone: Collection[str] = ()
 
 
+class SourceRead(NamedTuple):
+    """A read of one value at its source, as it ended: began at (epoch seconds), and took (seconds).
+
+    `code`: what it was refused with; None: it was read, or there was no answer (`answered` is False).
+    """
+
+    began_at: float
+    latency: float
+    answered: bool
+    code: str | None
+
+
 @dataclass(slots=True, frozen=True)
 class RunHooks:
     """Who hears of a run while it goes on. Keep callbacks short: they run on the event loop.
@@ -47,9 +60,11 @@ class RunHooks:
         observers: each is called with every attempt when it has ended.
         stats: counters to watch.
         stop: to ask the run to stop. Create it inside the event loop.
+        source_observers: each is called with every read of a value at its source when it has ended.
     """
 
     on_row: Callable[[Row], None] | None = None
     observers: Sequence[Callable[[AttemptRecord], None]] = ()
     stats: Stats = field(default_factory=Stats)
     stop: Stop = field(default_factory=Stop)
+    source_observers: Sequence[Callable[[SourceRead], None]] = ()

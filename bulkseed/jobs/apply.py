@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Collection, Iterable, Seque
 
 from bulkseed.engine.job import RunJob
 from bulkseed.engine.lane import Ports, open_lane
-from bulkseed.engine.options import RunHooks, RunOptions
+from bulkseed.engine.options import RunHooks, RunOptions, SourceRead
 from bulkseed.engine.run import connections, run_job
 from bulkseed.engine.stats import Stats
 from bulkseed.engine.stop import Stop
@@ -36,6 +36,7 @@ async def seed(
     gone: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     observers: Sequence[Callable[[AttemptRecord], None]] = (),
+    source_observers: Sequence[Callable[[SourceRead], None]] = (),
     stats: Stats | None = None,
     stop: Stop | None = None,
     timeout: float = ATTEMPT_TIMEOUT,  # noqa: ASYNC109  # of each attempt, not of the run
@@ -58,6 +59,7 @@ async def seed(
         gone: settled names that the service does not have any more; they are created again.
         on_row: called with every row as it is decided; keep it short, it runs on the event loop.
         observers: each is called with every attempt when it has ended.
+        source_observers: each is called with every read of a value at its source when it has ended.
         stats: counters to watch while the run goes on.
         stop: to ask the run to stop.
         timeout: seconds per attempt.
@@ -73,7 +75,7 @@ async def seed(
         UsageError: the target's endpoint makes no sense.
     """
     options = RunOptions(qps, workers, rules or Rules(), stop_after, limit, account_for_rest, gone=gone)
-    hooks = RunHooks(on_row, observers, stats or Stats(), stop or Stop())
+    hooks = RunHooks(on_row, observers, stats or Stats(), stop or Stop(), source_observers)
     opening = open_lane(
         target, limits(job.kind.group, qps), connections=connections(options), timeout=timeout, ports=ports
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -116,6 +117,17 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+def spans_of(collector: Collector) -> list[Any]:
+    """Return the spans that came in."""
+    return [
+        span
+        for body in collector.bodies["/v1/traces"]
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
 def test_opentelemetry_gets_spans_and_metrics(tmp_path: Path) -> None:
     """A span for the run with one below it for each attempt, and the documented numbers."""
     manifest = manifest_of(tmp_path, 5)
@@ -128,13 +140,7 @@ def test_opentelemetry_gets_spans_and_metrics(tmp_path: Path) -> None:
         collector.shutdown()
         thread.join()
     assert done.returncode == 1, done.stderr
-    spans = [
-        span
-        for body in collector.bodies["/v1/traces"]
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-    ]
+    spans = spans_of(collector)
     root = next(span for span in spans if span.name == "bulkseed.apply")
     attempts = [span for span in spans if span.name == "bulkseed.attempt"]
     assert len(attempts) == 5
@@ -147,6 +153,26 @@ def test_opentelemetry_gets_spans_and_metrics(tmp_path: Path) -> None:
         for metric in scope.metrics
     }
     assert {name.replace("_", ".", 1) for name in METRICS} <= names
+    assert not [b for bodies in collector.bodies.values() for b in bodies if CANARY.encode() in b]
+
+
+def test_a_read_at_a_source_has_a_span(tmp_path: Path) -> None:
+    """One for each value, below the run's; it names no secret and holds no value."""
+    (tmp_path / "app.env").write_text(f"ONE={CANARY}\nTWO={CANARY}\n")
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        endpoint = f"http://127.0.0.1:{collector.server_address[1]}"
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_COMPRESSION="none")
+        done = bulkseed("apply", "dotenv:app.env", "--endpoint", "embedded", "--otel", cwd=tmp_path, env=env)
+        collector.shutdown()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    spans = spans_of(collector)
+    root = next(span for span in spans if span.name == "bulkseed.apply")
+    reads = [span for span in spans if span.name == "bulkseed.source_read"]
+    assert [span.parent_span_id for span in reads] == [root.span_id] * 2
+    assert [list(span.attributes) for span in reads] == [[], []]
     assert not [b for bodies in collector.bodies.values() for b in bodies if CANARY.encode() in b]
 
 

@@ -6,10 +6,11 @@ number is one of each target, by the label ``target``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bulkseed.engine.options import SourceRead
 from bulkseed.engine.stats import Stats
 from bulkseed.errors import UsageError, how_to_install
 from bulkseed.ledger import AttemptRecord
@@ -119,9 +120,16 @@ def prometheus(watched: Watched, port: int | None) -> Iterator[None]:
         thread.join()
 
 
+class SpanTellers(NamedTuple):
+    """What sends a span for each attempt, and for each read of a value at its source; none if not asked."""
+
+    attempts: Sequence[Callable[[AttemptRecord], None]] = ()
+    source_reads: Sequence[Callable[[SourceRead], None]] = ()
+
+
 @contextmanager
-def telemetry(watched: Watched, command: str, asked: bool) -> Iterator[list[Callable[[AttemptRecord], None]]]:
-    """Send a span for the run, and the numbers, while the body runs; give what sends one for each attempt.
+def telemetry(watched: Watched, command: str, asked: bool) -> Iterator[SpanTellers]:
+    """Send a span for the run, and the numbers, while the body runs; give what sends one for each request.
 
     Where to is told by OpenTelemetry's own environment variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, …).
 
@@ -129,7 +137,7 @@ def telemetry(watched: Watched, command: str, asked: bool) -> Iterator[list[Call
         UsageError: the packages are missing.
     """
     if not asked:
-        yield []
+        yield SpanTellers()
         return
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -166,12 +174,21 @@ def telemetry(watched: Watched, command: str, asked: bool) -> Iterator[list[Call
             span.set_status(Status(StatusCode.ERROR, attempt.code or "no answer"))
         span.end(started + int(attempt.latency * 1e9))
 
+    def on_read(read: SourceRead) -> None:
+        started = int(read.began_at * 1e9)
+        span = tracer.start_span("bulkseed.source_read", start_time=started)
+        if read.code is not None:
+            span.set_attribute("bulkseed.code", read.code)
+        if read.code is not None or not read.answered:
+            span.set_status(Status(StatusCode.ERROR, read.code or "no answer"))
+        span.end(started + int(read.latency * 1e9))
+
     try:
         # The text of an exception may quote what no span may hold.
         with tracer.start_as_current_span(
             f"bulkseed.{command}", record_exception=False, set_status_on_exception=False
         ):
-            yield [on_attempt]
+            yield SpanTellers([on_attempt], [on_read])
     finally:
         traces.shutdown()
         meters.shutdown()

@@ -12,7 +12,7 @@ from typing import Any
 from bulkseed.client.work_item import WorkItem
 from bulkseed.engine.driver import Driver
 from bulkseed.engine.lane import Lane
-from bulkseed.engine.options import RunHooks
+from bulkseed.engine.options import RunHooks, SourceRead
 from bulkseed.engine.outage import OutageMonitor
 from bulkseed.model import Fault, NoReply, Outcome, ReadValue, SecretDefinition, UnreadValue
 from bulkseed.policy.backoff import RetryPolicy
@@ -30,6 +30,7 @@ class ValueReader:
         self._lane = lane
         self._stop = hooks.stop
         self._stats = hooks.stats
+        self._observers = hooks.source_observers
         self._outage = outage
         self._policy = policy
         self._driver = Driver(self._request, outage, hooks.stop)
@@ -54,7 +55,14 @@ class ValueReader:
         unread = work.item.data
         assert isinstance(unread, UnreadValue)  # noqa: S101  # the worker looked
         self._stats.source_reads += 1
+        clock = self._lane.clock
+        began_at, began = clock.time(), clock.monotonic()
         answer = await self._stop.wait_for(asyncio.ensure_future(unread.read()))
+        if answer is not None:
+            code = answer.code if isinstance(answer, Fault) else None
+            told = SourceRead(began_at, clock.monotonic() - began, not isinstance(answer, NoReply), code)
+            for tell in self._observers:
+                tell(told)
         if isinstance(answer, Fault):
             self._stats.source_throttled += classify(answer) is Verdict.THROTTLED
         return answer
