@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -246,3 +247,20 @@ class SettingsModel(RuleBasedStateMachine):
 
 TestSettingsModel = SettingsModel.TestCase
 TestSettingsModel.settings = settings(max_examples=25, stateful_step_count=40)
+
+
+@pytest.mark.parametrize("state", ["enable", "disable", "schedule"])
+def test_a_key_in_each_state_meets_each_change(state: str) -> None:
+    """So that no state is left to chance: the model says what is allowed in it."""
+    model = SettingsModel()
+    model.change_state(pick=0, what=state)
+    for on in (True, False):
+        model.protect(pick=0, on=on, why="words", by_arn=on)
+        model.set_rotation(pick=0, on=on, every=7)
+    model.describe_anew(pick=0, text="words")
+    for what in ("create", "update", "delete"):
+        model.change_alias(alias="alias/a", pick=0, what=what, size=1)
+    model.describe(pick=0)
+    for what in ("enable", "disable", "schedule", "cancel"):
+        model.change_state(pick=0, what=what)
+        model.describe(pick=0)
