@@ -195,17 +195,22 @@ def test_tags_by_resource() -> None:
         assert desk.code(bad) == "InvalidParameter", bad
 
 
-def test_more_tags_than_a_page_come_with_a_token() -> None:
-    """Page by page, each resource once."""
+@pytest.mark.parametrize(("count", "pages"), [(200, 1), (230, 2)])
+def test_more_tags_than_a_page_come_with_a_token(count: int, pages: int) -> None:
+    """Page by page, each resource once; a page that is just full has none after it."""
     desk = Desk()
-    for number in range(230):
+    for number in range(count):
         desk.ask(create(f"s{number:03}", tags='[{"TagKey":"k","TagValue":"v"}]'))
-    seen, token = [], None
+    seen: list[str] = []
+    token: str | None = None
+    asked = 0
     while token != "":
+        asked += 1
         reply = desk.ask(list_tag_resources.Request("secret", next_token=token))
         seen += [entry.resource_id for entry in reply.tag_resources]
         token = reply.next_token
-    assert seen == [f"s{number:03}" for number in range(230)]
+    assert seen == [f"s{number:03}" for number in range(count)]
+    assert asked == pages
 
 
 def test_many_values_at_once() -> None:
