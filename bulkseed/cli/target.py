@@ -91,7 +91,9 @@ class TargetArguments:
     ca_file: Annotated[
         str | None,
         option(
-            "--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust these certificates (PEM)."
+            "--ca-file",
+            type=click.Path(exists=True, dir_okay=False),
+            help="Trust these certificates (PEM), and no others.",
         ),
     ]
     data_dir: Annotated[

@@ -196,6 +196,7 @@ TAKEN_FOR_OURS = (
 BOTH_SIDES = "changed at both sides"
 ANOTHER = "another secret has its name now: the service dates it after this ledger made ours"
 NOT_IN_FORCE = "the service has this version with this value, and another version is in force"
+GENERATED_NOT_IN_FORCE = "the service has this version, and another version is in force"
 
 _IN_FORCE = (
     "apply overwrites nothing here: put our version back in force at the service (UpdateSecretVersionStage), "
@@ -205,6 +206,7 @@ BY_MESSAGE: dict[str, str] = {
     GONE: "run again with --recreate",
     BOTH_SIDES: _IN_FORCE,
     NOT_IN_FORCE: _IN_FORCE,
+    GENERATED_NOT_IN_FORCE: _IN_FORCE,
     ANOTHER: "nothing was overwritten: choose another name; or, if it may go, delete it and run again with "
     "--recreate",
 }

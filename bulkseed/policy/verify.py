@@ -7,7 +7,7 @@ Rules that live here: what is identical, present (its value was generated and no
 from __future__ import annotations
 
 from bulkseed.model import Fault, Verified
-from bulkseed.policy.advice import NOT_IN_FORCE
+from bulkseed.policy.advice import GENERATED_NOT_IN_FORCE, NOT_IN_FORCE
 from bulkseed.policy.options import Rules
 from bulkseed.policy.retry import RetryState
 from bulkseed.policy.steps import (
@@ -53,7 +53,8 @@ def verify(_rules: Rules, subject: Subject, retry: RetryState) -> Procedure[Endi
         return answered(Verified.IDENTICAL, message=f"the service has rotated it since, to {found.told}")
     if found.version_id == subject.version_id and (found.same_value or subject.generated):
         if not found.in_force:
-            return answered(Verified.DIFFERS, message=NOT_IN_FORCE)
+            told = NOT_IN_FORCE if found.same_value else GENERATED_NOT_IN_FORCE
+            return answered(Verified.DIFFERS, message=told)
         if found.same_value:
             return answered(Verified.IDENTICAL)
         return answered(Verified.PRESENT, message="has a generated value, which was not kept")
