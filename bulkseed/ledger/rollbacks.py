@@ -35,14 +35,18 @@ UPDATE rollbacks SET ended_at = ?, result = 'overtaken' WHERE ended_at IS NULL
 AND NOT EXISTS (
   SELECT 1 FROM definitions d WHERE d.id = definition AND d.outcome = 'pending' AND d.run < rollbacks.run)"""
 
-_RESTORABLE = """
+_BEFORE = f"""
+FROM earlier_versions e WHERE e.definition = d.id AND e.run > 0 AND e.version_id != d.version_id
+  AND e.run NOT IN (SELECT id FROM runs WHERE command = '{ROLLBACK.name}')"""  # noqa: S608  # fixed text
+"""Versions that an apply has replaced; one that a rollback took out of force does not go back into it."""
+
+_RESTORABLE = f"""
 FROM definitions d LEFT JOIN rollbacks r ON r.definition = d.id AND r.ended_at IS NULL
   AND d.outcome = 'pending' AND d.run < r.run AND r.restores IS NOT NULL
 WHERE d.owned AND (r.definition IS NOT NULL OR (d.ending = 'updated'
-  AND EXISTS (SELECT 1 FROM earlier_versions e
-    WHERE e.definition = d.id AND e.run > 0 AND e.version_id != d.version_id)))
+  AND EXISTS (SELECT 1 {_BEFORE})))
   AND NOT EXISTS (
-    SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""
+    SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'restored' AND d.run < b.run)"""  # noqa: S608  # fixed text
 """What this ledger updated and has not put back since."""
 
 _DELETED = """NOT d.owned AND NOT d.doubt AND EXISTS (
@@ -57,7 +61,7 @@ _LATEST = """
 FROM definitions d JOIN rollbacks r ON r.definition = d.id
   AND r.run = (SELECT max(b.run) FROM rollbacks b WHERE b.definition = d.id)"""
 
-_COLUMNS = """
+_COLUMNS = f"""
 SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   coalesce(r.made_at, d.settled_at, d.claimed_at), d.first_sent_at, r.dated, r.definition IS NOT NULL,
   r.restores IS NOT NULL,
@@ -65,7 +69,8 @@ SELECT d.id, d.name, d.version_id, coalesce(r.outcome, d.ending),
   (SELECT json_group_array(version_id) FROM
     (SELECT version_id FROM earlier_versions e WHERE e.definition = d.id AND e.run > 0 ORDER BY e.run)),
   d.claimed_at, d.service_time,
-  EXISTS (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run)"""
+  EXISTS (SELECT 1 FROM rollbacks b WHERE b.definition = d.id AND b.result = 'deleted' AND b.run < d.run),
+  (SELECT e.version_id {_BEFORE} ORDER BY e.run DESC LIMIT 1)"""  # noqa: S608  # fixed text
 _NEXT = " AND d.id > ? ORDER BY d.id LIMIT ?"
 _OWNED, _UPDATED = f"{_COLUMNS}{_ROLLABLE}{_NEXT}", f"{_COLUMNS}{_RESTORABLE}{_NEXT}"
 
@@ -212,7 +217,7 @@ def is_rolled_back(ledger: LedgerReader, name: str) -> bool:
 
 def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
     row_id, name, version_id, outcome, made_at, first_sent_at, dated, *rest = columns
-    open_claim, restoring, doubt, earlier_texts, claimed_at, service_time, taken_back = rest
+    open_claim, restoring, doubt, earlier_texts, claimed_at, service_time, taken_back, superseded = rest
     held = outcome in SETTLED_ENDINGS
     earlier: list[str] = json.loads(earlier_texts)
     versions = tuple(dict.fromkeys([*earlier, *([version_id] if held else [])]))
@@ -231,7 +236,7 @@ def _owned_row(columns: tuple[Any, ...]) -> OwnedRow:
         claimed_at,
         service_time,
         version_id,
-        next((before for before in reversed(earlier) if before != version_id), None),
+        superseded,
         bool(taken_back),
     )
 

@@ -129,6 +129,8 @@ def _check_texts(where: str, given: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{where}: name must be letters, digits, '.', '_' and '-': its ledger is named after it"
         )
+    if given.get("endpoint") == "embedded":
+        raise UsageError(f"{where}: endpoint must be an address: a local KMS for each, by `bulkseed serve`")
     if "role_arn" in given and not _ROLE.fullmatch(given["role_arn"]):
         raise UsageError(f"{where}: role_arn must be like acs:ram::1234567890123456:role/name")
     if given.get("signature", "acs3") not in SIGNATURES:

@@ -262,6 +262,10 @@ def test_values_are_put_back_when_asked(tmp_path: Path, endpoint: str) -> None:
     write_manifest(manifest, [{**first, "VersionId": "v2", "SecretData": "wrong"}, *others])
     code, stdout, _ = run("apply", manifest, *where, cwd=tmp_path)
     assert (code, "conflict: 1 " in stdout, "choose another VersionId" in stdout) == (1, True, True)
+    write_manifest(manifest, [first, *others])
+    assert run("apply", manifest, *where, cwd=tmp_path)[0] == 0
+    assert "0 to put back" in run(*call, cwd=tmp_path)[1], "what was wrong does not come back into force"
+    assert "identical: 3" in run("verify", manifest, *where, cwd=tmp_path)[1]
 
 
 def test_what_was_updated_and_taken_back_is_ours_still(tmp_path: Path, endpoint: str) -> None:

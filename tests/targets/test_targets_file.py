@@ -62,6 +62,7 @@ def test_defaults_are_for_every_target(tmp_path: Path) -> None:
         ("qps = true", "qps must be a number"),
         ('match = "prod/*"', "must be a list of texts"),
         ('role_arn = "acs:ram::1:user/x"', "role_arn must be like"),
+        ('endpoint = "embedded"', "endpoint must be an address"),
         ('signature = "v4"', "must be one of acs3, rpc1"),
         ('set = { SecretName = "x" }', "SecretName can have no default"),
         ('set = { SecretData = "hunter2" }', "values belong in manifests"),
